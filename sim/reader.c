@@ -501,7 +501,6 @@ int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out)
 {
     (void)reader;
     (void)log_handle;
-    leat_buf_text(out, "{}");
     return out->failed ? -1 : 0;
 }
 

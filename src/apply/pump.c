@@ -45,11 +45,11 @@ const char *leat_worker_table_name(const leat_worker *worker, uint32_t table)
 static int fill_headers(leat_worker *worker, leat_item *item)
 {
     leat_buf headers = {0};
-    if (item->headers.size > 0)
+    if (item->headers.data)
         return 0;
     if (leat_log_headers(worker->reader, item->log_handle, &headers) != 0)
         return -1;
-    item->headers = (leat_slice){headers.data, headers.size};
+    item->headers = (leat_slice){headers.data ? headers.data : "", headers.size};
     item->owned_headers = headers.data;
     return 0;
 }

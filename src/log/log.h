@@ -279,9 +279,7 @@ int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition);
 uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader);
 /* Does the log answer, and are we a member of the group? */
 void leat_log_reader_health(const leat_log_reader *reader, leat_log_health *ret);
-/* Appends all headers of a record that is held, as a JSON object: a value that is UTF-8 without
- * U+0000 is a string, another {"base64": "..."}, a missing one null. Of a repeated name the last
- * one counts, as everywhere in leat. -1: out of memory. */
+/* Appends all headers of a record that is held, packed (record/headers.h). -1: out of memory. */
 int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
 /* The bytes of a record may go. Any order, from the reader's thread. */
 void leat_log_release(leat_log_reader *reader, void *log_handle);

@@ -30,8 +30,8 @@ typedef struct leat_item {
     leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated
                                  with the item */
     leat_value key[LEAT_KEY_COLUMNS_MAX];
-    leat_slice headers;  /* of a record about to become a dead letter: all its headers as a JSON
-                            object; else empty */
+    leat_slice headers;  /* all the record's headers, packed (headers.h); without data: not read,
+                            because few records need them */
     char *owned_headers; /* NULL, or memory that headers borrows */
     char *owned_record;  /* NULL, or memory that the record borrows: see leat_item_own */
     char *owned;         /* NULL, or memory that canonical_key and key texts borrow */

@@ -11,7 +11,7 @@
  *   writer.c    the writer: that thread, as seen from a loop
  *   reader.c    the reader: life, loop turn, records, commits
  *   range.c     the reader: is the file still the log that progress was written for?
- *   record.c    one record read from the file, and its headers in JSON
+ *   record.c    one record read from the file, and its headers
  *
  * The file is SQLite's, with a write-ahead log and synchronous=FULL: a commit that returned is on
  * the disk. Each partition has a table of its own, so that records come at the right end of a

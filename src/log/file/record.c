@@ -76,28 +76,15 @@ leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition)
 
 /* ---- headers ---- */
 
-static void write_header(leat_buf *out, const char *name, leat_slice value, bool *first)
-{
-    if (!value.data)
-        return;
-    if (!*first)
-        leat_buf_byte(out, ',');
-    *first = false;
-    leat_buf_json_string(out, leat_slice_of(name));
-    leat_buf_byte(out, ':');
-    leat_header_write_json(out, value.data, value.size);
-}
-
 int leat_local_headers(leat_log_reader *base, void *log_handle, leat_buf *out)
 {
     LEAT_ASSERT(log_handle);
     (void)base;
     const leat_local_record *held = log_handle;
-    bool first = true;
-    leat_buf_byte(out, '{');
-    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
-        write_header(out, leat_header_name(header), leat_header_value(&held->record, header),
-                     &first);
-    leat_buf_byte(out, '}');
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++) {
+        leat_slice value = leat_header_value(&held->record, header);
+        if (value.data) /* one without a value is not in the file */
+            leat_headers_pack(out, leat_slice_of(leat_header_name(header)), value);
+    }
     return out->failed ? -1 : 0;
 }

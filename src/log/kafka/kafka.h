@@ -135,7 +135,7 @@ void leat_kafka_pulse_health(const leat_kafka_pulse *pulse, leat_log_health *ret
 
 int leat_kafka_headers(leat_log_reader *reader, void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
 /* leat_log_headers of these; NULL: there are none. */
-int leat_kafka_write_headers(const rd_kafka_headers_t *headers, leat_buf *out) LEAT_MUST_CHECK;
+int leat_kafka_pack_headers(const rd_kafka_headers_t *headers, leat_buf *out) LEAT_MUST_CHECK;
 
 /* ---- ask.c: the answer comes as an event on `queue` with `opaque` ---- */
 

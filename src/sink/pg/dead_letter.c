@@ -1,14 +1,12 @@
 /*
  * dead_letter.c - a record as a row that can always be stored: bytes that are not UTF-8 become NULL
- * or are replaced, U+0000 is removed from JSON, times outside PostgreSQL's range are clamped. A
- * dead letter that could not be stored would hold up its subpartition indefinitely, with no way
- * out.
+ * or are replaced, times outside PostgreSQL's range are clamped. A dead letter that could not be
+ * stored would hold up its subpartition indefinitely, with no way out.
  */
 #include "sink/pg/dead_letter.h"
 
-#include <string.h>
-
 #include "base/utf8.h"
+#include "record/headers.h"
 
 /* PostgreSQL counts from 2000 on. */
 #define EPOCH_2000_MS INT64_C(946684800000)
@@ -39,26 +37,14 @@ static void put_name(leat_pg_params *params, leat_slice name, const char *taken)
     put_bytes(params, name, name.size == 0 || !leat_utf8_is_text(name));
 }
 
-/* The escape of U+0000 is valid JSON, but jsonb refuses it. A 'u' after an escaped backslash is not
- * an escape. */
-static void replace_nuls(char *json, size_t size)
-{
-    for (size_t at = 0; at + 1 < size; at++) {
-        if (json[at] != '\\')
-            continue;
-        if (size - at >= 6 && memcmp(json + at, "\\u0000", 6) == 0)
-            memcpy(json + at, "\\ufffd", 6);
-        at++;
-    }
-}
-
 static void put_headers(leat_pg_params *params, leat_slice headers)
 {
-    leat_buf *bytes = &params->bytes;
-    size_t from = bytes->size;
-    put_bytes(params, headers, headers.size == 0 || !leat_utf8_is_text(headers));
-    if (!bytes->failed && bytes->size > from)
-        replace_nuls(bytes->data + from, bytes->size - from);
+    leat_buf json = {0};
+    if (headers.data)
+        leat_headers_write_json(&json, headers);
+    put_bytes(params, (leat_slice){json.data, json.size}, !headers.data);
+    params->bytes.failed = params->bytes.failed || json.failed;
+    leat_buf_free(&json);
 }
 
 static void put_message(leat_pg_params *params, const char *message)

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/utf8.h"
+#include "record/headers.h"
 
 /* 9999-12-31: the log takes any number for a time, SQLite and its readers do not. */
 #define ACCEPTED_MAX_MS INT64_C(253402300799999)
@@ -29,6 +30,19 @@ static void bind_text(sqlite3_stmt *to, int at, leat_slice text)
 {
     if (text.size > 0 && leat_utf8_is_text(text))
         sqlite3_bind_text64(to, at, text.data, text.size, SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+static int bind_headers(sqlite3_stmt *to, int at, leat_slice headers)
+{
+    leat_buf json = {0};
+    if (!headers.data)
+        return 0;
+    leat_headers_write_json(&json, headers);
+    int code = json.failed ? SQLITE_NOMEM
+                           : sqlite3_bind_text64(to, at, json.data, json.size, SQLITE_TRANSIENT,
+                                                 SQLITE_UTF8);
+    leat_buf_free(&json);
+    return code == SQLITE_OK ? 0 : -1;
 }
 
 /* `taken`: the name that leat assumed where the record has none; NULL: not known. */
@@ -77,12 +91,12 @@ int leat_sqlite_store_dead_letter(leat_sqlite *sqlite, int32_t source_id,
     bind_name(insert, 4, record->route, item->route ? item->route->name : NULL);
     bind_bytes(insert, 5, record->key, !record->key.data);
     bind_name(insert, 6, record->op, item->route ? leat_route_op_name(item->op) : NULL);
-    bind_text(insert, 7, item->headers);
+    int headers = bind_headers(insert, 7, item->headers);
     bind_bytes(insert, 8, record->value, record->value_is_null);
     bind_text(insert, 9, leat_slice_of(reason->sqlstate));
     bind_message(insert, 10, reason->message);
     bind_accepted(insert, 11, record->accepted_ms);
-    int code = sqlite3_step(insert);
+    int code = headers == 0 ? sqlite3_step(insert) : SQLITE_NOMEM;
     sqlite3_finalize(insert);
     return code == SQLITE_DONE ? 0 : -1;
 }

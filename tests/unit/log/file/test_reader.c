@@ -1,5 +1,6 @@
 /* The built-in log's reader: what is offered, in which order, and what it refuses to read. */
 #include "fixture.h"
+#include "record/headers.h"
 
 enum { SEEN_MAX = 4096, PARTITIONS_MAX = 8 };
 
@@ -59,8 +60,10 @@ static void note(reading *r, const leat_record *record, void *log_handle)
 {
     seen *s = &r->records[r->count++];
     ck_assert_uint_lt(r->count, SEEN_MAX);
-    leat_buf headers = {0};
-    ck_assert_int_eq(leat_log_headers(r->reader, log_handle, &headers), 0);
+    leat_buf packed = {0}, headers = {0};
+    ck_assert_int_eq(leat_log_headers(r->reader, log_handle, &packed), 0);
+    leat_headers_write_json(&headers, (leat_slice){packed.data, packed.size});
+    leat_buf_free(&packed);
     *s = (seen){.partition = record->partition,
                 .offset = record->offset,
                 .accepted_ms = record->accepted_ms,

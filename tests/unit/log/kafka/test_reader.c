@@ -8,6 +8,7 @@
 
 #include "fixture.h"
 #include "log/kafka/reader.h"
+#include "record/headers.h"
 
 enum {
     PARTITIONS = 4,
@@ -158,8 +159,10 @@ static void on_lost(void *context, uint32_t partition)
 
 static void expect_headers(leat_log_reader *reader, void *log_handle)
 {
-    leat_buf headers = {0};
-    ck_assert_int_eq(leat_log_headers(reader, log_handle, &headers), 0);
+    leat_buf packed = {0}, headers = {0};
+    ck_assert_int_eq(leat_log_headers(reader, log_handle, &packed), 0);
+    leat_headers_write_json(&headers, (leat_slice){packed.data, packed.size});
+    leat_buf_free(&packed);
     const char *text = leat_buf_cstr(&headers);
     ck_assert_msg(strstr(text, "\"op\":\"patch\"") && strstr(text, "\"route\":\"r\""), "%s", text);
     leat_buf_free(&headers);
