@@ -14,6 +14,7 @@
 #include <xxhash.h>
 #include <yaml.h>
 #include <yyjson.h>
+#include <zstd.h>
 
 #include "cli/commands.h"
 #include "config/config.h"
@@ -34,6 +35,7 @@ int leat_command_version(const leat_options *options)
     printf("libyaml %d.%d.%d\n", major, minor, patch);
     /* Not XXH_versionNumber: librdkafka may bring an old one of its own. */
     printf("xxhash %d.%d.%d\n", XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
+    printf("zstd %s\n", ZSTD_versionString());
     printf("OpenSSL %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
     return LEAT_EXIT_OK;
 }
