@@ -33,7 +33,7 @@ def steal_claims(world):
             if world.store.kind == "sqlite":
                 db.execute("update leat_partitions set claim = randomblob(16), epoch = epoch + 1")
             else:
-                db.execute("select c.* from leat.partitions p, lateral leat.claim(p.source, p.partition, 5000) c")
+                db.execute("select c.* from leat.partitions p, lateral leat.take(p.source, p.partition, 5000) c")
 
 
 @both

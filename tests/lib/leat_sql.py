@@ -142,7 +142,7 @@ class Session:
 
     def claim(self, partition=0, source=1, lock_timeout_ms=LOCK_TIMEOUT_MS):
         with self.transaction():
-            (row,) = self.run("SELECT * FROM leat.claim(%s, %s, %s)", source, partition, lock_timeout_ms)
+            (row,) = self.run("SELECT * FROM leat.take(%s, %s, %s)", source, partition, lock_timeout_ms)
             rows = self.run("SELECT seq, subpartitions, offsets FROM leat.rows(%s, %s)", source, partition)
         return Claim(row, rows)
 

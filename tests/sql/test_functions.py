@@ -18,18 +18,19 @@ def test_older_schema_is_brought_up_to_date(shard):
     a = shard.session()
     a.run("UPDATE leat.schema_version SET version = 1")
     a.run("DROP INDEX leat.dead_letters_at")
-    a.run("DROP TABLE leat.workers")
+    a.run("DROP TABLE leat.workers, leat.parked")
     a.run("GRANT SELECT, DELETE ON leat.progress TO PUBLIC")
     letter = ("INSERT INTO leat.dead_letters (source, partition, \"offset\", message, accepted_at)"
               " VALUES (1, 0, {}, 'no sense', now())")
     a.run(letter.format(7))
     a.run(leat_sql.SCHEMA.read_text())
     a.run(letter.format(8))
-    assert a.value("SELECT version FROM leat.schema_version") == 4
+    assert a.value("SELECT version FROM leat.schema_version") == 5
     assert a.value("SELECT count(*) FROM leat.dead_letters") == 2
     assert a.value("SELECT to_regclass('leat.dead_letters_at') IS NOT NULL")
-    assert a.value("SELECT string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM pg_class, aclexplode(relacl)"
-                   " WHERE oid = 'leat.workers'::regclass AND grantee = 0") == "DELETE SELECT"
+    assert a.run("SELECT oid::regclass::text, string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM pg_class, aclexplode(relacl)"
+                 " WHERE oid IN ('leat.workers'::regclass, 'leat.parked'::regclass) AND grantee = 0 GROUP BY oid ORDER BY 1"
+                 ) == [("leat.parked", "DELETE SELECT"), ("leat.workers", "DELETE SELECT")]
 
 
 def test_version_2_keeps_its_progress(shard):
@@ -41,7 +42,7 @@ def test_version_2_keeps_its_progress(shard):
     a.run("ALTER TABLE leat.progress DROP COLUMN newest_at_ms, DROP COLUMN newest_epoch")
     a.run("UPDATE leat.partitions SET low = 7, low_at_ms = 1234 WHERE partition = 0")
     a.run("UPDATE leat.schema_version SET version = 2")
-    a.run("DROP FUNCTION leat.claim(int, int, int)")
+    a.run("DROP FUNCTION leat.take(int, int, int), leat.claim(int, int, int)")
     a.run("CREATE FUNCTION leat.claim(p_source int, p_partition int, p_lock_timeout_ms int) RETURNS TABLE (claim uuid)"
           " LANGUAGE sql AS 'SELECT gen_random_uuid()'")
     a.run("CREATE FUNCTION leat.advance(int, int, uuid, bigint, smallint[], bigint[], bigint[], int) RETURNS void"
@@ -103,7 +104,7 @@ def test_claim_and_rows_in_one_statement(shard):
     a.begin()
     a.advance(claim, 2)
     b = shard.session()
-    both = b.later(b.run, "SELECT (SELECT array_agg(seq) FROM leat.rows(1, 0)) FROM leat.claim(1, 0, 20000)")
+    both = b.later(b.run, "SELECT (SELECT array_agg(seq) FROM leat.rows(1, 0)) FROM leat.take(1, 0, 20000)")
     shard.until_waiting(b)
     a.commit()
     assert both.result() == [([1, 2],)]
@@ -138,7 +139,7 @@ def test_claim_that_rolls_back_fences_nobody(shard):
     a, claim = owner_with_batches(shard, 1)
     b = shard.session()
     b.begin()
-    b.run("SELECT leat.claim(1, 0, 1000)")
+    b.run("SELECT leat.take(1, 0, 1000)")
     b.rollback()
     a.batch(claim, 2)
 

@@ -10,7 +10,7 @@
 
 #include "base/base.h"
 
-enum { LEAT_SCHEMA_VERSION = 4 }; /* of schema.sql */
+enum { LEAT_SCHEMA_VERSION = 5 }; /* of schema.sql */
 
 /* schema.sql, made into C by embed.py. */
 extern const char leat_schema_sql[];

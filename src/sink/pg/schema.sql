@@ -9,10 +9,15 @@
 -- transaction_isolation), never under a savepoint or an EXCEPTION block (a rollback to either gives up the advisory
 -- lock while the transaction goes on):
 --
---   claim    one transaction: BEGIN, leat.claim, leat.rows, COMMIT; its results are not used before COMMIT is
---            acknowledged. A new claim ends all older ones.
---   batch    one transaction, best a pipeline with one Sync: leat.advance for each partition, ascending; then the row
---            statements, each but the first after leat.plan_rows, or the INSERT of one dead letter.
+--   claim    one transaction: BEGIN, leat.take, leat.rows, leat.parked_totals, COMMIT; its results are not used before
+--            COMMIT is acknowledged. A new claim ends all older ones.
+--   batch    one transaction, best a pipeline with one Sync: leat.advance for each partition, ascending; leat.limit_time,
+--            where its statements have a limit of their own; then the row statements, each but the first after
+--            leat.plan_rows, or the INSERT of one dead letter.
+--   park     a batch of one partition whose records are not applied but kept: leat.park for each chunk instead of rows.
+--   unpark   a batch of records from chunks of one subpartition: leat.unpark before the rows. Its progress names no
+--            subpartition: the park has moved it already.
+--   load     one statement: leat.load.
 --   compact  one statement: leat.compact.
 --
 -- Their own errors:
@@ -24,6 +29,7 @@
 --   LT005  the schema is of a newer version than this file.
 --   LT006  a table has triggers that the statement was not made for: read the table again.
 --   LT008  a row statement touched fewer rows than it must: a BEFORE trigger returned NULL, or another session was faster.
+--   LT009  a chunk is not what the worker believes. DETAIL is the partition's number.
 --
 -- Advisory locks, all with two ints and held until the end of the transaction:
 --
@@ -40,17 +46,17 @@ CREATE TABLE IF NOT EXISTS leat.schema_version (
     version int NOT NULL
 );
 
-INSERT INTO leat.schema_version (version) VALUES (4) ON CONFLICT DO NOTHING;
+INSERT INTO leat.schema_version (version) VALUES (5) ON CONFLICT DO NOTHING;
 
 DO $$
 DECLARE
     found_version int := (SELECT version FROM leat.schema_version);
 BEGIN
-    IF found_version > 4 THEN
-        RAISE EXCEPTION 'schema leat has version %, this program knows version 4', found_version
+    IF found_version > 5 THEN
+        RAISE EXCEPTION 'schema leat has version %, this program knows version 5', found_version
             USING ERRCODE = 'LT005', HINT = 'Use a newer leat.';
     END IF;
-    UPDATE leat.schema_version SET version = 4 WHERE version < 4;
+    UPDATE leat.schema_version SET version = 5 WHERE version < 5;
 END
 $$;
 
@@ -82,6 +88,7 @@ CREATE TABLE IF NOT EXISTS leat.partitions (
     epoch        bigint NOT NULL DEFAULT 0, -- counts claims, for people; a failover can hand out a number twice
     base_seq     bigint NOT NULL DEFAULT 0, -- every batch up to here is in base_offsets
     base_offsets bigint[] NOT NULL,         -- one per subpartition; -1: nothing yet
+                                            -- "Applied" means here and below: in the tables, kept as a dead letter, or parked
     low          bigint NOT NULL DEFAULT -1,-- everything up to this offset is applied, whether or not it has a record
     newest       bigint NOT NULL DEFAULT -1,-- offset of the highest record that is applied, as of base_seq; -1: none was ever applied
     newest_at_ms bigint NOT NULL DEFAULT 0, -- its timestamp, to recognise another log; 0: unknown
@@ -124,6 +131,78 @@ BEGIN
 END
 $$;
 
+-- A role that may write leat.progress may write a table that is made later, too.
+CREATE OR REPLACE FUNCTION leat.grant_as_progress(p_table regclass)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
+AS $$
+DECLARE
+    allowed record;
+BEGIN
+    FOR allowed IN
+        SELECT a.grantee, a.privilege_type FROM pg_class AS c, aclexplode(c.relacl) AS a
+         WHERE c.oid = 'leat.progress'::regclass AND a.grantee <> c.relowner
+           AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %s', allowed.privilege_type, p_table,
+                       CASE allowed.grantee WHEN 0 THEN 'PUBLIC' ELSE allowed.grantee::regrole::text END);
+    END LOOP;
+END
+$$;
+
+-- Records that could not be applied for the time being, in the order of the log: progress has passed them, and what follows
+-- in their subpartition waits behind them. One row is a chunk. Chunks of a subpartition do not overlap and are emptied from
+-- the lowest on; only the lowest may be emptied in part, which moves `done` and leaves the bytes as they are. Changed under
+-- the partition's claim only, by batches. The bytes are compressed already.
+DO $$
+BEGIN
+    IF to_regclass('leat.parked') IS NULL THEN
+        CREATE TABLE leat.parked (
+            source       int NOT NULL,
+            partition    int NOT NULL,
+            subpartition smallint NOT NULL,
+            first_offset bigint NOT NULL,
+            last_offset  bigint NOT NULL,
+            done         bigint NOT NULL,    -- its records up to this offset are in the tables, or dead letters
+            records      int NOT NULL,       -- the others
+            oldest_ms    bigint NOT NULL,    -- the smallest timestamp when it was parked
+            codec        int NOT NULL,       -- the form of its bytes
+            chunk        bytea NOT NULL,
+            PRIMARY KEY (source, partition, subpartition, first_offset),
+            CONSTRAINT parked_done CHECK (done >= first_offset - 1 AND done < last_offset),
+            CONSTRAINT parked_records CHECK (records > 0)
+        ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
+                autovacuum_vacuum_insert_threshold = -1, toast.autovacuum_vacuum_scale_factor = 0,
+                toast.autovacuum_vacuum_threshold = 20000, toast.autovacuum_vacuum_insert_threshold = -1);
+        ALTER TABLE leat.parked ALTER COLUMN chunk SET STORAGE EXTERNAL;
+        PERFORM leat.grant_as_progress('leat.parked');
+    END IF;
+END
+$$;
+
+-- A partition is not forgotten while it has parked records: they are nowhere else.
+CREATE OR REPLACE FUNCTION leat.keep_parked()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM leat.parked AS c WHERE c.source = OLD.source AND c.partition = OLD.partition) THEN
+        RAISE EXCEPTION 'partition % of source % has parked records, which are nowhere else', OLD.partition, OLD.source
+            USING ERRCODE = 'restrict_violation', HINT = 'Let them be applied, or delete them from leat.parked to give them up.';
+    END IF;
+    RETURN OLD;
+END
+$$;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger
+                    WHERE tgrelid = 'leat.partitions'::regclass AND tgname = 'keep_parked') THEN
+        CREATE TRIGGER keep_parked BEFORE DELETE ON leat.partitions FOR EACH ROW EXECUTE FUNCTION leat.keep_parked();
+    END IF;
+END
+$$;
+
 -- Records that were refused for good, with the reason; written in the transaction that moves their progress, deleted
 -- only by people. The record is kept as bytes, because it may not be valid text; route and op are NULL when the record
 -- does not have them and they are not known, or when they are not valid text.
@@ -155,10 +234,8 @@ $$;
 -- Reports of the processes that apply to this shard, for `leat status`: which partitions they have, and what does not
 -- move, since when and why. One row per process, written every few seconds over a connection of its own by a
 -- transaction that waits for neither disk nor standby; other processes sweep the rows of those that are gone. Nothing
--- depends on it, so it is not logged. A role that may write leat.progress may write it too.
+-- depends on it, so it is not logged.
 DO $$
-DECLARE
-    allowed record;
 BEGIN
     IF to_regclass('leat.workers') IS NULL THEN
         CREATE UNLOGGED TABLE leat.workers (
@@ -174,14 +251,7 @@ BEGIN
             PRIMARY KEY (source, instance),
             CONSTRAINT workers_said CHECK (octet_length(said::text) <= 65536)
         ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
-        FOR allowed IN
-            SELECT a.grantee, a.privilege_type FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) AS a
-             WHERE c.oid = 'leat.progress'::regclass AND a.grantee <> c.relowner
-               AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-        LOOP
-            EXECUTE format('GRANT %s ON leat.workers TO %s', allowed.privilege_type,
-                           CASE allowed.grantee WHEN 0 THEN 'PUBLIC' ELSE allowed.grantee::regrole::text END);
-        END LOOP;
+        PERFORM leat.grant_as_progress('leat.workers');
     END IF;
 END
 $$;
@@ -400,7 +470,7 @@ $$;
 
 -- Takes the partition over. The lock is taken in a statement of its own, so the next one sees everything that earlier
 -- batches and compactions have committed; later ones find their own claim replaced.
-CREATE OR REPLACE FUNCTION leat.claim(p_source int, p_partition int, p_lock_timeout_ms int)
+CREATE OR REPLACE FUNCTION leat.take(p_source int, p_partition int, p_lock_timeout_ms int)
 RETURNS TABLE (claim uuid, epoch bigint, base_seq bigint, base_offsets bigint[], low bigint, newest bigint,
                newest_at_ms bigint, newest_epoch int)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -408,7 +478,7 @@ AS $$
 BEGIN
     PERFORM leat.plan_rows();
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'leat.claim needs READ COMMITTED' USING ERRCODE = 'LT003';
+        RAISE EXCEPTION 'leat.take needs READ COMMITTED' USING ERRCODE = 'LT003';
     END IF;
     PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true);
     PERFORM pg_advisory_xact_lock(1818583412 # p_source, p_partition);
@@ -425,14 +495,41 @@ BEGIN
 END
 $$;
 
+-- The name of leat.take before records could be parked. A worker of that time takes what is parked for written, so it gets
+-- no claim; the claims that it has go on until they are taken over.
+CREATE OR REPLACE FUNCTION leat.claim(p_source int, p_partition int, p_lock_timeout_ms int)
+RETURNS TABLE (claim uuid, epoch bigint, base_seq bigint, base_offsets bigint[], low bigint, newest bigint,
+               newest_at_ms bigint, newest_epoch int)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+BEGIN
+    RAISE EXCEPTION 'schema leat is newer than this program, which does not know parked records'
+        USING ERRCODE = 'LT005', HINT = 'Use a newer leat.';
+END
+$$;
+
 -- The progress rows of a partition, for the transaction that has claimed it. VOLATILE, so that it reads with a
--- snapshot of its own even in one statement with leat.claim.
+-- snapshot of its own even in one statement with leat.take.
 CREATE OR REPLACE FUNCTION leat.rows(p_source int, p_partition int)
 RETURNS TABLE (seq bigint, subpartitions smallint[], offsets bigint[], newest_at_ms bigint, newest_epoch int)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 AS $$
     SELECT g.seq, g.subpartitions, g.offsets, g.newest_at_ms, g.newest_epoch FROM leat.progress AS g
      WHERE g.source = p_source AND g.partition = p_partition ORDER BY g.seq
+$$;
+
+-- What is parked of a partition, one row a subpartition, for the transaction that has claimed it; VOLATILE as leat.rows is.
+-- Only the lowest chunk may be emptied in part, so the lowest `done` is its own. The bytes are not read: a value out of line
+-- shows its size.
+CREATE OR REPLACE FUNCTION leat.parked_totals(p_source int, p_partition int)
+RETURNS TABLE (subpartition smallint, first_offset bigint, done bigint, last_offset bigint, chunks bigint, records bigint,
+               bytes bigint, oldest_ms bigint)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+AS $$
+    SELECT c.subpartition, min(c.first_offset), min(c.done), max(c.last_offset), count(*), sum(c.records)::bigint,
+           sum(octet_length(c.chunk))::bigint, min(c.oldest_ms)
+      FROM leat.parked AS c WHERE c.source = p_source AND c.partition = p_partition
+     GROUP BY c.subpartition ORDER BY c.subpartition
 $$;
 
 -- The partition's part of a batch: records where its subpartitions are once the batch commits. Fails with LT001 under an
@@ -529,6 +626,104 @@ BEGIN
     IF FOUND THEN
         DELETE FROM leat.progress AS g
          WHERE g.source = p_source AND g.partition = p_partition AND g.seq <= p_base_seq;
+    END IF;
+END
+$$;
+
+-- Keeps one chunk, in the transaction whose leat.advance moves the progress of its subpartition to `p_last_offset`. It must
+-- be the last of its subpartition (LT009).
+CREATE OR REPLACE FUNCTION leat.park(p_source int, p_partition int, p_subpartition smallint, p_first_offset bigint,
+                                     p_last_offset bigint, p_records int, p_oldest_ms bigint, p_codec int, p_chunk bytea)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+BEGIN
+    PERFORM leat.plan_rows();
+    INSERT INTO leat.parked (source, partition, subpartition, first_offset, last_offset, done, records, oldest_ms, codec, chunk)
+    SELECT p_source, p_partition, p_subpartition, p_first_offset, p_last_offset, p_first_offset - 1, p_records, p_oldest_ms,
+           p_codec, p_chunk
+     WHERE NOT EXISTS (SELECT FROM leat.parked AS c
+                        WHERE c.source = p_source AND c.partition = p_partition AND c.subpartition = p_subpartition
+                          AND c.first_offset >= p_first_offset);
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'partition % of source %: subpartition % has a chunk at or above offset %', p_partition, p_source,
+            p_subpartition, p_first_offset
+            USING ERRCODE = 'LT009', DETAIL = p_partition::text;
+    END IF;
+END
+$$;
+
+-- The lowest chunk of a subpartition above `p_above`, or no row. That is the last offset of the chunk that was emptied last:
+-- below it a search would go through all that was deleted and is still there for an old snapshot. One statement reads claim
+-- and chunk (LT001 under an old claim), so a chunk that is loaded belongs to the claim.
+CREATE OR REPLACE FUNCTION leat.load(p_source int, p_partition int, p_claim uuid, p_subpartition smallint, p_above bigint)
+RETURNS TABLE (first_offset bigint, last_offset bigint, done bigint, records int, codec int, chunk bytea)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+BEGIN
+    PERFORM leat.plan_rows();
+    SELECT c.first_offset, c.last_offset, c.done, c.records, c.codec, c.chunk
+      INTO first_offset, last_offset, done, records, codec, chunk
+      FROM leat.partitions AS p
+      LEFT JOIN LATERAL (SELECT * FROM leat.parked AS l
+                          WHERE l.source = p_source AND l.partition = p_partition AND l.subpartition = p_subpartition
+                            AND l.first_offset > p_above
+                          ORDER BY l.first_offset LIMIT 1) AS c ON true
+     WHERE p.source = p_source AND p.partition = p_partition AND p.claim = p_claim;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'partition % of source % has been claimed by another worker', p_partition, p_source
+            USING ERRCODE = 'LT001', DETAIL = p_partition::text;
+    END IF;
+    IF first_offset IS NOT NULL THEN
+        RETURN NEXT;
+    END IF;
+END
+$$;
+
+-- Empties chunks of one subpartition, in the transaction that applies their records and before it does: all of them, but the
+-- last one only up to `p_done_after`, with `p_records_after` records left, unless that is its end. Each must be there, and
+-- exactly as the worker has read it (LT009).
+CREATE OR REPLACE FUNCTION leat.unpark(p_source int, p_partition int, p_subpartition smallint, p_first_offsets bigint[],
+                                       p_last_offsets bigint[], p_done bigint[], p_done_after bigint, p_records_after int)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+DECLARE
+    last int := cardinality(p_first_offsets);
+BEGIN
+    PERFORM leat.plan_rows();
+    FOR i IN 1 .. last LOOP
+        IF i < last OR p_done_after = p_last_offsets[i] THEN
+            DELETE FROM leat.parked AS c
+             WHERE c.source = p_source AND c.partition = p_partition AND c.subpartition = p_subpartition
+               AND c.first_offset = p_first_offsets[i] AND c.last_offset = p_last_offsets[i] AND c.done = p_done[i];
+        ELSE
+            UPDATE leat.parked AS c SET done = p_done_after, records = p_records_after
+             WHERE c.source = p_source AND c.partition = p_partition AND c.subpartition = p_subpartition
+               AND c.first_offset = p_first_offsets[i] AND c.last_offset = p_last_offsets[i] AND c.done = p_done[i];
+        END IF;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'partition % of source %: the chunk of subpartition % at offset % is not as it was read',
+                p_partition, p_source, p_subpartition, p_first_offsets[i]
+                USING ERRCODE = 'LT009', DETAIL = p_partition::text;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- From here to the end of the transaction each statement may take so long, or as long as the session's own limit if that is
+-- shorter (57014).
+CREATE OR REPLACE FUNCTION leat.limit_time(p_ms int)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+DECLARE
+    own_ms bigint;
+BEGIN
+    PERFORM leat.plan_rows();
+    own_ms := extract(epoch FROM current_setting('statement_timeout')::interval) * 1000;
+    IF own_ms = 0 OR own_ms > p_ms THEN
+        PERFORM set_config('statement_timeout', p_ms::text, true);
     END IF;
 END
 $$;

@@ -52,8 +52,7 @@ static void end_job(leat_pg_session *session)
     if (session->claim_read)
         session->result.progress = &session->progress;
     else
-        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "",
-                             "leat.claim has not answered");
+        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "", "leat.take has not answered");
 }
 
 /* Ends the open job; its outcome is unknown unless it was known already. */

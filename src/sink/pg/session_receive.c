@@ -255,7 +255,7 @@ static void take_claim(leat_pg_session *session, const PGresult *answer)
         leat_pg_field_int8(answer, 0, 5, &newest.offset) < 0 ||
         leat_pg_field_int8(answer, 0, 6, &newest.at_ms) < 0 ||
         leat_pg_field_int4(answer, 0, 7, &newest.epoch) < 0) {
-        set_answer_fault(session, "leat.claim has answered in a form this program does not know");
+        set_answer_fault(session, "leat.take has answered in a form this program does not know");
         return;
     }
     leat_engine_progress_begin(&session->progress, claim, epoch, base_seq, base, low, newest);
@@ -285,7 +285,7 @@ static void take_progress(leat_pg_session *session, const PGresult *answer)
 {
     LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_CLAIM);
     if (!session->claim_read) {
-        set_answer_fault(session, "leat.rows has answered before leat.claim");
+        set_answer_fault(session, "leat.rows has answered before leat.take");
         return;
     }
     for (int row = 0; row < PQntuples(answer); row++) {

@@ -39,7 +39,7 @@ static const char plan_plainly_sql[] = "SELECT leat.plan_plainly()";
 static const char *const claim_sql[] =
     WITH_SERVER("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
                 " newest_epoch",
-                " FROM leat.claim($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
+                " FROM leat.take($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
 
 /* This applies however long a statement may wait for a row: the holder of a partition that is being
  * claimed runs a batch that the claim makes worthless, or is frozen. */

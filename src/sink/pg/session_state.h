@@ -101,7 +101,7 @@ struct leat_pg_session {
     bool knows_server; /* `server` is where the job's own transaction ran, by its own result */
     leat_pg_server server;
 
-    bool claim_read; /* the row of leat.claim is in `progress` */
+    bool claim_read; /* the row of leat.take is in `progress` */
     leat_engine_progress progress;
     leat_pg_params params;
 };

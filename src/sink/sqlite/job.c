@@ -175,7 +175,7 @@ static int fail_sqlite(leat_sqlite_job *job, const leat_sqlite_runner *runner, l
     return -1;
 }
 
-/* The codes that leat.claim and leat.advance raise in PostgreSQL. */
+/* The codes that leat.take and leat.advance raise in PostgreSQL. */
 static int check_standing(leat_sqlite_job *job, const leat_sqlite_runner *runner,
                           leat_sqlite_standing standing, uint32_t partition)
 {

@@ -1,5 +1,5 @@
 /*
- * leat.claim, leat.advance and leat.compact of PostgreSQL's schema, as statements. A file has one
+ * leat.take, leat.advance and leat.compact of PostgreSQL's schema, as statements. A file has one
  * writer at a time, so BEGIN IMMEDIATE replaces the row locks there; the checks are the same: the
  * claim must be the newest, and every batch that this one builds on must be there. Offsets are
  * blobs, big-endian, since SQLite has no arrays.

@@ -1,5 +1,5 @@
 /*
- * progress.h - the progress protocol on a SQLite file: leat.claim, leat.advance and leat.compact of
+ * progress.h - the progress protocol on a SQLite file: leat.take, leat.advance and leat.compact of
  * sink/pg/schema.sql, inside a transaction of the caller's that holds the write lock (BEGIN
  * IMMEDIATE). One thread.
  */

@@ -67,8 +67,7 @@ START_TEST(a_job_for_a_connection_just_lost)
     world *w = world_open(1, 10000);
     leat_engine_job again = {.id = 3, .kind = LEAT_ENGINE_JOB_CLAIM, .partition = 1};
     PGconn *other = other_session(w, "");
-    fixture_run_on(other,
-                   "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
+    fixture_run_on(other, "BEGIN; SELECT * FROM leat.take((SELECT id FROM leat.sources), 0, 1000)");
     submit_claim(w, 2, 0);
     wait_one_waits(w, "advisory");
     w->next = &again; /* from `done`, when `slots` has not been reported yet */
@@ -238,8 +237,7 @@ START_TEST(freed_with_a_job_open)
 {
     world *w = world_open(2, 10000);
     PGconn *other = other_session(w, "");
-    fixture_run_on(other,
-                   "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
+    fixture_run_on(other, "BEGIN; SELECT * FROM leat.take((SELECT id FROM leat.sources), 0, 1000)");
     submit_claim(w, 2, 0);
     wait_one_waits(w, "advisory");
     PQfinish(other);

@@ -164,7 +164,7 @@ START_TEST(fenced_by_another_claim)
     world *w = world_open(1, 1000);
     claim(w, 0);
     claim(w, 1);
-    fixture_sql(w->f, "SELECT leat.claim((SELECT id FROM leat.sources), 1, 1000)");
+    fixture_sql(w->f, "SELECT leat.take((SELECT id FROM leat.sources), 1, 1000)");
     patch(w, "1", "{}");
     add_part(w, 0, 1, 10);
     add_part(w, 1, 1, 10);
@@ -551,7 +551,7 @@ START_TEST(a_fenced_dead_letter_is_not_kept)
 {
     world *w = world_open(1, 1000);
     claim(w, 0);
-    fixture_sql(w->f, "SELECT leat.claim((SELECT id FROM leat.sources), 0, 1000)");
+    fixture_sql(w->f, "SELECT leat.take((SELECT id FROM leat.sources), 0, 1000)");
     patch(w, "1", "{}");
     add_part(w, 0, 1, 0);
     expect_outcome(run_dead(w, "22003", "bad"), LEAT_ENGINE_FENCED, "LT001");

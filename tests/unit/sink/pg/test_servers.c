@@ -37,7 +37,7 @@ static two_servers *two_servers_open(void)
     wait_usable(w, 2);
     t->other = other_session(w, "");
     fixture_run_on(t->other,
-                   "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 1, 1000)");
+                   "BEGIN; SELECT * FROM leat.take((SELECT id FROM leat.sources), 1, 1000)");
     submit_claim(w, 2, 1);
     wait_one_waits(w, "advisory");
     t->proxy.to_port = port_of(t->second);
