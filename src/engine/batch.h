@@ -18,6 +18,7 @@ typedef struct leat_engine_batch_record {
     int64_t offset;
     uint32_t partition;
     uint16_t subpartition;
+    bool skip; /* its progress moves, but it is not written: leat_engine_skip */
 } leat_engine_batch_record;
 
 /* The arguments of leat.advance for one partition. */
@@ -72,6 +73,7 @@ enum { LEAT_BATCH_CHUNKS_MAX = 8, LEAT_BATCH_CUTS_MAX = 16 };
  * subpartitions as if the records were applied. */
 typedef struct leat_engine_batch {
     uint32_t record_count;
+    uint32_t skipped; /* of them; never of a dead letter */
     leat_engine_batch_record *records;
     uint32_t part_count;
     leat_engine_batch_part *parts;

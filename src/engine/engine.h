@@ -160,6 +160,17 @@ void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint
 uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
                               const leat_engine_job_result *result);
 
+/* Record `index` of the batch is not to be written: what the batch does about it is to move the
+ * progress past it. Between the effect LEAT_ENGINE_RUN of the job and giving it to the sink; not
+ * for a dead letter. It counts as neither applied nor refused: nothing is learned from it about its
+ * table. Has no effects. */
+void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index);
+/* The caller's mind about records has changed: those that wait in the shard, and that `is_wanted`
+ * is true of, are tried at once. It is called for the first record of each subpartition that waits,
+ * and may not call the engine. */
+void leat_engine_recheck(leat_engine *engine, int64_t now_us, uint32_t shard,
+                         bool (*is_wanted)(void *context, void *payload), void *context);
+
 /* The group confirmed our membership: a commit that was *begun* at `since_us` has succeeded. */
 void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us);
 /* A commit has failed: offsets are committed again after `commit_every_us`, or an idle partition
@@ -320,8 +331,9 @@ void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table
                        leat_engine_table_view *ret);
 
 typedef struct leat_engine_counters {
-    uint64_t records_applied; /* dead letters are not among them */
-    uint64_t records_skipped; /* read again, applied before */
+    uint64_t records_applied;  /* dead letters are not among them */
+    uint64_t records_skipped;  /* read again, applied before */
+    uint64_t records_left_out; /* committed without being written: leat_engine_skip */
     uint64_t batches_applied;
     uint64_t batches_fenced;
     uint64_t batches_unknown;

@@ -57,15 +57,17 @@ static void next_span(const leat_engine *engine, leat_table_state *table)
     table->share_us = engine->now_us;
 }
 
-void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records)
+void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records,
+                        const leat_engine_batch_record *in_batch)
 {
     uint32_t at = engine->queues[queue].head;
-    for (uint32_t i = 0; i < records; i++) {
+    for (uint32_t i = 0; i < records; i++, at = engine->pool.slots[at].next) {
+        if (in_batch && in_batch[i].skip)
+            continue;
         leat_table_state *table = table_at(engine, queue, at);
         next_span(engine, table);
         table->now.of++;
         table->applied++;
-        at = engine->pool.slots[at].next;
     }
 }
 

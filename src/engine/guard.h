@@ -22,8 +22,10 @@ void leat_guard_retract(leat_engine *engine, uint32_t queue);
 /* The queue's head is no longer held by its table: it was applied, or dropped. Does nothing if it
  * was not held. */
 void leat_guard_release(leat_engine *engine, uint32_t queue, bool applied);
-/* The first `records` of the queue were applied; each counts for its own table. */
-void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records);
+/* The first `records` of the queue were applied; each counts for its own table, except those that
+ * are `skip` in the batch. `in_batch`: the same records there; NULL: all of them count. */
+void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records,
+                        const leat_engine_batch_record *in_batch);
 /* The share that is compared with the configured one. */
 leat_refused_share leat_guard_share(const leat_table_state *table);
 

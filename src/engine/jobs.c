@@ -27,7 +27,9 @@ static void part_applied(leat_engine *engine, leat_partition *partition, leat_jo
     for (uint32_t i = 0; i < part->count; i++)
         leat_queue_applied(engine, partition, slot, part, i);
     leat_engine_progress_applied(&partition->progress, part->newest);
-    leat_shard_of(engine, partition)->applied += slot->job.batch.dead == NULL;
+    const leat_engine_batch *batch = &slot->job.batch;
+    leat_shard_of(engine, partition)->applied += !batch->dead &&
+                                                 batch->skipped < batch->record_count;
     partition->setbacks = 0;
     partition->uncompacted = true;
     leat_compaction_plan(engine, partition);

@@ -47,19 +47,39 @@ static void notify_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue
     leat_notice_add(engine, slot, queue, LEAT_NOTICE_DEAD, &result);
 }
 
-/* The records at the head are done: applied, or kept as a dead letter. */
+/* The queue's records in the batch, where some of it are left out; NULL: none are. */
+static const leat_engine_batch_record *left_out(const leat_engine_batch *batch, uint32_t id)
+{
+    if (batch->skipped == 0)
+        return NULL;
+    uint32_t at = 0;
+    while (batch->records[at].partition != id / LEAT_SUBPARTITIONS ||
+           batch->records[at].subpartition != id % LEAT_SUBPARTITIONS)
+        at++;
+    LEAT_ASSERT(at < batch->record_count);
+    return &batch->records[at];
+}
+
+/* The records at the head are done: applied, left out, or kept as a dead letter. One that is left
+ * out says nothing about its table: neither that it takes records again, nor that it refuses few.
+ */
 static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id, uint32_t records)
 {
     leat_queue *queue = &engine->queues[id];
+    const leat_engine_batch_record *in_batch = left_out(&slot->job.batch, id);
+    uint32_t skipped = 0;
+    for (uint32_t i = 0; in_batch && i < records; i++)
+        skipped += in_batch[i].skip;
     LEAT_ASSERT(queue->retry.dead == (slot->job.batch.dead != NULL));
     if (queue->retry.dead) {
         engine->counters.dead_letters++;
         notify_dead(engine, slot, id);
     } else {
-        engine->counters.records_applied += records;
-        leat_guard_applied(engine, id, records);
+        engine->counters.records_applied += records - skipped;
+        engine->counters.records_left_out += skipped;
+        leat_guard_applied(engine, id, records, in_batch);
     }
-    leat_guard_release(engine, id, true);
+    leat_guard_release(engine, id, !in_batch || !in_batch[0].skip);
     leat_trouble_clear(engine, id);
     leat_halt_queue_passed(engine, id);
 }

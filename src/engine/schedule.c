@@ -77,6 +77,7 @@ static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_engi
     slot->job.shard = (uint32_t)(shard - engine->shards);
     slot->job.partition = 0;
     slot->job.incarnation = 0;
+    slot->job.batch.skipped = 0;
     slot->job.batch.record_count = 0;
     slot->job.batch.part_count = 0;
     slot->job.batch.dead = NULL;

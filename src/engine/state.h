@@ -19,6 +19,7 @@
  *   effects.c       what is reported to the caller
  *   lists.c         the intrusive lists between them
  *   trouble.c       which heads fail, since when and why
+ *   leave_out.c     records that the caller wants left out
  *   view.c          views and counters
  *   memory.c        limits, new, free
  *   validate.c      every invariant

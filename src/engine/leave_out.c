@@ -1,0 +1,42 @@
+/*
+ * leave_out.c - records that are committed without being written, because the caller wants it. The
+ * engine knows nothing of the reason: it is told for each batch, when that is about to run, so that
+ * the caller's mind of that moment counts, wherever the record has waited until then. Whoever
+ * changes it says so by a recheck, because a record that holds up its queue is not tried for up to
+ * the longest back-off.
+ */
+#include "engine/state.h"
+
+#include "engine/timers.h"
+
+void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index)
+{
+    LEAT_ASSERT(job_id < engine->config.jobs_max);
+    leat_job_slot *slot = &engine->jobs[job_id];
+    leat_engine_batch *batch = &slot->job.batch;
+    LEAT_ASSERT(slot->state == LEAT_JOB_RUNNING && slot->job.kind == LEAT_ENGINE_JOB_BATCH);
+    LEAT_ASSERT(!batch->dead && index < batch->record_count && !batch->records[index].skip);
+    batch->records[index].skip = true;
+    batch->skipped++;
+}
+
+void leat_engine_recheck(leat_engine *engine, int64_t now_us, uint32_t shard,
+                         bool (*is_wanted)(void *context, void *payload), void *context)
+{
+    leat_timers_advance(engine, now_us);
+    LEAT_ASSERT(shard < engine->config.shard_count);
+    const leat_shard *at = &engine->shards[shard];
+    for (uint32_t i = 0; i < at->partition_count; i++) {
+        uint32_t first = at->partitions[i] * LEAT_SUBPARTITIONS;
+        uint32_t left = engine->partitions[at->partitions[i]].waiting;
+        for (uint32_t id = first; left > 0 && id < first + LEAT_SUBPARTITIONS; id++) {
+            const leat_queue *queue = &engine->queues[id];
+            if (queue->place != LEAT_QUEUE_WAITING)
+                continue;
+            left--;
+            if (is_wanted(context, engine->pool.slots[queue->head].payload))
+                leat_heap_set(&engine->timers, id, now_us);
+        }
+    }
+    leat_timers_advance(engine, now_us);
+}
