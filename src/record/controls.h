@@ -1,0 +1,67 @@
+/*
+ * controls.h - what operators have told leat to do with the records of a tenant or of one key, for
+ * a time: to skip them. Each shard keeps its own (leat.controls); a set is what one read has found
+ * there, and the sets of all shards are published here for the workers.
+ *
+ * A set never changes. Whoever uses one holds it; the last one frees it. A control ends by itself:
+ * its end is a time of leat_mono_us, counted from the read by the database's clock, so that this
+ * machine's wall clock does not matter.
+ */
+#ifndef LEAT_RECORD_CONTROLS_H
+#define LEAT_RECORD_CONTROLS_H
+
+#include "record/item.h"
+
+enum {
+    LEAT_CONTROLS_MAX = 1000, /* of one shard at a time */
+    LEAT_CONTROL_REASON_MAX = 200,
+    LEAT_CONTROL_TIME_SIZE = 32,
+    LEAT_CONTROL_KEEP_MAX = 10000,
+};
+
+/* One control. `table` NULL: of a tenant, else of the row with this key. */
+typedef struct leat_control {
+    int64_t id;                         /* leat.controls.id: unique in its shard */
+    const char *table;                  /* its label, as the configuration has it */
+    const char *what;                   /* tenant or key, canonical and percent-encoded */
+    int64_t until_us;                   /* leat_mono_us: it ends then */
+    char until[LEAT_CONTROL_TIME_SIZE]; /* the same: RFC 3339, UTC */
+    char since[LEAT_CONTROL_TIME_SIZE];
+    uint32_t keep;      /* dead letters kept of what it skips in a partition: the newest; 0: none */
+    const char *reason; /* the operator's; "": none */
+} leat_control;
+
+typedef struct leat_control_set leat_control_set;
+
+/* Empty. */
+leat_control_set *leat_control_set_new(void);
+/* Adds a copy, its texts too; before the set is published or searched. -1: it has
+ * LEAT_CONTROLS_MAX. */
+int leat_control_set_add(leat_control_set *set, const leat_control *control) LEAT_MUST_CHECK;
+uint32_t leat_control_set_count(const leat_control_set *set);
+/* In the order in which they were added. Borrowed. */
+const leat_control *leat_control_set_at(const leat_control_set *set, uint32_t index);
+/* The control that a record comes under now: that of its key before that of its tenant; NULL: none.
+ * A record that could not be decoded comes under none. Borrowed. */
+const leat_control *leat_control_set_find(const leat_control_set *set, const leat_item *item,
+                                          int64_t now_us);
+/* How many have not ended. */
+uint32_t leat_control_set_active(const leat_control_set *set, int64_t now_us);
+void leat_control_set_drop(leat_control_set *set); /* NULL: none */
+
+/* The newest set of each shard. Any thread. */
+typedef struct leat_controls leat_controls;
+
+/* Each begins with an empty set. */
+leat_controls *leat_controls_new(uint32_t shard_count);
+void leat_controls_free(leat_controls *controls);
+/* What a read that began at `read_us` (leat_mono_us) found; takes the set. Of two reads the one
+ * that began later counts, whichever ends first. */
+void leat_controls_publish(leat_controls *controls, uint32_t shard, leat_control_set *set,
+                           int64_t read_us);
+/* Changes with each set whose controls are others than before. Cheap: one load. */
+uint32_t leat_controls_version(const leat_controls *controls, uint32_t shard);
+/* To be dropped. */
+leat_control_set *leat_controls_hold(leat_controls *controls, uint32_t shard);
+
+#endif
