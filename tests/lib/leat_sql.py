@@ -88,9 +88,10 @@ class Later:
 
 
 class Claim:
-    def __init__(self, row, rows):
+    def __init__(self, row, rows, parked):
         self.token, self.epoch, self.base_seq, self.base_offsets, self.low, *self.newest = row
         self.rows = rows
+        self.parked = parked  # of each subpartition: itself, first offset, done, last offset, chunks, records, bytes, oldest_ms
 
     def seqs(self):
         return [row[0] for row in self.rows]
@@ -144,7 +145,8 @@ class Session:
         with self.transaction():
             (row,) = self.run("SELECT * FROM leat.take(%s, %s, %s)", source, partition, lock_timeout_ms)
             rows = self.run("SELECT seq, subpartitions, offsets FROM leat.rows(%s, %s)", source, partition)
-        return Claim(row, rows)
+            parked = self.run("SELECT * FROM leat.parked_totals(%s, %s)", source, partition)
+        return Claim(row, rows, parked)
 
     def advance(self, claim, seq, **kwargs):
         self.run(advance_sql(), *advance_args(claim, seq, **kwargs))
@@ -156,6 +158,35 @@ class Session:
     def batch(self, claim, seq, key=0, **kwargs):
         with self.transaction():
             self.advance(claim, seq, **kwargs)
+            self.hit(key)
+
+    def put_chunk(self, first, last, subpartition=0, records=None, oldest_ms=0, chunk=b"chunk", partition=0, source=1):
+        """The part of a park after its advance."""
+        self.run("SELECT leat.park(%s, %s, %s::smallint, %s, %s, %s, %s, 1, %s)", source, partition, subpartition, first, last,
+                 last - first + 1 if records is None else records, oldest_ms, chunk)
+
+    def park(self, claim, seq, first, last, subpartition=0, needs=(), partition=0, chunk=b"chunk", **kwargs):
+        with self.transaction():
+            self.advance(claim, seq, moved={subpartition: last}, needs=needs, partition=partition)
+            self.put_chunk(first, last, subpartition, partition=partition, chunk=chunk, **kwargs)
+
+    def load(self, claim, above=-1, subpartition=0, partition=0, source=1):
+        """(first offset, last offset, done, records, codec, bytes) of the next chunk, or None."""
+        rows = self.run("SELECT * FROM leat.load(%s, %s, %s, %s::smallint, %s)", source, partition, claim.token, subpartition,
+                        above)
+        return rows[0] if rows else None
+
+    def empty_chunks(self, steps, subpartition=0, done_after=None, records_after=0, partition=0, source=1):
+        """The part of an unpark between its advance and its rows; `steps` are chunks as they were read: (first, last, done).
+        The last one is emptied up to `done_after`."""
+        first, last, done = (list(column) for column in zip(*steps))
+        self.run("SELECT leat.unpark(%s, %s, %s::smallint, %s::bigint[], %s::bigint[], %s::bigint[], %s, %s)", source, partition,
+                 subpartition, first, last, done, last[-1] if done_after is None else done_after, records_after)
+
+    def unpark(self, claim, seq, steps, needs=(), partition=0, key=0, moved=(), **kwargs):
+        with self.transaction():
+            self.advance(claim, seq, moved=dict(moved), needs=needs, partition=partition)
+            self.empty_chunks(steps, partition=partition, **kwargs)
             self.hit(key)
 
     def compact(self, claim, base_seq, offset=None, needs=(), partition=0, source=1, low=0, newest=-1,
@@ -269,6 +300,11 @@ class Shard:
     def seqs(self, partition=0):
         return [row[0] for row in self.observer.run("SELECT seq FROM leat.rows(1, %s)", partition)]
 
+    def chunks(self, partition=0, subpartition=0):
+        """(first offset, last offset, done, records) of each chunk."""
+        return self.observer.run("SELECT first_offset, last_offset, done, records FROM leat.parked WHERE source = 1 AND partition = %s"
+                                 " AND subpartition = %s ORDER BY first_offset", partition, subpartition)
+
     def partition(self, partition=0):
         return self.observer.run("SELECT claim, epoch, base_seq, base_offsets[1], low, newest_at_ms FROM leat.partitions"
                                  " WHERE source = 1 AND partition = %s", partition)[0]
@@ -276,12 +312,13 @@ class Shard:
     def save(self):
         """The state a standby may have: give it to `fail_over` to lose all that was committed since."""
         return {table: self.observer.run(f"SELECT * FROM {table}") for table in
-                ("leat.partitions", "leat.progress", "leat.dead_letters", "hits")}
+                ("leat.partitions", "leat.progress", "leat.parked", "leat.dead_letters", "hits")}
 
     def fail_over(self, state):
         with self.observer.transaction():
-            for table, rows in state.items():
+            for table in reversed(state):
                 self.observer.run(f"DELETE FROM {table}")
+            for table, rows in state.items():
                 for row in rows:
                     places = ", ".join(["%s"] * len(row))
                     self.observer.run(f"INSERT INTO {table} VALUES ({places})", *row)
