@@ -170,6 +170,7 @@ static bool take_headers(leat_chunk *chunk, leat_record *record, leat_slice *ret
     leat_slice rest = *ret, name, value;
     int taken;
     while ((taken = leat_headers_take(&rest, &name, &value)) > 0) {
+        record->header_bytes += (uint32_t)(name.size + value.size);
         leat_slice *field = leat_header_find(record, name);
         if (field)
             *field = value;

@@ -15,8 +15,9 @@ typedef struct leat_record {
     int32_t epoch;       /* read: the leader epoch it was written in; -1: not known */
     leat_slice key;
     leat_slice value;
-    leat_slice route; /* header `route`; empty: the only one */
-    leat_slice op;    /* header `op`; empty: put. A put without a value is a delete */
+    leat_slice route;      /* header `route`; empty: the only one */
+    leat_slice op;         /* header `op`; empty: put. A put without a value is a delete */
+    uint32_t header_bytes; /* read: of all headers, names and values together */
     bool value_is_null;
 } leat_record;
 
@@ -36,6 +37,8 @@ typedef struct leat_item {
     char *owned_record;  /* NULL, or memory that the record borrows: see leat_item_own */
     char *owned;         /* NULL, or memory that canonical_key and key texts borrow */
     char *fault;         /* NULL, or the fault of a malformed record (owned) */
+    void *chunk;         /* NULL, or the memory that the item is in itself, with other parked
+                            records: their reader's */
     struct leat_item *next_free;
 } leat_item;
 

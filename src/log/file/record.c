@@ -64,8 +64,12 @@ leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition)
                          .key = column(row, KEY),
                          .value = column(row, VALUE),
                          .value_is_null = sqlite3_column_type(row, VALUE) == SQLITE_NULL};
-    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
-        *leat_header_field(&found, header) = column(row, FIRST_HEADER + (int)header);
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++) {
+        leat_slice value = column(row, FIRST_HEADER + (int)header);
+        *leat_header_field(&found, header) = value;
+        if (value.data)
+            found.header_bytes += (uint32_t)(strlen(leat_header_name(header)) + value.size);
+    }
     if (sqlite3_errcode(sqlite3_db_handle(row)) == SQLITE_NOMEM)
         return NULL;
     leat_local_record *ret = malloc(sizeof *ret + leat_local_record_size(&found) + 1);
