@@ -5,6 +5,7 @@
  * runs once per turn of the loop, after the sockets were read, and then has all effects of the
  * turn.
  */
+#include "apply/parked.h"
 #include "apply/worker_state.h"
 #include "base/diag.h"
 
@@ -65,17 +66,22 @@ static void own_record(leat_worker *worker, leat_item *item)
     item->log_handle = NULL;
 }
 
-/* Only a dead letter needs the record's headers, so they are read here, when the record is about to
- * become one; reading them for every record would cost memory and time. The engine has the item as
- * a pointer and never looks inside: apply may change it, and the sink reads it after that. */
+/* Only a record that is kept, as a dead letter or parked, needs its headers, so they are read here,
+ * when it is about to be; reading them for every record would cost memory and time. The engine has
+ * the item as a pointer and never looks inside: apply may change it, and the sink reads it after
+ * that. */
 static void do_run(leat_worker *worker, const leat_engine_effect *effect)
 {
-    const leat_engine_batch *batch = &effect->job->batch;
-    if (effect->job->kind == LEAT_ENGINE_JOB_BATCH && batch->dead) {
-        int status = fill_headers(worker, batch->records[0].payload);
+    const leat_engine_job *job = effect->job;
+    bool is_park = job->kind == LEAT_ENGINE_JOB_PARK,
+         is_dead = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead;
+    for (uint32_t i = 0; (is_park || is_dead) && i < job->batch.record_count; i++) {
+        int status = fill_headers(worker, job->batch.records[i].payload);
         LEAT_ASSERT(status == 0); /* out of memory: ending here loses nothing */
     }
-    leat_sink_submit(worker->shards[effect->job->shard].sink, effect->job);
+    if (job->kind == LEAT_ENGINE_JOB_LOAD)
+        leat_parked_note_load(worker, job);
+    leat_sink_submit(worker->shards[job->shard].sink, job);
 }
 
 static void do_seek(leat_worker *worker, const leat_engine_effect *effect)
@@ -185,7 +191,10 @@ static void give_item_back(leat_worker *worker, leat_item *item)
 {
     if (item->log_handle)
         leat_log_release(worker->reader, item->log_handle);
-    leat_items_give(&worker->items, item);
+    if (item->chunk)
+        leat_parked_release(item);
+    else
+        leat_items_give(&worker->items, item);
 }
 
 static void release_payloads(leat_worker *worker)
@@ -248,10 +257,11 @@ static void on_lost(void *context, uint32_t partition)
     leat_engine_lost(worker->engine, leat_worker_event_us(worker), partition);
 }
 
-static leat_engine_taken offer(leat_worker *worker, leat_item *item)
+leat_engine_record leat_worker_record_of(const leat_worker *worker, leat_item *item)
 {
-    size_t bytes = item->record.key.size + item->record.value.size + sizeof *item;
-    leat_engine_record record = {
+    size_t bytes = item->record.key.size + item->record.value.size + item->record.header_bytes +
+                   sizeof *item;
+    return (leat_engine_record){
         .partition = item->record.partition,
         .offset = item->record.offset,
         .accepted_ms = item->record.accepted_ms,
@@ -261,7 +271,16 @@ static leat_engine_taken offer(leat_worker *worker, leat_item *item)
         .bytes = (uint32_t)bytes,
         .payload = item,
     };
-    return leat_engine_record_read(worker->engine, leat_worker_event_us(worker), &record);
+}
+
+void leat_worker_decode_item(leat_worker *worker, leat_item *item)
+{
+    const leat_schema_version *version = leat_schema_versions_newest(
+        worker->config.schema_versions, worker->shard_of[item->record.partition]);
+    int decoded = leat_item_decode(&version->routes, item);
+    LEAT_ASSERT(decoded == 0);
+    int placed = leat_item_check_place(&worker->config.catalog->layout, item);
+    LEAT_ASSERT(placed == 0);
 }
 
 static void log_stopped(leat_worker *worker, uint32_t partition)
@@ -279,14 +298,10 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     LEAT_ASSERT(item != NULL); /* the pool is larger than the engine's limit */
     item->record = *record;
     item->log_handle = log_handle;
-    const leat_schema_version *version = leat_schema_versions_newest(
-        worker->config.schema_versions, worker->shard_of[record->partition]);
-    int decoded = leat_item_decode(&version->routes, item);
-    LEAT_ASSERT(decoded == 0); /* out of memory: ending here loses nothing, going on without the key
-                                  would lose the order */
-    int placed = leat_item_check_place(&worker->config.catalog->layout, item);
-    LEAT_ASSERT(placed == 0);
-    leat_engine_taken taken = offer(worker, item);
+    leat_worker_decode_item(worker, item);
+    leat_engine_record offered = leat_worker_record_of(worker, item);
+    leat_engine_taken taken =
+        leat_engine_record_read(worker->engine, leat_worker_event_us(worker), &offered);
     if (taken == LEAT_ENGINE_TAKEN) {
         if (leat_engine_waits(worker->engine, item->record.partition, item->hash))
             own_record(worker, item);
@@ -373,7 +388,10 @@ static void on_done(void *context, uint32_t job_id, const leat_engine_job_result
     leat_worker *worker = context;
     leat_engine_job_result own = *result;
     own.catalog_read_us = by_own_clock(worker, result->catalog_read_us);
-    leat_engine_job_done(worker->engine, leat_worker_event_us(worker), job_id, &own);
+    leat_parked_chunk *chunk = leat_parked_read(worker, job_id, &own);
+    uint32_t taken =
+        leat_engine_job_done(worker->engine, leat_worker_event_us(worker), job_id, &own);
+    leat_parked_keep(chunk, taken);
 }
 
 leat_sink_events leat_worker_sink_events(leat_worker *worker)

@@ -90,6 +90,8 @@ static int make_engine(leat_worker *worker, leat_error *error)
     config.jobs_max = 0;
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         config.jobs_max += worker->config.shards[shard].connections;
+    worker->jobs_max = config.jobs_max;
+    worker->loads = leat_must_calloc(worker->jobs_max, sizeof *worker->loads);
     worker->engine = leat_engine_new(&config, error);
     if (!worker->engine)
         return -1;
@@ -154,6 +156,7 @@ static void release_memory(leat_worker *worker)
         leat_buf_free(&worker->shards[shard].report.partitions);
     }
     pthread_mutex_destroy(&worker->report_lock);
+    free(worker->loads);
     free(worker->low_seen);
     free(worker->low_since_ms);
     free(worker->stalled_ms);

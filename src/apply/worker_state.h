@@ -38,6 +38,12 @@ typedef struct leat_worker_shard_state {
     leat_gauge *stalled;
 } leat_worker_shard_state;
 
+/* The place that a chunk is loaded for. */
+typedef struct leat_worker_load {
+    uint32_t partition;
+    uint16_t subpartition;
+} leat_worker_load;
+
 /* A counter of the engine and the metric it is shown as. */
 typedef struct leat_engine_metric {
     const uint64_t *value;
@@ -63,6 +69,8 @@ struct leat_worker {
     leat_engine *engine;
     leat_log_reader *reader;
     leat_items items;
+    uint32_t jobs_max;
+    leat_worker_load *loads; /* [jobs_max]: of the load with that job's id */
     leat_worker_shard_state *shards;
     uint32_t *shard_of;    /* [partition_count] */
     int64_t *low_seen;     /* [partition_count]: at the last report */
@@ -120,6 +128,12 @@ leat_sink_events leat_worker_sink_events(leat_worker *worker);
 
 uint32_t leat_worker_table_count(const leat_worker *worker);
 const char *leat_worker_table_name(const leat_worker *worker, uint32_t table);
+
+/* Decodes an item whose record is there. Out of memory it ends the process, which loses nothing;
+ * going on without the key would lose the order. */
+void leat_worker_decode_item(leat_worker *worker, leat_item *item);
+/* A decoded item as the engine takes it. */
+leat_engine_record leat_worker_record_of(const leat_worker *worker, leat_item *item);
 
 enum { LEAT_RECORD_TEXT_SIZE = 512 };
 

@@ -1,0 +1,143 @@
+/*
+ * parked.c - a chunk has been in somebody's database: it is compared with what its row says of it,
+ * and each record with the place that it was loaded for, before the engine sees any. What does not
+ * fit is never a dead letter: the records may be good, and there is no other copy of them.
+ */
+#include "apply/parked.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "record/chunk.h"
+
+struct leat_parked_chunk {
+    uint32_t held; /* of its items, by the engine; until leat_parked_keep: how many there are */
+    char *raw;     /* what they borrow */
+    leat_engine_record *records; /* [held]; until leat_parked_keep */
+    leat_item items[];
+};
+
+void leat_parked_note_load(leat_worker *worker, const leat_engine_job *job)
+{
+    LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_LOAD && job->id < worker->jobs_max);
+    worker->loads[job->id] = (leat_worker_load){job->partition, job->load.subpartition};
+}
+
+static void destroy(leat_parked_chunk *chunk)
+{
+    free(chunk->records);
+    free(chunk->raw);
+    free(chunk);
+}
+
+/* ---- reading ---- */
+
+static leat_parked_chunk *new_chunk(const leat_chunk *from)
+{
+    leat_parked_chunk *chunk = leat_must_calloc(1, sizeof *chunk + from->count * sizeof(leat_item));
+    chunk->records = leat_must_calloc(from->count, sizeof *chunk->records);
+    chunk->raw = from->raw;
+    return chunk;
+}
+
+/* In the chunk there is one item more than before. */
+static int add_record(leat_worker *worker, const leat_worker_load *load, leat_parked_chunk *chunk,
+                      const leat_record *record, leat_slice headers, leat_error *error)
+{
+    leat_item *item = &chunk->items[chunk->held];
+    *item = (leat_item){.record = *record, .headers = headers, .chunk = chunk};
+    item->record.partition = load->partition;
+    leat_worker_decode_item(worker, item);
+    chunk->records[chunk->held++] = leat_worker_record_of(worker, item);
+    uint32_t subpartition = leat_subpartition_of(item->hash);
+    if (subpartition == load->subpartition)
+        return 0;
+    return leat_fail(error, "its record at offset %" PRId64 " belongs to subpartition %" PRIu32,
+                     record->offset, subpartition);
+}
+
+/* Compares with the row as it goes. */
+static int read_records(leat_worker *worker, const leat_worker_load *load,
+                        const leat_engine_chunk *row, leat_chunk *from, leat_parked_chunk *chunk,
+                        leat_error *error)
+{
+    leat_record record;
+    leat_slice headers;
+    int taken;
+    while ((taken = leat_chunk_next(from, &record, &headers, error)) > 0) {
+        if (from->taken == 1 && record.offset != row->first_offset)
+            return leat_fail(error, "its first record is at offset %" PRId64, record.offset);
+        if (record.offset > row->done &&
+            add_record(worker, load, chunk, &record, headers, error) != 0)
+            return -1;
+    }
+    if (taken == 0 && from->offset != row->last_offset)
+        return leat_fail(error, "its last record is at offset %" PRId64 ", its row says %" PRId64,
+                         from->offset, row->last_offset);
+    if (taken == 0 && chunk->held != row->records)
+        return leat_fail(error, "%" PRIu32 " of its records are parked, its row says %" PRIu32,
+                         chunk->held, row->records);
+    return taken;
+}
+
+static leat_parked_chunk *read_chunk(leat_worker *worker, const leat_worker_load *load,
+                                     const leat_engine_chunk *row, leat_error *error)
+{
+    leat_chunk from;
+    leat_slice bytes = {row->bytes, row->size};
+    if (leat_chunk_open(row->codec, bytes, &from, error) != 0)
+        return NULL;
+    leat_parked_chunk *chunk = new_chunk(&from);
+    if (read_records(worker, load, row, &from, chunk, error) == 0)
+        return chunk;
+    leat_parked_keep(chunk, 0);
+    return NULL;
+}
+
+leat_parked_chunk *leat_parked_read(leat_worker *worker, uint32_t job_id,
+                                    leat_engine_job_result *result)
+{
+    LEAT_ASSERT(job_id < worker->jobs_max);
+    const leat_worker_load *load = &worker->loads[job_id];
+    const leat_engine_chunk *row = result->chunk;
+    leat_error error;
+    if (result->outcome != LEAT_ENGINE_APPLIED || !row)
+        return NULL;
+    leat_parked_chunk *chunk = read_chunk(worker, load, row, &error);
+    if (!chunk) {
+        result->outcome = LEAT_ENGINE_NOT_UNDERSTOOD;
+        snprintf(result->message, sizeof result->message,
+                 "the chunk of subpartition %u at offset %" PRId64 " cannot be read: %s",
+                 load->subpartition, row->first_offset, error.text);
+        return NULL;
+    }
+    result->loaded = chunk->records;
+    result->loaded_count = chunk->held;
+    return chunk;
+}
+
+/* ---- giving back ---- */
+
+void leat_parked_keep(leat_parked_chunk *chunk, uint32_t taken)
+{
+    if (!chunk)
+        return;
+    LEAT_ASSERT(taken <= chunk->held);
+    for (uint32_t i = taken; i < chunk->held; i++)
+        leat_item_clear(&chunk->items[i]);
+    chunk->held = taken;
+    free(chunk->records);
+    chunk->records = NULL;
+    if (taken == 0)
+        destroy(chunk);
+}
+
+void leat_parked_release(leat_item *item)
+{
+    leat_parked_chunk *chunk = item->chunk;
+    LEAT_ASSERT(chunk && chunk->held > 0);
+    leat_item_clear(item);
+    if (--chunk->held == 0)
+        destroy(chunk);
+}

@@ -1,0 +1,26 @@
+/*
+ * parked.h - parked records on their way back: a worker reads the chunk that a sink has loaded and
+ * gives its records to the engine. Records of a chunk stay in its memory, which goes with the last
+ * of them. For src/apply only; on the worker's thread.
+ */
+#ifndef LEAT_APPLY_PARKED_H
+#define LEAT_APPLY_PARKED_H
+
+#include "apply/worker_state.h"
+
+/* Remembers what a load is for, until its answer comes. */
+void leat_parked_note_load(leat_worker *worker, const leat_engine_job *job);
+
+/* Records read from a chunk. */
+typedef struct leat_parked_chunk leat_parked_chunk;
+
+/* Reads the chunk of an answered load: `result` gets the records that are still parked or, if the
+ * chunk makes no sense, is made a failure with a message. NULL: there are none. */
+leat_parked_chunk *leat_parked_read(leat_worker *worker, uint32_t job_id,
+                                    leat_engine_job_result *result);
+/* The engine has taken the first `taken` of them; the others are dropped. NULL: does nothing. */
+void leat_parked_keep(leat_parked_chunk *chunk, uint32_t taken);
+/* One of those that it has taken is given back. */
+void leat_parked_release(leat_item *item);
+
+#endif

@@ -1,0 +1,205 @@
+/* Parked records on their way back into the engine. */
+#include "../record/fixture.h"
+#include "apply/parked.h"
+#include "record/chunk.h"
+
+static leat_worker worker;
+static leat_catalog catalog;
+static leat_worker_load loads[2];
+static uint32_t shard_of[4];
+static leat_buf bytes;
+static leat_engine_chunk row;
+static leat_engine_job_result result;
+
+static void on_ask(void *context)
+{
+    (void)context;
+}
+
+static leat_slice key_of(size_t i)
+{
+    static const char *const keys[] = {"1/a", "1/b", "1/c"};
+    return leat_slice_of(keys[i]);
+}
+
+static uint16_t place_of(leat_slice key)
+{
+    leat_item item = {.record = {.partition = 2, .key = key, .value = LEAT_SLICE("{}")}};
+    leat_worker_decode_item(&worker, &item);
+    uint16_t ret = (uint16_t)leat_subpartition_of(item.hash);
+    leat_item_clear(&item);
+    return ret;
+}
+
+/* A chunk of the same key at offsets 10, 20 and 30, the job that has loaded it, and its row. */
+static void set_up(void)
+{
+    static const char *const names[] = {"s"};
+    leat_chunk_writer writer = {0};
+    leat_error error;
+    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
+    version->tables = leat_must_calloc(1, sizeof *version->tables);
+    version->table_count = 1;
+    version->tables[0] = fixture_table();
+    version->routes.count = 1;
+    version->routes.routes[0] = fixture_route(&version->tables[0], "/{app_id}/{device}");
+    leat_layout_even(&catalog.layout, 4, 1, names);
+    worker = (leat_worker){.shard_count = 1,
+                           .partition_count = 4,
+                           .shard_of = shard_of,
+                           .jobs_max = 2,
+                           .loads = loads};
+    worker.config.catalog = &catalog;
+    worker.config.schema_versions = leat_schema_versions_new(1, on_ask, NULL);
+    leat_schema_versions_publish(worker.config.schema_versions, 0, version, 1);
+    leat_buf_clear(&bytes);
+    for (int64_t offset = 10; offset <= 30; offset += 10) {
+        leat_item item = {.record = {.offset = offset,
+                                     .accepted_ms = 1000 + offset,
+                                     .epoch = 7,
+                                     .key = key_of(0),
+                                     .value = LEAT_SLICE("{\"sessions\": 1}")},
+                          .headers = LEAT_SLICE("\2op\6patch\5trace\2x")};
+        leat_chunk_add(&writer, &item);
+    }
+    ck_assert_int_eq(leat_chunk_end(&writer, &bytes, &error), 0);
+    leat_chunk_writer_fini(&writer);
+    row = (leat_engine_chunk){.first_offset = 10,
+                              .last_offset = 30,
+                              .done = 9,
+                              .records = 3,
+                              .bytes = bytes.data,
+                              .size = bytes.size,
+                              .codec = LEAT_CHUNK_FORMAT};
+    result = (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .chunk = &row};
+    leat_engine_job job = {
+        .id = 1, .kind = LEAT_ENGINE_JOB_LOAD, .partition = 2, .load = {.above = 9}};
+    job.load.subpartition = place_of(key_of(0));
+    leat_parked_note_load(&worker, &job);
+}
+
+static void tear_down(void)
+{
+    leat_schema_versions_free(worker.config.schema_versions);
+    leat_buf_free(&bytes);
+}
+
+START_TEST(records_come_back_as_from_the_log)
+{
+    leat_parked_chunk *chunk = leat_parked_read(&worker, 1, &result);
+    ck_assert_msg(chunk, "%s", result.message);
+    ck_assert_uint_eq(result.loaded_count, 3);
+    leat_item *items[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        const leat_engine_record *record = &result.loaded[i];
+        items[i] = record->payload;
+        ck_assert_uint_eq(record->partition, 2);
+        ck_assert_int_eq(record->offset, 10 * (i + 1));
+        ck_assert_int_eq(record->accepted_ms, 1010 + 10 * i);
+        ck_assert_int_eq(record->epoch, 7);
+        ck_assert_uint_eq(items[i]->op, LEAT_PATCH);
+        ck_assert_int_eq(items[i]->key[0].integer, 1);
+        ck_assert(leat_slice_is(items[i]->record.value, "{\"sessions\": 1}"));
+        ck_assert(leat_slice_equal(items[i]->headers, LEAT_SLICE("\2op\6patch\5trace\2x")));
+    }
+    leat_parked_keep(chunk, 3);
+    leat_parked_release(items[1]);
+    leat_parked_release(items[0]);
+    ck_assert(leat_slice_is(items[2]->record.key, "1/a")); /* its bytes are still there */
+    leat_parked_release(items[2]);
+}
+END_TEST
+
+START_TEST(what_is_done_is_left_out)
+{
+    row.done = 20;
+    row.records = 1;
+    leat_parked_chunk *chunk = leat_parked_read(&worker, 1, &result);
+    ck_assert_msg(chunk, "%s", result.message);
+    ck_assert_uint_eq(result.loaded_count, 1);
+    ck_assert_int_eq(result.loaded[0].offset, 30);
+    leat_parked_keep(chunk, 0); /* there was no room */
+}
+END_TEST
+
+START_TEST(what_the_engine_does_not_take_is_dropped)
+{
+    leat_parked_chunk *chunk = leat_parked_read(&worker, 1, &result);
+    leat_item *first = result.loaded[0].payload;
+    leat_parked_keep(chunk, 1);
+    leat_parked_release(first);
+}
+END_TEST
+
+START_TEST(other_answers_have_nothing_to_read)
+{
+    result.outcome = LEAT_ENGINE_FENCED;
+    ck_assert_ptr_null(leat_parked_read(&worker, 1, &result));
+    result = (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED};
+    ck_assert_ptr_null(leat_parked_read(&worker, 0, &result));
+    ck_assert_int_eq(result.outcome, LEAT_ENGINE_APPLIED);
+    leat_parked_keep(NULL, 0);
+}
+END_TEST
+
+static void expect_refused(const char *reason)
+{
+    leat_parked_chunk *chunk = leat_parked_read(&worker, 1, &result);
+    ck_assert_ptr_null(chunk);
+    ck_assert_int_eq(result.outcome, LEAT_ENGINE_NOT_UNDERSTOOD);
+    ck_assert_uint_eq(result.loaded_count, 0);
+    ck_assert_msg(strstr(result.message, reason), "%s", result.message);
+}
+
+START_TEST(a_chunk_that_does_not_fit_its_row_is_refused)
+{
+    static const struct {
+        leat_engine_chunk row;
+        const char *reason;
+    } cases[] = {
+        {{.first_offset = 9, .last_offset = 30, .done = 8, .records = 3},
+         "at offset 9 cannot be read: its first record is at offset 10"},
+        {{.first_offset = 10, .last_offset = 31, .done = 9, .records = 3},
+         "its last record is at offset 30, its row says 31"},
+        {{.first_offset = 10, .last_offset = 30, .done = 10, .records = 3},
+         "2 of its records are parked, its row says 3"},
+        {{.first_offset = 10, .last_offset = 30, .done = 9, .records = 3, .codec = 1}, "format 2"},
+    };
+    row.first_offset = cases[_i].row.first_offset;
+    row.last_offset = cases[_i].row.last_offset;
+    row.done = cases[_i].row.done;
+    row.records = cases[_i].row.records;
+    row.codec += cases[_i].row.codec;
+    expect_refused(cases[_i].reason);
+}
+END_TEST
+
+START_TEST(damaged_bytes_are_refused)
+{
+    bytes.data[bytes.size - 6] ^= 1;
+    expect_refused("parked records are damaged");
+}
+END_TEST
+
+START_TEST(a_record_of_another_subpartition_is_refused)
+{
+    loads[1].subpartition++;
+    expect_refused("its record at offset 10 belongs to subpartition");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("parked");
+    TCase *tests = tcase_create("parked");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, records_come_back_as_from_the_log);
+    tcase_add_test(tests, what_is_done_is_left_out);
+    tcase_add_test(tests, what_the_engine_does_not_take_is_dropped);
+    tcase_add_test(tests, other_answers_have_nothing_to_read);
+    tcase_add_loop_test(tests, a_chunk_that_does_not_fit_its_row_is_refused, 0, 4);
+    tcase_add_test(tests, damaged_bytes_are_refused);
+    tcase_add_test(tests, a_record_of_another_subpartition_is_refused);
+    suite_add_tcase(suite, tests);
+    return fixture_run(suite);
+}
