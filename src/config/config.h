@@ -14,6 +14,7 @@
 typedef struct leat_config_pair {
     char *name;
     char *value;
+    char *detail; /* NULL: none. The step of a column, as the file has it */
     int line;
 } leat_config_pair;
 
@@ -34,7 +35,7 @@ typedef struct leat_config_route {
     char *fold;                /* "on" or "off" */
     char *row_security;        /* "refuse" or "accept" */
     char *untouched;           /* likewise */
-    leat_config_pair *columns; /* column -> operation name */
+    leat_config_pair *columns; /* column -> operation name; in `detail` its step */
     uint32_t column_count;
     int line;
 } leat_config_route;

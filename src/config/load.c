@@ -238,12 +238,43 @@ static int read_list(const scope *s, const leat_node *node, const leat_setting *
     return 0;
 }
 
+/* An entry that is a mapping: takes its detail, and returns where its value is; NULL: a fault. */
+static const leat_node *open_pair(const scope *s, const leat_node *map, const leat_setting *setting,
+                                  leat_config_pair *pair)
+{
+    const leat_node *value = leat_node_get(map, setting->value_name);
+    const leat_node *detail = leat_node_get(map, setting->detail_name);
+    for (const leat_node *child = map->first; child; child = child->next) {
+        if (child == value || child == detail)
+            continue;
+        leat_node_fail(s->loader->file, child, NULL, s->loader->error,
+                       "unknown key (known here: %s, %s)", setting->value_name,
+                       setting->detail_name);
+        return NULL;
+    }
+    if (!value) {
+        leat_node_fail(s->loader->file, map, setting->value_name, s->loader->error, "missing");
+        return NULL;
+    }
+    if (detail && (detail->kind != LEAT_NODE_TEXT || !*detail->text)) {
+        leat_node_fail(s->loader->file, detail, NULL, s->loader->error, "must be a text");
+        return NULL;
+    }
+    pair->detail = detail ? leat_must_strdup(detail->text) : NULL;
+    return value;
+}
+
 static int read_pair(const scope *s, const leat_node *node, const leat_setting *setting,
                      leat_config_pair *pair)
 {
     leat_error why;
     if (!*node->key)
         return fail_allowed(s, node, setting, "has an empty key");
+    pair->name = leat_must_strdup(node->key);
+    pair->line = node->line;
+    if (node->kind == LEAT_NODE_MAP && setting->detail_name &&
+        !(node = open_pair(s, node, setting, pair)))
+        return -1;
     if (node->kind != LEAT_NODE_TEXT)
         return fail_allowed(s, node, setting,
                             node->kind == LEAT_NODE_NULL ? "has no value" : "must be a text");
@@ -253,8 +284,6 @@ static int read_pair(const scope *s, const leat_node *node, const leat_setting *
                                       : leat_text_expand(node->text, &why);
     if (!pair->value)
         return leat_node_fail(s->loader->file, node, NULL, s->loader->error, "%s", why.text);
-    pair->name = leat_must_strdup(node->key);
-    pair->line = node->line;
     return 0;
 }
 
@@ -370,6 +399,7 @@ static void release_pairs(char *array, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         free(pairs[i].name);
         free(pairs[i].value);
+        free(pairs[i].detail);
     }
 }
 

@@ -158,14 +158,35 @@ static int check_tenant(const checker *c, const leat_node *node, const leat_conf
     return 0;
 }
 
+/* Whether it fits the column's type is known only with the table. */
+static int check_step(const checker *c, const leat_node *column, const leat_config_pair *pair)
+{
+    int64_t ms;
+    const leat_node *node = leat_node_get(column, "step");
+    if (!pair->detail)
+        return 0;
+    if (strcmp(pair->value, "max") != 0)
+        return leat_node_fail(c->config->file, node, NULL, c->error,
+                              "only the operation max has a step, not %s", pair->value);
+    if (!leat_text_step(pair->detail, &ms))
+        return leat_node_fail(
+            c->config->file, node, NULL, c->error,
+            "\"%.40s\" is not a step (greater than 0: a number such as 10 or 0.5, or %s)",
+            pair->detail, leat_text_number_form(LEAT_UNIT_MS));
+    return 0;
+}
+
 static int check_columns(const checker *c, const leat_node *node, const leat_config_route *route)
 {
     const leat_node *columns = leat_node_get(node, "columns");
-    for (const leat_node *column = columns ? columns->first : NULL; column; column = column->next)
+    for (const leat_node *column = columns ? columns->first : NULL; column; column = column->next) {
+        if (check_step(c, column, &route->columns[column->index]) < 0)
+            return -1;
         if (has_parameter(route->path, column->key))
             return leat_node_fail(
                 c->config->file, column, NULL, c->error,
                 "is in the path, and a key never changes (columns outside the path)");
+    }
     return 0;
 }
 

@@ -166,10 +166,13 @@ static const leat_setting settings[] = {
          "hidden counts as missing."},
     {"routes[].columns", ROUTE(columns), .kind = LEAT_SETTING_PAIRS, .shape = &columns_shape,
      .max = LEAT_COLUMNS_MAX, .choices = {"set", "add", "max", "min", "merge", "append"},
-     .allowed = "column: operation", .fallback_words = "`set` for every column",
+     .value_name = "operation", .detail_name = "step", .allowed = "column: operation",
+     .fallback_words = "`set` for every column",
      .help =
          "What PATCH does to a column: `set`; `add` (numbers); `max`, `min` (types with an order: numbers, times, uuid, "
-         "bytea, text COLLATE \"C\"); `merge` (jsonb, RFC 7396); `append` (jsonb, one element)."},
+         "bytea, text COLLATE \"C\"); `merge` (jsonb, RFC 7396); `append` (jsonb, one element). A `max` may have a step, as in "
+         "`last_seen: {operation: max, step: 60s}` (numbers: a number; dates and times: a duration): a row is written for it "
+         "only where the value advances by at least the step, so what is stored is less than one step behind."},
 
     {"limits", GROUP, .help = "What the edge accepts. Beyond these limits it refuses."},
     {"limits.body_max", TOP(body_max), BYTES(64, 16 * MIB, "64KiB"),

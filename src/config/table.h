@@ -46,6 +46,9 @@ typedef struct leat_setting {
     int (*check)(const char *text, leat_error *error);
     const char *choices[LEAT_CHOICES_MAX]; /* of a choice, and of every value of pairs (none: any
                                               text) */
+    /* of pairs: an entry may be a mapping instead, with the value under the one name and, where it
+     * is given, a detail of it under the other; NULL: it may not */
+    const char *value_name, *detail_name;
     const leat_array_shape *shape;
     const char *help;
 } leat_setting;

@@ -17,6 +17,10 @@ void leat_text_print_number(int64_t value, leat_unit unit, char *ret_text, size_
 /* "digits with ms, s, m or h": the way to write one. */
 const char *leat_text_number_form(leat_unit unit);
 
+/* The step of a column: "60s", "500ms" (milliseconds into `ret_ms`) or "0.5", "10" (0 into it, and
+ * the text is the number). Greater than 0. */
+bool leat_text_step(const char *text, int64_t *ret_ms);
+
 /*
  * Puts variables of the environment in place of $NAME (capitals, digits, '_') and ${name}; $$ is a
  * dollar sign. NULL: `error` says what is wrong without showing the text, as it may be a secret.

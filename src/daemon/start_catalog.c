@@ -15,10 +15,20 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "config/text.h"
 #include "daemon/log_identity.h"
 #include "daemon/shard_tables.h"
 
 /* ---- versions ---- */
+
+static leat_step_spec step_of(const leat_config_pair *column)
+{
+    leat_step_spec step = {0};
+    if (column->detail && leat_text_step(column->detail, &step.milliseconds) &&
+        step.milliseconds == 0)
+        step.number = column->detail;
+    return step;
+}
 
 static int build_route(const leat_config *config, uint32_t index, const leat_catalog *over,
                        leat_routes *ret, leat_error *error)
@@ -31,8 +41,10 @@ static int build_route(const leat_config *config, uint32_t index, const leat_cat
     }
     const char *names[LEAT_COLUMNS_MAX];
     leat_column_op ops[LEAT_COLUMNS_MAX];
+    leat_step_spec steps[LEAT_COLUMNS_MAX];
     for (uint32_t c = 0; c < from->column_count; c++) {
         names[c] = from->columns[c].name;
+        steps[c] = step_of(&from->columns[c]);
         if (leat_op_by_name(from->columns[c].value, &ops[c]))
             continue;
         leat_fail(error, "operation %s does not exist (set, add, max, min, merge, append)",
@@ -48,7 +60,8 @@ static int build_route(const leat_config *config, uint32_t index, const leat_cat
                             .accept_untouched = strcmp(from->untouched, "accept") == 0,
                             .column_count = from->column_count,
                             .column_names = names,
-                            .column_ops = ops};
+                            .column_ops = ops,
+                            .column_steps = steps};
     leat_route *route = &ret->routes[ret->count];
     if (leat_route_build(&spec, &over->tables[table], (uint32_t)table, route, error) != 0)
         return leat_config_blame(config, error, "routes[%u]", index);

@@ -141,7 +141,20 @@ static int check_table(const leat_table *table, leat_error *error)
     return 0;
 }
 
-static int set_op(leat_route *route, const char *name, leat_column_op op, leat_error *error)
+static int set_step(leat_route *route, uint32_t column, const leat_step_spec *spec,
+                    leat_error *error)
+{
+    const leat_column *of = &route->table->columns[column];
+    if (leat_step_make(spec, of, &route->steps[column], error) != 0)
+        return leat_fail_prefix(error, "column %s: step", of->name);
+    if (route->steps[column].is_set && route->ops[column] != LEAT_OP_MAX)
+        return leat_fail(error, "column %s: step: only the operation max has one, not %s", of->name,
+                         leat_op_name(route->ops[column]));
+    return 0;
+}
+
+static int set_op(leat_route *route, const char *name, leat_column_op op,
+                  const leat_step_spec *step, leat_error *error)
 {
     const leat_table *table = route->table;
     int column = leat_table_column(table, leat_slice_of(name));
@@ -161,7 +174,7 @@ static int set_op(leat_route *route, const char *name, leat_column_op op, leat_e
         return leat_fail(error, "column %s: the operation %s does not work on %s", name,
                          leat_op_name(op), table->columns[column].type_name);
     route->ops[column] = op;
-    return 0;
+    return step ? set_step(route, (uint32_t)column, step, error) : 0;
 }
 
 static int set_tenant(leat_route *route, const char *tenant, leat_error *error)
@@ -194,7 +207,8 @@ static int build(const leat_route_spec *spec, leat_route *route, leat_error *err
     if (set_tenant(route, spec->tenant, error) != 0)
         return -1;
     for (uint32_t i = 0; i < spec->column_count; i++)
-        if (set_op(route, spec->column_names[i], spec->column_ops[i], error) != 0)
+        if (set_op(route, spec->column_names[i], spec->column_ops[i],
+                   spec->column_steps ? &spec->column_steps[i] : NULL, error) != 0)
             return -1;
     return 0;
 }

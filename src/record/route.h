@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/placement.h"
+#include "record/step.h"
 #include "record/table.h"
 #include "record/value.h"
 
@@ -38,6 +39,7 @@ typedef struct leat_route {
     bool accept_row_security;   /* row security may hide rows from leat: they are not touched */
     bool accept_untouched;      /* a BEFORE trigger may drop a write */
     leat_column_op ops[LEAT_COLUMNS_MAX]; /* by column index: what PATCH does */
+    leat_step steps[LEAT_COLUMNS_MAX];    /* likewise; of columns with the operation max only */
 } leat_route;
 
 typedef struct leat_routes {
@@ -57,11 +59,12 @@ typedef struct leat_route_spec {
     uint32_t column_count;
     const char *const *column_names;
     const leat_column_op *column_ops;
+    const leat_step_spec *column_steps; /* NULL: none has one */
 } leat_route_spec;
 
 /* Fills a route from its spec and table, or reports which part does not fit: parameters must be
- * exactly the primary key, key types only, operations must fit the types, the tenant must be a
- * parameter. Literals of the path are unreserved characters and "!$&'()*+,;=:@". Columns of
+ * exactly the primary key, key types only, operations and steps must fit the types, the tenant must
+ * be a parameter. Literals of the path are unreserved characters and "!$&'()*+,;=:@". Columns of
  * LEAT_TYPE_OTHER cannot be in the key. Row security that applies to leat's role must be accepted.
  * `index` of `ret` stays as the caller set it. */
 int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint32_t table_index,

@@ -1,6 +1,7 @@
 /*
  * sql_writer.h - shared by the writers of a row statement's text: its rows (statement_rows.c), the
- * new values of columns (statement_values.c), and the statement itself (statement.c). In the text
+ * new values of columns (statement_values.c, statement_step.c), and the statement itself
+ * (statement.c). In the text
  * the table is t and the rows are s: s.k0 is the first key column, s.c3 column 3, s.p and s.o the
  * masks of the columns that a row names and of those it changes by an operand. Not for use
  * elsewhere.
@@ -63,6 +64,11 @@ bool leat_sql_is_any_text_read(const leat_sql_writer *writer);
 void leat_sql_put_read_rows(const leat_sql_writer *writer);
 /* The rows, with the checks that come before the first one, as a subquery. */
 void leat_sql_put_rows(const leat_sql_writer *writer);
+
+/* ---- statement_step.c ---- */
+
+/* True where the operand is at least the column's step above what is stored, or NULL is stored. */
+void leat_sql_put_step_reached(const leat_sql_writer *writer, uint32_t column);
 
 /* ---- statement_values.c ---- */
 

@@ -18,6 +18,9 @@
  * from {}; so does `merge` with a value that is not an object. `append` to a value that is not an
  * array makes it the first element of one.
  *
+ * A `max` with a step (record/step.h) changes a stored value on its own account only by a step or
+ * more, and goes along where the row changes anyway.
+ *
  * A row that would not change is neither written nor locked, where "change" is what PostgreSQL
  * calls distinct: 1.0 over 1 inside a jsonb is not one. Text is compared by bytes, whatever its
  * collation; a numeric without a fixed scale and json by their text; types that travel as text by

@@ -218,7 +218,7 @@ static void put_compared(const leat_sql_writer *writer, uint32_t column, leat_ro
 
 /* Values of types that leat does not know are compared as they are stored: their "=" may be missing
  * or may take "a" for "A", and their text depends on settings. */
-static void put_differs(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
+static void put_distinct(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
 {
     LEAT_ASSERT(writer->table->columns[column].key_position < 0);
     const leat_column *of = &writer->table->columns[column];
@@ -248,6 +248,24 @@ static void put_differs(const leat_sql_writer *writer, uint32_t column, leat_row
         leat_buf_printf(writer->out, ")::%s))", of->cast_name);
     else
         leat_buf_printf(writer->out, is_image ? "))" : ")%s", as);
+}
+
+/* An operand that has a step is no reason to write before it has reached it. What is written, for
+ * whatever reason, is the maximum. */
+static void put_differs(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
+{
+    put_distinct(writer, column, base);
+    if (base != LEAT_FROM_STORED || !leat_sql_is_operated(writer, column) ||
+        !writer->shape->route->steps[column].is_set)
+        return;
+    leat_buf_text(writer->out, " AND (");
+    if (!writer->shape->uniform) {
+        leat_buf_text(writer->out, "NOT ");
+        leat_sql_put_row_has(writer, 'o', column);
+        leat_buf_text(writer->out, " OR ");
+    }
+    leat_sql_put_step_reached(writer, column);
+    leat_buf_byte(writer->out, ')');
 }
 
 /* A PATCH touches the columns it names, a PUT every column that can be written. */

@@ -32,6 +32,7 @@ struct leat_sqlite_rows {
     leat_row_write write; /* its effect, with these values */
     leat_value values[LEAT_COLUMNS_MAX];
     leat_value stored[LEAT_COLUMNS_MAX];
+    uint64_t held_back; /* columns that have not advanced by their step: bound as they are stored */
     const leat_routes *routes; /* the version that the statements belong to */
     route_statements statements[LEAT_ROUTES_MAX];
 };
@@ -247,18 +248,41 @@ static int apply_operation(const writing *w, uint32_t column, sqlite3_stmt *row,
     return 0;
 }
 
+/* The same for a `max` whose step has a say: where it is not reached, the stored value stays for
+ * now. */
+static int apply_step(const writing *w, uint32_t column, sqlite3_stmt *row, int at)
+{
+    LEAT_ASSERT(w->route->ops[column] == LEAT_OP_MAX);
+    leat_sqlite_rows *rows = w->rows;
+    const leat_value operand = rows->values[column];
+    const leat_column *of = &w->route->table->columns[column];
+    leat_value stored;
+    leat_error error;
+    if (apply_operation(w, column, row, at) != 0)
+        return -1;
+    if (leat_sqlite_value(row, at, of, &rows->texts, &stored, &error) != 0)
+        return refuse(w, LEAT_ENGINE_DRIFT, "42804", "%s", error.text);
+    if (stored.presence != LEAT_PRESENT ||
+        leat_step_reached(of->type, &w->route->steps[column], &stored, &operand))
+        return 0;
+    rows->held_back |= (uint64_t)1 << column;
+    return 0;
+}
+
 /* ---- rows ---- */
 
 /* The starting point of the row: 1 there is one, 0 none (the route wants rows to exist), -1 a
  * fault. */
-static int read_base(const writing *w, sqlite3_stmt **ret)
+static int read_base(const writing *w, sqlite3_stmt **ret, bool *ret_stored)
 {
+    *ret_stored = false;
     LEAT_ASSERT(w->rows->write.op != LEAT_DELETE);
     if (w->rows->write.op == LEAT_PATCH) {
         *ret = statement(w, LEAT_SQLITE_SELECT);
         if (!*ret || bind_key(w, *ret) != 0)
             return -1;
         int found = step(w, *ret);
+        *ret_stored = found > 0;
         if (found != 0 || w->route->patch_existing)
             return found;
     }
@@ -266,9 +290,31 @@ static int read_base(const writing *w, sqlite3_stmt **ret)
     return *ret ? step(w, *ret) : -1;
 }
 
+/* The results of the operations instead of their operands. `base`: the row they start from;
+ * `stored`: it is the stored one. */
+static int apply_operations(const writing *w, sqlite3_stmt *base, bool stored)
+{
+    const leat_table *table = w->route->table;
+    leat_row_write *write = &w->rows->write;
+    int at = 0;
+    w->rows->held_back = 0;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (!leat_sqlite_is_written(&table->columns[i]))
+            continue;
+        bool is_stepped = stored && w->route->steps[i].is_set;
+        if (write->operated >> i & 1 &&
+            (is_stepped ? apply_step(w, i, base, at) : apply_operation(w, i, base, at)) != 0)
+            return -1;
+        at++;
+    }
+    write->operated = 0;
+    return 0;
+}
+
 /* `base`: the row from which columns that are not named are taken. */
 static int bind_columns(const writing *w, sqlite3_stmt *upsert, sqlite3_stmt *base)
 {
+    LEAT_ASSERT(w->rows->write.operated == 0);
     const leat_table *table = w->route->table;
     const leat_row_write *write = &w->rows->write;
     int at = 0;
@@ -276,9 +322,7 @@ static int bind_columns(const writing *w, sqlite3_stmt *upsert, sqlite3_stmt *ba
         int parameter = (int)table->key_count + at + 1;
         if (!leat_sqlite_is_written(&table->columns[i]))
             continue;
-        if (write->operated >> i & 1 && apply_operation(w, i, base, at) != 0)
-            return -1;
-        if (!(write->present >> i & 1))
+        if (!(write->present >> i & 1) || w->rows->held_back >> i & 1)
             sqlite3_bind_value(upsert, parameter, sqlite3_column_value(base, at));
         else if (bind(w, upsert, parameter, &table->columns[i], &write->values[i]) != 0)
             return -1;
@@ -311,33 +355,56 @@ static bool may_be_dropped(const writing *w)
     return sqlite3_changes(w->sqlite->db) == 0 && !w->route->accept_untouched;
 }
 
-/* `base`: as for the write. */
-static int check_written(const writing *w, sqlite3_stmt *base)
+/* Is just this row there? 1 yes, 0 no, -1 a fault. `base`: as for the write. */
+static int is_there(const writing *w, sqlite3_stmt *base)
 {
     sqlite3_stmt *there = statement(w, LEAT_SQLITE_IS_THERE);
-    w->rows->write.operated = 0; /* the operations are done: the values are their results */
     int found =
         there && bind_key(w, there) == 0 && bind_columns(w, there, base) == 0 ? step(w, there) : -1;
     finish_statement(there);
-    return found == 0 ? refuse_untouched(w) : found < 0 ? -1 : 0;
+    return found;
+}
+
+/* 1: the row changes even if the columns below their step keep what is stored; then they go along.
+ * 0: it does not, -1: a fault. */
+static int is_worth_writing(const writing *w, sqlite3_stmt *base)
+{
+    if (w->rows->held_back == 0)
+        return 1;
+    int same = is_there(w, base);
+    w->rows->held_back = 0;
+    return same < 0 ? -1 : !same;
+}
+
+static int write_row(const writing *w, sqlite3_stmt *base)
+{
+    sqlite3_stmt *upsert = statement(w, LEAT_SQLITE_UPSERT);
+    int status = upsert && bind_key(w, upsert) == 0 && bind_columns(w, upsert, base) == 0
+                     ? step(w, upsert)
+                     : -1;
+    if (status == 0 && may_be_dropped(w)) {
+        int found = is_there(w, base);
+        status = found == 0 ? refuse_untouched(w) : found < 0 ? -1 : 0;
+    }
+    finish_statement(upsert);
+    return status;
 }
 
 static int upsert_row(const writing *w)
 {
     sqlite3_stmt *base;
-    int found = read_base(w, &base);
+    bool stored;
+    int found = read_base(w, &base, &stored);
     if (found == 0)
         w->counts->dropped++;
     if (found <= 0)
         return found;
-    sqlite3_stmt *upsert = statement(w, LEAT_SQLITE_UPSERT);
-    int status = upsert && bind_key(w, upsert) == 0 && bind_columns(w, upsert, base) == 0
-                     ? step(w, upsert)
-                     : -1;
-    if (status == 0 && may_be_dropped(w))
-        status = check_written(w, base);
+    int status = apply_operations(w, base, stored);
+    if (status == 0)
+        status = is_worth_writing(w, base);
+    if (status > 0)
+        status = write_row(w, base);
     sqlite3_reset(base);
-    finish_statement(upsert);
     return status;
 }
 

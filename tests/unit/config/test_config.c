@@ -253,6 +253,30 @@ static const broken broken_files[] = {
      "c.yaml:5: routes[1].table: \"t\" is already the name of routes[0] (each name once; give this route a `name`)"},
     {LOG SHARD "routes:\n  - { path: '/a/{id}', table: t }\n  - { path: '/a/{x}', table: u }\n",
      "c.yaml:5: routes[1].path: matches the same requests as routes[0] (each path once)"},
+    {"routes: [ { columns: { n: { operation: max, stride: 1 } } } ]\n",
+     "c.yaml:1: routes[0].columns.n.stride: unknown key (known here: operation, step)"},
+    {"routes: [ { columns: { n: { step: 1 } } } ]\n",
+     "c.yaml:1: routes[0].columns.n.operation: missing"},
+    {"routes: [ { columns: { n: { operation: max, step: } } } ]\n",
+     "c.yaml:1: routes[0].columns.n.step: must be a text"},
+    {"routes: [ { columns: { n: { operation: most, step: 1 } } } ]\n",
+     "c.yaml:1: routes[0].columns.n.operation: \"most\" is not known (column: operation, one of set, add, max, min, merge, "
+     "append)"},
+    {LOG SHARD
+     "routes: [ { path: '/a/{id}', table: t, columns: { n: { operation: min, step: 1 } } } ]\n",
+     "c.yaml:3: routes[0].columns.n.step: only the operation max has a step, not min"},
+    {LOG SHARD
+     "routes: [ { path: '/a/{id}', table: t, columns: { n: { operation: max, step: 0.00 } } } ]\n",
+     "c.yaml:3: routes[0].columns.n.step: \"0.00\" is not a step (greater than 0: a number such as 10 or 0.5, or digits with "
+     "ms, s, m or h)"},
+    {LOG SHARD
+     "routes: [ { path: '/a/{id}', table: t, columns: { n: { operation: max, step: -5s } } } ]\n",
+     "c.yaml:3: routes[0].columns.n.step: \"-5s\" is not a step (greater than 0: a number such as 10 or 0.5, or digits with "
+     "ms, s, m or h)"},
+    {LOG SHARD
+     "routes: [ { path: '/a/{id}', table: t, columns: { n: { operation: max, step: 0s } } } ]\n",
+     "c.yaml:3: routes[0].columns.n.step: \"0s\" is not a step (greater than 0: a number such as 10 or 0.5, or digits with "
+     "ms, s, m or h)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: t, columns: { id: add } } ]\n",
      "c.yaml:3: routes[0].columns.id: is in the path, and a key never changes (columns outside the path)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: 'my table' } ]\n",
@@ -432,7 +456,7 @@ START_TEST(test_everything_given)
         "    replication: 3\n    start: earliest\n    properties:\n      compression.type: lz4\n      linger.ms: 2\n"
         "shards:\n- { name: a, dsn: x, connections: 2 }\n- name: b\n  dsn: y\n"
         "routes:\n- name: subs\n  path: /apps/{app_id}/subs/{sub_id}\n  table: public.subs\n  tenant: app_id\n"
-        "  patch: upsert\n  columns:\n    n: add\n    history: append\n    plain: set\n"
+        "  patch: upsert\n  columns:\n    n: add\n    history: append\n    plain: set\n    seen: {operation: max, step: 60s}\n"
         "limits: { body_max: 1 MiB, idle_timeout: 2m }\napply: { drain: 0s, records: 100000 }\n",
         &c);
     ck_assert_str_eq(c.listen, "[::1]:1");
@@ -448,9 +472,13 @@ START_TEST(test_everything_given)
     ck_assert_int_eq(c.shards[0].connections, 2);
     ck_assert_int_eq(c.shards[1].line, 19);
     ck_assert_str_eq(c.routes[0].name, "subs");
-    ck_assert_uint_eq(c.routes[0].column_count, 3);
+    ck_assert_uint_eq(c.routes[0].column_count, 4);
     ck_assert_str_eq(c.routes[0].columns[1].name, "history");
     ck_assert_str_eq(c.routes[0].columns[1].value, "append");
+    ck_assert_ptr_null(c.routes[0].columns[1].detail);
+    ck_assert_str_eq(c.routes[0].columns[3].name, "seen");
+    ck_assert_str_eq(c.routes[0].columns[3].value, "max");
+    ck_assert_str_eq(c.routes[0].columns[3].detail, "60s");
     ck_assert_int_eq(c.body_max, 1024 * 1024);
     ck_assert_int_eq(c.idle_timeout_ms, 120000);
     ck_assert_int_eq(c.drain_ms, 0);

@@ -115,6 +115,32 @@ static void expect_table_refused(const leat_table *table, const char *says)
     ck_assert_msg(strstr(error.text, says), "\"%s\" does not say \"%s\"", error.text, says);
 }
 
+START_TEST(a_step_belongs_to_max)
+{
+    leat_route route = {.index = 7};
+    leat_error error = {""};
+    const char *columns[] = {"sessions"};
+    leat_column_op ops[] = {LEAT_OP_MAX};
+    leat_step_spec steps[] = {{.number = "10"}};
+    leat_route_spec spec = {.path = "/{app_id}/{device}",
+                            .column_count = 1,
+                            .column_names = columns,
+                            .column_ops = ops,
+                            .column_steps = steps};
+    ck_assert_int_eq(leat_route_build(&spec, &table_of_test, 0, &route, &error), 0);
+    int column = leat_table_column(&table_of_test, LEAT_SLICE("sessions"));
+    ck_assert_int_eq(route.steps[column].integer, 10);
+    ops[0] = LEAT_OP_MIN;
+    ck_assert_int_eq(leat_route_build(&spec, &table_of_test, 0, &route, &error), -1);
+    ck_assert_ptr_nonnull(
+        strstr(error.text, "column sessions: step: only the operation max has one, not min"));
+    ops[0] = LEAT_OP_MAX;
+    steps[0].number = "0";
+    ck_assert_int_eq(leat_route_build(&spec, &table_of_test, 0, &route, &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "column sessions: step: must be a whole number"));
+}
+END_TEST
+
 START_TEST(a_table_without_a_usable_key_is_refused)
 {
     leat_table table = fixture_empty_table("t");
@@ -230,6 +256,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_route_knows_its_keys_tenant_and_operations);
     tcase_add_loop_test(tests, a_bad_spec_is_refused_in_words, 0, (int)COUNT_OF(bad_specs));
+    tcase_add_test(tests, a_step_belongs_to_max);
     tcase_add_test(tests, a_table_without_a_usable_key_is_refused);
     tcase_add_test(tests, max_and_min_work_on_text_by_bytes);
     tcase_add_test(tests, a_column_of_another_type_stays_outside_the_key);

@@ -150,6 +150,65 @@ START_TEST(a_patch_changes_what_is_stored)
 }
 END_TEST
 
+/* A PATCH of {"c": ...} onto a stored value by a `max` with a step. */
+static const struct {
+    const char *column;
+    leat_step_spec step;
+    const char *stored, *body, *left; /* `left`: c and the note */
+    int changes;
+} steps[] = {
+    {"int", {.number = "10"}, "100", "{\"c\": 109}", "100 a", 0},
+    {"int", {.number = "10"}, "100", "{\"c\": 110}", "110 a", 1},
+    {"int", {.number = "10"}, "100", "{\"c\": 109, \"note\": \"a\"}", "100 a", 0},
+    {"int", {.number = "10"}, "100", "{\"c\": 109, \"note\": \"b\"}", "109 b", 1},
+    {"int", {.number = "10"}, "100", "{\"c\": 9, \"note\": \"b\"}", "100 b", 1},
+    {"int", {.number = "10"}, "NULL", "{\"c\": 1}", "1 a", 1},
+    {"int", {.number = "10"}, NULL, "{\"c\": 1}", "1 none", 1},
+    {"int DEFAULT 5", {.number = "10"}, NULL, "{\"c\": 6}", "6 none", 1},
+    {"int", {.number = "10"}, "100", "{\"c\": null}", "none a", 1},
+    {"int", {.number = "9223372036854775807"}, "-9223372036854775808", "{\"c\": -1}", "-1 a", 1},
+    {"real", {.number = "0.5"}, "1", "{\"c\": 1.25}", "1.0 a", 0},
+    {"real", {.number = "0.5"}, "1", "{\"c\": 1.5}", "1.5 a", 1},
+    {"timestamptz",
+     {.milliseconds = 60000},
+     "'2026-01-02 03:04:05'",
+     "{\"c\": \"2026-01-02T03:05:04Z\"}",
+     "2026-01-02 03:04:05 a",
+     0},
+    {"timestamptz",
+     {.milliseconds = 60000},
+     "'2026-01-02T03:04:05Z'",
+     "{\"c\": \"2026-01-02T03:05:05Z\"}",
+     "2026-01-02T03:05:05Z a",
+     1},
+};
+
+START_TEST(a_row_is_written_for_a_step_or_more)
+{
+    char create[160], insert[160], record[256], changes[16];
+    leat_error error = {""};
+    snprintf(create, sizeof create, "CREATE TABLE t (id int PRIMARY KEY, c %s, note text)",
+             steps[_i].column);
+    leat_route *route = sqlite_route(&f, create, "c", LEAT_OP_MAX);
+    int made = leat_step_make(&steps[_i].step, &f.table.columns[1], &route->steps[1], &error);
+    ck_assert_msg(made == 0, "%s", error.text);
+    sqlite_sql(&f, "CREATE TABLE changes (n int); CREATE TRIGGER i AFTER INSERT ON t BEGIN INSERT "
+                   "INTO changes VALUES (1); END; CREATE TRIGGER u AFTER UPDATE ON t BEGIN INSERT "
+                   "INTO changes VALUES (1); END");
+    snprintf(insert, sizeof insert, "INSERT INTO t VALUES (1, %s, 'a'); DELETE FROM changes",
+             steps[_i].stored);
+    if (steps[_i].stored)
+        sqlite_sql(&f, insert);
+    snprintf(record, sizeof record, "patch 1 %s", steps[_i].body);
+    put_record(record);
+    ck_assert_str_eq(
+        sqlite_ask(&f, "SELECT ifnull(c, 'none') || ' ' || ifnull(note, 'none') FROM t"),
+        steps[_i].left);
+    snprintf(changes, sizeof changes, "%d", steps[_i].changes);
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT count(*) FROM changes"), changes);
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_bad_data)
 {
     sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, c int4, r real)", "c", LEAT_OP_ADD);
@@ -344,6 +403,8 @@ int main(void)
     tcase_add_loop_test(tests, one_key_is_one_row, 0, sizeof keys / sizeof *keys);
     tcase_add_loop_test(tests, a_patch_changes_what_is_stored, 0,
                         sizeof operations / sizeof *operations);
+    tcase_add_loop_test(tests, a_row_is_written_for_a_step_or_more, 0,
+                        sizeof steps / sizeof *steps);
     tcase_add_test(tests, what_does_not_fit_is_bad_data);
     tcase_add_test(tests, a_large_document_is_merged_and_appended_to);
     tcase_add_test(tests, a_put_sets_the_others_to_their_defaults);
