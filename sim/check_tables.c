@@ -1,6 +1,7 @@
 /* check_tables.c - tables: the oracle. Records one by one, in the order of the log, to rows, as
  * plainly as possible. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "check.h"
 #include "world.h"
@@ -51,9 +52,24 @@ static const char *shown(const model_row *row, int column)
     return row->values[column] ? row->values[column] : "NULL";
 }
 
+/* A column with a step may be behind by less than the step. Every route has the same steps. */
+static void forgive_step(const judge *oracle, model_row *wanted, const model_row *found)
+{
+    const leat_route *route = &sim_schema_routes(&oracle->world->schema)->routes[0];
+    if (!route->steps[COLUMN_HI].is_set || !wanted->values[COLUMN_HI] ||
+        !row_model_within_step(route, COLUMN_HI, wanted->values[COLUMN_HI],
+                               found->values[COLUMN_HI]))
+        return;
+    free(wanted->values[COLUMN_HI]);
+    wanted->values[COLUMN_HI] = strdup(found->values[COLUMN_HI]);
+    LEAT_ASSERT(wanted->values[COLUMN_HI]);
+}
+
 static void compare(const judge *oracle, uint32_t at)
 {
-    const model_row *wanted = &oracle->rows[at], *found = &oracle->state->rows[at];
+    model_row *wanted = &oracle->rows[at];
+    const model_row *found = &oracle->state->rows[at];
+    forgive_step(oracle, wanted, found);
     int column = model_row_difference(wanted, found);
     if (column < 0)
         return;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HI_STEP = 100 }; /* of values below 1,000 */
+
 typedef struct column_rule {
     const char *name;
     leat_type type;
@@ -89,6 +91,7 @@ static void make_routes(leat_schema_version *version)
                                      route, &error) == 0);
         for (uint32_t column = 0; column < COLUMN_COUNT; column++)
             route->ops[column] = columns[column].op;
+        route->steps[COLUMN_HI] = (leat_step){.is_set = true, .integer = HI_STEP};
     }
     LEAT_ASSERT(leat_routes_check(&version->routes, &error) == 0);
 }

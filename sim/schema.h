@@ -1,9 +1,9 @@
 /*
  * schema.h - the tables of the simulated databases, and the routes that write them.
  *
- *   subs     key (app, id). n: add, default 5; hi: max; list: append; props: merge; note, guard:
- * set ordered  the same, written record by record (a further unique constraint), and its deletes
- *            matter
+ *   subs     key (app, id). n: add, default 5; hi: max with a step; list: append; props: merge;
+ * note, guard: set ordered  the same, written record by record (a further unique constraint), and
+ * its deletes matter
  *
  * Routes: subs, existing (the same table; PATCHes of missing rows are dropped), ordered. `guard` of
  * a poisoned record has the SQLSTATE it is refused with.

@@ -432,6 +432,37 @@ bool row_model_apply(model_row *row, const leat_route *route, const char *const 
     return good;
 }
 
+bool row_model_within_step(const leat_route *route, uint32_t column, const char *truth,
+                           const char *stored)
+{
+    const leat_step *step = &route->steps[column];
+    if (!truth || !stored)
+        return truth == stored;
+    if (!step->is_set)
+        return strcmp(truth, stored) == 0;
+    LEAT_ASSERT(leat_type_is_integer(route->table->columns[column].type));
+    wide behind = read_number(truth).units - read_number(stored).units;
+    return behind >= 0 && behind < step->integer;
+}
+
+/* Does the write change nothing but columns that have not advanced by their step? */
+static bool is_below_steps(const model_row *row, const model_row *made, const leat_route *route,
+                           const leat_row_write *write)
+{
+    if (write->op != LEAT_PATCH || !row->exists || !made->exists)
+        return false;
+    for (uint32_t i = 0; i < route->table->column_count; i++) {
+        bool is_stepped = (write->operated >> i & 1) && route->steps[i].is_set;
+        bool both = row->values[i] && made->values[i];
+        bool is_same = both ? strcmp(row->values[i], made->values[i]) == 0
+                            : row->values[i] == made->values[i];
+        if (!is_same &&
+            !(is_stepped && row_model_within_step(route, i, made->values[i], row->values[i])))
+            return false;
+    }
+    return true;
+}
+
 bool row_model_apply_write(model_row *row, const leat_route *route, const char *const *defaults,
                            const leat_row_write *write)
 {
@@ -443,6 +474,6 @@ bool row_model_apply_write(model_row *row, const leat_route *route, const char *
             good = good && change_column(&made, route, i, &write->values[i],
                                          write->operated >> i & 1, true);
     good = good && (!made.exists || has_what_it_needs(&made, route));
-    take_or_drop(row, &made, good);
+    take_or_drop(row, &made, good && !is_below_steps(row, &made, route, write));
     return good;
 }

@@ -22,13 +22,20 @@ typedef struct model_row {
 bool row_model_apply(model_row *row, const leat_route *route, const char *const *defaults,
                      leat_route_op op, const leat_body *body);
 
-/* The same with a row write, with its meaning in record/fold.h. */
+/* The same with a row write, with its meaning in record/fold.h. It also keeps to the steps of
+ * integer columns: where nothing but them changes, and less than that, the row stays.
+ * row_model_apply does not: it has the true maximum. */
 bool row_model_apply_write(model_row *row, const leat_route *route, const char *const *defaults,
                            const leat_row_write *write);
 
 /* The JSON text minified, members sorted by their bytes, of one name the last; numbers as written.
  * The caller frees it. */
 char *row_model_json(const char *text);
+
+/* Is `stored` at most `truth`, and less than the column's step below it? Equal where one is NULL,
+ * or where the column has no step. */
+bool row_model_within_step(const leat_route *route, uint32_t column, const char *truth,
+                           const char *stored);
 
 /* Without a row: nothing owned. */
 void model_row_clear(model_row *row);
