@@ -37,6 +37,14 @@ static uint64_t bytes_left(const leat_budgets *budgets, const leat_holding *shar
                   left(budgets->shard_max.bytes, shard->bytes));
 }
 
+leat_holding leat_budgets_room(const leat_budgets *budgets, const leat_holding *shard,
+                               const leat_holding *partition)
+{
+    leat_holding held = budgets->shared ? *partition : (leat_holding){0};
+    return (leat_holding){.bytes = left(bytes_left(budgets, shard), held.bytes),
+                          .records = (uint32_t)left(records_left(budgets, shard), held.records)};
+}
+
 uint32_t leat_budgets_admit(const leat_budgets *budgets, const leat_holding *shard,
                             const leat_holding *partition, uint32_t bytes)
 {

@@ -36,6 +36,9 @@ uint32_t leat_budgets_admit(const leat_budgets *budgets, const leat_holding *sha
 /* Does one fit, and is the partition down to half of its share? For resuming without flutter. */
 bool leat_budgets_roomy(const leat_budgets *budgets, const leat_holding *shard,
                         const leat_holding *partition, uint32_t bytes);
+/* What may come in for this shard and partition. */
+leat_holding leat_budgets_room(const leat_budgets *budgets, const leat_holding *shard,
+                               const leat_holding *partition);
 void leat_budgets_add(leat_budgets *budgets, leat_holding *shard, leat_holding *partition,
                       uint32_t bytes);
 void leat_budgets_remove(leat_budgets *budgets, leat_holding *shard, leat_holding *partition,

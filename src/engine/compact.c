@@ -51,8 +51,7 @@ int64_t leat_compaction_base(const leat_engine *engine, const leat_partition *pa
     uint32_t id = leat_partition_id(engine, partition);
     for (uint32_t i = 0; i < engine->config.jobs_max && partition->batches > 0; i++) {
         const leat_job_slot *slot = &engine->jobs[i];
-        if (slot->state != LEAT_JOB_RUNNING || slot->job.kind != LEAT_ENGINE_JOB_BATCH ||
-            slot->job.shard != partition->shard)
+        if (slot->state != LEAT_JOB_RUNNING || slot->job.shard != partition->shard)
             continue;
         for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
             const leat_engine_batch_part *part = &slot->job.batch.parts[j];

@@ -8,6 +8,7 @@
 
 #include "engine/guard.h"
 #include "engine/lists.h"
+#include "engine/parked.h"
 #include "engine/pause.h"
 #include "engine/schedule.h"
 
@@ -30,24 +31,28 @@ void leat_effects_dropped(leat_engine *engine, leat_partition *partition)
 void leat_notice_add(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t notice,
                      const leat_engine_job_result *result)
 {
-    const leat_record_slot *head = &engine->pool.slots[engine->queues[queue].head];
+    const leat_head head = leat_queue_head(engine, queue);
     slot->notice = (leat_notice){.pending = slot->notice.pending | notice,
                                  .result = *result,
                                  .partition = queue / LEAT_SUBPARTITIONS,
                                  .subpartition = queue % LEAT_SUBPARTITIONS,
-                                 .table = head->table,
+                                 .table = head.table,
                                  .guarded = engine->queues[queue].retry.guarded,
                                  .share = leat_guard_share(leat_guard_table(engine, queue)),
-                                 .offset = head->offset,
-                                 .payload = head->payload};
+                                 .offset = head.offset,
+                                 .payload = head.payload};
     slot->notice.result.progress = NULL;
+    slot->notice.result.parked = NULL;
+    slot->notice.result.chunk = NULL;
+    slot->notice.result.loaded = NULL;
 }
 
 /* ---- emitting ---- */
 
 static bool emit_pause(leat_partition *partition, leat_engine_effect *ret_effect)
 {
-    bool pause = partition->state != LEAT_ENGINE_READING || partition->paused_for_room;
+    bool pause = partition->state != LEAT_ENGINE_READING || partition->paused_for_room ||
+                 partition->parked_full;
     if (partition->state == LEAT_ENGINE_UNASSIGNED || !partition->seek_emitted ||
         pause == partition->emitted_paused)
         return false;
@@ -115,6 +120,7 @@ static leat_engine_effect_kind take_notice(leat_notice *notice)
         {LEAT_NOTICE_STALLED, LEAT_ENGINE_STALLED},
         {LEAT_NOTICE_HALTED, LEAT_ENGINE_SHARD_HALTED},
         {LEAT_NOTICE_DEAD, LEAT_ENGINE_DEAD_LETTERED},
+        {LEAT_NOTICE_NOT_PARKED, LEAT_ENGINE_PARK_FAILED},
     };
     uint32_t i = 0;
     LEAT_ASSERT(notice->pending != 0);
@@ -190,5 +196,8 @@ bool leat_engine_next(leat_engine *engine, leat_engine_effect *ret_effect)
 
 size_t leat_engine_released(leat_engine *engine, void **ret, size_t max)
 {
-    return leat_pool_released(&engine->pool, ret, max);
+    size_t count = leat_pool_released(&engine->pool, ret, max);
+    if (count > 0)
+        leat_parked_feed(engine);
+    return count;
 }

@@ -196,6 +196,10 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     slot->epoch = record->epoch;
     uint32_t at = record->partition * LEAT_SUBPARTITIONS + leat_subpartition_of(record->hash);
     leat_queue *queue = &engine->queues[at];
+    if (queue->parked) {
+        leat_queue_push_behind(queue, pool, id);
+        return;
+    }
     /* Read again after a claim: patience with it has begun before that. */
     if (queue->kept_read_us > 0 && queue->kept_offset == record->offset)
         slot->read_us = queue->kept_read_us;
@@ -289,6 +293,9 @@ static void extend_patience(leat_engine *engine, leat_shard *shard)
             queue->kept_read_us += down_us;
         if (queue->retry.unwell_us > 0)
             queue->retry.unwell_us += down_us;
+        leat_chunks *chunks = &engine->chunks[leat_shard_queue(shard, i)];
+        if (chunks->read_us > 0)
+            chunks->read_us += down_us;
     }
 }
 

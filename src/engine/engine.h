@@ -99,6 +99,9 @@ typedef struct leat_engine_config {
  * 0, and leat_engine_new refuses a 0 where more is needed. */
 void leat_engine_config_defaults(leat_engine_config *config);
 
+/* How many records from chunks may be held, beside `records_max`; of bytes as large a part. */
+uint32_t leat_engine_loaded_max(const leat_engine_config *config);
+
 /* All memory is allocated here. NULL and a message: a limit is absurd, or out of memory. */
 leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error);
 void leat_engine_free(leat_engine *engine);
@@ -138,7 +141,7 @@ leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
                                           const leat_engine_record *record);
 
 /* Has a record of this subpartition (`hash` as in leat_engine_record) been held for longer than
- * LEAT_ENGINE_LONG_WAIT_US? Records after it may wait for as long. */
+ * LEAT_ENGINE_LONG_WAIT_US, or is one parked? Records after it may wait for as long. */
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash);
 
 /* Every record below `position` was offered and not refused: the offsets between the last one and
@@ -167,7 +170,8 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
 void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index);
 /* The caller's mind about records has changed: those that wait in the shard, and that `is_wanted`
  * is true of, are tried at once. It is called for the first record of each subpartition that waits,
- * and may not call the engine. */
+ * and may not call the engine. A record that is parked and not loaded is tried without a
+ * question. */
 void leat_engine_recheck(leat_engine *engine, int64_t now_us, uint32_t shard,
                          bool (*is_wanted)(void *context, void *payload), void *context);
 

@@ -22,17 +22,15 @@ enum {
     SPAN_A_SUBPARTITION = 5,
 };
 
-static leat_table_state *table_at(leat_engine *engine, uint32_t queue, uint32_t slot)
+static leat_table_state *table_of(leat_engine *engine, uint32_t queue, uint32_t table)
 {
     uint32_t shard = engine->partitions[queue / LEAT_SUBPARTITIONS].shard;
-    return &engine->tables[(size_t)shard * engine->config.table_count +
-                           engine->pool.slots[slot].table];
+    return &engine->tables[(size_t)shard * engine->config.table_count + table];
 }
 
 leat_table_state *leat_guard_table(leat_engine *engine, uint32_t queue)
 {
-    LEAT_ASSERT(engine->queues[queue].count > 0);
-    return table_at(engine, queue, engine->queues[queue].head);
+    return table_of(engine, queue, leat_queue_head(engine, queue).table);
 }
 
 /* ---- the share ---- */
@@ -64,7 +62,7 @@ void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records,
     for (uint32_t i = 0; i < records; i++, at = engine->pool.slots[at].next) {
         if (in_batch && in_batch[i].skip)
             continue;
-        leat_table_state *table = table_at(engine, queue, at);
+        leat_table_state *table = table_of(engine, queue, engine->pool.slots[at].table);
         next_span(engine, table);
         table->now.of++;
         table->applied++;

@@ -10,8 +10,10 @@
 #include "engine/compact.h"
 #include "engine/effects.h"
 #include "engine/lists.h"
+#include "engine/loads.h"
 #include "engine/low_water.h"
 #include "engine/outcome.h"
+#include "engine/park.h"
 #include "engine/partition.h"
 #include "engine/revoke.h"
 #include "engine/schedule.h"
@@ -24,10 +26,16 @@
 static void part_applied(leat_engine *engine, leat_partition *partition, leat_job_slot *slot,
                          const leat_engine_batch_part *part)
 {
-    for (uint32_t i = 0; i < part->count; i++)
+    for (uint32_t i = 0; i < leat_batch_touches(&slot->job.batch, part); i++)
         leat_queue_applied(engine, partition, slot, part, i);
+    /* What is parked was not what the engine believed: it is claimed again, or is given back. */
+    if (partition->incarnation != part->incarnation)
+        return;
     leat_engine_progress_applied(&partition->progress, part->newest);
     const leat_engine_batch *batch = &slot->job.batch;
+    if (batch->chunk_count == 0)
+        partition->rows_us = engine->now_us;
+    engine->counters.unparks += batch->chunk_count > 0;
     leat_shard_of(engine, partition)->applied += !batch->dead &&
                                                  batch->skipped < batch->record_count;
     partition->setbacks = 0;
@@ -37,10 +45,10 @@ static void part_applied(leat_engine *engine, leat_partition *partition, leat_jo
 }
 
 /* The batch failed as a whole through no fault of this part. */
-static void part_again(leat_engine *engine, leat_partition *partition,
+static void part_again(leat_engine *engine, leat_partition *partition, const leat_job_slot *slot,
                        const leat_engine_batch_part *part)
 {
-    for (uint32_t i = 0; i < part->count; i++) {
+    for (uint32_t i = 0; i < leat_batch_touches(&slot->job.batch, part); i++) {
         uint32_t subpartition = (uint32_t)part->subpartitions[i];
         leat_queue_landed(partition, leat_queue_at(engine, part->partition, subpartition));
         leat_subpartition_wake(engine, partition, subpartition);
@@ -93,7 +101,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
         /* The partition is unknown, or not in the batch: all of them, to be safe. */
         if (has_part(&slot->job.batch, result->partition) &&
             part->partition != (uint32_t)result->partition)
-            part_again(engine, partition, part);
+            part_again(engine, partition, slot, part);
         else
             leat_partition_fence(engine, partition);
         break;
@@ -111,7 +119,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
     case LEAT_ENGINE_DRIFT:
     case LEAT_ENGINE_RECORD_ERROR:
     case LEAT_ENGINE_NOT_UNDERSTOOD:
-        for (uint32_t i = 0; i < part->count; i++)
+        for (uint32_t i = 0; i < leat_batch_touches(&slot->job.batch, part); i++)
             leat_queue_failed(engine, slot, part, i, result);
         break;
     case LEAT_ENGINE_OUTCOME_COUNT:
@@ -193,7 +201,7 @@ static void claim_done(leat_engine *engine, leat_partition *partition, const lea
         if (result->outcome == LEAT_ENGINE_APPLIED) {
             LEAT_ASSERT(result->progress);
             engine->counters.claims++;
-            leat_partition_claimed(engine, partition, result->progress);
+            leat_partition_claimed(engine, partition, result);
         } else {
             if (partition->claim_failures < UINT8_MAX)
                 partition->claim_failures++;
@@ -253,8 +261,13 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
     shard->trials -= slot->trial;
     shard->trouble += result->outcome == LEAT_ENGINE_OUTAGE ||
                       result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD;
+    uint32_t taken = 0;
     if (slot->job.kind == LEAT_ENGINE_JOB_BATCH)
         batch_done(engine, slot, result);
+    else if (slot->job.kind == LEAT_ENGINE_JOB_PARK)
+        leat_park_done(engine, slot, result);
+    else if (slot->job.kind == LEAT_ENGINE_JOB_LOAD)
+        taken = leat_load_done(engine, slot, result);
     else if (slot->job.kind == LEAT_ENGINE_JOB_CLAIM)
         claim_done(engine, &engine->partitions[slot->job.partition], &slot->job, result);
     else
@@ -266,5 +279,5 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
                    job_id);
     engine->room_grew = true;
     leat_schedule_shard(engine, shard);
-    return 0;
+    return taken;
 }

@@ -20,6 +20,16 @@ uint32_t *leat_link_emitting(leat_engine *engine, uint32_t partition)
     return &engine->partitions[partition].emit_next;
 }
 
+uint32_t *leat_link_park(leat_engine *engine, uint32_t partition)
+{
+    return &engine->partitions[partition].park_next;
+}
+
+uint32_t *leat_link_load(leat_engine *engine, uint32_t queue)
+{
+    return &engine->loads[queue].next;
+}
+
 uint32_t *leat_link_paused(leat_engine *engine, uint32_t partition)
 {
     return &engine->partitions[partition].paused_next;

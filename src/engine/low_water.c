@@ -4,7 +4,9 @@
  *
  * low = the offset before the first record held, in flight included; with none held, the last one
  * disposed of. Records applied after one that is held cost nothing: the offset of their
- * subpartition covers them, and a claim skips by it.
+ * subpartition covers them, and a claim skips by it. Records of chunks, loaded or in flight, are
+ * never among those held: progress has passed them, and if the low water did not, the row that says
+ * that they were parked would be compacted away and they were read again.
  *
  * The low water is not stored. It is computed from the heads of the queues when it is needed (a
  * compaction, a commit that is due after a batch, a metric), never for a record. That is cheaper
@@ -31,9 +33,10 @@ const leat_record_slot *leat_partition_first(const leat_engine *engine,
     const leat_queue *queues =
         &engine->queues[leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS];
     for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
-        if (queues[i].count == 0)
+        leat_run memory = leat_queue_memory(&queues[i]);
+        if (memory.count == 0)
             continue;
-        const leat_record_slot *head = &engine->pool.slots[queues[i].head];
+        const leat_record_slot *head = &engine->pool.slots[memory.head];
         if (!first || head->offset < first->offset)
             first = head;
     }

@@ -7,6 +7,11 @@
 
 #include "engine/state.h"
 
+enum {
+    LOADED_PARTS = 4, /* beside the records that may be held, one part of as many may be loaded */
+    LOADED_CHUNKS_MAX = 256,
+};
+
 /* Hands out pieces of a block; with no block it only adds up what they need. */
 typedef struct arena {
     char *block;
@@ -59,6 +64,10 @@ static int check_counts(const leat_engine_config *config, leat_error *error)
         return leat_fail(error, "dead_letters_percent must be 0 to 100");
     if (config->bytes_max == 0 || config->batch_bytes_max == 0)
         return leat_fail(error, "bytes_max and batch_bytes_max must be above 0");
+    if (config->chunk_records_max == 0 || config->chunk_records_max > 65536)
+        return leat_fail(error, "chunk_records_max must be 1 to 65536");
+    if (config->chunk_bytes_max == 0 || config->park_bytes_max < config->chunk_bytes_max)
+        return leat_fail(error, "chunk_bytes_max must be 1 to park_bytes_max");
     for (uint32_t i = 0; i < config->partition_count; i++) {
         if (config->shard_of[i] >= config->shard_count)
             return leat_fail(error, "shard_of[%u] is out of range", i);
@@ -80,6 +89,8 @@ static int check_times(const leat_engine_config *config, leat_error *error)
         {"retry_min_us", config->retry_min_us},
         {"retry_max_us", config->retry_max_us},
         {"reclaim_min_us", config->reclaim_min_us},
+        {"park_after_us", config->park_after_us},
+        {"park_tail_us", config->park_tail_us},
     };
     const int64_t year = INT64_C(365) * 86400 * 1000000;
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
@@ -106,6 +117,19 @@ static uint32_t parts_max(const leat_engine_config *config)
     return most < config->batch_records_max ? most : config->batch_records_max;
 }
 
+/* A batch that takes parked records, or parks some, may have more than others. The memory is not
+ * touched as long as none does. */
+static uint32_t job_records_max(const leat_engine_config *config)
+{
+    return config->batch_records_max > config->chunk_records_max ? config->batch_records_max
+                                                                 : config->chunk_records_max;
+}
+
+uint32_t leat_engine_loaded_max(const leat_engine_config *config)
+{
+    return config->records_max / LOADED_PARTS > 0 ? config->records_max / LOADED_PARTS : 1;
+}
+
 static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_config *config,
                        uint32_t parts)
 {
@@ -113,8 +137,7 @@ static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_con
     if (engine)
         engine->jobs = jobs;
     for (uint32_t i = 0; i < config->jobs_max; i++) {
-        leat_engine_batch_record *records =
-            carve(carver, config->batch_records_max, sizeof *records);
+        leat_engine_batch_record *records = carve(carver, job_records_max(config), sizeof *records);
         leat_engine_batch_part *batch_parts = carve(carver, parts, sizeof *batch_parts);
         if (!engine)
             continue;
@@ -137,9 +160,13 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
     leat_engine_reason *reasons =
         carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *reasons);
     leat_queue_mark *marks = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *marks);
+    leat_chunks *chunks = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *chunks);
+    leat_queue_load *loads = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *loads);
     uint64_t *picked = carve(carver, (count + 63) / 64, sizeof *picked);
     if (engine) {
         engine->marks = marks;
+        engine->chunks = chunks;
+        engine->loads = loads;
         engine->reasons = reasons;
         engine->partitions = partitions;
         engine->queues = queues;
@@ -151,8 +178,11 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
         partitions[i].position = -1;
         partitions[i].committed = -1;
     }
-    for (uint32_t i = 0; engine && i < count * LEAT_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; engine && i < count * LEAT_SUBPARTITIONS; i++) {
         leat_queue_init(&queues[i]);
+        leat_chunks_init(&chunks[i]);
+        loads[i].next = LEAT_INDEX_NONE;
+    }
 }
 
 static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_config *config,
@@ -173,8 +203,12 @@ static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_co
     }
     leat_ready_init(&shard->ready, ages, where);
     shard->probe = LEAT_INDEX_NONE;
-    shard->claims = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
-    shard->compactions = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
+    leat_list *lists[] = {&shard->claims, &shard->compactions, &shard->parks, &shard->loads[0],
+                          &shard->loads[1]};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        *lists[i] = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
+    if (config->parked_max_bytes && count > 0)
+        shard->parked_share = config->parked_max_bytes[index] / count;
 }
 
 static uint32_t *carve_where(leat_engine *engine, arena *carver, size_t count)
@@ -206,7 +240,9 @@ static void carve_all(leat_engine *engine, arena *carver, const leat_engine_conf
 {
     carve(carver, 1, sizeof *engine);
     uint32_t *shard_of = carve(carver, config->partition_count, sizeof *shard_of);
-    leat_record_slot *slots = carve(carver, config->records_max, sizeof *slots);
+    uint32_t records = config->records_max + leat_engine_loaded_max(config);
+    leat_record_slot *slots = carve(carver, records, sizeof *slots);
+    leat_chunk_slot *chunks = carve(carver, LOADED_CHUNKS_MAX, sizeof *chunks);
     leat_table_state *tables =
         carve(carver, (size_t)config->shard_count * config->table_count, sizeof *tables);
     carve_partitions(engine, carver, config);
@@ -218,8 +254,11 @@ static void carve_all(leat_engine *engine, arena *carver, const leat_engine_conf
         shard_of[i] = config->shard_of[i];
     engine->config = *config;
     engine->config.shard_of = shard_of;
+    engine->config.parked_max_bytes = NULL; /* each shard has its own */
     engine->tables = tables;
-    leat_pool_init(&engine->pool, slots, config->records_max);
+    engine->job_records_max = job_records_max(config);
+    leat_pool_init(&engine->pool, slots, records);
+    leat_chunk_pool_init(&engine->chunk_pool, chunks, LOADED_CHUNKS_MAX);
 }
 
 leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error)
@@ -243,6 +282,8 @@ leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error
     engine->paused = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
     leat_holding max = {config->bytes_max, config->records_max};
     leat_budgets_init(&engine->budgets, max, config->shard_count, config->partition_count);
+    leat_holding loaded = {config->bytes_max / LOADED_PARTS + 1, leat_engine_loaded_max(config)};
+    leat_budgets_init(&engine->loaded, loaded, config->shard_count, config->partition_count);
     return engine;
 }
 

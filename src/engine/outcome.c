@@ -13,6 +13,9 @@
 #include "engine/effects.h"
 #include "engine/guard.h"
 #include "engine/halt.h"
+#include "engine/loads.h"
+#include "engine/parked.h"
+#include "engine/partition.h"
 #include "engine/subpartition.h"
 #include "engine/trouble.h"
 
@@ -30,7 +33,7 @@ void leat_queue_landed(leat_partition *partition, leat_queue *queue)
 /* When the head of the queue was read, or its shard resumed after a halt, if that is later. */
 static int64_t head_read_us(leat_engine *engine, uint32_t id)
 {
-    int64_t read_us = engine->pool.slots[engine->queues[id].head].read_us;
+    int64_t read_us = leat_queue_head(engine, id).read_us;
     int64_t resumed_us =
         leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS])->resumed_us;
     return read_us > resumed_us ? read_us : resumed_us;
@@ -100,6 +103,19 @@ static void hurry_waiting(leat_engine *engine, const leat_shard *shard, int64_t 
     }
 }
 
+/* Records that were read from the log leave memory, and their progress moves. */
+static void rows_applied(leat_engine *engine, leat_partition *partition,
+                         const leat_engine_batch_part *part, uint32_t index, uint32_t records)
+{
+    uint32_t subpartition = (uint32_t)part->subpartitions[index];
+    leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
+    LEAT_ASSERT(part->offsets[index] > partition->progress.offsets[subpartition]);
+    partition->progress.offsets[subpartition] = part->offsets[index];
+    uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
+    leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
+                        &partition->holding, records, bytes);
+}
+
 void leat_queue_applied(leat_engine *engine, leat_partition *partition, leat_job_slot *slot,
                         const leat_engine_batch_part *part, uint32_t index)
 {
@@ -107,22 +123,32 @@ void leat_queue_applied(leat_engine *engine, leat_partition *partition, leat_job
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     uint32_t records = queue->in_flight;
     uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
+    bool unparks = slot->job.batch.chunk_count > 0;
+    bool fits = true;
+    LEAT_ASSERT(unparks == queue->parked);
     bool waited = queue->retry.waiting && !queue->retry.dead;
     int64_t since_us = leat_retry_since_us(&queue->retry, head_read_us(engine, id));
     count_applied(engine, slot, id, records);
-    LEAT_ASSERT(part->offsets[index] > partition->progress.offsets[subpartition]);
     LEAT_ASSERT(part->seq > partition->progress.last_seq[subpartition]);
-    partition->progress.offsets[subpartition] = part->offsets[index];
     partition->progress.last_seq[subpartition] = part->seq;
     leat_queue_landed(partition, queue);
-    uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
-    leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
-                        &partition->holding, records, bytes);
+    if (unparks) {
+        leat_parked_release(engine, id, records);
+        fits = leat_parked_applied(engine, id, &slot->job.batch, records);
+    } else {
+        rows_applied(engine, partition, part, index, records);
+    }
+    queue->kept_read_us = 0;
     leat_retry_applied(&queue->retry, records, engine->config.batch_records_max);
     leat_narrow_passed(&queue->narrow, part->offsets[index], records);
     if (waited)
         hurry_waiting(engine, leat_shard_of(engine, partition), since_us);
+    if (!fits) {
+        leat_partition_reclaim(engine, partition, false);
+        return;
+    }
     leat_subpartition_wake(engine, partition, subpartition);
+    leat_load_ahead(engine, id);
 }
 
 /* ---- failed ---- */
@@ -136,7 +162,7 @@ static bool is_preceded(leat_engine *engine, uint32_t id)
         uint32_t other = leat_shard_queue(shard, i);
         const leat_queue *queue = &engine->queues[other];
         const leat_partition *partition = &engine->partitions[other / LEAT_SUBPARTITIONS];
-        if (other != id && queue->count > 0 && partition->state == LEAT_ENGINE_READING &&
+        if (other != id && leat_queue_has_head(queue) && partition->state == LEAT_ENGINE_READING &&
             !leat_narrow_on_trial(&queue->narrow) &&
             leat_retry_precedes(&queue->retry, head_read_us(engine, other), since_us))
             return true;
@@ -253,14 +279,14 @@ void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engi
         leat_subpartition_wake(engine, partition, subpartition);
         return;
     }
+    if (verdict == LEAT_RETRY_HELD && notice != 0) {
+        queue->retry.notified_us = engine->now_us;
+        leat_notice_add(engine, slot, id, notice, result);
+    }
     /* After an outage all of the batch wake together, so that they can share one again. */
     bool together = result->outcome == LEAT_ENGINE_OUTAGE;
     if (!together || slot->delay_us == 0)
         slot->delay_us = leat_jobs_backoff_us(engine, queue->retry.delays);
     leat_subpartition_delay(engine, partition, subpartition,
                             leat_retry_delay_us(&queue->retry, &attempt, slot->delay_us));
-    if (verdict != LEAT_RETRY_HELD || notice == 0)
-        return;
-    queue->retry.notified_us = engine->now_us;
-    leat_notice_add(engine, slot, id, notice, result);
 }

@@ -13,6 +13,8 @@
 #include "engine/effects.h"
 #include "engine/halt.h"
 #include "engine/low_water.h"
+#include "engine/park.h"
+#include "engine/parked.h"
 #include "engine/pause.h"
 #include "engine/revoke.h"
 #include "engine/schedule.h"
@@ -61,9 +63,11 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         leat_subpartition_drop(engine, partition, i);
     LEAT_ASSERT(partition->holding.records == 0 && partition->holding.bytes == 0);
+    LEAT_ASSERT(partition->loaded.records == 0 && partition->parked == 0);
     LEAT_ASSERT(partition->ready == 0 && partition->waiting == 0);
     leat_timers_dropped(engine, partition);
     leat_schedule_forget(engine, partition);
+    leat_park_dropped(engine, partition);
     leat_compaction_dropped(partition);
     leat_pause_dropped(engine, partition);
     leat_effects_dropped(engine, partition);
@@ -159,8 +163,9 @@ void leat_partition_stop(leat_engine *engine, leat_partition *partition, const c
 }
 
 void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
-                            const leat_engine_progress *progress)
+                            const leat_engine_job_result *result)
 {
+    const leat_engine_progress *progress = result->progress;
     LEAT_ASSERT(partition->holding.records == 0 && partition->batches == 0);
     LEAT_ASSERT(progress->next_seq > progress->base_seq);
     leat_partition_enter(engine, partition, LEAT_ENGINE_READING);
@@ -168,6 +173,13 @@ void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
     partition->low_known = true;
     partition->position = -1;
     partition->claim_failures = 0;
+    partition->rows_us = INT64_MIN / 2;
+    partition->park_at_us = 0;
+    if (!leat_parked_claimed(engine, partition, result->parked, result->parked_count)) {
+        leat_partition_stop(engine, partition,
+                            "what is parked in the shard does not fit its progress there");
+        return;
+    }
     leat_suspects_claimed(engine, partition);
     /* Rows that others have left are worth a compaction too: else an idle partition would read them
      * at each claim. */
@@ -175,4 +187,6 @@ void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
     leat_emit(engine, partition, LEAT_EMIT_SEEK);
     leat_partition_commit(engine, partition, false);
     leat_compaction_plan(engine, partition);
+    leat_parked_spread(engine, partition);
+    leat_park_plan(engine, partition);
 }

@@ -24,6 +24,6 @@ void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool
 void leat_partition_stop(leat_engine *engine, leat_partition *partition, const char *reason);
 /* The claim is in: READING from the progress that it read. */
 void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
-                            const leat_engine_progress *progress);
+                            const leat_engine_job_result *result);
 
 #endif

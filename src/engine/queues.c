@@ -49,6 +49,7 @@ void leat_queue_init(leat_queue *queue)
 {
     *queue = (leat_queue){.head = LEAT_INDEX_NONE,
                           .tail = LEAT_INDEX_NONE,
+                          .behind = {LEAT_INDEX_NONE, LEAT_INDEX_NONE, 0, 0},
                           .next = LEAT_INDEX_NONE,
                           .prev = LEAT_INDEX_NONE};
 }
@@ -63,6 +64,56 @@ void leat_queue_push(leat_queue *queue, leat_pool *pool, uint32_t slot)
     queue->tail = slot;
     queue->count++;
     queue->bytes += pool->slots[slot].bytes;
+}
+
+static void set_run(leat_queue *queue, leat_run run)
+{
+    queue->head = run.head;
+    queue->tail = run.tail;
+    queue->count = run.count;
+    queue->bytes = run.bytes;
+}
+
+static const leat_run no_run = {LEAT_INDEX_NONE, LEAT_INDEX_NONE, 0, 0};
+
+void leat_queue_push_behind(leat_queue *queue, leat_pool *pool, uint32_t slot)
+{
+    LEAT_ASSERT(queue->parked && pool->slots[slot].next == LEAT_INDEX_NONE);
+    leat_run *run = &queue->behind;
+    if (run->count == 0)
+        run->head = slot;
+    else
+        pool->slots[run->tail].next = slot;
+    run->tail = slot;
+    run->count++;
+    run->bytes += pool->slots[slot].bytes;
+}
+
+void leat_queue_park(leat_queue *queue)
+{
+    LEAT_ASSERT(!queue->parked && queue->behind.count == 0 && queue->in_flight == 0);
+    queue->behind = leat_queue_memory(queue);
+    queue->parked = true;
+    set_run(queue, no_run);
+}
+
+void leat_queue_unpark(leat_queue *queue)
+{
+    LEAT_ASSERT(queue->parked && queue->count == 0 && queue->in_flight == 0);
+    set_run(queue, queue->behind);
+    queue->behind = no_run;
+    queue->parked = false;
+}
+
+uint64_t leat_queue_release_behind(leat_queue *queue, leat_pool *pool, uint32_t records)
+{
+    leat_run loaded = {queue->head, queue->tail, queue->count, queue->bytes};
+    LEAT_ASSERT(queue->parked);
+    set_run(queue, queue->behind);
+    uint64_t bytes = leat_queue_release(queue, pool, records);
+    queue->behind = (leat_run){queue->head, queue->tail, queue->count, queue->bytes};
+    set_run(queue, loaded);
+    return bytes;
 }
 
 uint64_t leat_queue_release(leat_queue *queue, leat_pool *pool, uint32_t records)

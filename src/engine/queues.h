@@ -39,21 +39,36 @@ typedef enum leat_queue_place {
     LEAT_QUEUE_WAITING,   /* backing off: in the timers */
 } leat_queue_place;
 
-/* A subpartition: records in offset order, of which the first `in_flight` are in a batch. */
+/* Records in offset order, threaded through the pool. */
+typedef struct leat_run {
+    uint32_t head;
+    uint32_t tail;
+    uint32_t count;
+    uint64_t bytes;
+} leat_run;
+
+/* A subpartition: the records that may run now, in offset order, of which the first `in_flight` are
+ * in a batch. As long as it has chunks in its shard (`parked`) these are the loaded ones, of which
+ * there may be none, and what was read from the log stands `behind`. */
 typedef struct leat_queue {
     uint32_t head;
     uint32_t tail;
     uint32_t count;
     uint32_t in_flight;
     uint64_t bytes;
+    bool parked;
+    leat_run behind;
+    uint32_t parking; /* the first records read from the log are being parked: so many */
+    int64_t due_us;   /* WAITING, or being parked meanwhile: when it is tried again */
     leat_queue_place place;
     uint32_t list;       /* READY: which list of the ready set */
     uint32_t next, prev; /* in it */
     leat_retry retry;
     /* These stay when the held records are dropped: */
     leat_narrow narrow;
-    int64_t kept_offset;  /* of the head that was dropped last */
+    int64_t kept_offset;  /* of the head that was dropped last, or parked and is not loaded */
     int64_t kept_read_us; /* when it was first read; 0: nothing is kept */
+    uint32_t kept_table;
 } leat_queue;
 
 void leat_pool_init(leat_pool *pool, leat_record_slot *slots, uint32_t count);
@@ -66,6 +81,20 @@ void leat_queue_init(leat_queue *queue);
 void leat_queue_push(leat_queue *queue, leat_pool *pool, uint32_t slot);
 /* Releases the first `records` of the queue. Returns their bytes. */
 uint64_t leat_queue_release(leat_queue *queue, leat_pool *pool, uint32_t records);
+/* The records read from the log, in flight included. */
+static inline leat_run leat_queue_memory(const leat_queue *queue)
+{
+    return queue->parked ? queue->behind
+                         : (leat_run){queue->head, queue->tail, queue->count, queue->bytes};
+}
+void leat_queue_push_behind(leat_queue *queue, leat_pool *pool, uint32_t slot);
+/* It has chunks from now on: all its records stand behind them. */
+void leat_queue_park(leat_queue *queue);
+/* It has none any longer, and no loaded record: it goes on with what stands behind. */
+void leat_queue_unpark(leat_queue *queue);
+/* Releases the first `records` of those behind. Returns their bytes. */
+uint64_t leat_queue_release_behind(leat_queue *queue, leat_pool *pool, uint32_t records);
+
 /* How many records from the head fit into `records_max` (> 0) and `bytes_max`; `at_least_one` takes
  * the first however large. `ret_bytes` gets their size. */
 uint32_t leat_queue_fit(const leat_queue *queue, const leat_pool *pool, uint32_t records_max,

@@ -17,7 +17,9 @@ static uint32_t apart_of(const leat_queue *queue)
 {
     if (leat_narrow_on_trial(&queue->narrow))
         return LEAT_READY_TRIAL;
-    return queue->retry.alone ? LEAT_READY_ALONE : LEAT_READY_LISTS;
+    if (queue->retry.alone)
+        return LEAT_READY_ALONE;
+    return queue->parked ? LEAT_READY_UNPARK : LEAT_READY_LISTS;
 }
 
 static void link_in(leat_ready *ready, leat_queue *queues, uint32_t id, uint32_t list)

@@ -14,6 +14,7 @@ enum {
     LEAT_READY_DEPTHS = 32,
     LEAT_READY_ALONE = LEAT_READY_DEPTHS,
     LEAT_READY_TRIAL,
+    LEAT_READY_UNPARK, /* runs loaded records, which no other queue may share a batch with */
     LEAT_READY_LISTS
 };
 

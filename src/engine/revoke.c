@@ -26,9 +26,13 @@ static void begin_reading(leat_engine *engine, leat_partition *partition)
 {
     leat_partition_enter(engine, partition, LEAT_ENGINE_REVOKING);
     leat_halt_partition_left(engine, partition);
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    uint32_t first = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS;
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
         leat_subpartition_deactivate(engine, partition, i);
+        engine->loads[first + i].wanted = false;
+    }
     leat_timer_clear(engine, partition, LEAT_TIMER_COMPACT);
+    leat_timer_clear(engine, partition, LEAT_TIMER_PARK);
     leat_schedule_forget(engine, partition);
     leat_partition_end_pause(engine, partition);
     /* A seek that was not emitted yet is no longer wanted. */

@@ -1,6 +1,7 @@
 /*
  * schedule.c - what runs next. A free connection takes the next work of its shard: a claim first,
- * then a batch, then a compaction, which goes before batches once it is overdue. Shards take turns.
+ * then a park or a load, whose time is limited, then a batch, then a compaction, which goes before
+ * all of these once it is overdue. Shards take turns.
  *
  * A batch is chosen queue by queue (ready.h), so its cost depends on the queues and records in it,
  * not on those that wait.
@@ -10,6 +11,8 @@
 #include "engine/compact.h"
 #include "engine/guard.h"
 #include "engine/lists.h"
+#include "engine/loads.h"
+#include "engine/park.h"
 
 void leat_schedule_shard(leat_engine *engine, leat_shard *shard)
 {
@@ -60,7 +63,7 @@ void leat_schedule_forget(leat_engine *engine, leat_partition *partition)
     partition->compact_queued = false;
 }
 
-static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_engine_job_kind kind)
+leat_job_slot *leat_schedule_take(leat_engine *engine, leat_shard *shard, leat_engine_job_kind kind)
 {
     uint32_t id = leat_list_pop(engine, &engine->jobs_free, leat_link_job);
     LEAT_ASSERT(id != LEAT_INDEX_NONE && shard->running < shard->slots);
@@ -81,6 +84,8 @@ static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_engi
     slot->job.batch.record_count = 0;
     slot->job.batch.part_count = 0;
     slot->job.batch.dead = NULL;
+    slot->job.batch.chunk_count = 0;
+    slot->job.batch.cut_count = 0;
     shard->running++;
     return slot;
 }
@@ -92,7 +97,7 @@ static const leat_engine_job *next_claim(leat_engine *engine, leat_shard *shard)
         return NULL;
     leat_partition *partition = &engine->partitions[id];
     LEAT_ASSERT(partition->state == LEAT_ENGINE_CLAIMING && !partition->claim_running);
-    leat_job_slot *slot = take_job(engine, shard, LEAT_ENGINE_JOB_CLAIM);
+    leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_CLAIM);
     slot->job.partition = id;
     slot->job.incarnation = partition->incarnation;
     partition->claim_queued = false;
@@ -119,7 +124,7 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
         LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
         return next_compaction(engine, shard);
     }
-    leat_job_slot *slot = take_job(engine, shard, LEAT_ENGINE_JOB_COMPACT);
+    leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_COMPACT);
     slot->job.partition = id;
     slot->job.incarnation = partition->incarnation;
     leat_compaction_fill(engine, &slot->job.compaction, partition, base_seq);
@@ -159,6 +164,15 @@ static uint32_t limited(const leat_queue *queue, uint32_t records)
     return records;
 }
 
+/* Parked records that are taken back without trouble come in large batches: it is often one hot key
+ * that has to catch up with its own writes, and they fold. */
+static uint32_t most_alone(const leat_engine *engine, const leat_shard *shard, uint32_t id)
+{
+    bool is_easy = engine->queues[id].parked && !engine->marks[id].is_set &&
+                   shard->batch_size.limit == 0;
+    return is_easy ? engine->job_records_max : engine->config.batch_records_max;
+}
+
 static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id)
 {
     leat_queue *queue = &engine->queues[id];
@@ -167,9 +181,11 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
         leat_guard_retract(engine, id);
         leat_retry_unmark_dead(&queue->retry);
     }
-    uint32_t records = leat_queue_fit(queue, &engine->pool,
-                                      limited(queue, engine->config.batch_records_max),
-                                      engine->config.batch_bytes_max, true, &bytes);
+    uint32_t most = limited(queue, most_alone(engine, shard, id));
+    uint32_t records =
+        leat_queue_fit(queue, &engine->pool, most, engine->config.batch_bytes_max, true, &bytes);
+    if (queue->parked)
+        records = leat_chunks_fit(&engine->chunks[id], &engine->chunk_pool, records);
     pick(engine, slot, shard, id, records);
     shard->trials += slot->trial;
     if (!queue->retry.dead)
@@ -204,14 +220,15 @@ static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *
 static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engine_batch_part *part,
                        uint32_t subpartition)
 {
-    leat_engine_newest last = {.offset = -1};
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     leat_engine_batch_record *record = &batch->records[batch->record_count];
     uint32_t at = queue->head;
+    part->subpartitions[part->count] = (int16_t)subpartition;
+    part->offsets[part->count] = -1;
+    part->count++;
     for (uint32_t i = 0; i < queue->in_flight; i++) {
         const leat_record_slot *slot = &engine->pool.slots[at];
-        LEAT_ASSERT(slot->offset > last.offset);
-        last = (leat_engine_newest){slot->offset, slot->at_ms, slot->epoch};
+        leat_part_reached(part, slot);
         record[i] = (leat_engine_batch_record){.payload = slot->payload,
                                                .offset = slot->offset,
                                                .partition = part->partition,
@@ -219,14 +236,10 @@ static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engin
         at = slot->next;
     }
     batch->record_count += queue->in_flight;
-    part->subpartitions[part->count] = (int16_t)subpartition;
-    part->offsets[part->count] = last.offset;
-    part->count++;
-    if (last.offset > part->newest.offset)
-        part->newest = last;
 }
 
-static void fill_part(leat_engine *engine, leat_engine_batch *batch, uint32_t id)
+leat_engine_batch_part *leat_schedule_begin_part(leat_engine *engine, leat_engine_batch *batch,
+                                                 uint32_t id)
 {
     leat_partition *partition = &engine->partitions[id];
     leat_engine_batch_part *part = &batch->parts[batch->part_count++];
@@ -237,13 +250,36 @@ static void fill_part(leat_engine *engine, leat_engine_batch *batch, uint32_t id
     part->count = 0;
     part->newest = (leat_engine_newest){.offset = -1};
     part->needs_count = 0;
+    partition->batches++;
+    return part;
+}
+
+static void fill_part(leat_engine *engine, leat_engine_batch *batch, uint32_t id)
+{
+    leat_partition *partition = &engine->partitions[id];
+    leat_engine_batch_part *part = leat_schedule_begin_part(engine, batch, id);
     for (uint64_t left = partition->picked; left != 0; left &= left - 1) {
         uint32_t subpartition = (uint32_t)__builtin_ctzll(left);
         fill_queue(engine, batch, part, subpartition);
         leat_needs_add(part->needs, &part->needs_count, partition->progress.last_seq[subpartition]);
     }
     partition->picked = 0;
-    partition->batches++;
+}
+
+/* The batch takes parked records: their progress has moved already (batch.h). */
+static void fill_chunks(leat_engine *engine, leat_job_slot *slot)
+{
+    leat_engine_batch *batch = &slot->job.batch;
+    leat_engine_batch_part *part = &batch->parts[0];
+    uint32_t subpartition = (uint32_t)part->subpartitions[0];
+    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
+    LEAT_ASSERT(batch->part_count == 1 && part->count == 1);
+    batch->chunks_of = (uint16_t)subpartition;
+    batch->chunk_count = leat_chunks_steps(&engine->chunks[id], &engine->chunk_pool,
+                                           batch->record_count, part->offsets[0], batch->chunks);
+    part->count = 0;
+    part->newest = (leat_engine_newest){.offset = -1};
+    leat_load_ahead(engine, id);
 }
 
 static const leat_engine_job *fill_batch(leat_engine *engine, leat_job_slot *slot)
@@ -255,12 +291,15 @@ static const leat_engine_job *fill_batch(leat_engine *engine, leat_job_slot *slo
             fill_part(engine, &slot->job.batch, word * 64 + (uint32_t)__builtin_ctzll(left));
         engine->picked[word] = 0;
     }
+    const leat_engine_batch_record *first = &slot->job.batch.records[0];
+    if (engine->queues[first->partition * LEAT_SUBPARTITIONS + first->subpartition].parked)
+        fill_chunks(engine, slot);
     return &slot->job;
 }
 
-/* Batches that several share, those that must be alone, and trials (suspects.c) take turns, so that
- * none holds up the others. */
-typedef enum lane { LANE_TRIAL, LANE_SHARED, LANE_ALONE, LANES } lane;
+/* Batches that several share, those that must be alone, those that take parked records, and trials
+ * (suspects.c) take turns, so that none holds up the others. */
+typedef enum lane { LANE_TRIAL, LANE_SHARED, LANE_ALONE, LANE_UNPARK, LANES } lane;
 
 static bool has_some(const leat_shard *shard, lane which)
 {
@@ -268,6 +307,8 @@ static bool has_some(const leat_shard *shard, lane which)
         return shard->ready.depths != 0;
     if (which == LANE_ALONE)
         return leat_ready_first_alone(&shard->ready) != LEAT_INDEX_NONE;
+    if (which == LANE_UNPARK)
+        return shard->ready.head[LEAT_READY_UNPARK] != LEAT_INDEX_NONE;
     return shard->trials == 0 && shard->ready.head[LEAT_READY_TRIAL] != LEAT_INDEX_NONE;
 }
 
@@ -282,19 +323,25 @@ static lane next_lane(const leat_shard *shard)
     return LANES;
 }
 
+static uint32_t first_of(leat_engine *engine, const leat_shard *shard, lane which)
+{
+    if (which == LANE_UNPARK)
+        return shard->ready.head[LEAT_READY_UNPARK];
+    return which == LANE_ALONE ? leat_ready_first_alone(&shard->ready)
+                               : leat_ready_first_trial(&shard->ready, engine->queues);
+}
+
 static const leat_engine_job *next_batch(leat_engine *engine, leat_shard *shard)
 {
     lane next = next_lane(shard);
     if (next == LANES)
         return NULL;
     shard->lane = (uint8_t)next;
-    leat_job_slot *slot = take_job(engine, shard, LEAT_ENGINE_JOB_BATCH);
+    leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_BATCH);
     if (next == LANE_SHARED)
         choose_shared(engine, slot, shard);
     else
-        choose_alone(engine, slot, shard,
-                     next == LANE_ALONE ? leat_ready_first_alone(&shard->ready)
-                                        : leat_ready_first_trial(&shard->ready, engine->queues));
+        choose_alone(engine, slot, shard, first_of(engine, shard, next));
     return fill_batch(engine, slot);
 }
 
@@ -303,7 +350,7 @@ static const leat_engine_job *next_probe(leat_engine *engine, leat_shard *shard)
 {
     if (engine->queues[shard->probe].place != LEAT_QUEUE_READY)
         return NULL;
-    leat_job_slot *slot = take_job(engine, shard, LEAT_ENGINE_JOB_BATCH);
+    leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_BATCH);
     choose_alone(engine, slot, shard, shard->probe);
     return fill_batch(engine, slot);
 }
@@ -317,6 +364,10 @@ static const leat_engine_job *next_of_shard(leat_engine *engine, leat_shard *sha
         return next_probe(engine, shard);
     if (!job && leat_compaction_overdue(engine, shard))
         job = next_compaction(engine, shard);
+    if (!job)
+        job = leat_park_next(engine, shard);
+    if (!job)
+        job = leat_load_next(engine, shard);
     if (!job)
         job = next_batch(engine, shard);
     return job ? job : next_compaction(engine, shard);

@@ -8,6 +8,9 @@
  *   timers.c        what is due when
  *   low_water.c     how far a partition has come: low water, commits
  *   compact.c       compactions: when, which base, what is in one
+ *   park.c          what is parked, and when
+ *   parked.c        what is parked already: claims, chunks that come and go
+ *   loads.c         chunks that are loaded
  *   revoke.c        a partition's end: drain, last compaction, giving back
  *   pause.c         which partitions are paused for want of room
  *   schedule.c      what runs next: claims, batches, compactions
@@ -32,6 +35,7 @@
  *   narrow.c        which record ends its session, from batches with unknown outcomes
  *   batch_size.c    how many records a shared batch of a shard may have
  *   budgets.c       how much may be held, and by whom
+ *   chunks.c        the chunks of a subpartition
  *   progress.c      the applied part of a partition
  *   batch.c         names of outcomes
  *   heap.c          a binary heap by time
@@ -43,6 +47,7 @@
 #define LEAT_ENGINE_STATE_H
 
 #include "engine/budgets.h"
+#include "engine/chunks.h"
 #include "engine/engine.h"
 #include "engine/ready.h"
 #include "engine/batch_size.h"
@@ -53,6 +58,7 @@ typedef enum leat_timer {
     LEAT_TIMER_COMMIT,
     LEAT_TIMER_DRAIN,
     LEAT_TIMER_CONFIRM,
+    LEAT_TIMER_PARK,
     LEAT_TIMER_COUNT,
 } leat_timer;
 
@@ -93,9 +99,10 @@ typedef struct leat_partition {
     bool low_known;    /* claimed and not dropped since */
     int64_t low;       /* while it is not: what it was last */
 
-    leat_holding holding;
+    leat_holding holding; /* read from the log; what came from chunks is in `loaded` */
+    leat_holding loaded;
     uint32_t in_flight; /* records in batches of this incarnation */
-    uint32_t batches;   /* those batches */
+    uint32_t batches;   /* those batches, parks among them */
     uint32_t ready;     /* subpartitions that could run now */
     uint32_t waiting;   /* subpartitions backing off */
     uint32_t troubled;  /* subpartitions with a mark */
@@ -122,6 +129,17 @@ typedef struct leat_partition {
     int64_t compact_at_us;
     uint32_t compact_next;
 
+    uint32_t parked;       /* subpartitions with chunks */
+    uint64_t parked_bytes; /* all chunks together */
+    bool parked_full;      /* paused until that is less */
+    bool parking;          /* a park of this incarnation is in flight */
+    bool park_queued;      /* in the shard's list */
+    uint32_t park_next;
+    uint8_t park_failures;    /* in a row */
+    int64_t park_at_us;       /* none before */
+    int64_t park_notified_us; /* when a failure was last reported; 0: never */
+    int64_t rows_us;          /* when a batch of rows was last applied */
+
     int64_t committed; /* emitted last; -1: nothing */
     int64_t committed_us;
 
@@ -142,11 +160,18 @@ typedef struct leat_partition {
 
 typedef struct leat_shard {
     uint32_t slots;
-    uint32_t running; /* jobs in flight, stale ones too: each has a connection */
-    leat_holding holding;
+    uint32_t running;     /* jobs in flight, stale ones too: each has a connection */
+    leat_holding holding; /* as those of its partitions */
+    leat_holding loaded;
     leat_ready ready;
     leat_list claims; /* partitions */
     leat_list compactions;
+    leat_list parks;
+    leat_list loads[2]; /* queues whose next chunk is wanted; the second one: of those that stall */
+    uint32_t parking;   /* in flight, stale ones too, as is the next */
+    uint32_t loading;
+    int64_t parks_after_us; /* no park before */
+    uint64_t parked_share;  /* of each partition: bytes that may be parked; 0: nothing is */
     uint32_t *partitions;
     uint32_t partition_count;
     uint8_t lane;               /* of the last batch (schedule.c) */
@@ -189,12 +214,23 @@ typedef struct leat_queue_mark {
     int64_t since_us;            /* when the first attempt began */
 } leat_queue_mark;
 
+/* The next chunk of a queue. */
+typedef struct leat_queue_load {
+    bool wanted;
+    bool queued;         /* in a list of its shard; stays there when it is no longer wanted */
+    bool running;        /* of this incarnation */
+    uint8_t failures;    /* in a row */
+    int64_t notified_us; /* when one was last reported; 0: never */
+    uint32_t next;
+} leat_queue_load;
+
 /* The notices for the caller about a finished job, in this order. */
 enum {
     LEAT_NOTICE_TABLE_STOPPED = 1,
     LEAT_NOTICE_STALLED = 2,
     LEAT_NOTICE_HALTED = 4,
     LEAT_NOTICE_DEAD = 8,
+    LEAT_NOTICE_NOT_PARKED = 16,
 };
 
 typedef struct leat_notice {
@@ -238,9 +274,15 @@ struct leat_engine {
     leat_engine_reason *reasons; /* [queues]: what its head was refused with, while it is dead or
                                     marked */
     leat_queue_mark *marks;      /* [queues] */
-    leat_table_state *tables;    /* shard * table_count + table */
+    leat_chunks *chunks;         /* [queues] */
+    leat_queue_load *loads;      /* [queues] */
+    leat_chunk_pool chunk_pool;
+    leat_budgets loaded;      /* what may be loaded from chunks, beside `budgets` */
+    bool load_starved;        /* a load waits for room */
+    leat_table_state *tables; /* shard * table_count + table */
     leat_shard *shards;
     leat_job_slot *jobs;
+    uint32_t job_records_max; /* of a job's batch */
     leat_list jobs_free;
     leat_list jobs_notifying;
     leat_heap timers;     /* ids: queues first, then LEAT_TIMER_COUNT a partition */
@@ -270,6 +312,50 @@ static inline uint32_t leat_partition_id(const leat_engine *engine, const leat_p
 static inline leat_shard *leat_shard_of(leat_engine *engine, const leat_partition *partition)
 {
     return &engine->shards[partition->shard];
+}
+
+/* What a batch touches in a part: the subpartitions that it moves, or the one that it takes parked
+ * records of, which stands in the first entry. */
+static inline uint32_t leat_batch_touches(const leat_engine_batch *batch,
+                                          const leat_engine_batch_part *part)
+{
+    return batch->chunk_count > 0 ? 1 : part->count;
+}
+
+/* The record that a queue must try next. */
+typedef struct leat_head {
+    int64_t offset;
+    int64_t read_us;
+    uint32_t table;
+    void *payload; /* NULL: it is parked and not loaded */
+} leat_head;
+
+static inline bool leat_queue_has_head(const leat_queue *queue)
+{
+    return queue->count > 0 || queue->parked;
+}
+
+static inline leat_head leat_queue_head(const leat_engine *engine, uint32_t id)
+{
+    const leat_queue *queue = &engine->queues[id];
+    const leat_chunks *chunks = &engine->chunks[id];
+    LEAT_ASSERT(leat_queue_has_head(queue));
+    if (queue->count == 0 && queue->kept_read_us > 0)
+        return (leat_head){queue->kept_offset, queue->kept_read_us, queue->kept_table, NULL};
+    if (queue->count == 0)
+        return (leat_head){chunks->to + 1, chunks->read_us, 0, NULL};
+    const leat_record_slot *slot = &engine->pool.slots[queue->head];
+    return (leat_head){slot->offset, slot->read_us, slot->table, slot->payload};
+}
+
+/* Its head leaves memory, and is remembered. */
+static inline void leat_queue_keep_head(leat_engine *engine, uint32_t id)
+{
+    leat_queue *queue = &engine->queues[id];
+    leat_head head = leat_queue_head(engine, id);
+    queue->kept_offset = head.offset;
+    queue->kept_read_us = head.read_us;
+    queue->kept_table = head.table;
 }
 
 /* The shard's n-th queue of partition_count * LEAT_SUBPARTITIONS, as an index; they

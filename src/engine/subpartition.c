@@ -7,20 +7,29 @@
 #include "engine/subpartition.h"
 
 #include "engine/guard.h"
+#include "engine/loads.h"
+#include "engine/parked.h"
 #include "engine/schedule.h"
 #include "engine/suspects.h"
 #include "engine/trouble.h"
+
+/* One that waits for longer gives its loaded records up: others need the room. */
+#define UNLOADED_AFTER_US (100 * INT64_C(1000))
 
 void leat_subpartition_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
     uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->in_flight == 0);
-    if (partition->state != LEAT_ENGINE_READING || queue->count == 0)
+    if (partition->state != LEAT_ENGINE_READING || !leat_queue_has_head(queue))
         return;
     int64_t wait_us = leat_suspects_wait_us(engine, id);
     if (wait_us > 0) {
         leat_subpartition_delay(engine, partition, subpartition, wait_us);
+        return;
+    }
+    if (queue->count == 0) {
+        leat_load_want(engine, id);
         return;
     }
     leat_shard *shard = leat_shard_of(engine, partition);
@@ -33,12 +42,17 @@ void leat_subpartition_delay(leat_engine *engine, leat_partition *partition, uin
                              int64_t delay_us)
 {
     uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
-    LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_QUIET && engine->queues[id].count > 0);
+    leat_queue *queue = &engine->queues[id];
+    LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && leat_queue_has_head(queue));
     if (partition->state != LEAT_ENGINE_READING)
         return;
-    engine->queues[id].place = LEAT_QUEUE_WAITING;
+    if (queue->parked && delay_us > UNLOADED_AFTER_US &&
+        leat_shard_of(engine, partition)->probe != id)
+        leat_parked_unload(engine, id);
+    queue->place = LEAT_QUEUE_WAITING;
+    queue->due_us = engine->now_us + delay_us;
     partition->waiting++;
-    leat_heap_set(&engine->timers, id, engine->now_us + delay_us);
+    leat_heap_set(&engine->timers, id, queue->due_us);
 }
 
 void leat_subpartition_deactivate(leat_engine *engine, leat_partition *partition,
@@ -46,6 +60,8 @@ void leat_subpartition_deactivate(leat_engine *engine, leat_partition *partition
 {
     uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
+    if (queue->place != LEAT_QUEUE_WAITING)
+        queue->due_us = engine->now_us;
     if (queue->place == LEAT_QUEUE_READY) {
         leat_ready_remove(&leat_shard_of(engine, partition)->ready, engine->queues, id);
         partition->ready--;
@@ -74,16 +90,21 @@ void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint
         leat_guard_retract(engine, id);
     leat_guard_release(engine, id, false);
     leat_trouble_clear(engine, id);
-    if (queue->count > 0) {
-        const leat_record_slot *head = &engine->pool.slots[queue->head];
-        queue->kept_offset = head->offset;
-        queue->kept_read_us = head->read_us;
-        uint32_t records = queue->count;
+    if (queue->count > 0)
+        leat_queue_keep_head(engine, id);
+    if (queue->parked && queue->count > 0)
+        leat_parked_release(engine, id, queue->count);
+    queue->in_flight = 0;
+    queue->parking = 0;
+    if (queue->parked)
+        leat_parked_dropped(engine, id);
+    leat_load_dropped(engine, id);
+    uint32_t records = queue->count;
+    if (records > 0) {
         uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
         leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
                             &partition->holding, records, bytes);
     }
-    queue->in_flight = 0;
     queue->place = LEAT_QUEUE_QUIET;
     leat_retry_dropped(&queue->retry);
 }

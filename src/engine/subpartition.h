@@ -6,8 +6,8 @@
 
 #include "engine/state.h"
 
-/* Puts a quiet, non-empty queue of a READING partition among the ready ones; else it stays
- * quiet. */
+/* Puts a quiet queue of a READING partition among the ready ones if it has a record that may run;
+ * else it stays quiet. If that record is parked, it is asked for. */
 void leat_subpartition_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
 void leat_subpartition_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
                              int64_t delay_us);

@@ -16,6 +16,7 @@
 #include "engine/suspects.h"
 
 #include "base/backoff.h"
+#include "engine/parked.h"
 #include "engine/subpartition.h"
 #include "engine/trouble.h"
 
@@ -43,9 +44,11 @@ static uint32_t records_up_to(const leat_engine_batch *batch, uint32_t partition
 }
 
 /* A claim that was made since shows that the batch was committed. */
-static bool is_in(const leat_partition *partition, uint32_t subpartition, int64_t offset)
+static bool is_in(const leat_engine *engine, const leat_partition *partition, uint32_t subpartition,
+                  int64_t offset)
 {
-    return partition->low_known && partition->progress.offsets[subpartition] >= offset;
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    return partition->low_known && leat_parked_applied_to(engine, id) >= offset;
 }
 
 /* Its place among the ready ones may have changed. */
@@ -65,7 +68,7 @@ static bool suspect(leat_engine *engine, const leat_job_slot *slot,
     uint32_t subpartition = (uint32_t)part->subpartitions[index];
     leat_narrow *narrow = &leat_queue_at(engine, part->partition, subpartition)->narrow;
     int64_t last = part->offsets[index];
-    if (is_in(partition, subpartition, last) && part->incarnation != partition->incarnation)
+    if (is_in(engine, partition, subpartition, last) && part->incarnation != partition->incarnation)
         return false;
     int64_t to = narrow->unknowns > 0 ? narrow->to : last;
     uint32_t records = records_up_to(&slot->job.batch, part->partition, subpartition, last);
@@ -84,8 +87,8 @@ bool leat_suspects_batch_unknown(leat_engine *engine, const leat_job_slot *slot,
                                  const leat_engine_job_result *result)
 {
     bool on_trial = false;
-    for (uint32_t i = 0;
-         i < part->count && engine->partitions[part->partition].state != LEAT_ENGINE_UNASSIGNED;
+    for (uint32_t i = 0; i < leat_batch_touches(&slot->job.batch, part) &&
+                         engine->partitions[part->partition].state != LEAT_ENGINE_UNASSIGNED;
          i++) {
         if (!suspect(engine, slot, part, i))
             continue;
@@ -142,7 +145,8 @@ void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
     for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
         leat_narrow *narrow =
             &leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow;
-        leat_narrow_passed(narrow, partition->progress.offsets[i], 0);
+        uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + i;
+        leat_narrow_passed(narrow, leat_parked_applied_to(engine, id), 0);
         if (leat_narrow_on_trial(narrow) && narrow->due_us < 0)
             narrow->due_us = engine->now_us + pause_us(engine, narrow);
     }
@@ -166,6 +170,7 @@ void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
         queue->narrow = (leat_narrow){0};
         queue->kept_read_us = 0;
         queue->retry = (leat_retry){0};
+        engine->chunks[leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + i].read_us = 0;
     }
 }
 
@@ -185,9 +190,8 @@ static bool is_read_again(const leat_engine *engine, const leat_shard *shard)
 
 int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
 {
-    const leat_queue *queue = &engine->queues[id];
     leat_narrow *narrow = &engine->queues[id].narrow;
-    if (narrow->unknowns > 0 && engine->pool.slots[queue->head].offset > narrow->to)
+    if (narrow->unknowns > 0 && leat_queue_head(engine, id).offset > narrow->to)
         *narrow = (leat_narrow){0};
     /* A claim has cleared its mark: it is the same trouble, for the same reason. */
     if (leat_narrow_is_found(narrow) && !engine->marks[id].is_set)

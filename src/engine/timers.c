@@ -8,6 +8,7 @@
 #include "engine/timers.h"
 
 #include "engine/low_water.h"
+#include "engine/park.h"
 #include "engine/partition.h"
 #include "engine/revoke.h"
 #include "engine/schedule.h"
@@ -58,6 +59,9 @@ static void partition_timer_over(leat_engine *engine, leat_partition *partition,
         break;
     case LEAT_TIMER_CONFIRM:
         leat_partition_unfence(engine, partition, true);
+        break;
+    case LEAT_TIMER_PARK:
+        leat_park_look(engine, partition);
         break;
     case LEAT_TIMER_COUNT:
         LEAT_ASSERT(false);

@@ -7,13 +7,17 @@
 
 #include <string.h>
 
+#include "engine/park.h"
+
 void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us,
                        leat_engine_outcome outcome)
 {
     leat_queue_mark *mark = &engine->marks[queue];
     if (!mark->is_set) {
-        engine->partitions[queue / LEAT_SUBPARTITIONS].troubled++;
+        leat_partition *partition = &engine->partitions[queue / LEAT_SUBPARTITIONS];
+        partition->troubled++;
         *mark = (leat_queue_mark){.is_set = true, .since_us = since_us};
+        leat_park_plan(engine, partition);
     }
     mark->outcome = outcome;
 }
@@ -50,19 +54,19 @@ void leat_trouble_clear(leat_engine *engine, uint32_t queue)
 static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
 {
     const leat_queue *queue = &engine->queues[id];
-    LEAT_ASSERT(queue->count > 0);
-    const leat_record_slot *head = &engine->pool.slots[queue->head];
+    const leat_head head = leat_queue_head(engine, id);
     const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
     return (leat_engine_trouble){.outcome = engine->marks[id].outcome,
                                  .sqlstate = engine->reasons[id].sqlstate,
                                  .message = engine->reasons[id].message,
                                  .partition = id / LEAT_SUBPARTITIONS,
                                  .subpartition = id % LEAT_SUBPARTITIONS,
-                                 .offset = head->offset,
-                                 .table = head->table,
-                                 .payload = head->payload,
+                                 .offset = head.offset,
+                                 .table = head.table,
+                                 .payload = head.payload,
                                  .since_us = engine->marks[id].since_us,
                                  .count = 1,
+                                 .parked = queue->parked ? engine->chunks[id].records : 0,
                                  .halts = engine->shards[partition->shard].probe == id,
                                  .is_guarded = queue->retry.guarded};
 }
@@ -76,10 +80,12 @@ static bool is_same_cause(const leat_engine_trouble *a, const leat_engine_troubl
 static void add(leat_engine_trouble *into, const leat_engine_trouble *from)
 {
     uint32_t count = into->count + 1;
+    uint64_t parked = into->parked + from->parked;
     bool halts = into->halts || from->halts, is_guarded = into->is_guarded || from->is_guarded;
     if (from->since_us < into->since_us)
         *into = *from;
     into->count = count;
+    into->parked = parked;
     into->halts = halts;
     into->is_guarded = is_guarded;
 }

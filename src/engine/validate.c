@@ -4,12 +4,16 @@
  * counter, so that two counters with the same mistake cannot confirm each other.
  */
 #include "engine/state.h"
+#include "engine/loads.h"
 #include "engine/low_water.h"
 #include "engine/timers.h"
 
 /* Counted up from the smallest parts, to be compared with what the engine keeps. */
 typedef struct counted {
     leat_holding holding;
+    leat_holding loaded;
+    uint32_t parked;
+    uint64_t parked_bytes;
     uint32_t in_flight;
     uint32_t ready;
     uint32_t waiting;
@@ -22,34 +26,74 @@ static void check_retry(const leat_queue *queue)
 {
     const leat_retry *retry = &queue->retry;
     if (retry->refused)
-        LEAT_ASSERT(queue->count > 0 && retry->alone && retry->limit == 1 && queue->in_flight <= 1);
+        LEAT_ASSERT(leat_queue_has_head(queue) && retry->alone && retry->limit == 1 &&
+                    queue->in_flight <= 1);
     LEAT_ASSERT(!retry->dead || (retry->refused && !retry->guarded));
     LEAT_ASSERT(!retry->guarded || retry->refused);
 }
 
-static void check_records(const leat_engine *engine, const leat_partition *partition,
-                          const leat_queue *queue)
+/* Returns the offset of the first one, -1: none. */
+static int64_t check_run(const leat_engine *engine, const leat_run *run)
 {
     uint32_t count = 0;
     uint64_t bytes = 0;
     int64_t offset = -1;
     uint32_t last = LEAT_INDEX_NONE;
-    for (uint32_t at = queue->head; at != LEAT_INDEX_NONE && queue->count > 0;
+    for (uint32_t at = run->head; at != LEAT_INDEX_NONE && run->count > 0;
          at = engine->pool.slots[at].next) {
         const leat_record_slot *slot = &engine->pool.slots[at];
-        LEAT_ASSERT(slot->offset > offset && slot->offset < partition->position);
+        LEAT_ASSERT(slot->offset > offset);
         offset = slot->offset;
         bytes += slot->bytes;
         last = at;
         count++;
-        LEAT_ASSERT(count <= queue->count);
+        LEAT_ASSERT(count <= run->count);
     }
-    LEAT_ASSERT(count == queue->count && bytes == queue->bytes);
-    LEAT_ASSERT(count == 0 || last == queue->tail);
-    /* A record that is held is not applied. */
-    uint32_t subpartition = (uint32_t)(queue - engine->queues) % LEAT_SUBPARTITIONS;
-    LEAT_ASSERT(count == 0 ||
-                engine->pool.slots[queue->head].offset > partition->progress.offsets[subpartition]);
+    LEAT_ASSERT(count == run->count && bytes == run->bytes);
+    LEAT_ASSERT(count == 0 || last == run->tail);
+    return count > 0 ? engine->pool.slots[run->head].offset : -1;
+}
+
+static void check_records(const leat_engine *engine, const leat_partition *partition, uint32_t id)
+{
+    const leat_queue *queue = &engine->queues[id];
+    leat_run memory = leat_queue_memory(queue);
+    int64_t first = check_run(engine, &memory);
+    /* A record that was read from the log and is held is neither applied nor parked. */
+    LEAT_ASSERT(first < 0 || first > partition->progress.offsets[id % LEAT_SUBPARTITIONS]);
+    LEAT_ASSERT(first < 0 || engine->pool.slots[memory.tail].offset < partition->position);
+    LEAT_ASSERT(queue->parking <= memory.count);
+    LEAT_ASSERT(queue->parked || queue->behind.count == 0);
+}
+
+/* What is parked comes before what was read and is held, and what is loaded is of it. */
+static void check_parked(const leat_engine *engine, uint32_t id, counted *tally)
+{
+    const leat_queue *queue = &engine->queues[id];
+    const leat_chunks *chunks = &engine->chunks[id];
+    const leat_queue_load *load = &engine->loads[id];
+    LEAT_ASSERT(!load->wanted || load->queued);
+    LEAT_ASSERT(chunks->loaded <= chunks->count);
+    LEAT_ASSERT(queue->parked == (chunks->count > 0));
+    if (!queue->parked) {
+        LEAT_ASSERT(!load->wanted && chunks->loaded == 0);
+        return;
+    }
+    const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    leat_run run = {queue->head, queue->tail, queue->count, queue->bytes};
+    int64_t first = check_run(engine, &run);
+    LEAT_ASSERT(queue->count == leat_chunks_held(chunks, &engine->chunk_pool));
+    LEAT_ASSERT(chunks->last_offset <= partition->progress.offsets[id % LEAT_SUBPARTITIONS]);
+    LEAT_ASSERT(chunks->to < chunks->last_offset);
+    LEAT_ASSERT(first < 0 || first > chunks->to);
+    LEAT_ASSERT(first < 0 || engine->pool.slots[queue->tail].offset <= chunks->last_offset);
+    /* Nothing waits for a record that nobody brings. */
+    if (partition->state == LEAT_ENGINE_READING && queue->place == LEAT_QUEUE_QUIET)
+        LEAT_ASSERT(load->wanted || load->running);
+    tally->loaded.records += queue->count;
+    tally->loaded.bytes += queue->bytes;
+    tally->parked++;
+    tally->parked_bytes += chunks->bytes;
 }
 
 /* The low water by its definition: the least of what each subpartition has applied. */
@@ -62,7 +106,8 @@ static int64_t least_low(const leat_engine *engine, uint32_t id)
     for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
         const leat_queue *queue = &engine->queues[id * LEAT_SUBPARTITIONS + i];
         int64_t applied = partition->progress.offsets[i];
-        int64_t done = queue->count > 0  ? engine->pool.slots[queue->head].offset - 1
+        leat_run memory = leat_queue_memory(queue);
+        int64_t done = memory.count > 0  ? engine->pool.slots[memory.head].offset - 1
                        : applied > front ? applied
                                          : front;
         low = done < low ? done : low;
@@ -88,23 +133,27 @@ static void check_queue(const leat_engine *engine, uint32_t id, counted *tally)
 {
     const leat_queue *queue = &engine->queues[id];
     const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
-    check_records(engine, partition, queue);
+    leat_run memory = leat_queue_memory(queue);
+    check_records(engine, partition, id);
+    check_parked(engine, id, tally);
     check_retry(queue);
-    LEAT_ASSERT((queue->place == LEAT_QUEUE_IN_FLIGHT) == (queue->in_flight > 0));
+    LEAT_ASSERT((queue->place == LEAT_QUEUE_IN_FLIGHT) ==
+                (queue->in_flight > 0 || queue->parking > 0));
+    LEAT_ASSERT(queue->in_flight == 0 || queue->parking == 0);
     LEAT_ASSERT(queue->in_flight <= queue->count);
     LEAT_ASSERT((queue->place == LEAT_QUEUE_WAITING) == leat_heap_has(&engine->timers, id));
     /* Nothing that could run is forgotten, and nothing runs that must not. */
     if (partition->state == LEAT_ENGINE_READING)
-        LEAT_ASSERT(queue->place != LEAT_QUEUE_QUIET || queue->count == 0);
+        LEAT_ASSERT(queue->place != LEAT_QUEUE_QUIET || queue->count == 0); /* see check_parked */
     else
         LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET || queue->place == LEAT_QUEUE_IN_FLIGHT);
-    tally->holding.records += queue->count;
-    tally->holding.bytes += queue->bytes;
-    tally->in_flight += queue->in_flight;
+    tally->holding.records += memory.count;
+    tally->holding.bytes += memory.bytes;
+    tally->in_flight += queue->in_flight + queue->parking;
     tally->ready += queue->place == LEAT_QUEUE_READY;
     tally->waiting += queue->place == LEAT_QUEUE_WAITING;
     tally->troubled += engine->marks[id].is_set;
-    LEAT_ASSERT(!engine->marks[id].is_set || queue->count > 0);
+    LEAT_ASSERT(!engine->marks[id].is_set || leat_queue_has_head(queue));
 }
 
 /* Everything that waits, waits for something that will come. */
@@ -139,23 +188,30 @@ static void check_partition(const leat_engine *engine, uint32_t id, counted *sha
         check_queue(engine, id * LEAT_SUBPARTITIONS + i, &tally);
     LEAT_ASSERT(tally.holding.records == partition->holding.records);
     LEAT_ASSERT(tally.holding.bytes == partition->holding.bytes);
+    LEAT_ASSERT(tally.loaded.records == partition->loaded.records);
+    LEAT_ASSERT(tally.loaded.bytes == partition->loaded.bytes);
+    LEAT_ASSERT(tally.parked == partition->parked);
+    LEAT_ASSERT(tally.parked_bytes == partition->parked_bytes);
     LEAT_ASSERT(tally.in_flight == partition->in_flight);
     LEAT_ASSERT(tally.ready == partition->ready && tally.waiting == partition->waiting);
     LEAT_ASSERT(tally.troubled == partition->troubled);
     LEAT_ASSERT(partition->picked == 0);
     bool may_hold = partition->state == LEAT_ENGINE_READING ||
                     partition->state == LEAT_ENGINE_REVOKING;
-    LEAT_ASSERT(may_hold || partition->holding.records == 0);
+    LEAT_ASSERT(may_hold || (partition->holding.records == 0 && partition->parked == 0));
     LEAT_ASSERT(!partition->paused_for_room || partition->state == LEAT_ENGINE_READING);
     if (partition->low_known)
         check_low(engine, id);
     check_waits(engine, id);
     shard->holding.records += tally.holding.records;
     shard->holding.bytes += tally.holding.bytes;
+    shard->loaded.records += tally.loaded.records;
+    shard->loaded.bytes += tally.loaded.bytes;
     shard->ready += tally.ready;
 }
 
-static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *total)
+static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *total,
+                        leat_holding *loaded)
 {
     const leat_shard *shard = &engine->shards[id];
     counted tally = {0};
@@ -168,8 +224,15 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
     const leat_budgets *budgets = &engine->budgets;
     LEAT_ASSERT(shard->holding.records <= budgets->shard_max.records);
     LEAT_ASSERT(shard->holding.bytes <= budgets->shard_max.bytes || shard->holding.records == 1);
+    LEAT_ASSERT(tally.loaded.records == shard->loaded.records &&
+                tally.loaded.bytes == shard->loaded.bytes);
+    LEAT_ASSERT(shard->loaded.records <= engine->loaded.shard_max.records);
+    LEAT_ASSERT(shard->loaded.bytes <= engine->loaded.shard_max.bytes ||
+                shard->loaded.records == 1);
     bool work = shard->ready.depths != 0 ||
                 leat_ready_first_alone(&shard->ready) != LEAT_INDEX_NONE ||
+                shard->ready.head[LEAT_READY_UNPARK] != LEAT_INDEX_NONE ||
+                (!engine->load_starved && leat_load_may(engine, shard)) ||
                 (shard->trials == 0 && shard->ready.head[LEAT_READY_TRIAL] != LEAT_INDEX_NONE) ||
                 shard->compactions.head != LEAT_INDEX_NONE;
     if (shard->probe != LEAT_INDEX_NONE) {
@@ -183,6 +246,8 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
     LEAT_ASSERT(!work || shard->candidate || shard->running >= shard->slots);
     total->records += tally.holding.records;
     total->bytes += tally.holding.bytes;
+    loaded->records += tally.loaded.records;
+    loaded->bytes += tally.loaded.bytes;
 }
 
 static void check_dead(const leat_engine *engine, const leat_job_slot *slot)
@@ -217,13 +282,15 @@ static void check_jobs(const leat_engine *engine)
                 continue;
             LEAT_ASSERT(part->seq < partition->progress.next_seq &&
                         part->seq > partition->progress.base_seq);
-            for (uint32_t k = 0; k < part->count; k++) {
+            uint32_t touched = leat_batch_touches(&slot->job.batch, part);
+            LEAT_ASSERT(part->count == touched || part->count == 0);
+            for (uint32_t k = 0; k < touched; k++) {
                 uint32_t subpartition = (uint32_t)part->subpartitions[k];
                 LEAT_ASSERT(
                     engine->queues[part->partition * LEAT_SUBPARTITIONS + subpartition].place ==
                     LEAT_QUEUE_IN_FLIGHT);
             }
-            in_flight += part->count;
+            in_flight += touched;
         }
     }
     for (uint32_t i = 0; i < engine->config.shard_count; i++) {
@@ -264,14 +331,19 @@ static void check_stops(const leat_engine *engine)
 
 void leat_engine_validate(const leat_engine *engine)
 {
-    leat_holding total = {0};
+    leat_holding total = {0}, loaded = {0};
     for (uint32_t i = 0; i < engine->config.shard_count; i++)
-        check_shard(engine, i, &total);
+        check_shard(engine, i, &total, &loaded);
     const leat_budgets *budgets = &engine->budgets;
     LEAT_ASSERT(total.records == budgets->total.records && total.bytes == budgets->total.bytes);
     LEAT_ASSERT(total.records <= budgets->max.records);
     LEAT_ASSERT(total.bytes <= budgets->max.bytes || total.records == 1);
-    LEAT_ASSERT(total.records + engine->pool.released_count + engine->pool.free_count ==
+    LEAT_ASSERT(loaded.records == engine->loaded.total.records &&
+                loaded.bytes == engine->loaded.total.bytes);
+    LEAT_ASSERT(loaded.records <= engine->loaded.max.records);
+    LEAT_ASSERT(loaded.bytes <= engine->loaded.max.bytes || loaded.records == 1);
+    LEAT_ASSERT(total.records + loaded.records + engine->pool.released_count +
+                    engine->pool.free_count ==
                 engine->pool.count);
     leat_heap_validate(&engine->timers);
     check_jobs(engine);

@@ -19,12 +19,28 @@ static int64_t stalled_since(const leat_engine *engine, uint32_t partition)
     return since_us;
 }
 
+static void add_parked(const leat_engine *engine, uint32_t id, leat_engine_partition_view *to)
+{
+    const leat_chunks *chunks = &engine->chunks[id];
+    if (!engine->queues[id].parked)
+        return;
+    to->parked_chunks += chunks->count;
+    to->parked_records += chunks->records;
+    if (chunks->to < to->applied)
+        to->applied = chunks->to;
+    if (to->parked_oldest_ms == 0 || chunks->oldest_ms < to->parked_oldest_ms)
+        to->parked_oldest_ms = chunks->oldest_ms;
+    if (chunks->since_us < to->parked_us)
+        to->parked_us = chunks->since_us;
+}
+
 void leat_engine_partition(const leat_engine *engine, uint32_t partition,
                            leat_engine_partition_view *ret)
 {
     LEAT_ASSERT(partition < engine->config.partition_count);
     const leat_partition *p = &engine->partitions[partition];
     const leat_record_slot *first = leat_partition_first(engine, p);
+    int64_t low = p->state == LEAT_ENGINE_UNASSIGNED ? -1 : leat_partition_low(engine, p);
     *ret = (leat_engine_partition_view){
         .state = p->state,
         .paused = p->emitted_paused,
@@ -34,11 +50,20 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition,
         .stalled = p->troubled,
         .stalled_us = stalled_since(engine, partition),
         .full = p->paused_for_room,
-        .low = p->state == LEAT_ENGINE_UNASSIGNED ? -1 : leat_partition_low(engine, p),
+        .low = low,
         .oldest_ms = first ? first->at_ms : 0,
         .position = p->position,
         .reason = p->reason,
+        .applied = low,
+        .parked_us = INT64_MAX,
+        .parked_bytes = p->parked_bytes,
+        .parked_subpartitions = p->parked,
+        .parked_max_bytes = engine->shards[p->shard].parked_share,
+        .parked_full = p->parked_full,
+        .loaded = p->loaded.records,
     };
+    for (uint32_t i = 0; p->parked > 0 && i < LEAT_SUBPARTITIONS; i++)
+        add_parked(engine, partition * LEAT_SUBPARTITIONS + i, ret);
 }
 
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret)
@@ -59,7 +84,7 @@ void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_f
     ret->since_us = oldest->since_us;
     ret->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
                                                           : job->partition;
-    if (job->kind != LEAT_ENGINE_JOB_BATCH)
+    if (job->kind != LEAT_ENGINE_JOB_BATCH && job->kind != LEAT_ENGINE_JOB_PARK)
         return;
     /* A partition in it may have been given back since: then its part is stale. */
     const leat_engine_batch_part *part = &job->batch.parts[0];
@@ -74,8 +99,9 @@ bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t h
     LEAT_ASSERT(partition < engine->config.partition_count);
     const leat_queue *queue =
         &engine->queues[partition * LEAT_SUBPARTITIONS + leat_subpartition_of(hash)];
-    return queue->count > 0 &&
-           engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_ENGINE_LONG_WAIT_US;
+    return queue->parked ||
+           (queue->count > 0 &&
+            engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_ENGINE_LONG_WAIT_US);
 }
 
 void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table,

@@ -1,0 +1,392 @@
+/*
+ * park.c - records that cannot be applied for now go to their shard, in order and with their
+ * progress: so the low water moves on, memory stays free, and a restart reads nothing again.
+ *
+ * A subpartition that has been stalled for some time is parked: all of it that is in memory, the
+ * failing head included. What comes after that is parked when it fills a chunk or is old; else a
+ * stalled subpartition with one record a second would make one commit a second.
+ *
+ * Nothing is parked where nothing else gets through: then it would protect nobody, and copy the log
+ * into a database that has enough to do.
+ *
+ * Parks share the connections with what they are to protect. They get a quarter of the time of a
+ * shard's slots at most, and a partition has one in flight.
+ */
+#include "engine/park.h"
+
+#include "base/rate_limit.h"
+#include "engine/compact.h"
+#include "engine/effects.h"
+#include "engine/lists.h"
+#include "engine/low_water.h"
+#include "engine/outcome.h"
+#include "engine/parked.h"
+#include "engine/partition.h"
+#include "engine/revoke.h"
+#include "engine/schedule.h"
+#include "engine/subpartition.h"
+#include "engine/timers.h"
+
+#define LOOK_US (100 * INT64_C(1000))
+/* Others of the partition get through: a batch was applied within this time. */
+#define OTHERS_US (1000 * INT64_C(1000))
+
+enum {
+    TIME_PARTS = 4,         /* parks have one part of a shard's time */
+    STALL_PARTS = 100,      /* a tail may be as old as this part of the stall */
+    SUBPARTITION_PARTS = 2, /* of what a partition may park, one subpartition gets one part */
+};
+
+/* ---- when ---- */
+
+static int64_t look_us(const leat_engine *engine)
+{
+    int64_t often_us = engine->config.park_after_us / 4 + 1;
+    return often_us < LOOK_US ? often_us : LOOK_US;
+}
+
+static bool is_worth_a_look(const leat_engine *engine, const leat_partition *partition)
+{
+    return partition->state == LEAT_ENGINE_READING &&
+           engine->shards[partition->shard].parked_share > 0 &&
+           (partition->troubled > 0 || partition->parked > 0);
+}
+
+void leat_park_plan(leat_engine *engine, leat_partition *partition)
+{
+    if (is_worth_a_look(engine, partition) &&
+        !leat_timer_is_set(engine, partition, LEAT_TIMER_PARK))
+        leat_timer_set(engine, partition, LEAT_TIMER_PARK, engine->now_us + look_us(engine));
+}
+
+/* May anything of the partition be parked now? */
+static bool may_park(const leat_engine *engine, const leat_partition *partition)
+{
+    const leat_shard *shard = &engine->shards[partition->shard];
+    return partition->state == LEAT_ENGINE_READING && !partition->parking && shard->slots > 0 &&
+           shard->probe == LEAT_INDEX_NONE && partition->parked_bytes < shard->parked_share &&
+           engine->now_us >= partition->park_at_us &&
+           engine->now_us - partition->rows_us < OTHERS_US;
+}
+
+static bool fills_chunk(const leat_engine *engine, const leat_run *run)
+{
+    return run->count >= engine->config.chunk_records_max ||
+           run->bytes >= engine->config.chunk_bytes_max;
+}
+
+/* What comes after chunks. */
+static bool is_tail_due(const leat_engine *engine, uint32_t id, const leat_run *tail, bool stalled)
+{
+    const leat_queue_mark *mark = &engine->marks[id];
+    int64_t since_us = stalled ? mark->since_us : engine->chunks[id].since_us;
+    int64_t age_us = (engine->now_us - since_us) / STALL_PARTS;
+    if (age_us < engine->config.park_tail_us)
+        age_us = engine->config.park_tail_us;
+    return (stalled && fills_chunk(engine, tail)) ||
+           engine->now_us - engine->pool.slots[tail->head].read_us > age_us;
+}
+
+/* Is the queue to be parked now? A record that is about to be a dead letter is not. */
+static bool is_due(const leat_engine *engine, uint32_t id)
+{
+    const leat_queue *queue = &engine->queues[id];
+    const leat_queue_mark *mark = &engine->marks[id];
+    const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    uint64_t share = engine->shards[partition->shard].parked_share;
+    leat_run memory = leat_queue_memory(queue);
+    if (memory.count == 0 || queue->place == LEAT_QUEUE_IN_FLIGHT || queue->retry.dead)
+        return false;
+    bool stalled = mark->is_set && engine->now_us - mark->since_us >= engine->config.park_after_us;
+    if (!queue->parked)
+        return stalled;
+    return engine->chunks[id].bytes <= share / SUBPARTITION_PARTS &&
+           is_tail_due(engine, id, &memory, stalled);
+}
+
+static bool is_any_due(const leat_engine *engine, const leat_partition *partition)
+{
+    uint32_t first = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS;
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+        if (is_due(engine, first + i))
+            return true;
+    return false;
+}
+
+void leat_park_look(leat_engine *engine, leat_partition *partition)
+{
+    leat_park_plan(engine, partition);
+    leat_shard *shard = leat_shard_of(engine, partition);
+    if (!may_park(engine, partition) || !is_any_due(engine, partition))
+        return;
+    if (!partition->park_queued)
+        leat_list_push(engine, &shard->parks, leat_link_park, leat_partition_id(engine, partition));
+    partition->park_queued = true;
+    leat_schedule_shard(engine, shard);
+}
+
+/* ---- making one ---- */
+
+typedef struct draft {
+    leat_engine *engine;
+    leat_job_slot *slot;
+    leat_engine_batch_part *part;
+    uint64_t bytes;
+} draft;
+
+static bool is_full(const draft *made, uint32_t bytes)
+{
+    const leat_engine_config *config = &made->engine->config;
+    const leat_engine_batch *batch = &made->slot->job.batch;
+    return batch->record_count == made->engine->job_records_max ||
+           (batch->record_count > 0 && made->bytes + bytes > config->park_bytes_max);
+}
+
+/* The next records of the run become a chunk. Returns the slot after them. */
+static uint32_t cut(draft *made, uint32_t subpartition, uint32_t at)
+{
+    leat_engine *engine = made->engine;
+    leat_engine_batch *batch = &made->slot->job.batch;
+    leat_engine_chunk_cut *chunk = &batch->cuts[batch->cut_count++];
+    uint64_t bytes = 0;
+    *chunk = (leat_engine_chunk_cut){.subpartition = (uint16_t)subpartition,
+                                     .first_record = batch->record_count};
+    while (at != LEAT_INDEX_NONE) {
+        const leat_record_slot *slot = &engine->pool.slots[at];
+        bool fits = bytes + slot->bytes <= engine->config.chunk_bytes_max &&
+                    chunk->record_count < engine->config.chunk_records_max;
+        if (is_full(made, slot->bytes) || (!fits && chunk->record_count > 0))
+            break;
+        batch->records[batch->record_count++] =
+            (leat_engine_batch_record){.payload = slot->payload,
+                                       .offset = slot->offset,
+                                       .partition = made->part->partition,
+                                       .subpartition = (uint16_t)subpartition};
+        leat_part_reached(made->part, slot);
+        chunk->record_count++;
+        bytes += slot->bytes;
+        made->bytes += slot->bytes;
+        at = slot->next;
+    }
+    return at;
+}
+
+/* As many chunks of the queue as there is room for. */
+static void cut_queue(draft *made, uint32_t id)
+{
+    leat_engine *engine = made->engine;
+    leat_queue *queue = &engine->queues[id];
+    leat_engine_batch *batch = &made->slot->job.batch;
+    leat_partition *partition = &engine->partitions[made->part->partition];
+    uint32_t before = batch->record_count;
+    uint32_t subpartition = id % LEAT_SUBPARTITIONS;
+    uint32_t at = leat_queue_memory(queue).head;
+    if (is_full(made, engine->pool.slots[at].bytes))
+        return;
+    made->part->subpartitions[made->part->count] = (int16_t)subpartition;
+    made->part->offsets[made->part->count] = -1;
+    made->part->count++;
+    while (at != LEAT_INDEX_NONE && batch->cut_count < LEAT_BATCH_CUTS_MAX &&
+           !is_full(made, engine->pool.slots[at].bytes))
+        at = cut(made, subpartition, at);
+    leat_needs_add(made->part->needs, &made->part->needs_count,
+                   partition->progress.last_seq[subpartition]);
+    leat_subpartition_deactivate(engine, partition, subpartition);
+    queue->place = LEAT_QUEUE_IN_FLIGHT;
+    queue->parking = batch->record_count - before;
+    partition->in_flight += queue->parking;
+    made->slot->queues++;
+}
+
+static const leat_engine_job *make(leat_engine *engine, leat_shard *shard,
+                                   leat_partition *partition)
+{
+    uint32_t id = leat_partition_id(engine, partition);
+    draft made = {.engine = engine,
+                  .slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_PARK)};
+    made.part = leat_schedule_begin_part(engine, &made.slot->job.batch, id);
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+        uint32_t queue = id * LEAT_SUBPARTITIONS + i;
+        if (made.slot->job.batch.cut_count < LEAT_BATCH_CUTS_MAX && is_due(engine, queue))
+            cut_queue(&made, queue);
+    }
+    LEAT_ASSERT(made.part->count > 0);
+    partition->parking = true;
+    shard->parking++;
+    return &made.slot->job;
+}
+
+static bool has_turn(const leat_engine *engine, const leat_shard *shard)
+{
+    uint32_t most = shard->slots > TIME_PARTS ? shard->slots / TIME_PARTS : 1;
+    return shard->parking < most && engine->now_us >= shard->parks_after_us;
+}
+
+const leat_engine_job *leat_park_next(leat_engine *engine, leat_shard *shard)
+{
+    while (has_turn(engine, shard)) {
+        uint32_t id = leat_list_pop(engine, &shard->parks, leat_link_park);
+        if (id == LEAT_INDEX_NONE)
+            return NULL;
+        leat_partition *partition = &engine->partitions[id];
+        partition->park_queued = false;
+        if (may_park(engine, partition) && is_any_due(engine, partition))
+            return make(engine, shard, partition);
+    }
+    return NULL;
+}
+
+/* ---- what came of it ---- */
+
+/* The queue goes on where it was: it waits, or is tried. */
+static void land(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+{
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    leat_queue *queue = &engine->queues[id];
+    LEAT_ASSERT(queue->place == LEAT_QUEUE_IN_FLIGHT && queue->parking > 0 &&
+                partition->in_flight >= queue->parking);
+    partition->in_flight -= queue->parking;
+    queue->parking = 0;
+    queue->place = LEAT_QUEUE_QUIET;
+    if (queue->due_us > engine->now_us && leat_queue_has_head(queue))
+        leat_subpartition_delay(engine, partition, subpartition, queue->due_us - engine->now_us);
+    else
+        leat_subpartition_wake(engine, partition, subpartition);
+}
+
+/* The chunk that a cut has become. Its share of what all of them take is an estimate. */
+static leat_engine_parked chunk_of(const leat_engine *engine, const leat_engine_batch *batch,
+                                   const leat_engine_chunk_cut *cut, uint64_t stored)
+{
+    const leat_engine_batch_record *records = &batch->records[cut->first_record];
+    uint32_t id = records[0].partition * LEAT_SUBPARTITIONS + cut->subpartition;
+    leat_engine_parked chunk = {.subpartition = cut->subpartition,
+                                .chunks = 1,
+                                .first_offset = records[0].offset,
+                                .done = records[0].offset - 1,
+                                .last_offset = records[cut->record_count - 1].offset,
+                                .records = cut->record_count,
+                                .bytes = stored * cut->record_count / batch->record_count,
+                                .oldest_ms = INT64_MAX};
+    uint32_t at = leat_queue_memory(&engine->queues[id]).head;
+    for (uint32_t i = 0; i < cut->record_count; i++) {
+        const leat_record_slot *slot = &engine->pool.slots[at];
+        LEAT_ASSERT(slot->offset == records[i].offset);
+        chunk.oldest_ms = slot->at_ms < chunk.oldest_ms ? slot->at_ms : chunk.oldest_ms;
+        at = slot->next;
+    }
+    return chunk;
+}
+
+static void cut_applied(leat_engine *engine, leat_partition *partition,
+                        const leat_engine_chunk_cut *cut, const leat_engine_parked *chunk)
+{
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + cut->subpartition;
+    leat_parked_add(engine, id, chunk);
+    uint64_t bytes =
+        leat_queue_release_behind(&engine->queues[id], &engine->pool, cut->record_count);
+    leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
+                        &partition->holding, cut->record_count, bytes);
+    engine->counters.records_parked += cut->record_count;
+}
+
+static void applied(leat_engine *engine, leat_partition *partition, const leat_engine_batch *batch,
+                    const leat_engine_job_result *result)
+{
+    const leat_engine_batch_part *part = &batch->parts[0];
+    for (uint32_t i = 0; i < batch->cut_count; i++) {
+        leat_engine_parked chunk = chunk_of(engine, batch, &batch->cuts[i], result->parked_bytes);
+        cut_applied(engine, partition, &batch->cuts[i], &chunk);
+    }
+    for (uint32_t i = 0; i < part->count; i++) {
+        uint32_t subpartition = (uint32_t)part->subpartitions[i];
+        LEAT_ASSERT(part->offsets[i] > partition->progress.offsets[subpartition]);
+        partition->progress.offsets[subpartition] = part->offsets[i];
+        partition->progress.last_seq[subpartition] = part->seq;
+        land(engine, partition, subpartition);
+    }
+    leat_engine_progress_applied(&partition->progress, part->newest);
+    engine->counters.parks++;
+    partition->park_failures = 0;
+    partition->setbacks = 0;
+    partition->uncompacted = true;
+    leat_compaction_plan(engine, partition);
+    leat_partition_commit(engine, partition, false);
+}
+
+/* The records did nothing wrong, whatever the error says: they are only kept. */
+static void failed(leat_engine *engine, leat_partition *partition, leat_job_slot *slot,
+                   const leat_engine_job_result *result)
+{
+    const leat_engine_batch_part *part = &slot->job.batch.parts[0];
+    engine->counters.park_failures++;
+    if (partition->park_failures < UINT8_MAX)
+        partition->park_failures++;
+    partition->park_at_us = engine->now_us + leat_jobs_backoff_us(engine, partition->park_failures);
+    if (result->outcome != LEAT_ENGINE_CONTENTION &&
+        leat_rate_limit_is_due(partition->park_notified_us, engine->now_us)) {
+        partition->park_notified_us = engine->now_us;
+        uint32_t subpartition = (uint32_t)part->subpartitions[0];
+        leat_notice_add(engine, slot, part->partition * LEAT_SUBPARTITIONS + subpartition,
+                        LEAT_NOTICE_NOT_PARKED, result);
+    }
+    for (uint32_t i = 0; i < part->count; i++)
+        land(engine, partition, (uint32_t)part->subpartitions[i]);
+}
+
+static void outcome(leat_engine *engine, leat_partition *partition, leat_job_slot *slot,
+                    const leat_engine_job_result *result)
+{
+    switch (result->outcome) {
+    case LEAT_ENGINE_APPLIED:
+        applied(engine, partition, &slot->job.batch, result);
+        break;
+    case LEAT_ENGINE_FENCED:
+        leat_partition_fence(engine, partition);
+        break;
+    case LEAT_ENGINE_WENT_BACK:
+    case LEAT_ENGINE_CHUNK_GONE:
+        engine->counters.went_back++;
+        leat_partition_reclaim(engine, partition, false);
+        break;
+    case LEAT_ENGINE_UNKNOWN:
+        engine->counters.batches_unknown++;
+        leat_partition_reclaim(engine, partition, false);
+        break;
+    default:
+        failed(engine, partition, slot, result);
+        break;
+    }
+}
+
+void leat_park_done(leat_engine *engine, leat_job_slot *slot, const leat_engine_job_result *result)
+{
+    const leat_engine_batch_part *part = &slot->job.batch.parts[0];
+    leat_partition *partition = &engine->partitions[part->partition];
+    leat_shard *shard = leat_shard_of(engine, partition);
+    LEAT_ASSERT(shard->parking > 0);
+    shard->parking--;
+    if (shard->slots > 0 && shard->slots < TIME_PARTS)
+        shard->parks_after_us = engine->now_us + (engine->now_us - slot->since_us) *
+                                                     (TIME_PARTS - shard->slots) / shard->slots;
+    if (partition->incarnation != part->incarnation) {
+        engine->counters.batches_stale++;
+        return;
+    }
+    LEAT_ASSERT(partition->parking && partition->batches > 0);
+    partition->parking = false;
+    partition->batches--;
+    outcome(engine, partition, slot, result);
+    leat_park_plan(engine, partition);
+    leat_revoke_advance(engine, partition);
+}
+
+void leat_park_dropped(leat_engine *engine, leat_partition *partition)
+{
+    if (partition->park_queued)
+        leat_list_remove(engine, &leat_shard_of(engine, partition)->parks, leat_link_park,
+                         leat_partition_id(engine, partition));
+    partition->park_queued = false;
+    partition->parking = false;
+    partition->park_failures = 0;
+}

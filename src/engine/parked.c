@@ -1,0 +1,174 @@
+/*
+ * parked.c - the chunks of each subpartition, and their sums in the partition. A subpartition with
+ * chunks takes them before anything that was read from the log; when the last one is empty it goes
+ * on with what it has in memory.
+ */
+#include "engine/parked.h"
+
+#include "engine/effects.h"
+#include "engine/schedule.h"
+#include "engine/subpartition.h"
+
+static leat_partition *partition_of(leat_engine *engine, uint32_t queue)
+{
+    return &engine->partitions[queue / LEAT_SUBPARTITIONS];
+}
+
+/* A partition that has used up its share is paused until a quarter of it is free. */
+static void check_full(leat_engine *engine, leat_partition *partition)
+{
+    uint64_t share = leat_shard_of(engine, partition)->parked_share;
+    uint64_t limit = partition->parked_full ? share / 4 * 3 : share;
+    bool is_full = share > 0 && partition->parked_bytes > 0 && partition->parked_bytes >= limit;
+    if (is_full == partition->parked_full)
+        return;
+    partition->parked_full = is_full;
+    leat_emit(engine, partition, 0);
+}
+
+static void sum_changed(leat_engine *engine, uint32_t queue, uint64_t bytes_before)
+{
+    leat_partition *partition = partition_of(engine, queue);
+    partition->parked_bytes = partition->parked_bytes - bytes_before + engine->chunks[queue].bytes;
+    check_full(engine, partition);
+}
+
+/* ---- a claim ---- */
+
+bool leat_parked_claimed(leat_engine *engine, leat_partition *partition,
+                         const leat_engine_parked *parked, uint32_t count)
+{
+    LEAT_ASSERT(partition->parked == 0 && partition->parked_bytes == 0);
+    for (uint32_t i = 0; i < count; i++) {
+        if (parked[i].subpartition >= LEAT_SUBPARTITIONS ||
+            (i > 0 && parked[i].subpartition <= parked[i - 1].subpartition) ||
+            !leat_chunks_make_sense(&parked[i],
+                                    partition->progress.offsets[parked[i].subpartition]))
+            return false;
+    }
+    uint32_t first = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS;
+    for (uint32_t i = 0, at = 0; i < LEAT_SUBPARTITIONS; i++) {
+        bool has = at < count && parked[at].subpartition == i;
+        leat_chunks_claimed(&engine->chunks[first + i], has ? &parked[at] : NULL, engine->now_us);
+        if (!has)
+            continue;
+        at++;
+        leat_queue_park(&engine->queues[first + i]);
+        partition->parked++;
+        sum_changed(engine, first + i, 0);
+    }
+    return true;
+}
+
+/* Most of them may be stalled, and each try holds a connection: all at once they would keep it from
+ * those that are not. */
+void leat_parked_spread(leat_engine *engine, leat_partition *partition)
+{
+    const leat_engine_config *config = &engine->config;
+    uint32_t first = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS;
+    int64_t over_us = partition->parked * config->retry_min_us;
+    if (over_us > config->retry_max_us)
+        over_us = config->retry_max_us;
+    for (uint32_t i = 0; partition->parked > 0 && i < LEAT_SUBPARTITIONS; i++) {
+        if (!engine->queues[first + i].parked)
+            continue;
+        int64_t delay_us = (int64_t)leat_prng_below(&engine->prng, (uint64_t)over_us);
+        leat_subpartition_delay(engine, partition, i, delay_us);
+    }
+}
+
+/* ---- chunks that come and go ---- */
+
+void leat_parked_add(leat_engine *engine, uint32_t queue, const leat_engine_parked *parked)
+{
+    leat_chunks *chunks = &engine->chunks[queue];
+    leat_queue *of = &engine->queues[queue];
+    uint64_t before = of->parked ? chunks->bytes : 0;
+    if (!of->parked) {
+        leat_queue_keep_head(engine, queue);
+        leat_queue_park(of);
+        partition_of(engine, queue)->parked++;
+        chunks->count = 0;
+        chunks->bytes = 0;
+    }
+    leat_chunks_parked(chunks, parked, engine->now_us);
+    sum_changed(engine, queue, before);
+}
+
+static void last_chunk_gone(leat_engine *engine, uint32_t queue)
+{
+    leat_partition *partition = partition_of(engine, queue);
+    leat_queue_unpark(&engine->queues[queue]);
+    LEAT_ASSERT(partition->parked > 0);
+    partition->parked--;
+}
+
+bool leat_parked_applied(leat_engine *engine, uint32_t queue, const leat_engine_batch *batch,
+                         uint32_t records)
+{
+    leat_chunks *chunks = &engine->chunks[queue];
+    uint64_t before = chunks->bytes;
+    bool fits = leat_chunks_applied(chunks, &engine->chunk_pool, batch->chunks, batch->chunk_count,
+                                    records);
+    engine->counters.records_unparked += records;
+    sum_changed(engine, queue, before);
+    if (chunks->count == 0)
+        last_chunk_gone(engine, queue);
+    return fits;
+}
+
+/* ---- loaded records ---- */
+
+void leat_parked_feed(leat_engine *engine)
+{
+    if (!engine->load_starved)
+        return;
+    engine->load_starved = false;
+    for (uint32_t i = 0; i < engine->config.shard_count; i++) {
+        leat_shard *shard = &engine->shards[i];
+        if (shard->loads[0].head != LEAT_INDEX_NONE || shard->loads[1].head != LEAT_INDEX_NONE)
+            leat_schedule_shard(engine, shard);
+    }
+}
+
+void leat_parked_release(leat_engine *engine, uint32_t queue, uint32_t records)
+{
+    leat_partition *partition = partition_of(engine, queue);
+    LEAT_ASSERT(engine->queues[queue].parked);
+    uint64_t bytes = leat_queue_release(&engine->queues[queue], &engine->pool, records);
+    leat_budgets_remove(&engine->loaded, &leat_shard_of(engine, partition)->loaded,
+                        &partition->loaded, records, bytes);
+    leat_parked_feed(engine);
+}
+
+void leat_parked_unload(leat_engine *engine, uint32_t queue)
+{
+    leat_queue *of = &engine->queues[queue];
+    LEAT_ASSERT(of->parked && of->in_flight == 0);
+    if (of->count == 0)
+        return;
+    leat_queue_keep_head(engine, queue);
+    leat_parked_release(engine, queue, of->count);
+    leat_chunks_unload(&engine->chunks[queue], &engine->chunk_pool);
+    leat_parked_feed(engine);
+}
+
+void leat_parked_dropped(leat_engine *engine, uint32_t queue)
+{
+    leat_chunks *chunks = &engine->chunks[queue];
+    LEAT_ASSERT(engine->queues[queue].parked);
+    leat_chunks_unload(chunks, &engine->chunk_pool);
+    uint64_t before = chunks->bytes;
+    chunks->count = 0;
+    chunks->bytes = 0;
+    sum_changed(engine, queue, before);
+    last_chunk_gone(engine, queue);
+    leat_parked_feed(engine);
+}
+
+int64_t leat_parked_applied_to(const leat_engine *engine, uint32_t queue)
+{
+    const leat_partition *partition = &engine->partitions[queue / LEAT_SUBPARTITIONS];
+    return engine->queues[queue].parked ? engine->chunks[queue].to
+                                        : partition->progress.offsets[queue % LEAT_SUBPARTITIONS];
+}
