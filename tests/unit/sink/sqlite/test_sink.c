@@ -132,7 +132,9 @@ static void submit_patch(int64_t seq, int64_t offset)
     part = (leat_engine_batch_part){.partition = 1, .claim = claim, .seq = seq, .count = 1};
     part.offsets[0] = offset;
     job = (leat_engine_job){
-        .id = 3, .kind = LEAT_ENGINE_JOB_BATCH, .batch = {1, &record, 1, &part, NULL}};
+        .id = 3,
+        .kind = LEAT_ENGINE_JOB_BATCH,
+        .batch = {.record_count = 1, .records = &record, .part_count = 1, .parts = &part}};
     leat_sink_submit(sink, &job);
     memset(key, 'x', sizeof key);
     memset(value, 'x', sizeof value);
@@ -172,7 +174,8 @@ START_TEST(an_answer_may_be_the_next_job)
     claims_again = true;
     submit_claim();
     await(20, 1);
-    ck_assert_str_eq(sqlite_ask(&f, "SELECT epoch FROM leat_partitions WHERE partition = 1"), "20");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT claims FROM leat_partitions WHERE partition = 1"),
+                     "20");
     leat_sink_free(sink);
 }
 END_TEST
