@@ -32,7 +32,8 @@ void leat_sink_free(leat_sink *sink)
 bool leat_sink_logs_failure(leat_engine_job_kind kind, leat_engine_outcome outcome)
 {
     LEAT_ASSERT(kind != LEAT_ENGINE_JOB_NONE);
-    if (kind == LEAT_ENGINE_JOB_BATCH)
+    if (kind == LEAT_ENGINE_JOB_BATCH || kind == LEAT_ENGINE_JOB_PARK ||
+        kind == LEAT_ENGINE_JOB_LOAD)
         return false;
     switch (outcome) {
     case LEAT_ENGINE_OUTAGE:

@@ -24,9 +24,9 @@ struct leat_sink {
     const leat_sink_ops *ops;
 };
 
-/* Whether a sink logs a job that failed. The engine logs failures of batches; it tries a claim or a
- * compaction again indefinitely and logs nothing, so that only the sink's line shows that a
- * partition stands still. */
+/* Whether a sink logs a job that failed. The engine reports failures of batches, parks and loads;
+ * it tries a claim or a compaction again indefinitely and reports nothing, so that only the sink's
+ * line shows that a partition stands still. */
 bool leat_sink_logs_failure(leat_engine_job_kind kind, leat_engine_outcome outcome);
 
 extern const leat_sink_ops leat_pg_sink;     /* sink/pg/pool.c */

@@ -41,7 +41,7 @@ static int64_t highest(sqlite3_stmt *row, int column, int64_t least)
 
 /* Each partition comes once with its base and once for each of its rows of progress. */
 static const char progress_sql[] =
-    "SELECT p.partition, p.epoch, p.low, p.base_offsets FROM leat_partitions AS p"
+    "SELECT p.partition, p.claims, p.low, p.base_offsets FROM leat_partitions AS p"
     "  JOIN leat_sources AS s ON s.id = p.source WHERE s.topic = ?1"
     " UNION ALL "
     "SELECT g.partition, 0, -1, g.offsets FROM leat_progress AS g"

@@ -13,8 +13,9 @@
 #include <string.h>
 
 #include "record/arena.h"
+#include "record/chunk.h"
 #include "sink/sqlite/dead_letter.h"
-#include "sink/sqlite/progress.h"
+#include "sink/sqlite/parked.h"
 #include "sink/sqlstate.h"
 
 /* A record of the batch, copied. */
@@ -35,10 +36,18 @@ struct leat_sqlite_job {
     uint32_t record_count;
     bool is_dead; /* the only record is kept as a dead letter */
     leat_engine_reason reason;
+    uint16_t chunks_of;
+    uint32_t chunk_count;
+    leat_engine_chunk_step steps[LEAT_BATCH_CHUNKS_MAX];
+    uint32_t cut_count;
+    leat_engine_parked cuts[LEAT_BATCH_CUTS_MAX]; /* one chunk each, in `chunks` */
+    leat_sink_chunks chunks;
+    leat_engine_load load;
     leat_arena texts;
 
     leat_engine_job_result result;
     leat_engine_progress progress;
+    leat_sqlite_parked parked;
     leat_sqlite_counts counts;
 };
 
@@ -53,6 +62,8 @@ void leat_sqlite_job_free(leat_sqlite_job *job)
         return;
     free(job->parts);
     free(job->records);
+    leat_sink_chunks_free(&job->chunks);
+    leat_sqlite_parked_free(&job->parked);
     leat_arena_fini(&job->texts);
     free(job);
 }
@@ -118,19 +129,30 @@ static int compare_in_log(const void *a, const void *b)
     return left->offset < right->offset ? -1 : left->offset > right->offset;
 }
 
-static int take_batch(leat_sqlite_job *job, const leat_engine_batch *batch)
+static int take_parts(leat_sqlite_job *job, const leat_engine_batch *batch)
 {
     LEAT_ASSERT(batch->part_count > 0 && batch->record_count > 0);
-    LEAT_ASSERT(!batch->dead || batch->record_count == 1);
     free(job->parts);
-    free(job->records);
     job->part_count = batch->part_count;
-    job->record_count = batch->record_count;
     job->parts = malloc(batch->part_count * sizeof *job->parts);
-    job->records = calloc(batch->record_count, sizeof *job->records);
-    if (!job->parts || !job->records)
+    if (!job->parts)
         return -1;
     memcpy(job->parts, batch->parts, batch->part_count * sizeof *job->parts);
+    return 0;
+}
+
+static int take_batch(leat_sqlite_job *job, const leat_engine_batch *batch)
+{
+    LEAT_ASSERT(!batch->dead || batch->record_count == 1);
+    LEAT_ASSERT(batch->chunk_count <= LEAT_BATCH_CHUNKS_MAX);
+    free(job->records);
+    job->record_count = batch->record_count;
+    job->records = calloc(batch->record_count, sizeof *job->records);
+    if (!job->records || take_parts(job, batch) != 0)
+        return -1;
+    job->chunks_of = batch->chunks_of;
+    job->chunk_count = batch->chunk_count;
+    memcpy(job->steps, batch->chunks, batch->chunk_count * sizeof *job->steps);
     for (uint32_t i = 0; i < batch->record_count; i++)
         if (copy_record(job, &batch->records[i], i) != 0)
             return -1;
@@ -139,6 +161,26 @@ static int take_batch(leat_sqlite_job *job, const leat_engine_batch *batch)
     if (job->is_dead)
         job->reason = *batch->dead;
     return 0;
+}
+
+/* The records become chunks at once, so nothing else of them is copied. */
+static int take_park(leat_sqlite_job *job, const leat_engine_batch *batch)
+{
+    leat_error error;
+    LEAT_ASSERT(batch->part_count == 1);
+    job->cut_count = batch->cut_count;
+    for (uint32_t i = 0; i < batch->cut_count; i++) {
+        const leat_engine_chunk_cut *cut = &batch->cuts[i];
+        const leat_engine_batch_record *records = &batch->records[cut->first_record];
+        job->cuts[i] = (leat_engine_parked){.subpartition = cut->subpartition,
+                                            .chunks = 1,
+                                            .first_offset = records[0].offset,
+                                            .last_offset = records[cut->record_count - 1].offset,
+                                            .records = cut->record_count};
+    }
+    return take_parts(job, batch) == 0 && leat_sink_chunks_write(&job->chunks, batch, &error) == 0
+               ? 0
+               : -1;
 }
 
 int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from)
@@ -153,7 +195,11 @@ int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from)
         (leat_engine_job_result){.bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX};
     if (from->kind == LEAT_ENGINE_JOB_COMPACT)
         job->compaction = from->compaction;
-    return from->kind == LEAT_ENGINE_JOB_BATCH ? take_batch(job, &from->batch) : 0;
+    if (from->kind == LEAT_ENGINE_JOB_LOAD)
+        job->load = from->load;
+    return from->kind == LEAT_ENGINE_JOB_BATCH  ? take_batch(job, &from->batch)
+           : from->kind == LEAT_ENGINE_JOB_PARK ? take_park(job, &from->batch)
+                                                : 0;
 }
 
 /* ---- running ---- */
@@ -175,10 +221,20 @@ static int fail_sqlite(leat_sqlite_job *job, const leat_sqlite_runner *runner, l
     return -1;
 }
 
-/* The codes that leat.take and leat.advance raise in PostgreSQL. */
+/* The codes that leat.take, leat.advance and leat.unpark raise in PostgreSQL. */
 static int check_standing(leat_sqlite_job *job, const leat_sqlite_runner *runner,
                           leat_sqlite_standing standing, uint32_t partition)
 {
+    static const struct {
+        leat_engine_outcome outcome;
+        const char *sqlstate;
+        bool names_partition;
+    } meanings[] = {
+        [LEAT_SQLITE_FENCED] = {LEAT_ENGINE_FENCED, "LT001", true},
+        [LEAT_SQLITE_WENT_BACK] = {LEAT_ENGINE_WENT_BACK, "LT002", true},
+        [LEAT_SQLITE_GONE] = {LEAT_ENGINE_CHUNK_GONE, "LT009", true},
+        [LEAT_SQLITE_ABSENT] = {LEAT_ENGINE_NOT_UNDERSTOOD, "LT004", false},
+    };
     char message[128];
     if (standing == LEAT_SQLITE_STANDS)
         return 0;
@@ -186,16 +242,8 @@ static int check_standing(leat_sqlite_job *job, const leat_sqlite_runner *runner
         return fail_sqlite(job, runner, LEAT_SQL_OWN);
     snprintf(message, sizeof message, "partition %u %s", partition,
              leat_sqlite_standing_text(standing));
-    bool went_back = standing == LEAT_SQLITE_WENT_BACK, absent = standing == LEAT_SQLITE_ABSENT;
-    fail(job,
-         went_back ? LEAT_ENGINE_WENT_BACK
-         : absent  ? LEAT_ENGINE_NOT_UNDERSTOOD
-                   : LEAT_ENGINE_FENCED,
-         went_back ? "LT002"
-         : absent  ? "LT004"
-                   : "LT001",
-         message);
-    job->result.partition = absent ? -1 : (int32_t)partition;
+    fail(job, meanings[standing].outcome, meanings[standing].sqlstate, message);
+    job->result.partition = meanings[standing].names_partition ? (int32_t)partition : -1;
     return -1;
 }
 
@@ -204,9 +252,14 @@ static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
     LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_CLAIM);
     leat_sqlite_standing standing =
         leat_sqlite_claim(&runner->sqlite, runner->source_id, job->partition, &job->progress);
+    if (standing == LEAT_SQLITE_STANDS)
+        standing = leat_sqlite_read_totals(&runner->sqlite, runner->source_id, job->partition,
+                                           &job->parked);
     if (check_standing(job, runner, standing, job->partition) != 0)
         return -1;
     job->result.progress = &job->progress;
+    job->result.parked = job->parked.totals;
+    job->result.parked_count = job->parked.count;
     return 0;
 }
 
@@ -256,9 +309,50 @@ static int write_rows(leat_sqlite_job *job, leat_sqlite_runner *runner)
     return 0;
 }
 
+/* Before any row is written. */
+static int empty_chunks(leat_sqlite_job *job, leat_sqlite_runner *runner)
+{
+    for (uint32_t i = 0; i < job->chunk_count; i++) {
+        leat_sqlite_standing standing = leat_sqlite_unpark(&runner->sqlite, runner->source_id,
+                                                           job->parts[0].partition, job->chunks_of,
+                                                           &job->steps[i]);
+        if (check_standing(job, runner, standing, job->parts[0].partition) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int run_park(leat_sqlite_job *job, leat_sqlite_runner *runner)
+{
+    uint32_t partition = job->parts[0].partition;
+    if (advance_parts(job, runner) != 0)
+        return -1;
+    for (uint32_t i = 0; i < job->cut_count; i++) {
+        leat_engine_parked what = job->cuts[i];
+        what.oldest_ms = job->chunks.oldest_ms[i];
+        leat_sqlite_standing standing = leat_sqlite_park(&runner->sqlite, runner->source_id,
+                                                         partition, &what, LEAT_CHUNK_FORMAT,
+                                                         leat_sink_chunks_at(&job->chunks, i));
+        if (check_standing(job, runner, standing, partition) != 0)
+            return -1;
+    }
+    job->result.parked_bytes = job->chunks.bytes.size;
+    return 0;
+}
+
+static int run_load(leat_sqlite_job *job, leat_sqlite_runner *runner)
+{
+    leat_sqlite_standing standing = leat_sqlite_load(&runner->sqlite, runner->source_id,
+                                                     job->partition, &job->load, &job->parked);
+    if (check_standing(job, runner, standing, job->partition) != 0)
+        return -1;
+    job->result.chunk = &job->parked.chunk;
+    return 0;
+}
+
 static int run_batch(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
-    if (advance_parts(job, runner) != 0)
+    if (advance_parts(job, runner) != 0 || empty_chunks(job, runner) != 0)
         return -1;
     if (!job->is_dead)
         return write_rows(job, runner);
@@ -292,15 +386,20 @@ static void roll_back(leat_sqlite_job *job, leat_sqlite_runner *runner)
         sqlite3_exec(runner->sqlite.db, "ROLLBACK", NULL, NULL, NULL);
     job->counts = (leat_sqlite_counts){0};
     job->result.progress = NULL;
+    job->result.parked = NULL;
+    job->result.parked_count = 0;
+    job->result.parked_bytes = 0;
+    job->result.chunk = NULL;
 }
 
 void leat_sqlite_job_run(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     LEAT_ASSERT(runner->sqlite.db && sqlite3_get_autocommit(runner->sqlite.db));
-    static int (*const run[])(leat_sqlite_job *,
-                              leat_sqlite_runner *) = {[LEAT_ENGINE_JOB_CLAIM] = run_claim,
-                                                       [LEAT_ENGINE_JOB_BATCH] = run_batch,
-                                                       [LEAT_ENGINE_JOB_COMPACT] = run_compaction};
+    static int (*const run[])(leat_sqlite_job *, leat_sqlite_runner *) = {
+        [LEAT_ENGINE_JOB_CLAIM] = run_claim,        [LEAT_ENGINE_JOB_BATCH] = run_batch,
+        [LEAT_ENGINE_JOB_COMPACT] = run_compaction, [LEAT_ENGINE_JOB_PARK] = run_park,
+        [LEAT_ENGINE_JOB_LOAD] = run_load,
+    };
     if (sqlite3_exec(runner->sqlite.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
         fail_sqlite(job, runner, LEAT_SQL_OWN);
     else if (run[job->kind](job, runner) == 0)

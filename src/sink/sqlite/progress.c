@@ -113,6 +113,13 @@ static leat_sqlite_standing check_claim(leat_sqlite *sqlite, int32_t source_id, 
                                  : LEAT_SQLITE_FAILED;
 }
 
+leat_sqlite_standing leat_sqlite_check_claim(leat_sqlite *sqlite, int32_t source_id,
+                                             uint32_t partition, const leat_engine_claim *claim)
+{
+    int64_t base_seq;
+    return check_claim(sqlite, source_id, partition, claim, &base_seq);
+}
+
 /* Do all batches exist that this one relies on? */
 static leat_sqlite_standing check_needs(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                         int64_t base_seq, const int64_t *needs, uint32_t count)
@@ -143,9 +150,9 @@ static leat_sqlite_standing read_base(leat_sqlite *sqlite, int32_t source_id, ui
     enum { CLAIM, EPOCH, BASE_SEQ, BASE_OFFSETS, LOW, NEWEST, NEWEST_AT_MS, NEWEST_EPOCH };
     sqlite3_stmt *query = prepare(
         sqlite,
-        "UPDATE leat_partitions SET claim = randomblob(16), epoch = epoch + 1"
+        "UPDATE leat_partitions SET claim = randomblob(16), claims = claims + 1"
         " WHERE source = ?1 AND partition = ?2"
-        " RETURNING claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms, newest_epoch",
+        " RETURNING claim, claims, base_seq, base_offsets, low, newest, newest_at_ms, newest_epoch",
         source_id, partition);
     int code = query ? sqlite3_step(query) : SQLITE_ERROR;
     leat_sqlite_standing standing = code == SQLITE_ROW    ? LEAT_SQLITE_STANDS
@@ -290,6 +297,8 @@ const char *leat_sqlite_standing_text(leat_sqlite_standing standing)
         [LEAT_SQLITE_FENCED] = "has been claimed by another worker",
         [LEAT_SQLITE_WENT_BACK] =
             "has lost a batch that was acknowledged: an older copy of the file?",
+        [LEAT_SQLITE_GONE] =
+            "has other parked records than the worker has read: another copy of the file?",
         [LEAT_SQLITE_ABSENT] = "is not in this file",
     };
     return texts[standing];

@@ -14,6 +14,7 @@ typedef enum leat_sqlite_standing {
     LEAT_SQLITE_FENCED,    /* claimed by another worker since */
     LEAT_SQLITE_WENT_BACK, /* a batch that this one builds upon is missing: an older copy of the
                               file was restored */
+    LEAT_SQLITE_GONE,      /* a chunk is not there, or is not as the worker has read it */
     LEAT_SQLITE_ABSENT,    /* a claim: the partition is not in this file */
     LEAT_SQLITE_FAILED,    /* see sqlite3_errmsg */
 } leat_sqlite_standing;
@@ -29,6 +30,11 @@ leat_sqlite_standing leat_sqlite_advance(leat_sqlite *sqlite, int32_t source_id,
                                          const leat_engine_batch_part *part) LEAT_MUST_CHECK;
 leat_sqlite_standing leat_sqlite_compact(leat_sqlite *sqlite, int32_t source_id,
                                          const leat_engine_compaction *compaction) LEAT_MUST_CHECK;
+
+/* Is it still the partition's claim? */
+leat_sqlite_standing leat_sqlite_check_claim(leat_sqlite *sqlite, int32_t source_id,
+                                             uint32_t partition,
+                                             const leat_engine_claim *claim) LEAT_MUST_CHECK;
 
 /* "has been claimed by another worker"; for verdicts other than STANDS and FAILED. */
 const char *leat_sqlite_standing_text(leat_sqlite_standing standing);

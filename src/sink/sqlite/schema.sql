@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS leat_schema_version (
     version INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO leat_schema_version (one, version) VALUES (1, 3) ON CONFLICT DO NOTHING;
+INSERT INTO leat_schema_version (one, version) VALUES (1, 4) ON CONFLICT DO NOTHING;
 
 -- The meaning of offsets: the log they belong to and the placement of its records. One row per topic.
 CREATE TABLE IF NOT EXISTS leat_sources (
@@ -28,8 +28,9 @@ CREATE TABLE IF NOT EXISTS leat_partitions (
     source       INTEGER NOT NULL,
     partition    INTEGER NOT NULL,
     claim        BLOB NOT NULL,     -- 16 random bytes: the token of the last claim
-    epoch        INTEGER NOT NULL,  -- counts claims, for people
+    claims       INTEGER NOT NULL,  -- their number, for people; its name was another one before records could be parked
     base_seq     INTEGER NOT NULL,  -- every batch up to here is in base_offsets
+                                    -- "Applied" means here and below: in the tables, kept as a dead letter, or parked
     base_offsets BLOB NOT NULL,     -- one per subpartition, 8 bytes each, big-endian; -1: nothing yet
     low          INTEGER NOT NULL,  -- everything up to this offset is applied, whether or not it has a record
     newest       INTEGER NOT NULL DEFAULT -1, -- offset of the highest record that is applied, as of base_seq; -1: none was ever applied
@@ -49,6 +50,32 @@ CREATE TABLE IF NOT EXISTS leat_progress (
     newest_epoch  INTEGER NOT NULL DEFAULT -1, -- its leader epoch
     PRIMARY KEY (source, partition, seq)
 ) STRICT, WITHOUT ROWID;
+
+-- Records that could not be applied for the time being, in the order of the log: progress has passed them, and what
+-- follows in their subpartition waits behind them. One row is a chunk. Chunks of a subpartition do not overlap and are
+-- emptied from the lowest on; only the lowest may be emptied in part, which moves `done` and leaves the bytes as they
+-- are. Changed under the partition's claim only, by batches.
+CREATE TABLE IF NOT EXISTS leat_parked (
+    source       INTEGER NOT NULL,
+    partition    INTEGER NOT NULL,
+    subpartition INTEGER NOT NULL,
+    first_offset INTEGER NOT NULL,
+    last_offset  INTEGER NOT NULL,
+    done         INTEGER NOT NULL,  -- its records up to this offset are in the tables, or dead letters
+    records      INTEGER NOT NULL CHECK (records > 0), -- the others
+    oldest_ms    INTEGER NOT NULL,  -- the smallest timestamp when it was parked
+    codec        INTEGER NOT NULL,  -- the form of its bytes
+    chunk        BLOB NOT NULL,
+    PRIMARY KEY (source, partition, subpartition, first_offset),
+    CHECK (done >= first_offset - 1 AND done < last_offset)
+) STRICT;
+
+-- A partition is not forgotten while it has parked records: they are nowhere else.
+CREATE TRIGGER IF NOT EXISTS leat_keep_parked BEFORE DELETE ON leat_partitions
+WHEN EXISTS (SELECT 1 FROM leat_parked WHERE source = OLD.source AND partition = OLD.partition)
+BEGIN
+    SELECT RAISE(ABORT, 'the partition has parked records, which are nowhere else');
+END;
 
 -- Records that were refused for good, written in the transaction that moves their progress. Key and body are bytes,
 -- because the record may not be valid text. Times are RFC 3339, UTC, with milliseconds.

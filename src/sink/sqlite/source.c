@@ -211,7 +211,9 @@ static int read_self(const char *file, const char *topic, leat_shard_self *ret, 
 /* ---- setting up ---- */
 
 /* The steps from a version to the next; the schema makes everything else. Version 1 had the
- * timestamp of the record at the low water, which was the newest. Version 3 has one more table. */
+ * timestamp of the record at the low water, which was the newest. Version 3 has one more table, and
+ * so has 4: a program that does not know parked records takes them for written, so the claims of
+ * one that still runs must fail. They name the column. */
 static const char *const upgrade_sql[] = {
     [1] = "ALTER TABLE leat_progress ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE leat_progress ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
@@ -222,6 +224,8 @@ static const char *const upgrade_sql[] = {
           "ALTER TABLE leat_partitions DROP COLUMN low_at_ms;"
           "UPDATE leat_schema_version SET version = 2;",
     [2] = "UPDATE leat_schema_version SET version = 3;",
+    [3] = "ALTER TABLE leat_partitions RENAME COLUMN epoch TO claims;"
+          "UPDATE leat_schema_version SET version = 4;",
 };
 _Static_assert(sizeof upgrade_sql / sizeof *upgrade_sql == LEAT_SQLITE_VERSION,
                "each version but the last has a step to the next");
@@ -331,7 +335,7 @@ static int add_partitions(leat_sqlite *sqlite, const leat_source *source, const 
 {
     sqlite3_stmt *insert = leat_sqlite_prepare(
         sqlite,
-        "INSERT INTO leat_partitions (source, partition, claim, epoch, base_seq,"
+        "INSERT INTO leat_partitions (source, partition, claim, claims, base_seq,"
         " base_offsets, low) VALUES (?1, ?2, randomblob(16), 0, 0, ?3, ?4)"
         " ON CONFLICT DO NOTHING",
         error);

@@ -139,14 +139,14 @@ END_TEST
 START_TEST(init_again_changes_nothing)
 {
     init(0);
-    sqlite_sql(&f, "UPDATE leat_partitions SET low = 7, epoch = 3");
+    sqlite_sql(&f, "UPDATE leat_partitions SET low = 7, claims = 3");
     char claims[256];
     snprintf(
         claims, sizeof claims, "%s",
-        sqlite_ask(&f, "SELECT group_concat(hex(claim) || low || epoch) FROM leat_partitions"));
+        sqlite_ask(&f, "SELECT group_concat(hex(claim) || low || claims) FROM leat_partitions"));
     init(0);
     ck_assert_str_eq(
-        sqlite_ask(&f, "SELECT group_concat(hex(claim) || low || epoch) FROM leat_partitions"),
+        sqlite_ask(&f, "SELECT group_concat(hex(claim) || low || claims) FROM leat_partitions"),
         claims);
 }
 END_TEST
@@ -176,6 +176,7 @@ START_TEST(version_1_keeps_its_progress)
     sqlite_sql(
         &f,
         "ALTER TABLE leat_partitions DROP COLUMN newest; ALTER TABLE leat_partitions DROP COLUMN newest_at_ms;"
+        "ALTER TABLE leat_partitions RENAME COLUMN claims TO epoch; DROP TRIGGER leat_keep_parked; DROP TABLE leat_parked;"
         "ALTER TABLE leat_partitions ADD COLUMN low_at_ms INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE leat_partitions DROP COLUMN newest_epoch; ALTER TABLE leat_progress DROP COLUMN newest_at_ms;"
         "ALTER TABLE leat_progress DROP COLUMN newest_epoch;"
@@ -195,6 +196,18 @@ START_TEST(version_1_keeps_its_progress)
         "-1 -1 0 -1, 7 7 1234 -1");
     ck_assert_int_eq(
         leat_shard_read_source(sqlite_address(&f), "leat.log", &stored, &read, &f.error), 0);
+}
+END_TEST
+
+/* It takes what is parked for written. */
+START_TEST(a_program_that_does_not_know_parked_records_gets_no_claim)
+{
+    init(0);
+    sqlite3_stmt *claim;
+    ck_assert_int_eq(
+        sqlite3_prepare_v2(f.db, "UPDATE leat_partitions SET epoch = epoch + 1", -1, &claim, NULL),
+        SQLITE_ERROR);
+    ck_assert_str_eq(sqlite3_errmsg(f.db), "no such column: epoch");
 }
 END_TEST
 
@@ -256,7 +269,7 @@ START_TEST(progress_is_the_highest_of_base_and_rows)
         "INSERT INTO leat_progress VALUES (%d, 1, 1, x'00030007', x'00000000000000110000000000000012', 0, -1)",
         source.id);
     sqlite_sql(&f, sql);
-    sqlite_sql(&f, "UPDATE leat_partitions SET epoch = 2 WHERE partition = 0");
+    sqlite_sql(&f, "UPDATE leat_partitions SET claims = 2 WHERE partition = 0");
     ck_assert_int_eq(
         leat_shard_read_progress(sqlite_address(&f), "leat.log", &parts, &count, &f.error), 0);
     ck_assert_uint_eq(count, 2);
@@ -318,6 +331,7 @@ int main(void)
     tcase_add_test(tests, init_again_changes_nothing);
     tcase_add_test(tests, what_contradicts_is_refused);
     tcase_add_test(tests, version_1_keeps_its_progress);
+    tcase_add_test(tests, a_program_that_does_not_know_parked_records_gets_no_claim);
     tcase_add_test(tests, a_process_says_what_it_knows);
     tcase_add_test(tests, an_init_that_fails_leaves_nothing);
     tcase_add_test(tests, progress_is_the_highest_of_base_and_rows);
