@@ -12,6 +12,7 @@
 
 #include "apply/worker_state.h"
 #include "base/diag.h"
+#include "base/limits.h"
 #include "base/loop.h"
 
 enum {
@@ -87,9 +88,13 @@ static int make_engine(leat_worker *worker, leat_error *error)
     config.shard_of = worker->shard_of;
     config.table_count = leat_worker_table_count(worker) + 1; /* the last one: records that do not
                                                                  name a table */
+    uint64_t parked_max[LEAT_SHARDS_MAX];
     config.jobs_max = 0;
-    for (uint32_t shard = 0; shard < worker->shard_count; shard++)
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
         config.jobs_max += worker->config.shards[shard].connections;
+        parked_max[shard] = worker->config.shards[shard].parked_max;
+    }
+    config.parked_max_bytes = parked_max;
     worker->jobs_max = config.jobs_max;
     worker->loads = leat_must_calloc(worker->jobs_max, sizeof *worker->loads);
     worker->engine = leat_engine_new(&config, error);

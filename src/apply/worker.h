@@ -18,6 +18,7 @@ typedef struct leat_worker_shard {
     const char *name;
     leat_shard_address at;
     uint32_t connections; /* of this worker: the process's cap divided among its workers */
+    uint64_t parked_max;  /* bytes, of all workers together; 0: nothing is parked */
 } leat_worker_shard;
 
 /* Everything pointed at outlives the worker. */

@@ -132,6 +132,12 @@ static const leat_setting settings[] = {
      .help =
          "The most connections of one process to this shard, divided among its workers. A SQLite file has one for each worker."},
 
+    {"shards[].parked_max", SHARD(parked_max), BYTES(0, 1024 * GIB, "1GiB"),
+     .help =
+         "How much may be parked in this shard: records that cannot be applied for the time being are kept there, compressed, so "
+         "that others go on. Divided among the shard's partitions; one subpartition has at most half of a partition's share. "
+         "Beyond it the partition pauses. 0: nothing is parked."},
+
     {"routes", TOP(routes), .kind = LEAT_SETTING_LIST, .shape = &routes_shape, .min = 1,
      .max = LEAT_ROUTES_MAX, .required = true,
      .help = "The paths that accept writes, and the tables that they write to."},

@@ -34,7 +34,8 @@ static int match_shards(leat_daemon *daemon, leat_error *error)
         int64_t share = from->connections / daemon->assembly.config.workers;
         daemon->shards[i] = (leat_worker_shard){.name = from->name,
                                                 .at = leat_assembly_address(from),
-                                                .connections = share > 0 ? (uint32_t)share : 1};
+                                                .connections = share > 0 ? (uint32_t)share : 1,
+                                                .parked_max = (uint64_t)from->parked_max};
         daemon->shard_names[i] = from->name;
     }
     return 0;
