@@ -27,28 +27,29 @@ static void print_partition(const leat_config *config, const leat_lag_partition 
     char seconds[LEAT_LAG_SECONDS_SIZE];
     if (at->is_known)
         printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12" PRId64 "  %12" PRId64 "  %10" PRId64
-               "  %8s\n",
+               "  %10" PRId64 "  %8s\n",
                at->partition, config->shards[at->shard].name, at->end, at->low, at->applied,
-               at->records, leat_lag_seconds(at->age_ms, seconds));
+               at->records, at->parked, leat_lag_seconds(at->age_ms, seconds));
     else
-        printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12s  %12s  %10s  %8s\n", at->partition,
-               config->shards[at->shard].name, at->end, "unknown", "unknown", "unknown", "unknown");
+        printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12s  %12s  %10s  %10s  %8s\n", at->partition,
+               config->shards[at->shard].name, at->end, "unknown", "unknown", "unknown", "unknown",
+               "unknown");
 }
 
 static void print_sum(const char *of, const leat_lag_sum *sum)
 {
-    char seconds[LEAT_LAG_SECONDS_SIZE];
+    char seconds[LEAT_LAG_SECONDS_SIZE], parked[LEAT_LAG_SECONDS_SIZE];
     if (sum->partitions == 0)
         printf("%s: unknown\n", of);
     else
-        printf("%s: %" PRId64 " records at most, the oldest %s s\n", of, sum->records,
-               leat_lag_seconds(sum->age_ms, seconds));
+        printf("%s: %" PRId64 " records at most%s, the oldest %s s\n", of, sum->records,
+               leat_lag_parked(sum->parked, parked), leat_lag_seconds(sum->age_ms, seconds));
 }
 
 static void print_text(const leat_config *config, const leat_lag *lag)
 {
-    printf("%-9s  %-16s  %12s  %12s  %12s  %10s  %8s\n", "partition", "shard", "log end",
-           "low water", "applied", "records", "seconds");
+    printf("%-9s  %-16s  %12s  %12s  %12s  %10s  %10s  %8s\n", "partition", "shard", "log end",
+           "low water", "applied", "records", "parked", "seconds");
     for (uint32_t i = 0; i < lag->count; i++)
         print_partition(config, &lag->partitions[i]);
     printf("\n");
@@ -63,9 +64,11 @@ static void print_text(const leat_config *config, const leat_lag *lag)
 
 /* ---- JSON ---- */
 
-static void add_lag(yyjson_mut_doc *doc, yyjson_mut_val *object, int64_t records, int64_t age_ms)
+static void add_lag(yyjson_mut_doc *doc, yyjson_mut_val *object, int64_t records, int64_t parked,
+                    int64_t age_ms)
 {
     yyjson_mut_obj_add_int(doc, object, "records", records);
+    yyjson_mut_obj_add_int(doc, object, "parked", parked);
     leat_json_add_seconds(doc, object, "seconds", age_ms);
 }
 
@@ -78,7 +81,7 @@ static void add_unknown(yyjson_mut_doc *doc, yyjson_mut_val *object, const char 
 static void add_partition(yyjson_mut_doc *doc, yyjson_mut_val *list, const leat_config *config,
                           const leat_lag_partition *at)
 {
-    static const char *const progress[] = {"low", "applied", "records", "seconds", NULL};
+    static const char *const progress[] = {"low", "applied", "records", "parked", "seconds", NULL};
     yyjson_mut_val *object = yyjson_mut_arr_add_obj(doc, list);
     yyjson_mut_obj_add_uint(doc, object, "partition", at->partition);
     leat_json_add_text(doc, object, "shard", config->shards[at->shard].name);
@@ -86,7 +89,7 @@ static void add_partition(yyjson_mut_doc *doc, yyjson_mut_val *list, const leat_
     if (at->is_known) {
         yyjson_mut_obj_add_int(doc, object, "low", at->low);
         yyjson_mut_obj_add_int(doc, object, "applied", at->applied);
-        add_lag(doc, object, at->records, at->age_ms);
+        add_lag(doc, object, at->records, at->parked, at->age_ms);
     } else {
         add_unknown(doc, object, progress);
     }
@@ -105,18 +108,19 @@ static void add_shard(yyjson_mut_doc *doc, yyjson_mut_val *list, const leat_conf
     if (*lag->errors[shard].text)
         leat_json_add_text(doc, object, "error", lag->errors[shard].text);
     else
-        add_lag(doc, object, lag->shards[shard].records, lag->shards[shard].age_ms);
+        add_lag(doc, object, lag->shards[shard].records, lag->shards[shard].parked,
+                lag->shards[shard].age_ms);
 }
 
 static void print_json(const leat_config *config, const leat_lag *lag)
 {
-    static const char *const sum[] = {"records", "seconds", NULL};
+    static const char *const sum[] = {"records", "parked", "seconds", NULL};
     yyjson_mut_val *root;
     yyjson_mut_doc *doc = leat_json_new(&root);
     leat_json_add_text(doc, root, "topic", leat_config_topic(config));
     yyjson_mut_obj_add_bool(doc, root, "complete", lag->failed == 0);
     if (lag->total.partitions > 0)
-        add_lag(doc, root, lag->total.records, lag->total.age_ms);
+        add_lag(doc, root, lag->total.records, lag->total.parked, lag->total.age_ms);
     else
         add_unknown(doc, root, sum);
     yyjson_mut_val *shards = yyjson_mut_obj_add_arr(doc, root, "shards");

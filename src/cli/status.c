@@ -133,7 +133,7 @@ static void print_trouble(const leat_trouble_line *trouble)
 
 static void print_shard(const overview *all, const shard_status *shard)
 {
-    char seconds[LEAT_LAG_SECONDS_SIZE];
+    char seconds[LEAT_LAG_SECONDS_SIZE], parked[LEAT_LAG_SECONDS_SIZE];
     const leat_troubles *troubles = &shard->troubles;
     printf("shard %s: ", shard->name);
     if (*shard->error) {
@@ -142,8 +142,9 @@ static void print_shard(const overview *all, const shard_status *shard)
     }
     if (log_answers(all))
         printf("%" PRIu32 " partitions claimed %" PRId64 " times, %" PRId64
-               " records behind at most, the oldest %s s, ",
+               " records behind at most%s, the oldest %s s, ",
                shard->partitions, shard->claims, shard->lag.records,
+               leat_lag_parked(shard->lag.parked, parked),
                leat_lag_seconds(shard->lag.age_ms, seconds));
     printf("%" PRId64 " dead letters\n", shard->dead_letters);
     for (uint32_t i = 0; i < troubles->process_count; i++)
@@ -201,6 +202,7 @@ static void add_lag(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_sta
     yyjson_mut_obj_add_uint(doc, object, "partitions", shard->partitions);
     yyjson_mut_obj_add_int(doc, object, "claims", shard->claims);
     yyjson_mut_obj_add_int(doc, object, "records", shard->lag.records);
+    yyjson_mut_obj_add_int(doc, object, "parked", shard->lag.parked);
     leat_json_add_seconds(doc, object, "seconds", shard->lag.age_ms);
 }
 

@@ -112,9 +112,13 @@ int leat_shard_missing_privileges(leat_shard_address at, const leat_table *table
 typedef struct leat_shard_partition {
     uint32_t partition;
     int64_t epoch; /* claims so far */
-    int64_t low; /* everything up to this offset is applied; moved by compactions, so a few seconds
-                    old */
-    int64_t applied; /* the highest offset that is applied; not everything below it need be */
+    int64_t low;   /* everything up to this offset is applied or parked; moved by compactions, so a
+                      few   seconds old */
+    int64_t applied; /* the highest offset that is applied or parked; not everything below it need
+                        be */
+    int64_t parked;  /* records; as is the next, exact */
+    int64_t parked_bytes;
+    int64_t parked_oldest_ms; /* none of them has a smaller timestamp; 0: there are none */
 } leat_shard_partition;
 /* Those of the topic in this shard, in order; owned by the caller (free). */
 int leat_shard_read_progress(leat_shard_address at, const char *topic, leat_shard_partition **ret,

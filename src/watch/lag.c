@@ -96,6 +96,9 @@ static void take_shard(shard_read *at, leat_lag *ret)
         to->low = at->found[i].low;
         to->applied = at->found[i].applied;
         to->epoch = at->found[i].epoch;
+        to->parked = at->found[i].parked;
+        to->parked_bytes = at->found[i].parked_bytes;
+        to->parked_oldest_ms = at->found[i].parked_oldest_ms;
     }
     free(at->found);
 }
@@ -120,13 +123,21 @@ static void read_shards(const leat_lag_query *query, leat_lag *ret)
 
 /* ---- the log ---- */
 
+static int64_t since(int64_t accepted_ms, int64_t now_ms)
+{
+    return now_ms > accepted_ms ? now_ms - accepted_ms : 0;
+}
+
 static int64_t age_of(const leat_lag_partition *partition, int64_t accepted_ms, int64_t now_ms)
 {
-    if (partition->records == 0)
-        return 0;
+    int64_t parked_ms = partition->parked_oldest_ms > 0 ? since(partition->parked_oldest_ms, now_ms)
+                                                        : 0;
+    if (partition->records == partition->parked)
+        return parked_ms;
     if (accepted_ms <= 0)
         return -1;
-    return now_ms > accepted_ms ? now_ms - accepted_ms : 0;
+    int64_t age_ms = since(accepted_ms, now_ms);
+    return age_ms > parked_ms ? age_ms : parked_ms;
 }
 
 /* An upper bound: from the first record above the low water, if there is one, to the end. */
@@ -143,7 +154,7 @@ static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahea
     partition->held = ahead->end - ahead->stable;
     if (!partition->is_known)
         return;
-    partition->records = count_records(partition, ahead);
+    partition->records = count_records(partition, ahead) + partition->parked;
     partition->age_ms = age_of(partition, ahead->accepted_ms, now_ms);
 }
 
@@ -168,6 +179,8 @@ static void add_partition(leat_lag_sum *sum, const leat_lag_partition *partition
     LEAT_ASSERT(partition->is_known && partition->records >= 0);
     sum->partitions++;
     sum->records += partition->records;
+    sum->parked += partition->parked;
+    sum->parked_bytes += partition->parked_bytes;
     if (partition->age_ms < 0 || sum->age_ms < 0)
         sum->age_ms = -1;
     else if (partition->age_ms > sum->age_ms)
@@ -241,6 +254,14 @@ const char *leat_lag_held(const leat_lag_partition *partition, char ret[LEAT_LAG
              "an open transaction of a foreign producer holds back %" PRId64
              " offsets of partition %" PRIu32 " from offset %" PRId64 " on",
              partition->held, partition->partition, partition->held_from);
+    return ret;
+}
+
+const char *leat_lag_parked(int64_t parked, char ret[LEAT_LAG_SECONDS_SIZE])
+{
+    *ret = '\0';
+    if (parked > 0)
+        snprintf(ret, LEAT_LAG_SECONDS_SIZE, ", %" PRId64 " of them parked", parked);
     return ret;
 }
 

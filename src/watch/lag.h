@@ -3,10 +3,11 @@
  * that the shards have recorded. It does not ask any worker, so it works while none runs. All
  * shards are read at once; one that does not answer costs only its time limit.
  *
- * Records are those above a partition's low water: an upper bound, since subpartitions overtake
- * each other, only compactions record the low water, and not every offset holds a record. It never
- * leaves out an unapplied record. The log is asked for a record after the low water: where there is
- * none, the number is 0.
+ * Records are those above a partition's low water, and those that are parked in its shard. The
+ * first are an upper bound, since subpartitions overtake each other, only compactions record the
+ * low water, and not every offset holds a record; some of the parked ones may be counted twice for
+ * a few seconds. It never leaves out an unapplied record. The log is asked for a record after the
+ * low water: where there is none, and nothing is parked, the number is 0.
  */
 #ifndef LEAT_WATCH_LAG_H
 #define LEAT_WATCH_LAG_H
@@ -34,8 +35,11 @@ typedef struct leat_lag_partition {
     int64_t applied;
     int64_t epoch;
     int64_t records;
-    int64_t age_ms; /* since the record above the low water was accepted; 0: there is none; -1: it
-                       could not be read */
+    int64_t parked; /* of these */
+    int64_t parked_bytes;
+    int64_t parked_oldest_ms; /* 0: nothing is parked */
+    int64_t age_ms;    /* since the record above the low water was accepted, or an older one that is
+                          parked; 0: there is none; -1: it could not be read */
     int64_t held_from; /* an open transaction of a foreign producer begins there: nothing from there
                           on can be read yet */
     int64_t held;      /* how many offsets it holds back; 0: there is no such transaction */
@@ -44,6 +48,8 @@ typedef struct leat_lag_partition {
 typedef struct leat_lag_sum {
     uint32_t partitions; /* how many are summed: those that are known */
     int64_t records;
+    int64_t parked;
+    int64_t parked_bytes;
     int64_t age_ms; /* of the oldest; -1: that of some partition is not known */
 } leat_lag_sum;
 
@@ -68,9 +74,11 @@ void leat_lag_fini(leat_lag *lag);
 /* The shard's first partition that an open transaction holds back; borrowed. NULL: none. */
 const leat_lag_partition *leat_lag_first_held(const leat_lag *lag, uint32_t shard);
 
-enum { LEAT_LAG_SECONDS_SIZE = 32, LEAT_LAG_HELD_SIZE = 160 };
+enum { LEAT_LAG_SECONDS_SIZE = 48, LEAT_LAG_HELD_SIZE = 160 };
 /* A sentence about the partition's open transaction; `held` is not 0. Returns `ret`. */
 const char *leat_lag_held(const leat_lag_partition *partition, char ret[LEAT_LAG_HELD_SIZE]);
+/* ", 5 of them parked", or "". Returns `ret`. */
+const char *leat_lag_parked(int64_t parked, char ret[LEAT_LAG_SECONDS_SIZE]);
 /* "12.3", or "unknown". Returns `ret`. */
 const char *leat_lag_seconds(int64_t age_ms, char ret[LEAT_LAG_SECONDS_SIZE]);
 

@@ -74,13 +74,18 @@ static const char progress_sql[] =
     "SELECT p.partition, p.epoch, p.low,"
     "       greatest(p.low, (SELECT max(o) FROM unnest(p.base_offsets) AS o),"
     "                (SELECT max(o) FROM leat.progress AS g, unnest(g.offsets) AS o"
-    "                  WHERE g.source = p.source AND g.partition = p.partition))"
-    "  FROM leat.partitions AS p JOIN leat.sources AS s ON s.id = p.source WHERE s.topic = $1 ORDER BY p.partition";
+    "                  WHERE g.source = p.source AND g.partition = p.partition)),"
+    "       coalesce(k.records, 0), coalesce(k.bytes, 0), greatest(coalesce(k.oldest_ms, 0), 0)"
+    "  FROM leat.partitions AS p JOIN leat.sources AS s ON s.id = p.source"
+    "  LEFT JOIN (SELECT c.source, c.partition, sum(c.records) AS records, sum(octet_length(c.chunk)) AS bytes,"
+    "                    min(c.oldest_ms) AS oldest_ms FROM leat.parked AS c GROUP BY c.source, c.partition) AS k"
+    "    ON k.source = p.source AND k.partition = p.partition"
+    " WHERE s.topic = $1 ORDER BY p.partition";
 
 static int read_progress(const char *dsn, const char *topic, leat_shard_partition **ret,
                          uint32_t *ret_count, leat_error *error)
 {
-    enum { PARTITION, EPOCH, LOW, APPLIED };
+    enum { PARTITION, EPOCH, LOW, APPLIED, PARKED, PARKED_BYTES, PARKED_OLDEST_MS };
     leat_pg pg;
     PGresult *result = leat_pg_open(&pg, dsn, error) == 0
                            ? leat_pg_query(&pg, progress_sql, 1, &topic, error)
@@ -90,11 +95,14 @@ static int read_progress(const char *dsn, const char *topic, leat_shard_partitio
         *ret = leat_must_calloc(*ret_count + 1, sizeof **ret);
     }
     for (int row = 0; result && row < PQntuples(result); row++)
-        (*ret)[row] =
-            (leat_shard_partition){.partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
-                                   .epoch = leat_pg_integer(result, row, EPOCH),
-                                   .low = leat_pg_integer(result, row, LOW),
-                                   .applied = leat_pg_integer(result, row, APPLIED)};
+        (*ret)[row] = (leat_shard_partition){
+            .partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
+            .epoch = leat_pg_integer(result, row, EPOCH),
+            .low = leat_pg_integer(result, row, LOW),
+            .applied = leat_pg_integer(result, row, APPLIED),
+            .parked = leat_pg_integer(result, row, PARKED),
+            .parked_bytes = leat_pg_integer(result, row, PARKED_BYTES),
+            .parked_oldest_ms = leat_pg_integer(result, row, PARKED_OLDEST_MS)};
     PQclear(result);
     leat_pg_close(&pg);
     return result ? 0 : -1;

@@ -269,6 +269,12 @@ START_TEST(progress_is_the_highest_of_base_and_rows)
         "INSERT INTO leat_progress VALUES (%d, 1, 1, x'00030007', x'00000000000000110000000000000012', 0, -1)",
         source.id);
     sqlite_sql(&f, sql);
+    sqlite_sql(
+        &f,
+        "INSERT INTO leat_parked SELECT id, 0, 5, 10, 11, 9, 2, 50, 1, x'010203' FROM leat_sources");
+    sqlite_sql(
+        &f,
+        "INSERT INTO leat_parked SELECT id, 0, 6, 12, 12, 11, 1, 40, 1, x'0102' FROM leat_sources");
     sqlite_sql(&f, "UPDATE leat_partitions SET claims = 2 WHERE partition = 0");
     ck_assert_int_eq(
         leat_shard_read_progress(sqlite_address(&f), "leat.log", &parts, &count, &f.error), 0);
@@ -276,6 +282,9 @@ START_TEST(progress_is_the_highest_of_base_and_rows)
     ck_assert(parts[0].partition == 0 && parts[0].epoch == 2 && parts[0].low == -1 &&
               parts[0].applied == -1);
     ck_assert(parts[1].partition == 1 && parts[1].low == 9 && parts[1].applied == 18);
+    ck_assert(parts[0].parked == 3 && parts[0].parked_bytes == 5 &&
+              parts[0].parked_oldest_ms == 40);
+    ck_assert(parts[1].parked == 0 && parts[1].parked_bytes == 0 && parts[1].parked_oldest_ms == 0);
     free(parts);
 }
 END_TEST
