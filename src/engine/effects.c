@@ -8,7 +8,7 @@
 
 #include "engine/guard.h"
 #include "engine/lists.h"
-#include "engine/parked.h"
+#include "engine/backlog.h"
 #include "engine/pause.h"
 #include "engine/schedule.h"
 
@@ -198,6 +198,6 @@ size_t leat_engine_released(leat_engine *engine, void **ret, size_t max)
 {
     size_t count = leat_pool_released(&engine->pool, ret, max);
     if (count > 0)
-        leat_parked_feed(engine);
+        leat_backlog_feed(engine);
     return count;
 }

@@ -104,7 +104,7 @@ static bool has_room(const leat_engine *engine, uint32_t queue)
         leat_budgets_room(budgets, &engine->shards[partition->shard].loaded, &partition->loaded);
     uint64_t records = least(engine->config.chunk_records_max, budgets->max.records / ROOM_PARTS);
     uint64_t bytes = least(engine->config.chunk_bytes_max, budgets->max.bytes / ROOM_PARTS);
-    return room.records > records && room.bytes > bytes;
+    return room.records > records && room.bytes > bytes && room.bytes >= engine->loads[queue].bytes;
 }
 
 /* Loads are quick, but a shard must not be busy with nothing else. */
@@ -204,6 +204,7 @@ static uint32_t take_records(leat_engine *engine, uint32_t id, const leat_engine
         bool fits = room.records > 0 && record->bytes <= room.bytes;
         if (!fits && engine->loaded.total.records > 0)
             break;
+        engine->loads[id].bytes = 0;
         take_record(engine, id, record);
         taken++;
     }
@@ -219,6 +220,8 @@ static uint32_t loaded(leat_engine *engine, uint32_t id, const leat_engine_job_r
     engine->loads[id].failures = 0;
     if (taken > 0)
         leat_chunks_loaded(&engine->chunks[id], &engine->chunk_pool, result->chunk, taken);
+    else
+        engine->loads[id].bytes = result->loaded[0].bytes;
     if (queue->place == LEAT_QUEUE_QUIET)
         leat_subpartition_wake(engine, partition, id % LEAT_SUBPARTITIONS);
     leat_load_ahead(engine, id);

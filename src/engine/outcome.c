@@ -14,7 +14,7 @@
 #include "engine/guard.h"
 #include "engine/halt.h"
 #include "engine/loads.h"
-#include "engine/parked.h"
+#include "engine/backlog.h"
 #include "engine/partition.h"
 #include "engine/subpartition.h"
 #include "engine/trouble.h"
@@ -133,8 +133,8 @@ void leat_queue_applied(leat_engine *engine, leat_partition *partition, leat_job
     partition->progress.last_seq[subpartition] = part->seq;
     leat_queue_landed(partition, queue);
     if (unparks) {
-        leat_parked_release(engine, id, records);
-        fits = leat_parked_applied(engine, id, &slot->job.batch, records);
+        leat_backlog_release(engine, id, records);
+        fits = leat_backlog_applied(engine, id, &slot->job.batch, records);
     } else {
         rows_applied(engine, partition, part, index, records);
     }

@@ -20,7 +20,7 @@
 #include "engine/lists.h"
 #include "engine/low_water.h"
 #include "engine/outcome.h"
-#include "engine/parked.h"
+#include "engine/backlog.h"
 #include "engine/partition.h"
 #include "engine/revoke.h"
 #include "engine/schedule.h"
@@ -282,7 +282,7 @@ static void cut_applied(leat_engine *engine, leat_partition *partition,
                         const leat_engine_chunk_cut *cut, const leat_engine_parked *chunk)
 {
     uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + cut->subpartition;
-    leat_parked_add(engine, id, chunk);
+    leat_backlog_add(engine, id, chunk);
     uint64_t bytes =
         leat_queue_release_behind(&engine->queues[id], &engine->pool, cut->record_count);
     leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,

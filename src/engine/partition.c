@@ -14,7 +14,7 @@
 #include "engine/halt.h"
 #include "engine/low_water.h"
 #include "engine/park.h"
-#include "engine/parked.h"
+#include "engine/backlog.h"
 #include "engine/pause.h"
 #include "engine/revoke.h"
 #include "engine/schedule.h"
@@ -175,7 +175,7 @@ void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
     partition->claim_failures = 0;
     partition->rows_us = INT64_MIN / 2;
     partition->park_at_us = 0;
-    if (!leat_parked_claimed(engine, partition, result->parked, result->parked_count)) {
+    if (!leat_backlog_claimed(engine, partition, result->parked, result->parked_count)) {
         leat_partition_stop(engine, partition,
                             "what is parked in the shard does not fit its progress there");
         return;
@@ -187,6 +187,6 @@ void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
     leat_emit(engine, partition, LEAT_EMIT_SEEK);
     leat_partition_commit(engine, partition, false);
     leat_compaction_plan(engine, partition);
-    leat_parked_spread(engine, partition);
+    leat_backlog_spread(engine, partition);
     leat_park_plan(engine, partition);
 }

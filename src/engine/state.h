@@ -9,7 +9,7 @@
  *   low_water.c     how far a partition has come: low water, commits
  *   compact.c       compactions: when, which base, what is in one
  *   park.c          what is parked, and when
- *   parked.c        what is parked already: claims, chunks that come and go
+ *   backlog.c       what is parked already: claims, chunks that come and go
  *   loads.c         chunks that are loaded
  *   revoke.c        a partition's end: drain, last compaction, giving back
  *   pause.c         which partitions are paused for want of room
@@ -221,6 +221,7 @@ typedef struct leat_queue_load {
     bool running;        /* of this incarnation */
     uint8_t failures;    /* in a row */
     int64_t notified_us; /* when one was last reported; 0: never */
+    uint32_t bytes;      /* of the next record, which had no room; 0: not known */
     uint32_t next;
 } leat_queue_load;
 

@@ -8,12 +8,13 @@
 
 #include "engine/guard.h"
 #include "engine/loads.h"
-#include "engine/parked.h"
+#include "engine/backlog.h"
 #include "engine/schedule.h"
 #include "engine/suspects.h"
 #include "engine/trouble.h"
 
-/* One that waits for longer gives its loaded records up: others need the room. */
+/* One that waits for longer gives its loaded records up, and so does one that waits at all while
+ * others have no room: they may come before it. */
 #define UNLOADED_AFTER_US (100 * INT64_C(1000))
 
 void leat_subpartition_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
@@ -46,9 +47,9 @@ void leat_subpartition_delay(leat_engine *engine, leat_partition *partition, uin
     LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && leat_queue_has_head(queue));
     if (partition->state != LEAT_ENGINE_READING)
         return;
-    if (queue->parked && delay_us > UNLOADED_AFTER_US &&
+    if (queue->parked && (delay_us > UNLOADED_AFTER_US || engine->load_starved) &&
         leat_shard_of(engine, partition)->probe != id)
-        leat_parked_unload(engine, id);
+        leat_backlog_unload(engine, id);
     queue->place = LEAT_QUEUE_WAITING;
     queue->due_us = engine->now_us + delay_us;
     partition->waiting++;
@@ -93,11 +94,11 @@ void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint
     if (queue->count > 0)
         leat_queue_keep_head(engine, id);
     if (queue->parked && queue->count > 0)
-        leat_parked_release(engine, id, queue->count);
+        leat_backlog_release(engine, id, queue->count);
     queue->in_flight = 0;
     queue->parking = 0;
     if (queue->parked)
-        leat_parked_dropped(engine, id);
+        leat_backlog_dropped(engine, id);
     leat_load_dropped(engine, id);
     uint32_t records = queue->count;
     if (records > 0) {

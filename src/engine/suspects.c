@@ -16,7 +16,7 @@
 #include "engine/suspects.h"
 
 #include "base/backoff.h"
-#include "engine/parked.h"
+#include "engine/backlog.h"
 #include "engine/subpartition.h"
 #include "engine/trouble.h"
 
@@ -48,7 +48,7 @@ static bool is_in(const leat_engine *engine, const leat_partition *partition, ui
                   int64_t offset)
 {
     uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
-    return partition->low_known && leat_parked_applied_to(engine, id) >= offset;
+    return partition->low_known && leat_backlog_applied_to(engine, id) >= offset;
 }
 
 /* Its place among the ready ones may have changed. */
@@ -146,7 +146,7 @@ void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
         leat_narrow *narrow =
             &leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow;
         uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + i;
-        leat_narrow_passed(narrow, leat_parked_applied_to(engine, id), 0);
+        leat_narrow_passed(narrow, leat_backlog_applied_to(engine, id), 0);
         if (leat_narrow_on_trial(narrow) && narrow->due_us < 0)
             narrow->due_us = engine->now_us + pause_us(engine, narrow);
     }

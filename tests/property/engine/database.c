@@ -78,13 +78,14 @@ static bool poisoned(const database *db, const db_batch_record *records, uint32_
     return false;
 }
 
-/* The heart of the check: the record was not applied, and all before it of its subpartition are. */
-static void apply(database *db, const db_batch_record *record, bool dead)
+/* The heart of the check: the record was not applied, and all before it of its subpartition are.
+ * `unparks`: it was parked, and is no longer. */
+static void apply(database *db, const db_batch_record *record, bool dead, bool unparks)
 {
     db_partition *partition = &db->partitions[record->partition];
     const log_partition *log = &db->log[record->partition];
     uint32_t at = database_index(db, record->partition, record->offset);
-    LEAT_ASSERT(!partition->applied[at]);
+    LEAT_ASSERT(!partition->applied[at] && partition->parked[at] == unparks);
     LEAT_ASSERT(leat_subpartition_of(log->records[at].hash) == record->subpartition);
     for (uint32_t i = 0; i < at; i++) {
         bool same = leat_subpartition_of(log->records[i].hash) == record->subpartition;
@@ -92,8 +93,9 @@ static void apply(database *db, const db_batch_record *record, bool dead)
     }
     LEAT_ASSERT(!dead || log->records[at].may_die);
     partition->applied[at] = true;
+    partition->parked[at] = false;
     partition->dead[at] = dead;
-    db->ever_applied[record->partition][at] = true;
+    db->ever_done[record->partition][at] = true;
 }
 
 static void insert(db_partition *partition, const leat_engine_batch_part *part)
@@ -112,29 +114,232 @@ static void insert(db_partition *partition, const leat_engine_batch_part *part)
     }
 }
 
+static bool may_advance(const database *db, const leat_engine_batch_part *part,
+                        leat_engine_job_result *ret)
+{
+    const db_partition *partition = &db->partitions[part->partition];
+    if (!same_claim(&partition->claim, &part->claim))
+        fail(ret, LEAT_ENGINE_FENCED, (int32_t)part->partition, -1);
+    else if (!needs_met(partition, part->needs, part->needs_count))
+        fail(ret, LEAT_ENGINE_WENT_BACK, (int32_t)part->partition, -1);
+    return ret->outcome == LEAT_ENGINE_APPLIED;
+}
+
 void database_batch(database *db, const leat_engine_batch_part *parts, uint32_t part_count,
                     const db_batch_record *records, uint32_t record_count, bool dead,
                     int64_t catalog_read_us, leat_engine_job_result *ret)
 {
     fail(ret, LEAT_ENGINE_APPLIED, -1, -1);
-    for (uint32_t i = 0; i < part_count; i++) {
-        const db_partition *partition = &db->partitions[parts[i].partition];
-        if (!same_claim(&partition->claim, &parts[i].claim)) {
-            fail(ret, LEAT_ENGINE_FENCED, (int32_t)parts[i].partition, -1);
+    for (uint32_t i = 0; i < part_count; i++)
+        if (!may_advance(db, &parts[i], ret))
             return;
-        }
-        if (!needs_met(partition, parts[i].needs, parts[i].needs_count)) {
-            fail(ret, LEAT_ENGINE_WENT_BACK, (int32_t)parts[i].partition, -1);
-            return;
-        }
-    }
     LEAT_ASSERT(!dead || record_count == 1);
     if (!dead && poisoned(db, records, record_count, catalog_read_us, ret))
         return;
     for (uint32_t i = 0; i < part_count; i++)
         insert(&db->partitions[parts[i].partition], &parts[i]);
     for (uint32_t i = 0; i < record_count; i++)
-        apply(db, &records[i], dead);
+        apply(db, &records[i], dead, false);
+    for (uint32_t i = 0; i < part_count; i++)
+        database_check(db, parts[i].partition);
+}
+
+/* ---- parked records ---- */
+
+static db_chunk *chunk_of(db_partition *partition, uint16_t subpartition,
+                          const leat_engine_chunk_step *step)
+{
+    for (uint32_t i = 0; i < partition->chunk_count; i++) {
+        db_chunk *chunk = &partition->chunks[i];
+        if (chunk->subpartition == subpartition && chunk->first_offset == step->first_offset &&
+            chunk->last_offset == step->last_offset && chunk->done == step->done)
+            return chunk;
+    }
+    return NULL;
+}
+
+void database_unpark(database *db, const leat_engine_batch_part *part, uint16_t subpartition,
+                     const leat_engine_chunk_step *steps, uint32_t step_count,
+                     const db_batch_record *records, uint32_t record_count, bool dead,
+                     int64_t catalog_read_us, leat_engine_job_result *ret)
+{
+    db_partition *partition = &db->partitions[part->partition];
+    fail(ret, LEAT_ENGINE_APPLIED, -1, -1);
+    if (!may_advance(db, part, ret))
+        return;
+    for (uint32_t i = 0; i < step_count; i++) {
+        if (chunk_of(partition, subpartition, &steps[i]))
+            continue;
+        fail(ret, LEAT_ENGINE_CHUNK_GONE, (int32_t)part->partition, -1);
+        return;
+    }
+    LEAT_ASSERT(part->count == 0 && (!dead || record_count == 1));
+    if (!dead && poisoned(db, records, record_count, catalog_read_us, ret))
+        return;
+    insert(partition, part);
+    for (uint32_t i = 0; i < record_count; i++)
+        apply(db, &records[i], dead, true);
+    for (uint32_t i = 0; i < step_count; i++) {
+        db_chunk *chunk = chunk_of(partition, subpartition, &steps[i]);
+        chunk->done = steps[i].done_after;
+        chunk->records = steps[i].records_after;
+        LEAT_ASSERT((chunk->done == chunk->last_offset) == (chunk->records == 0));
+        LEAT_ASSERT(chunk->records == 0 || i + 1 == step_count);
+        if (chunk->records == 0)
+            *chunk = partition->chunks[--partition->chunk_count];
+    }
+    database_check(db, part->partition);
+}
+
+static void park(database *db, const db_batch_record *record)
+{
+    db_partition *partition = &db->partitions[record->partition];
+    const log_partition *log = &db->log[record->partition];
+    uint32_t at = database_index(db, record->partition, record->offset);
+    LEAT_ASSERT(!partition->applied[at] && !partition->parked[at]);
+    LEAT_ASSERT(leat_subpartition_of(log->records[at].hash) == record->subpartition);
+    for (uint32_t i = 0; i < at; i++) {
+        bool same = leat_subpartition_of(log->records[i].hash) == record->subpartition;
+        LEAT_ASSERT(!same || partition->applied[i] || partition->parked[i]);
+    }
+    partition->parked[at] = true;
+    db->ever_done[record->partition][at] = true;
+}
+
+void database_park(database *db, const leat_engine_batch_part *part,
+                   const leat_engine_chunk_cut *cuts, uint32_t cut_count,
+                   const db_batch_record *records, uint32_t record_count,
+                   leat_engine_job_result *ret)
+{
+    db_partition *partition = &db->partitions[part->partition];
+    fail(ret, LEAT_ENGINE_APPLIED, -1, -1);
+    if (!may_advance(db, part, ret))
+        return;
+    for (uint32_t i = 0; i < cut_count; i++)
+        for (uint32_t k = 0; k < partition->chunk_count; k++)
+            if (partition->chunks[k].subpartition == cuts[i].subpartition &&
+                partition->chunks[k].first_offset == records[cuts[i].first_record].offset) {
+                fail(ret, LEAT_ENGINE_CHUNK_GONE, (int32_t)part->partition, -1);
+                return;
+            }
+    insert(partition, part);
+    for (uint32_t i = 0; i < record_count; i++) {
+        park(db, &records[i]);
+        ret->parked_bytes += database_log(db, &records[i])->bytes;
+    }
+    for (uint32_t i = 0; i < cut_count; i++) {
+        const db_batch_record *first = &records[cuts[i].first_record];
+        LEAT_ASSERT(partition->chunk_count < DB_CHUNKS);
+        partition->chunks[partition->chunk_count++] =
+            (db_chunk){.subpartition = cuts[i].subpartition,
+                       .first_offset = first->offset,
+                       .last_offset = first[cuts[i].record_count - 1].offset,
+                       .done = first->offset - 1,
+                       .records = cuts[i].record_count};
+    }
+    database_check(db, part->partition);
+}
+
+/* The chunk's records that are still parked; they were all written in offset order. */
+static uint32_t records_of(const database *db, uint32_t id, const db_chunk *chunk, uint32_t *ret)
+{
+    const log_partition *log = &db->log[id];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < log->count; i++) {
+        const log_record *record = &log->records[i];
+        if (leat_subpartition_of(record->hash) == chunk->subpartition &&
+            record->offset >= chunk->first_offset && record->offset <= chunk->last_offset &&
+            record->offset > chunk->done)
+            ret[count++] = i;
+    }
+    return count;
+}
+
+void database_load(const database *db, uint32_t id, const leat_engine_load *load,
+                   leat_engine_chunk *ret_chunk, uint32_t *records, leat_engine_job_result *result)
+{
+    const db_partition *partition = &db->partitions[id];
+    const db_chunk *found = NULL;
+    fail(result, LEAT_ENGINE_APPLIED, -1, -1);
+    if (!same_claim(&partition->claim, &load->claim)) {
+        fail(result, LEAT_ENGINE_FENCED, (int32_t)id, -1);
+        return;
+    }
+    for (uint32_t i = 0; i < partition->chunk_count; i++) {
+        const db_chunk *chunk = &partition->chunks[i];
+        if (chunk->subpartition == load->subpartition && chunk->first_offset > load->above &&
+            (!found || chunk->first_offset < found->first_offset))
+            found = chunk;
+    }
+    if (!found) {
+        fail(result, LEAT_ENGINE_CHUNK_GONE, (int32_t)id, -1);
+        return;
+    }
+    *ret_chunk = (leat_engine_chunk){.first_offset = found->first_offset,
+                                     .last_offset = found->last_offset,
+                                     .done = found->done,
+                                     .records = found->records,
+                                     .size = found->records};
+    result->loaded_count = records_of(db, id, found, records);
+}
+
+uint32_t database_parked(const database *db, uint32_t id, leat_engine_parked *ret)
+{
+    const db_partition *partition = &db->partitions[id];
+    uint32_t count = 0;
+    for (uint16_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+        leat_engine_parked found = {.subpartition = i, .first_offset = INT64_MAX};
+        for (uint32_t k = 0; k < partition->chunk_count; k++) {
+            const db_chunk *chunk = &partition->chunks[k];
+            if (chunk->subpartition != i)
+                continue;
+            found.chunks++;
+            found.records += chunk->records;
+            found.bytes += chunk->records;
+            if (chunk->first_offset < found.first_offset) {
+                found.first_offset = chunk->first_offset;
+                found.done = chunk->done;
+            }
+            if (chunk->last_offset > found.last_offset)
+                found.last_offset = chunk->last_offset;
+        }
+        if (found.chunks > 0)
+            ret[count++] = found;
+    }
+    return count;
+}
+
+void database_check(const database *db, uint32_t id)
+{
+    const db_partition *partition = &db->partitions[id];
+    const log_partition *log = &db->log[id];
+    int64_t offsets[LEAT_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+        offsets[i] = partition->base_offsets[i] > partition->low ? partition->base_offsets[i]
+                                                                 : partition->low;
+    for (uint32_t i = 0; i < partition->row_count; i++) {
+        const db_row *row = &partition->rows[i];
+        for (uint32_t k = 0; k < row->count; k++)
+            if (row->offsets[k] > offsets[row->subpartitions[k]])
+                offsets[row->subpartitions[k]] = row->offsets[k];
+    }
+    uint32_t parked = 0;
+    for (uint32_t i = 0; i < log->count; i++) {
+        bool done = partition->applied[i] || partition->parked[i];
+        LEAT_ASSERT(!(partition->applied[i] && partition->parked[i]));
+        LEAT_ASSERT(done == (log->records[i].offset <=
+                             offsets[leat_subpartition_of(log->records[i].hash)]));
+        parked += partition->parked[i];
+    }
+    for (uint32_t i = 0; i < partition->chunk_count; i++) {
+        uint32_t records[DB_RECORDS];
+        uint32_t count = records_of(db, id, &partition->chunks[i], records);
+        LEAT_ASSERT(count == partition->chunks[i].records);
+        for (uint32_t k = 0; k < count; k++)
+            LEAT_ASSERT(partition->parked[records[k]]);
+        parked -= count;
+    }
+    LEAT_ASSERT(parked == 0);
 }
 
 void database_claim(database *db, uint32_t id, leat_engine_claim claim, leat_engine_progress *ret)
@@ -162,10 +367,11 @@ static void check_base(const database *db, const leat_engine_compaction *compact
         bool covered = record->offset <= compaction->low ||
                        record->offset <=
                            compaction->base_offsets[leat_subpartition_of(record->hash)];
-        LEAT_ASSERT(!covered || partition->applied[i]);
+        bool done = partition->applied[i] || partition->parked[i];
+        LEAT_ASSERT(!covered || done);
         LEAT_ASSERT(!covered || record->offset <= compaction->newest.offset);
         if (record->offset == compaction->newest.offset)
-            LEAT_ASSERT(partition->applied[i] && record->at_ms == compaction->newest.at_ms &&
+            LEAT_ASSERT(done && record->at_ms == compaction->newest.at_ms &&
                         compaction->newest.epoch == 3);
     }
 }
@@ -195,6 +401,7 @@ void database_compact(database *db, const leat_engine_compaction *compaction,
             partition->rows[kept++] = partition->rows[i];
     }
     partition->row_count = kept;
+    database_check(db, compaction->partition);
 }
 
 void database_snapshot(database *db, uint32_t shard, leat_prng *prng)
@@ -227,7 +434,7 @@ bool database_has_all(const database *db, uint32_t partition, int64_t offset, bo
 {
     const log_partition *log = &db->log[partition];
     for (uint32_t i = 0; i < log->count; i++) {
-        bool has = ever ? db->ever_applied[partition][i] : db->partitions[partition].applied[i];
+        bool has = ever ? db->ever_done[partition][i] : db->partitions[partition].applied[i];
         if (log->records[i].offset <= offset && !has)
             return false;
     }

@@ -10,9 +10,10 @@
 
 enum {
     DB_PARTITIONS = 4,
-    DB_RECORDS = 48,  /* of a partition, at most */
-    DB_ROWS = 256,    /* progress rows of a partition */
-    DB_ROW_SUBS = 8,  /* subpartitions in use */
+    DB_RECORDS = 48, /* of a partition, at most */
+    DB_ROWS = 256,   /* progress rows of a partition */
+    DB_ROW_SUBS = 8, /* subpartitions in use */
+    DB_CHUNKS = DB_RECORDS,
     DB_SNAPSHOTS = 3, /* states a failover may go back to */
 };
 
@@ -47,6 +48,13 @@ typedef struct db_row {
     leat_engine_newest newest;
 } db_row;
 
+typedef struct db_chunk {
+    uint16_t subpartition;
+    int64_t first_offset, last_offset;
+    int64_t done;
+    uint32_t records; /* still parked */
+} db_chunk;
+
 typedef struct db_partition {
     leat_engine_claim claim;
     int64_t epoch;
@@ -58,14 +66,17 @@ typedef struct db_partition {
     uint32_t row_count;
     bool applied[DB_RECORDS]; /* or kept as a dead letter: */
     bool dead[DB_RECORDS];
+    bool parked[DB_RECORDS];
+    db_chunk chunks[DB_CHUNKS]; /* in no order */
+    uint32_t chunk_count;
 } db_partition;
 
 /* All partitions of the world; a shard is those that belong to it. */
 typedef struct database {
     db_partition partitions[DB_PARTITIONS];
     db_partition snapshots[DB_SNAPSHOTS][DB_PARTITIONS];
-    uint32_t snapshot_count[DB_PARTITIONS]; /* by shard */
-    bool ever_applied[DB_PARTITIONS][DB_RECORDS];
+    uint32_t snapshot_count[DB_PARTITIONS];    /* by shard */
+    bool ever_done[DB_PARTITIONS][DB_RECORDS]; /* applied or parked */
     log_partition *log;
     const uint32_t *shard_of;
     uint32_t partition_count;
@@ -87,6 +98,23 @@ log_record *database_log(const database *db, const db_batch_record *record);
 void database_batch(database *db, const leat_engine_batch_part *parts, uint32_t part_count,
                     const db_batch_record *records, uint32_t record_count, bool dead,
                     int64_t catalog_read_us, leat_engine_job_result *ret);
+/* The same for a batch of one partition that takes parked records, or parks some. */
+void database_unpark(database *db, const leat_engine_batch_part *part, uint16_t subpartition,
+                     const leat_engine_chunk_step *steps, uint32_t step_count,
+                     const db_batch_record *records, uint32_t record_count, bool dead,
+                     int64_t catalog_read_us, leat_engine_job_result *ret);
+void database_park(database *db, const leat_engine_batch_part *part,
+                   const leat_engine_chunk_cut *cuts, uint32_t cut_count,
+                   const db_batch_record *records, uint32_t record_count,
+                   leat_engine_job_result *ret);
+/* `records`: those of the chunk that are still parked, as indices in the log; DB_RECORDS of them at
+ * most. `result` has outcome, partition, and how many in `loaded_count`. */
+void database_load(const database *db, uint32_t partition, const leat_engine_load *load,
+                   leat_engine_chunk *ret_chunk, uint32_t *records, leat_engine_job_result *result);
+/* What a claim shows of the chunks, by subpartition; returns how many. */
+uint32_t database_parked(const database *db, uint32_t partition, leat_engine_parked *ret);
+/* Is progress, as the next claim would read it, what is applied or parked? Asserted. */
+void database_check(const database *db, uint32_t partition);
 void database_claim(database *db, uint32_t partition, leat_engine_claim claim,
                     leat_engine_progress *ret);
 void database_compact(database *db, const leat_engine_compaction *compaction,
@@ -95,7 +123,8 @@ void database_compact(database *db, const leat_engine_compaction *compaction,
 void database_snapshot(database *db, uint32_t shard, leat_prng *prng);
 /* Back to a remembered state; false: there is none. */
 bool database_failover(database *db, uint32_t shard, leat_prng *prng);
-/* Is every record of the partition up to `offset` applied? `ever`: at any time, failovers apart. */
+/* Is every record of the partition up to `offset` applied? `ever`: was it applied or parked at any
+ * time, failovers apart? */
 bool database_has_all(const database *db, uint32_t partition, int64_t offset, bool ever);
 
 #endif

@@ -66,7 +66,13 @@ static void check_sometimes(const world_sometimes *s)
         COUNTER(buried),          COUNTER(dead_lettered),
         COUNTER(table_stopped),   COUNTER(halted),
         COUNTER(probed),          COUNTER(not_yet),
-        COUNTER(looked),
+        COUNTER(looked),          COUNTER(parked),
+        COUNTER(loads),           COUNTER(loads_stale),
+        COUNTER(unparked),        COUNTER(unparked_part),
+        COUNTER(unparked_many),   COUNTER(unparked_dead),
+        COUNTER(unparked_bad),    COUNTER(chunk_gone),
+        COUNTER(claimed_parked),  COUNTER(park_unknown),
+        COUNTER(unpark_unknown),  COUNTER(load_unknown),
 #undef COUNTER
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {

@@ -26,10 +26,13 @@ static uint32_t between(test_world *world, uint32_t low, uint32_t high)
 static leat_engine_outcome any_poison(test_world *world)
 {
     static const leat_engine_outcome kinds[] = {
-        LEAT_ENGINE_BAD_DATA,     LEAT_ENGINE_BAD_DATA,      LEAT_ENGINE_NOT_YET,
-        LEAT_ENGINE_DRIFT,        LEAT_ENGINE_OUTAGE,        LEAT_ENGINE_RECORD_ERROR,
-        LEAT_ENGINE_RECORD_ERROR, LEAT_ENGINE_NOT_UNDERSTOOD};
-    return kinds[world_below(world, 8)];
+        LEAT_ENGINE_BAD_DATA,     LEAT_ENGINE_BAD_DATA,
+        LEAT_ENGINE_NOT_YET,      LEAT_ENGINE_DRIFT,
+        LEAT_ENGINE_OUTAGE,       LEAT_ENGINE_RECORD_ERROR,
+        LEAT_ENGINE_RECORD_ERROR, LEAT_ENGINE_NOT_UNDERSTOOD,
+        LEAT_ENGINE_CONTENTION, /* a row that another session has locked */
+        LEAT_ENGINE_CONTENTION};
+    return kinds[world_below(world, sizeof kinds / sizeof kinds[0])];
 }
 
 static void make_log(test_world *world, log_partition *log)
@@ -84,6 +87,15 @@ static void make_config(test_world *world)
     config->dead_letters_per_minute = world->bad_stays_bad ? 100000 : world_below(world, 3);
     config->dead_letters_percent = world_chance(world, 3) ? world_below(world, 101) : 0;
     config->reclaim_min_us = between(world, 100, 3000);
+    for (uint32_t i = 0; i < config->shard_count; i++)
+        world->parked_max_bytes[i] = world_chance(world, 3) ? world_below(world, 500) : 1000000;
+    config->parked_max_bytes = world->parked_max_bytes;
+    bool parks_often = world_chance(world, 2);
+    config->park_after_us = between(world, 1, parks_often ? 100 : 3000);
+    config->park_tail_us = between(world, 1, parks_often ? 100 : 5000);
+    config->chunk_records_max = between(world, 1, BATCH_MAX);
+    config->chunk_bytes_max = between(world, 30, 400);
+    config->park_bytes_max = config->chunk_bytes_max + world_below(world, 400);
 }
 
 void world_begin(test_world *world, uint64_t seed, world_sometimes *sometimes)

@@ -22,6 +22,8 @@ typedef struct world_sometimes {
         contention, outage;
     uint64_t last_compaction, waited_claim, buried, dead_lettered, table_stopped, halted, probed,
         not_yet, looked;
+    uint64_t parked, loads, loads_stale, unparked, unparked_part, unparked_many, unparked_dead,
+        unparked_bad, chunk_gone, claimed_parked, park_unknown, unpark_unknown, load_unknown;
 } world_sometimes;
 
 typedef enum world_job_state { WORLD_JOB_NONE, WORLD_JOB_SENT, WORLD_JOB_EXECUTED } world_job_state;
@@ -37,6 +39,14 @@ typedef struct world_job {
     uint32_t record_count;
     bool dead;
     leat_engine_compaction compaction;
+    uint16_t chunks_of;
+    uint32_t chunk_count, cut_count;
+    leat_engine_chunk_step chunks[LEAT_BATCH_CHUNKS_MAX];
+    leat_engine_chunk_cut cuts[LEAT_BATCH_CUTS_MAX];
+    leat_engine_load load;
+    leat_engine_chunk chunk; /* of an executed load */
+    uint32_t loaded[DB_RECORDS];
+    leat_engine_parked parked[DB_ROW_SUBS]; /* of an executed claim */
     leat_engine_claim claim;
     leat_engine_job_result result;
     leat_engine_progress progress;
@@ -67,6 +77,7 @@ typedef struct test_world {
     int64_t now_us;
     leat_engine_config config;
     uint32_t shard_of[DB_PARTITIONS];
+    uint64_t parked_max_bytes[WORLD_SHARDS];
     log_partition log[DB_PARTITIONS];
     database db;
     world_worker workers[WORKERS];
@@ -94,6 +105,9 @@ void world_end(test_world *world);
 /* world_effects.c: carries out all effects of the worker's engine and checks each; after every
  * event. */
 void world_settle(test_world *world, uint32_t worker);
+
+/* As the log, or a chunk, has it, with a payload of its own. */
+leat_engine_record world_record(const log_record *from, uint32_t partition);
 
 /* world_jobs.c */
 void world_execute(test_world *world, uint32_t worker, world_job *job);

@@ -9,14 +9,19 @@
 
 static void check_batch(const test_world *world, const leat_engine_batch *batch)
 {
-    LEAT_ASSERT(batch->record_count > 0 && batch->record_count <= world->config.batch_records_max);
+    uint32_t most = world->config.batch_records_max;
+    if (batch->chunk_count > 0 && world->config.chunk_records_max > most)
+        most = world->config.chunk_records_max;
+    LEAT_ASSERT(batch->record_count > 0 && batch->record_count <= most);
+    LEAT_ASSERT(batch->chunk_count == 0 || batch->part_count == 1);
     uint32_t at = 0;
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < batch->part_count; i++) {
         const leat_engine_batch_part *part = &batch->parts[i];
         LEAT_ASSERT(i == 0 || batch->parts[i - 1].partition < part->partition);
         LEAT_ASSERT(world->shard_of[part->partition] == world->shard_of[batch->parts[0].partition]);
-        for (uint32_t j = 0; j < part->count; j++) {
+        LEAT_ASSERT((part->count == 0) == (batch->chunk_count > 0));
+        for (uint32_t j = 0; j < leat_batch_touches(batch, part); j++) {
             LEAT_ASSERT(j == 0 || part->subpartitions[j - 1] < part->subpartitions[j]);
             int64_t offset = -1;
             for (; at < batch->record_count && batch->records[at].partition == part->partition &&
@@ -50,11 +55,12 @@ static void check_part(test_world *world, uint32_t worker, const leat_engine_bat
     world->dead_claim[worker][id] = false;
     for (uint32_t i = 0; i < WORLD_JOBS; i++) {
         const world_job *job = &w->jobs[i];
-        if (job->state == WORLD_JOB_NONE || job->kind != LEAT_ENGINE_JOB_BATCH)
+        if (job->state == WORLD_JOB_NONE || job->record_count == 0)
             continue;
         for (uint32_t j = 0; j < job->record_count; j++) {
             bool mine = job->records[j].partition == id;
-            for (uint32_t k = 0; mine && k < part->count && same; k++)
+            uint32_t touched = part->count > 0 ? part->count : 1;
+            for (uint32_t k = 0; mine && k < touched && same; k++)
                 LEAT_ASSERT(job->records[j].subpartition != part->subpartitions[k] ||
                             memcmp(&job->parts[0].claim, &part->claim, sizeof part->claim) != 0);
         }
@@ -68,8 +74,9 @@ static void note_batch(test_world *world, uint32_t worker, const leat_engine_job
     bool alone = false;
     for (uint32_t i = 0; i < job->batch.part_count; i++) {
         const leat_engine_batch_part *part = &job->batch.parts[i];
-        queues += part->count;
-        for (uint32_t j = 0; j < part->count; j++) {
+        uint32_t touched = leat_batch_touches(&job->batch, part);
+        queues += touched;
+        for (uint32_t j = 0; j < touched; j++) {
             const leat_queue *queue = leat_queue_at(world->workers[worker].engine, part->partition,
                                                     (uint32_t)part->subpartitions[j]);
             limited += queue->retry.limit > 0;
@@ -90,7 +97,7 @@ static void check_halt(test_world *world, uint32_t worker, const leat_engine_job
     if (probe == LEAT_INDEX_NONE || job->kind == LEAT_ENGINE_JOB_CLAIM)
         return;
     LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.part_count == 1 &&
-                job->batch.parts[0].count == 1);
+                leat_batch_touches(&job->batch, &job->batch.parts[0]) == 1);
     LEAT_ASSERT(job->batch.records[0].partition * LEAT_SUBPARTITIONS +
                     job->batch.records[0].subpartition ==
                 probe);
@@ -100,12 +107,37 @@ static void check_halt(test_world *world, uint32_t worker, const leat_engine_job
 /* A dead letter is one record that was refused for good when it was alone. */
 static void check_dead(test_world *world, const leat_engine_batch *batch)
 {
-    LEAT_ASSERT(batch->record_count == 1 && batch->part_count == 1 && batch->parts[0].count == 1);
+    LEAT_ASSERT(batch->record_count == 1 && batch->part_count == 1 &&
+                leat_batch_touches(batch, &batch->parts[0]) == 1);
     const leat_engine_batch_record *record = &batch->records[0];
     const db_batch_record is = {record->partition, record->subpartition, record->offset};
     LEAT_ASSERT(database_log(&world->db, &is)->may_die &&
                 world->config.dead_letters_per_minute > 0);
     world->sometimes->buried++;
+}
+
+static void check_park(test_world *world, uint32_t worker, const leat_engine_batch *batch)
+{
+    uint32_t at = 0;
+    LEAT_ASSERT(batch->part_count == 1 && batch->cut_count > 0 && batch->record_count <= BATCH_MAX);
+    const leat_engine_batch_part *part = &batch->parts[0];
+    for (uint32_t i = 0; i < batch->cut_count; i++) {
+        const leat_engine_chunk_cut *cut = &batch->cuts[i];
+        uint64_t bytes = 0;
+        LEAT_ASSERT(cut->first_record == at && cut->record_count > 0 &&
+                    cut->record_count <= world->config.chunk_records_max);
+        for (; at < cut->first_record + cut->record_count; at++) {
+            const leat_engine_batch_record *record = &batch->records[at];
+            LEAT_ASSERT(record->partition == part->partition &&
+                        record->subpartition == cut->subpartition);
+            bytes += world->log[part->partition]
+                         .records[database_index(&world->db, part->partition, record->offset)]
+                         .bytes;
+        }
+        LEAT_ASSERT(bytes <= world->config.chunk_bytes_max || cut->record_count == 1);
+    }
+    LEAT_ASSERT(at == batch->record_count);
+    check_part(world, worker, part);
 }
 
 static void submit(test_world *world, uint32_t worker, const leat_engine_job *job)
@@ -126,6 +158,10 @@ static void submit(test_world *world, uint32_t worker, const leat_engine_job *jo
         for (uint32_t i = 0; i < job->batch.part_count; i++)
             check_part(world, worker, &job->batch.parts[i]);
         note_batch(world, worker, job);
+    } else if (job->kind == LEAT_ENGINE_JOB_PARK) {
+        check_park(world, worker, &job->batch);
+    } else if (job->kind == LEAT_ENGINE_JOB_LOAD) {
+        LEAT_ASSERT(w->held[job->partition] == HELD_ASSIGNED);
     } else {
         LEAT_ASSERT(w->held[job->partition] != HELD_NOT);
         LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_COMPACT ||
@@ -140,6 +176,12 @@ static void submit(test_world *world, uint32_t worker, const leat_engine_job *jo
                         .partition = job->partition,
                         .compaction = job->compaction,
                         .dead = job->batch.dead != NULL};
+    copy->load = job->load;
+    copy->chunks_of = job->batch.chunks_of;
+    copy->chunk_count = job->batch.chunk_count;
+    copy->cut_count = job->batch.cut_count;
+    memcpy(copy->chunks, job->batch.chunks, sizeof copy->chunks);
+    memcpy(copy->cuts, job->batch.cuts, sizeof copy->cuts);
     copy->part_count = job->batch.part_count;
     copy->record_count = job->batch.record_count;
     for (uint32_t i = 0; i < copy->part_count; i++)
@@ -239,15 +281,16 @@ void world_settle(test_world *world, uint32_t worker)
 {
     world_worker *w = &world->workers[worker];
     leat_engine_effect effect;
-    while (leat_engine_next(w->engine, &effect))
-        carry_out(world, worker, &effect);
     void *payloads[3];
     size_t count;
-    while ((count = leat_engine_released(w->engine, payloads, 3)) > 0) {
+    do { /* what is released may be the room that something waits for */
+        while (leat_engine_next(w->engine, &effect))
+            carry_out(world, worker, &effect);
+        count = leat_engine_released(w->engine, payloads, 3);
         for (size_t i = 0; i < count; i++)
             free(payloads[i]);
         w->payloads -= (int64_t)count;
-    }
+    } while (count > 0);
     leat_engine_validate(w->engine);
     LEAT_ASSERT(leat_engine_deadline(w->engine) > world->now_us);
 }

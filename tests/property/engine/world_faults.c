@@ -22,6 +22,20 @@ static void read_to(test_world *world, uint32_t worker, uint32_t partition)
     leat_engine_read_to(worker_at(world, worker)->engine, world->now_us, partition, position);
 }
 
+leat_engine_record world_record(const log_record *from, uint32_t partition)
+{
+    int64_t *payload = malloc(sizeof *payload);
+    *payload = from->offset;
+    return (leat_engine_record){.partition = partition,
+                                .offset = from->offset,
+                                .accepted_ms = from->at_ms,
+                                .epoch = 3,
+                                .hash = from->hash,
+                                .table = from->table,
+                                .bytes = from->bytes,
+                                .payload = payload};
+}
+
 static void offer(test_world *world, uint32_t worker, uint32_t partition)
 {
     world_worker *w = worker_at(world, worker);
@@ -29,16 +43,7 @@ static void offer(test_world *world, uint32_t worker, uint32_t partition)
     if (!reader->sought || reader->paused || reader->next >= world->log[partition].readable)
         return;
     const log_record *from = &world->log[partition].records[reader->next];
-    int64_t *payload = malloc(sizeof *payload);
-    *payload = from->offset;
-    leat_engine_record record = {.partition = partition,
-                                 .offset = from->offset,
-                                 .accepted_ms = from->at_ms,
-                                 .epoch = 3,
-                                 .hash = from->hash,
-                                 .table = from->table,
-                                 .bytes = from->bytes,
-                                 .payload = payload};
+    leat_engine_record record = world_record(from, partition);
     leat_engine_taken taken = leat_engine_record_read(w->engine, world->now_us, &record);
     LEAT_ASSERT(taken != LEAT_ENGINE_REFUSED);
     if (taken == LEAT_ENGINE_TAKEN) {
@@ -46,7 +51,7 @@ static void offer(test_world *world, uint32_t worker, uint32_t partition)
         int64_t *read_us = &world->log[partition].records[reader->next].read_us[worker];
         *read_us = *read_us > 0 ? *read_us : world->now_us;
     } else {
-        free(payload);
+        free(record.payload);
     }
     if (taken == LEAT_ENGINE_FULL) {
         world->sometimes->refused_for_room++;
@@ -391,6 +396,12 @@ static void check_bad(const test_world *world)
     }
 }
 
+static void check_nothing_parked(const test_world *world)
+{
+    for (uint32_t i = 0; i < world->config.partition_count; i++)
+        LEAT_ASSERT(world->db.partitions[i].chunk_count == 0);
+}
+
 static bool all_applied(const test_world *world)
 {
     for (uint32_t i = 0; i < world->config.partition_count; i++) {
@@ -447,5 +458,6 @@ void world_heal_and_finish(test_world *world)
     }
     world->sometimes->drained++;
     LEAT_ASSERT(all_applied(world));
+    check_nothing_parked(world);
     check_bad(world);
 }

@@ -2,6 +2,8 @@
  * world_jobs.c - the sink: jobs are executed at some time, answered at some later time, or neither,
  * or only the first.
  */
+#include <stdlib.h>
+
 #include "world.h"
 
 static void run(test_world *world, world_job *job)
@@ -10,7 +12,18 @@ static void run(test_world *world, world_job *job)
                                            .bad_record = -1,
                                            .partition = -1,
                                            .catalog_read_us = INT64_MAX};
-    if (job->kind == LEAT_ENGINE_JOB_BATCH) {
+    if (job->kind == LEAT_ENGINE_JOB_PARK) {
+        database_park(&world->db, &job->parts[0], job->cuts, job->cut_count, job->records,
+                      job->record_count, &job->result);
+    } else if (job->kind == LEAT_ENGINE_JOB_LOAD) {
+        database_load(&world->db, job->partition, &job->load, &job->chunk, job->loaded,
+                      &job->result);
+        job->result.chunk = &job->chunk;
+    } else if (job->kind == LEAT_ENGINE_JOB_BATCH && job->chunk_count > 0) {
+        database_unpark(&world->db, &job->parts[0], job->chunks_of, job->chunks, job->chunk_count,
+                        job->records, job->record_count, job->dead, world->catalog_read_us,
+                        &job->result);
+    } else if (job->kind == LEAT_ENGINE_JOB_BATCH) {
         database_batch(&world->db, job->parts, job->part_count, job->records, job->record_count,
                        job->dead, world->catalog_read_us, &job->result);
         /* A database need not name the partition. */
@@ -19,6 +32,8 @@ static void run(test_world *world, world_job *job)
     } else if (job->kind == LEAT_ENGINE_JOB_CLAIM) {
         database_claim(&world->db, job->partition, job->claim, &job->progress);
         job->result.progress = &job->progress;
+        job->result.parked_count = database_parked(&world->db, job->partition, job->parked);
+        job->result.parked = job->parked;
     } else {
         database_compact(&world->db, &job->compaction, &job->result);
     }
@@ -34,6 +49,23 @@ void world_execute(test_world *world, uint32_t worker, world_job *job)
     job->state = WORLD_JOB_EXECUTED;
 }
 
+static void note_parked(world_sometimes *s, const world_job *job,
+                        const leat_engine_job_result *result)
+{
+    bool applied = result->outcome == LEAT_ENGINE_APPLIED;
+    bool unknown = result->outcome == LEAT_ENGINE_UNKNOWN;
+    bool unparks = job->kind == LEAT_ENGINE_JOB_BATCH && job->chunk_count > 0;
+    s->park_unknown += unknown && job->kind == LEAT_ENGINE_JOB_PARK;
+    s->load_unknown += unknown && job->kind == LEAT_ENGINE_JOB_LOAD;
+    s->unpark_unknown += unknown && unparks;
+    s->parked += applied && job->kind == LEAT_ENGINE_JOB_PARK;
+    s->unparked += applied && unparks;
+    s->unparked_part += applied && unparks && job->chunks[job->chunk_count - 1].records_after > 0;
+    s->unparked_many += applied && unparks && job->chunk_count > 1;
+    s->unparked_dead += applied && unparks && job->dead;
+    s->unparked_bad += !applied && !unknown && unparks;
+}
+
 static void note(test_world *world, const world_job *job, const leat_engine_job_result *result)
 {
     world_sometimes *s = world->sometimes;
@@ -44,6 +76,9 @@ static void note(test_world *world, const world_job *job, const leat_engine_job_
     s->compacted += job->kind == LEAT_ENGINE_JOB_COMPACT && result->outcome == LEAT_ENGINE_APPLIED;
     s->claims_failed += job->kind == LEAT_ENGINE_JOB_CLAIM &&
                         result->outcome != LEAT_ENGINE_APPLIED;
+    s->chunk_gone += result->outcome == LEAT_ENGINE_CHUNK_GONE;
+    s->claimed_parked += result->parked_count > 0;
+    note_parked(s, job, result);
     s->alone_isolated += job->record_count == 1 && job->parts[0].count == 1 &&
                          result->outcome == LEAT_ENGINE_BAD_DATA;
 }
@@ -70,6 +105,28 @@ static void note_refusal(test_world *world, uint32_t worker, const world_job *jo
     world->sometimes->looked += looked && result->catalog_read_us != INT64_MAX;
 }
 
+/* Tells the engine; of a load with its records. */
+static void tell(test_world *world, uint32_t worker, const world_job *job,
+                 const leat_engine_job_result *result)
+{
+    world_worker *w = &world->workers[worker];
+    leat_engine_record records[DB_RECORDS];
+    leat_engine_job_result with_records = *result;
+    bool brings = job->kind == LEAT_ENGINE_JOB_LOAD && result->outcome == LEAT_ENGINE_APPLIED;
+    with_records.loaded = records;
+    for (uint32_t i = 0; brings && i < result->loaded_count; i++) {
+        log_record *from = &world->log[job->partition].records[job->loaded[i]];
+        records[i] = world_record(from, job->partition);
+        from->read_us[worker] = from->read_us[worker] > 0 ? from->read_us[worker] : world->now_us;
+    }
+    uint32_t taken = leat_engine_job_done(w->engine, world->now_us, job->id, &with_records);
+    w->payloads += taken;
+    world->sometimes->loads += taken > 0;
+    world->sometimes->loads_stale += brings && taken == 0;
+    for (uint32_t i = taken; brings && i < result->loaded_count; i++)
+        free(records[i].payload);
+}
+
 void world_answer(test_world *world, uint32_t worker, world_job *job,
                   const leat_engine_job_result *result)
 {
@@ -88,7 +145,7 @@ void world_answer(test_world *world, uint32_t worker, world_job *job,
     }
     uint64_t stale = leat_engine_count(w->engine)->batches_stale;
     job->state = WORLD_JOB_NONE;
-    leat_engine_job_done(w->engine, world->now_us, job->id, result);
+    tell(world, worker, job, result);
     world->sometimes->stale += leat_engine_count(w->engine)->batches_stale > stale;
     world_settle(world, worker);
 }

@@ -1,9 +1,9 @@
 /*
- * parked.c - the chunks of each subpartition, and their sums in the partition. A subpartition with
+ * backlog.c - the chunks of each subpartition, and their sums in the partition. A subpartition with
  * chunks takes them before anything that was read from the log; when the last one is empty it goes
  * on with what it has in memory.
  */
-#include "engine/parked.h"
+#include "engine/backlog.h"
 
 #include "engine/effects.h"
 #include "engine/schedule.h"
@@ -35,8 +35,8 @@ static void sum_changed(leat_engine *engine, uint32_t queue, uint64_t bytes_befo
 
 /* ---- a claim ---- */
 
-bool leat_parked_claimed(leat_engine *engine, leat_partition *partition,
-                         const leat_engine_parked *parked, uint32_t count)
+bool leat_backlog_claimed(leat_engine *engine, leat_partition *partition,
+                          const leat_engine_parked *parked, uint32_t count)
 {
     LEAT_ASSERT(partition->parked == 0 && partition->parked_bytes == 0);
     for (uint32_t i = 0; i < count; i++) {
@@ -62,7 +62,7 @@ bool leat_parked_claimed(leat_engine *engine, leat_partition *partition,
 
 /* Most of them may be stalled, and each try holds a connection: all at once they would keep it from
  * those that are not. */
-void leat_parked_spread(leat_engine *engine, leat_partition *partition)
+void leat_backlog_spread(leat_engine *engine, leat_partition *partition)
 {
     const leat_engine_config *config = &engine->config;
     uint32_t first = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS;
@@ -72,14 +72,14 @@ void leat_parked_spread(leat_engine *engine, leat_partition *partition)
     for (uint32_t i = 0; partition->parked > 0 && i < LEAT_SUBPARTITIONS; i++) {
         if (!engine->queues[first + i].parked)
             continue;
-        int64_t delay_us = (int64_t)leat_prng_below(&engine->prng, (uint64_t)over_us);
+        int64_t delay_us = 1 + (int64_t)leat_prng_below(&engine->prng, (uint64_t)over_us);
         leat_subpartition_delay(engine, partition, i, delay_us);
     }
 }
 
 /* ---- chunks that come and go ---- */
 
-void leat_parked_add(leat_engine *engine, uint32_t queue, const leat_engine_parked *parked)
+void leat_backlog_add(leat_engine *engine, uint32_t queue, const leat_engine_parked *parked)
 {
     leat_chunks *chunks = &engine->chunks[queue];
     leat_queue *of = &engine->queues[queue];
@@ -103,8 +103,8 @@ static void last_chunk_gone(leat_engine *engine, uint32_t queue)
     partition->parked--;
 }
 
-bool leat_parked_applied(leat_engine *engine, uint32_t queue, const leat_engine_batch *batch,
-                         uint32_t records)
+bool leat_backlog_applied(leat_engine *engine, uint32_t queue, const leat_engine_batch *batch,
+                          uint32_t records)
 {
     leat_chunks *chunks = &engine->chunks[queue];
     uint64_t before = chunks->bytes;
@@ -119,7 +119,7 @@ bool leat_parked_applied(leat_engine *engine, uint32_t queue, const leat_engine_
 
 /* ---- loaded records ---- */
 
-void leat_parked_feed(leat_engine *engine)
+void leat_backlog_feed(leat_engine *engine)
 {
     if (!engine->load_starved)
         return;
@@ -131,29 +131,29 @@ void leat_parked_feed(leat_engine *engine)
     }
 }
 
-void leat_parked_release(leat_engine *engine, uint32_t queue, uint32_t records)
+void leat_backlog_release(leat_engine *engine, uint32_t queue, uint32_t records)
 {
     leat_partition *partition = partition_of(engine, queue);
     LEAT_ASSERT(engine->queues[queue].parked);
     uint64_t bytes = leat_queue_release(&engine->queues[queue], &engine->pool, records);
     leat_budgets_remove(&engine->loaded, &leat_shard_of(engine, partition)->loaded,
                         &partition->loaded, records, bytes);
-    leat_parked_feed(engine);
+    leat_backlog_feed(engine);
 }
 
-void leat_parked_unload(leat_engine *engine, uint32_t queue)
+void leat_backlog_unload(leat_engine *engine, uint32_t queue)
 {
     leat_queue *of = &engine->queues[queue];
     LEAT_ASSERT(of->parked && of->in_flight == 0);
     if (of->count == 0)
         return;
     leat_queue_keep_head(engine, queue);
-    leat_parked_release(engine, queue, of->count);
+    leat_backlog_release(engine, queue, of->count);
     leat_chunks_unload(&engine->chunks[queue], &engine->chunk_pool);
-    leat_parked_feed(engine);
+    leat_backlog_feed(engine);
 }
 
-void leat_parked_dropped(leat_engine *engine, uint32_t queue)
+void leat_backlog_dropped(leat_engine *engine, uint32_t queue)
 {
     leat_chunks *chunks = &engine->chunks[queue];
     LEAT_ASSERT(engine->queues[queue].parked);
@@ -163,10 +163,10 @@ void leat_parked_dropped(leat_engine *engine, uint32_t queue)
     chunks->bytes = 0;
     sum_changed(engine, queue, before);
     last_chunk_gone(engine, queue);
-    leat_parked_feed(engine);
+    leat_backlog_feed(engine);
 }
 
-int64_t leat_parked_applied_to(const leat_engine *engine, uint32_t queue)
+int64_t leat_backlog_applied_to(const leat_engine *engine, uint32_t queue)
 {
     const leat_partition *partition = &engine->partitions[queue / LEAT_SUBPARTITIONS];
     return engine->queues[queue].parked ? engine->chunks[queue].to
