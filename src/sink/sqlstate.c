@@ -33,6 +33,7 @@ static const rule rules[] = {
     /* leat's own functions. */
     {"LT001", OWN, NULL, LEAT_ENGINE_FENCED},
     {"LT002", OWN, NULL, LEAT_ENGINE_WENT_BACK},
+    {"LT009", OWN, NULL, LEAT_ENGINE_CHUNK_GONE},
     {"LT006", ALWAYS, NULL, LEAT_ENGINE_DRIFT},   /* the table has BEFORE triggers that leat has not
                                                      read yet */
     {"LT008", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* a trigger dropped a row; or another session has

@@ -1,7 +1,6 @@
 """Parked records: each step of the protocol, its refusals, and what goes wrong without a rule (docs/design/progress.md)."""
 import pytest
 
-import leat_sql
 from leat_sql import fails_with, owner_with_batches
 
 
@@ -160,33 +159,6 @@ def test_a_worker_that_knows_no_chunks_gets_no_claim(shard):
     with fails_with("LT005"):
         shard.session().run("SELECT * FROM leat.claim(1, 0, 1000)")
     a.unpark(claim, 2, [(10, 19, 9)], needs=[1])
-
-
-@pytest.mark.parametrize("own, limit_ms, expected", [
-    ("0", 1500, "1500ms"), ("100ms", 1500, "100ms"), ("1min", 1500, "1500ms"), ("2h", 60000, "1min"), ("1d", 2000, "2s"),
-    ("1500ms", 1500, "1500ms"), ("1499ms", 1500, "1499ms"),
-])
-def test_limit_time(shard, own, limit_ms, expected):
-    """The shorter of both counts, for the transaction only."""
-    a = shard.session()
-    a.run(f"SET statement_timeout = '{own}'")
-    with a.transaction():
-        a.run("SELECT leat.limit_time(%s)", limit_ms)
-        assert a.value("SELECT current_setting('statement_timeout')") == expected
-    assert a.value("SELECT current_setting('statement_timeout')") == own
-
-
-def test_limit_time_ends_a_statement_of_the_batch(shard):
-    """57014, also in the pipeline that sets it."""
-    _, claim = owner_with_chunks(shard)
-    pipe = shard.pipe(answers=False)
-    pipe.advance(claim, 1)
-    pipe.send("SELECT leat.limit_time(20)")
-    pipe.hit()
-    pipe.send("SELECT pg_sleep(600)")
-    pipe.sync()
-    assert [pipe.result() for _ in range(5)] == [None, None, None, "57014", "sync"]
-    assert shard.hits() == 0
 
 
 # ---- P1: the owner alone, under its token ----

@@ -27,6 +27,7 @@ void leat_pg_params_begin(leat_pg_params *params)
 static void end_one(leat_pg_params *params, size_t from)
 {
     LEAT_ASSERT(params->count < LEAT_PG_PARAMS_MAX && params->bytes.size >= from);
+    params->values[params->count] = NULL;
     params->sizes[params->count++] = (int)(params->bytes.size - from);
 }
 
@@ -63,9 +64,17 @@ void leat_pg_params_bytes(leat_pg_params *params, leat_slice bytes)
     end_one(params, from);
 }
 
+void leat_pg_params_borrowed(leat_pg_params *params, leat_slice bytes)
+{
+    LEAT_ASSERT(params->count < LEAT_PG_PARAMS_MAX && bytes.data && bytes.size <= INT32_MAX);
+    params->values[params->count] = bytes.data;
+    params->sizes[params->count++] = (int)bytes.size;
+}
+
 void leat_pg_params_null(leat_pg_params *params)
 {
     LEAT_ASSERT(params->count < LEAT_PG_PARAMS_MAX);
+    params->values[params->count] = NULL;
     params->sizes[params->count++] = NULL_SIZE;
 }
 
@@ -111,6 +120,8 @@ int leat_pg_params_end(leat_pg_params *params)
         return -1;
     const char *at = params->bytes.data;
     for (uint32_t i = 0; i < params->count; i++) {
+        if (params->values[i])
+            continue;
         bool is_null = params->sizes[i] == NULL_SIZE;
         params->values[i] = is_null ? NULL : at;
         params->sizes[i] = is_null ? 0 : params->sizes[i];

@@ -14,7 +14,7 @@ enum { LEAT_PG_PARAMS_MAX = 11 };
 typedef struct leat_pg_params {
     leat_buf bytes;
     uint32_t count;
-    const char *values[LEAT_PG_PARAMS_MAX]; /* filled by leat_pg_params_end */
+    const char *values[LEAT_PG_PARAMS_MAX]; /* complete after leat_pg_params_end */
     int sizes[LEAT_PG_PARAMS_MAX];
 } leat_pg_params;
 
@@ -24,6 +24,8 @@ void leat_pg_params_int8(leat_pg_params *params, int64_t value);
 void leat_pg_params_uuid(leat_pg_params *params, const uint8_t uuid[16]);
 void leat_pg_params_text(leat_pg_params *params, const char *text);
 void leat_pg_params_bytes(leat_pg_params *params, leat_slice bytes); /* bytea, or a text */
+/* Not copied: they must live until the call is sent. */
+void leat_pg_params_borrowed(leat_pg_params *params, leat_slice bytes);
 void leat_pg_params_null(leat_pg_params *params);
 void leat_pg_params_int2s(leat_pg_params *params, const int16_t *values, uint32_t count);
 void leat_pg_params_int8s(leat_pg_params *params, const int64_t *values, uint32_t count);

@@ -56,16 +56,18 @@ void leat_pg_pool_report(leat_pg_member *member)
     LEAT_ASSERT(!member->pool->freed && leat_pg_session_is_over(member->session));
     leat_pg_pool *pool = member->pool;
     leat_engine_job_result result;
+    leat_engine_chunk *chunk;
     note_nameless(pool);
     if (leat_pg_session_is_unusable(member->session))
         leat_pg_conn_break(member->conn, "the server does not take writes");
     else if (leat_pg_session_is_worn(member->session))
         leat_pg_conn_break(member->conn,
                            "it has prepared many statements: another takes its place");
-    uint32_t job_id = leat_pg_session_take(member->session, &result);
+    uint32_t job_id = leat_pg_session_take(member->session, &result, &chunk);
     member->has_served = member->has_served || result.outcome != LEAT_ENGINE_UNKNOWN;
     leat_pg_pool_log_failure(pool, member, &result);
     pool->events.done(pool->events.context, job_id, &result);
+    free(chunk);
 }
 
 static void on_over(void *context)

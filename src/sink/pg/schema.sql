@@ -11,9 +11,8 @@
 --
 --   claim    one transaction: BEGIN, leat.take, leat.rows, leat.parked_totals, COMMIT; its results are not used before
 --            COMMIT is acknowledged. A new claim ends all older ones.
---   batch    one transaction, best a pipeline with one Sync: leat.advance for each partition, ascending; leat.limit_time,
---            where its statements have a limit of their own; then the row statements, each but the first after
---            leat.plan_rows, or the INSERT of one dead letter.
+--   batch    one transaction, best a pipeline with one Sync: leat.advance for each partition, ascending; then the row
+--            statements, each but the first after leat.plan_rows, or the INSERT of one dead letter.
 --   park     a batch of one partition whose records are not applied but kept: leat.park for each chunk instead of rows.
 --   unpark   a batch of records from chunks of one subpartition: leat.unpark before the rows. Its progress names no
 --            subpartition: the park has moved it already.
@@ -644,7 +643,8 @@ BEGIN
            p_codec, p_chunk
      WHERE NOT EXISTS (SELECT FROM leat.parked AS c
                         WHERE c.source = p_source AND c.partition = p_partition AND c.subpartition = p_subpartition
-                          AND c.first_offset >= p_first_offset);
+                          AND c.first_offset >= p_first_offset)
+    ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'partition % of source %: subpartition % has a chunk at or above offset %', p_partition, p_source,
             p_subpartition, p_first_offset
@@ -708,23 +708,6 @@ BEGIN
                 USING ERRCODE = 'LT009', DETAIL = p_partition::text;
         END IF;
     END LOOP;
-END
-$$;
-
--- From here to the end of the transaction each statement may take so long, or as long as the session's own limit if that is
--- shorter (57014).
-CREATE OR REPLACE FUNCTION leat.limit_time(p_ms int)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-AS $$
-DECLARE
-    own_ms bigint;
-BEGIN
-    PERFORM leat.plan_rows();
-    own_ms := extract(epoch FROM current_setting('statement_timeout')::interval) * 1000;
-    IF own_ms = 0 OR own_ms > p_ms THEN
-        PERFORM set_config('statement_timeout', p_ms::text, true);
-    END IF;
 END
 $$;
 

@@ -19,6 +19,11 @@ typedef struct leat_pg_server {
 #define LEAT_PG_TIMELINE_SQL                                                                       \
     "pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)"
 
+/* A query in two forms: without and with the timeline. */
+#define LEAT_PG_WITH_SERVER(what, from)                                                            \
+    {what ", " LEAT_PG_STARTED_SQL from,                                                           \
+     what ", " LEAT_PG_STARTED_SQL ", " LEAT_PG_TIMELINE_SQL from}
+
 bool leat_pg_server_equal(const leat_pg_server *a, const leat_pg_server *b);
 /* Reads row 0 from `column` on, which is the first or both of the above. -1, with `ret` as it was:
  * they are not there. */

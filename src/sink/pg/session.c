@@ -47,12 +47,17 @@ static void end_job(leat_pg_session *session)
         return;
     session->shared->counters.rows += session->row_count;
     session->shared->counters.patches_dropped += session->dropped_count;
+    session->result.chunk = session->chunk;
     if (session->kind != LEAT_ENGINE_JOB_CLAIM)
         return;
-    if (session->claim_read)
-        session->result.progress = &session->progress;
-    else
-        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "", "leat.take has not answered");
+    if (!session->claim_read || !session->parked_read) {
+        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "",
+                             "leat.take or leat.parked_totals has not answered");
+        return;
+    }
+    session->result.progress = &session->progress;
+    session->result.parked = session->parked;
+    session->result.parked_count = session->parked_count;
 }
 
 /* Ends the open job; its outcome is unknown unless it was known already. */
@@ -71,10 +76,13 @@ static void lose_job(leat_pg_session *session, const char *message)
     leat_pg_session_enter(session, SESSION_OVER);
 }
 
-uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret)
+uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret,
+                              leat_engine_chunk **ret_chunk)
 {
     LEAT_ASSERT(session->state == SESSION_OVER);
     *ret = session->result;
+    *ret_chunk = session->chunk;
+    session->chunk = NULL;
     leat_pg_session_enter(session, SESSION_IDLE);
     session->is_asking = false;
     return session->job_id;
@@ -137,6 +145,8 @@ static void on_freed(void *context)
     leat_shapes_drop(session->shapes);
     leat_pg_params_free(&session->params);
     free(session->commands);
+    free(session->parked);
+    free(session->chunk);
     free(session);
     events.freed(events.context);
 }

@@ -88,8 +88,10 @@ const leat_pg_server *leat_pg_session_server(const leat_pg_session *session);
 /* Of the last job. */
 leat_engine_job_kind leat_pg_session_job_kind(const leat_pg_session *session);
 uint32_t leat_pg_session_job_partition(const leat_pg_session *session);
-/* Takes the result of a job that is over; the session is free for the next. The target of
- * `ret->progress` lives until then. */
-uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret);
+/* Takes the result of a job that is over; the session is free for the next. The targets of
+ * `ret->progress` and `ret->parked` live until a later job is over. `ret_chunk`: NULL, or the
+ * memory of `ret->chunk`, which the caller frees. */
+uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret,
+                              leat_engine_chunk **ret_chunk);
 
 #endif

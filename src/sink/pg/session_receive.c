@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/diag.h"
+#include "sink/pg/parked.h"
 #include "sink/sqlstate.h"
 
 static void set_message(leat_engine_job_result *result, const char *message)
@@ -49,7 +50,7 @@ static bool is_state(const PGresult *result, const char *sqlstate)
     return strcmp(error_field(result, PG_DIAG_SQLSTATE), sqlstate) == 0;
 }
 
-/* The detail of LT001 and LT002 is the partition's number. */
+/* The detail of LT001, LT002 and LT009 is the partition's number. */
 static int32_t read_partition(const PGresult *error)
 {
     const char *detail = error_field(error, PG_DIAG_MESSAGE_DETAIL);
@@ -126,8 +127,7 @@ static bool is_dead_letter(const leat_pg_session *session)
 
 static bool is_own_number(uint32_t statement)
 {
-    return statement == ADVANCE_NUMBER || statement == PLAN_ROWS_NUMBER ||
-           statement == PLAN_PLAINLY_NUMBER;
+    return statement >= ADVANCE_NUMBER && statement < MISSING_NUMBERS;
 }
 
 /* An error at commit belongs to the written rows. */
@@ -198,7 +198,8 @@ static void take_error(leat_pg_session *session, const job_command *command, con
                                                              transaction_timeout
                                                            */
     session->result.from_rows = part == LEAT_SQL_ROWS;
-    if (outcome == LEAT_ENGINE_FENCED || outcome == LEAT_ENGINE_WENT_BACK)
+    if (outcome == LEAT_ENGINE_FENCED || outcome == LEAT_ENGINE_WENT_BACK ||
+        outcome == LEAT_ENGINE_CHUNK_GONE)
         session->result.partition = read_partition(error);
     if (is_state(error, "23505") && outcome == LEAT_ENGINE_NOT_YET)
         take_unique_violation(session, command, error);
@@ -296,6 +297,29 @@ static void take_progress(leat_pg_session *session, const PGresult *answer)
     }
 }
 
+static void take_parked(leat_pg_session *session, const PGresult *answer)
+{
+    LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_CLAIM);
+    free(session->parked);
+    session->parked_read = leat_pg_read_parked(answer, LEAT_SUBPARTITIONS, &session->parked,
+                                               &session->parked_count) == 0;
+    if (!session->parked_read)
+        set_answer_fault(session, "leat.parked has rows that make no sense");
+}
+
+static void take_chunk(leat_pg_session *session, const PGresult *answer)
+{
+    LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_LOAD && !session->chunk);
+    if (leat_pg_read_chunk(answer, &session->chunk) != 0) {
+        set_answer_fault(session, "leat.parked has a row that makes no sense");
+        return;
+    }
+    if (session->chunk)
+        return;
+    leat_pg_session_fail(session, LEAT_ENGINE_CHUNK_GONE, "", "the chunk is not there");
+    session->result.partition = (int32_t)session->partition;
+}
+
 static void take_terminated(leat_pg_session *session, const PGresult *answer)
 {
     LEAT_ASSERT(session->is_asking);
@@ -341,6 +365,13 @@ static void take_answer(leat_pg_session *session, const job_command *command,
     case COMMAND_PROGRESS:
         take_progress(session, answer);
         break;
+    case COMMAND_PARKED:
+        take_parked(session, answer);
+        break;
+    case COMMAND_LOAD:
+        take_chunk(session, answer);
+        take_server(session, answer, LEAT_PG_LOAD_COLUMNS);
+        break;
     case COMMAND_MISSING:
         take_missing(session, answer);
         break;
@@ -355,6 +386,8 @@ static void take_answer(leat_pg_session *session, const job_command *command,
         take_server(session, answer, 1);
         break;
     case COMMAND_ISOLATION:
+    case COMMAND_UNPARK:
+    case COMMAND_PARK:
     case COMMAND_SETTINGS:
     case COMMAND_ROWS:
     case COMMAND_DEAD_LETTER:

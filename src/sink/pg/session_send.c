@@ -13,64 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/pg/calls.h"
 #include "sink/pg/dead_letter.h"
-
-/* Each in two forms: the columns that show its server without and with the timeline. */
-#define WITH_SERVER(what, from)                                                                    \
-    {what ", " LEAT_PG_STARTED_SQL from,                                                           \
-     what ", " LEAT_PG_STARTED_SQL ", " LEAT_PG_TIMELINE_SQL from}
-
-static const char *const advance_sql[] = WITH_SERVER(
-    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int4,"
-    " $9::int8[], $10::int4)",
-    "");
-
-static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
-
-static const char plan_plainly_sql[] = "SELECT leat.plan_plainly()";
-
-/* The wait for the lock must end by itself, with 55P03, because only then leat ends the holder's
- * session. So where the server has a shorter time limit, which would end the statement or the
- * session first, the wait is half of that. */
-#define CLAIM_WAIT_SQL                                                                              \
-    "least($3::int4, (SELECT greatest(min(setting::int8) / 2, 1)::int4 FROM pg_catalog.pg_settings" \
-    " WHERE name IN ('statement_timeout', 'transaction_timeout') AND setting::int8 > 0 HAVING count(*) > 0))"
-
-static const char *const claim_sql[] =
-    WITH_SERVER("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
-                " newest_epoch",
-                " FROM leat.take($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
-
-/* This applies however long a statement may wait for a row: the holder of a partition that is being
- * claimed runs a batch that the claim makes worthless, or is frozen. */
-enum { CLAIM_WAIT_MS = 10000 };
-
-static const char progress_sql[] =
-    "SELECT seq, subpartitions, offsets, newest_at_ms, newest_epoch FROM leat.rows($1::int4, $2::int4)";
-
-static const char *const compact_sql[] = WITH_SERVER(
-    "SELECT leat.compact($1::int4, $2::int4, $3::uuid, $4::int8, $5::int8[], $6::int8, $7::int8, $8::int8, $9::int4,"
-    " $10::int8[], $11::int4)",
-    "");
-
-static const char terminate_sql[] = "SELECT leat.terminate_holders($1::int4, $2::int4)";
-
-/* A row of a partitioned table lies in a partition, and the error names the partition's own copy of
- * the constraint. A standby, to which a pooler may have led, does not know the newest state: there
- * the answer is the one after which the batch is tried again. */
-static const char is_primary_key_sql[] =
-    "SELECT 1 WHERE pg_catalog.pg_is_in_recovery() OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS c"
-    " JOIN pg_catalog.pg_class AS r ON r.oid = c.conrelid"
-    " JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace"
-    " WHERE c.contype = 'p' AND n.nspname = $1::text AND r.relname = $2::text AND c.conname = $3::text"
-    "   AND ($5::text = '' OR EXISTS ("
-    "       SELECT FROM pg_catalog.pg_class AS w"
-    "         JOIN pg_catalog.pg_namespace AS m ON m.oid = w.relnamespace"
-    "        WHERE m.nspname = $4::text AND w.relname = $5::text"
-    "          AND (w.oid = r.oid"
-    "               OR w.oid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(r.oid) AS a (relid))))))";
-
-/* ---- sending ---- */
+#include "sink/pg/parked.h"
 
 static int reserve_commands(leat_pg_session *session, size_t count)
 {
@@ -165,6 +110,16 @@ static void send_statement(leat_pg_session *session, job_command command, const 
         leat_pg_conn_execute(session->conn, name, count, values, sizes);
 }
 
+/* The same with the parameters of the session. */
+static void send_call(leat_pg_session *session, job_command command, const char *sql)
+{
+    leat_pg_params *params = &session->params;
+    if (leat_pg_params_end(params) < 0)
+        leat_pg_conn_break(session->conn, "out of memory");
+    else
+        send_statement(session, command, sql, params->count, params->values, params->sizes);
+}
+
 /* Index into the statements with columns about the server. */
 static bool has_timeline(const leat_pg_session *session)
 {
@@ -186,13 +141,8 @@ static void send_advance(leat_pg_session *session, const leat_engine_batch_part 
     leat_pg_params_int4(params, part->newest.epoch);
     leat_pg_params_int8s(params, part->needs, part->needs_count);
     leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
-    if (leat_pg_params_end(params) < 0) {
-        leat_pg_conn_break(session->conn, "out of memory");
-        return;
-    }
-    send_statement(session, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER},
-                   advance_sql[has_timeline(session)], params->count, params->values,
-                   params->sizes);
+    send_call(session, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER},
+              advance_sql[has_timeline(session)]);
 }
 
 /* Counts the rows that the row statement will drop; it must come first, because that statement does
@@ -270,17 +220,24 @@ static void send_dead_letter(leat_pg_session *session, const leat_engine_batch *
     send_query(session, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
 }
 
-/* What a batch begins with, whatever it does to rows: its progress. `statements`: the most commands
- * that follow it, without the Sync. False: out of memory, and the job is over. */
+/* What a batch begins with, whatever it does to rows: its progress, and the check of the chunks
+ * that its records come from. `statements`: the most commands that follow it, without the Sync.
+ * False: out of memory, and the job is over. */
 static bool begin_batch(leat_pg_session *session, const leat_engine_batch *batch, size_t statements)
 {
-    if (reserve_commands(session, batch->part_count + statements + COMMANDS_FEW) < 0) {
+    enum { UNPARK_COMMANDS = 2 };
+    if (reserve_commands(session, batch->part_count + UNPARK_COMMANDS + statements + COMMANDS_FEW) <
+        0) {
         end_unsent(session, LEAT_ENGINE_OUTAGE, "out of memory");
         return false;
     }
     begin_pipeline(session);
     for (uint32_t i = 0; i < batch->part_count; i++)
         send_advance(session, &batch->parts[i]);
+    if (batch->chunk_count > 0) {
+        leat_pg_unpark_params(&session->params, session->shared->source_id, batch);
+        send_call(session, (job_command){COMMAND_UNPARK, UNPARK_NUMBER}, leat_pg_unpark_sql);
+    }
     return true;
 }
 
@@ -350,6 +307,34 @@ static void start_rows(leat_pg_session *session, const leat_engine_batch *batch)
     send_sync(session);
 }
 
+static void start_park(leat_pg_session *session, const leat_engine_batch *batch)
+{
+    LEAT_ASSERT(!batch->dead && batch->chunk_count == 0);
+    leat_pg_chunks chunks = {0};
+    leat_error error;
+    if (leat_pg_chunks_write(&chunks, batch, &error) != 0) {
+        end_unsent(session, LEAT_ENGINE_OUTAGE, error.text);
+    } else if (begin_batch(session, batch, 2 * (size_t)batch->cut_count)) {
+        session->result.parked_bytes = chunks.bytes.size;
+        for (uint32_t i = 0; i < batch->cut_count; i++) {
+            leat_pg_park_params(&session->params, session->shared->source_id, batch, &chunks, i);
+            send_call(session, (job_command){COMMAND_PARK, PARK_NUMBER}, leat_pg_park_sql);
+        }
+        send_sync(session);
+    }
+    leat_pg_chunks_free(&chunks);
+}
+
+static void start_load(leat_pg_session *session, const leat_engine_load *load)
+{
+    LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_LOAD);
+    begin_pipeline(session);
+    leat_pg_load_params(&session->params, session->shared->source_id, session->partition, load);
+    send_call(session, (job_command){COMMAND_LOAD, LOAD_NUMBER},
+              leat_pg_load_sql[has_timeline(session)]);
+    send_sync(session);
+}
+
 static void start_claim(leat_pg_session *session)
 {
     LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_CLAIM);
@@ -365,6 +350,8 @@ static void start_claim(leat_pg_session *session)
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)session->partition);
     send_query(session, COMMAND_PROGRESS, progress_sql);
+    leat_pg_parked_params(params, session->shared->source_id, session->partition);
+    send_query(session, COMMAND_PARKED, leat_pg_parked_sql);
     send_sync(session);
 }
 
@@ -389,7 +376,7 @@ static void start_compaction(leat_pg_session *session, const leat_engine_compact
     send_sync(session);
 }
 
-void leat_pg_session_start(leat_pg_session *session, const leat_engine_job *job)
+static void begin_job(leat_pg_session *session, const leat_engine_job *job)
 {
     LEAT_ASSERT(session->state == SESSION_IDLE);
     session->job_id = job->id;
@@ -401,18 +388,36 @@ void leat_pg_session_start(leat_pg_session *session, const leat_engine_job *job)
     session->failed = false;
     session->knows_server = false;
     session->claim_read = false;
+    session->parked_read = false;
+    LEAT_ASSERT(!session->chunk);
     session->question = ASK_NOTHING;
     session->is_asking = false;
     session->result = (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
                                                .bad_record = -1,
                                                .partition = -1,
                                                .catalog_read_us = INT64_MAX};
+}
+
+static void start_batch(leat_pg_session *session, const leat_engine_batch *batch)
+{
+    LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_BATCH);
+    if (batch->dead)
+        start_dead_letter(session, batch);
+    else
+        start_rows(session, batch);
+}
+
+void leat_pg_session_start(leat_pg_session *session, const leat_engine_job *job)
+{
+    begin_job(session, job);
     if (reserve_commands(session, COMMANDS_FEW) < 0)
         end_unsent(session, LEAT_ENGINE_OUTAGE, "out of memory");
-    else if (job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead)
-        start_dead_letter(session, &job->batch);
     else if (job->kind == LEAT_ENGINE_JOB_BATCH)
-        start_rows(session, &job->batch);
+        start_batch(session, &job->batch);
+    else if (job->kind == LEAT_ENGINE_JOB_PARK)
+        start_park(session, &job->batch);
+    else if (job->kind == LEAT_ENGINE_JOB_LOAD)
+        start_load(session, &job->load);
     else if (job->kind == LEAT_ENGINE_JOB_CLAIM)
         start_claim(session);
     else

@@ -12,12 +12,16 @@
 typedef enum command_kind {
     COMMAND_PREPARE, /* a row statement, or advance */
     COMMAND_ADVANCE,
+    COMMAND_UNPARK,
+    COMMAND_PARK,
+    COMMAND_LOAD,
     COMMAND_SETTINGS, /* for the row statement after it */
     COMMAND_ROWS,     /* a row statement */
     COMMAND_MISSING,  /* counts the rows that the row statement after it drops */
     COMMAND_DEAD_LETTER,
     COMMAND_CLAIM,
     COMMAND_PROGRESS,
+    COMMAND_PARKED,
     COMMAND_COMPACT,
     COMMAND_TERMINATE,
     COMMAND_IS_PRIMARY_KEY,
@@ -35,6 +39,9 @@ enum {
     ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* after the row statements */
     PLAN_ROWS_NUMBER,
     PLAN_PLAINLY_NUMBER,
+    PARK_NUMBER,
+    UNPARK_NUMBER,
+    LOAD_NUMBER,
     MISSING_NUMBERS, /* one a route */
     STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
     NAME_SIZE = 40,
@@ -103,6 +110,10 @@ struct leat_pg_session {
 
     bool claim_read; /* the row of leat.take is in `progress` */
     leat_engine_progress progress;
+    bool parked_read;           /* the answer of leat.parked_totals is in the next two */
+    leat_engine_parked *parked; /* of the last claim, allocated */
+    uint32_t parked_count;
+    leat_engine_chunk *chunk; /* of the load, allocated; NULL: none */
     leat_pg_params params;
 };
 

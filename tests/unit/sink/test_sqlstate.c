@@ -15,6 +15,7 @@ typedef struct expectation {
 static const expectation errors[] = {
     {SAID("LT001", IN("exec_stmt_raise")), LEAT_ENGINE_RECORD_ERROR},
     {SAID("LT003", IN("exec_stmt_raise")), LEAT_ENGINE_RECORD_ERROR},
+    {SAID("LT009", IN("exec_stmt_raise")), LEAT_ENGINE_RECORD_ERROR},
     {SAID("LT006", IN("exec_stmt_raise")), LEAT_ENGINE_DRIFT},
     {SAID("LT008", IN("exec_stmt_raise")), LEAT_ENGINE_NOT_YET},
     /* Prepare again. */
@@ -201,7 +202,8 @@ START_TEST(leat_s_own_words_count_where_leat_says_them)
     } words[] = {{"LT001", LEAT_ENGINE_FENCED},
                  {"LT002", LEAT_ENGINE_WENT_BACK},
                  {"LT003", LEAT_ENGINE_NOT_UNDERSTOOD},
-                 {"LT004", LEAT_ENGINE_NOT_UNDERSTOOD}};
+                 {"LT004", LEAT_ENGINE_NOT_UNDERSTOOD},
+                 {"LT009", LEAT_ENGINE_CHUNK_GONE}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         leat_sql_error error = {
             .sqlstate = words[i].sqlstate, .severity = "ERROR", .function = "exec_stmt_raise"};

@@ -15,7 +15,9 @@ typedef struct job_answer {
     bool is_done;
     leat_engine_job_result result;
     leat_engine_progress progress;
-    uint32_t usable_then; /* the last value that `slots` reported */
+    leat_engine_parked parked[4];
+    leat_engine_chunk chunk; /* its bytes are the test's from here on */
+    uint32_t usable_then;    /* the last value that `slots` reported */
 } job_answer;
 
 typedef struct world {
@@ -70,6 +72,14 @@ static inline void on_done(void *context, uint32_t job_id, const leat_engine_job
     if (result->progress)
         answer->progress = *result->progress;
     ck_assert(!result->progress || result->outcome == LEAT_ENGINE_APPLIED);
+    ck_assert_uint_le(result->parked_count, 4);
+    for (uint32_t i = 0; i < result->parked_count; i++)
+        answer->parked[i] = result->parked[i];
+    if (result->chunk) {
+        answer->chunk = *result->chunk;
+        answer->chunk.bytes = memcpy(leat_must_calloc(1, result->chunk->size), result->chunk->bytes,
+                                     result->chunk->size);
+    }
     const leat_engine_job *next = w->next;
     w->next = NULL;
     if (next)
