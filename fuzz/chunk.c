@@ -14,7 +14,7 @@
 /* Is it good to its end? Its records go into `writer`. */
 static bool read_all(leat_slice bytes, leat_chunk_writer *writer)
 {
-    leat_chunk chunk;
+    leat_chunk_reader chunk;
     leat_item item = {0};
     int taken;
     if (leat_chunk_open(LEAT_CHUNK_FORMAT, bytes, &chunk, NULL) != 0)

@@ -33,7 +33,7 @@ static void destroy(leat_parked_chunk *chunk)
 
 /* ---- reading ---- */
 
-static leat_parked_chunk *new_chunk(const leat_chunk *from)
+static leat_parked_chunk *new_chunk(const leat_chunk_reader *from)
 {
     leat_parked_chunk *chunk = leat_must_calloc(1, sizeof *chunk + from->count * sizeof(leat_item));
     chunk->records = leat_must_calloc(from->count, sizeof *chunk->records);
@@ -59,8 +59,8 @@ static int add_record(leat_worker *worker, const leat_worker_load *load, leat_pa
 
 /* Compares with the row as it goes. */
 static int read_records(leat_worker *worker, const leat_worker_load *load,
-                        const leat_engine_chunk *row, leat_chunk *from, leat_parked_chunk *chunk,
-                        leat_error *error)
+                        const leat_engine_chunk *row, leat_chunk_reader *from,
+                        leat_parked_chunk *chunk, leat_error *error)
 {
     leat_record record;
     leat_slice headers;
@@ -84,7 +84,7 @@ static int read_records(leat_worker *worker, const leat_worker_load *load,
 static leat_parked_chunk *read_chunk(leat_worker *worker, const leat_worker_load *load,
                                      const leat_engine_chunk *row, leat_error *error)
 {
-    leat_chunk from;
+    leat_chunk_reader from;
     leat_slice bytes = {row->bytes, row->size};
     if (leat_chunk_open(row->codec, bytes, &from, error) != 0)
         return NULL;

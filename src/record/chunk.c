@@ -102,7 +102,7 @@ void leat_chunk_writer_fini(leat_chunk_writer *writer)
 
 /* ---- reading ---- */
 
-int leat_chunk_open(int format, leat_slice bytes, leat_chunk *ret, leat_error *error)
+int leat_chunk_open(int format, leat_slice bytes, leat_chunk_reader *ret, leat_error *error)
 {
     uint64_t count, size;
     if (format != LEAT_CHUNK_FORMAT)
@@ -123,7 +123,7 @@ int leat_chunk_open(int format, leat_slice bytes, leat_chunk *ret, leat_error *e
         return leat_fail(error, "parked records are damaged: %s",
                          ZSTD_isError(got) ? ZSTD_getErrorName(got) : "their size is another one");
     }
-    *ret = (leat_chunk){.raw = raw, .rest = {raw, (size_t)size}, .count = (uint32_t)count};
+    *ret = (leat_chunk_reader){.raw = raw, .rest = {raw, (size_t)size}, .count = (uint32_t)count};
     return 0;
 }
 
@@ -145,7 +145,7 @@ static bool take_bytes(leat_slice *rest, leat_slice *ret, bool *ret_is_missing)
     return size == 0 || take_sized(rest, size - 1, ret);
 }
 
-static bool take_place(leat_chunk *chunk, leat_record *ret)
+static bool take_place(leat_chunk_reader *chunk, leat_record *ret)
 {
     uint64_t offset, accepted, epoch;
     if (!leat_varint_take(&chunk->rest, &offset) || !leat_varint_take(&chunk->rest, &accepted) ||
@@ -162,7 +162,7 @@ static bool take_place(leat_chunk *chunk, leat_record *ret)
     return true;
 }
 
-static bool take_headers(leat_chunk *chunk, leat_record *record, leat_slice *ret)
+static bool take_headers(leat_chunk_reader *chunk, leat_record *record, leat_slice *ret)
 {
     uint64_t size;
     if (!leat_varint_take(&chunk->rest, &size) || !take_sized(&chunk->rest, size, ret))
@@ -178,7 +178,8 @@ static bool take_headers(leat_chunk *chunk, leat_record *record, leat_slice *ret
     return taken == 0;
 }
 
-int leat_chunk_next(leat_chunk *chunk, leat_record *ret, leat_slice *ret_headers, leat_error *error)
+int leat_chunk_next(leat_chunk_reader *chunk, leat_record *ret, leat_slice *ret_headers,
+                    leat_error *error)
 {
     leat_record record = {0};
     bool key_is_missing;

@@ -45,7 +45,7 @@ void leat_chunk_writer_fini(leat_chunk_writer *writer);
 
 /* ---- reading ---- */
 
-typedef struct leat_chunk {
+typedef struct leat_chunk_reader {
     char *raw; /* what the records borrow; by malloc, and the caller's */
     leat_slice rest;
     uint32_t count; /* of its records */
@@ -53,15 +53,15 @@ typedef struct leat_chunk {
     int64_t offset;
     int64_t accepted_ms;
     int32_t epoch;
-} leat_chunk;
+} leat_chunk_reader;
 
 /* `format`: what leat.parked says. -1, and nothing to free: not known, damaged, or out of
  * memory. */
-int leat_chunk_open(int format, leat_slice bytes, leat_chunk *ret,
+int leat_chunk_open(int format, leat_slice bytes, leat_chunk_reader *ret,
                     leat_error *error) LEAT_MUST_CHECK;
 /* The next record, without its partition, and all its headers, packed. 1: it is there, 0: there is
  * none left, -1: the chunk is damaged. */
-int leat_chunk_next(leat_chunk *chunk, leat_record *ret, leat_slice *ret_headers,
+int leat_chunk_next(leat_chunk_reader *chunk, leat_record *ret, leat_slice *ret_headers,
                     leat_error *error) LEAT_MUST_CHECK;
 
 #endif

@@ -71,7 +71,7 @@ static bool same_slice(leat_slice a, leat_slice b)
     return !a.data == !b.data && leat_slice_equal(a, b);
 }
 
-static void expect_same(leat_chunk *chunk, const model *m)
+static void expect_same(leat_chunk_reader *chunk, const model *m)
 {
     const leat_record *wanted = &m->item.record;
     leat_record got;
@@ -101,7 +101,7 @@ static void round_trip(leat_prng *prng, leat_chunk_writer *writer)
     int64_t offset = (int64_t)leat_prng_below(prng, UINT32_MAX) - 1;
     leat_buf out = {0};
     leat_error error = {""};
-    leat_chunk chunk;
+    leat_chunk_reader chunk;
     for (uint32_t i = 0; i < count; i++) {
         make_record(prng, &offset, &models[i]);
         leat_chunk_add(writer, &models[i].item);

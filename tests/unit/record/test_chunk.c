@@ -27,7 +27,7 @@ static leat_slice written(leat_buf *out, const leat_item *items, size_t count)
     return (leat_slice){out->data, out->size};
 }
 
-static int next(leat_chunk *chunk, leat_record *record, leat_slice *headers)
+static int next(leat_chunk_reader *chunk, leat_record *record, leat_slice *headers)
 {
     leat_error error = {""};
     int taken = leat_chunk_next(chunk, record, headers, &error);
@@ -43,7 +43,7 @@ START_TEST(what_is_missing_differs_from_what_is_empty)
         item(1, LEAT_SLICE(""), LEAT_SLICE(""), LEAT_SLICE("\2op\6patch\5trace\0")),
         item(900, LEAT_SLICE("k"), LEAT_SLICE("\0v"), LEAT_SLICE("\2op\4put\2op\1")),
     };
-    leat_chunk chunk;
+    leat_chunk_reader chunk;
     leat_error error;
     leat_record record;
     leat_slice headers;
@@ -78,7 +78,7 @@ START_TEST(numbers_at_their_limits_come_back)
     items[0].record.epoch = INT32_MIN;
     items[1].record.accepted_ms = INT64_MAX;
     items[1].record.epoch = INT32_MAX;
-    leat_chunk chunk;
+    leat_chunk_reader chunk;
     leat_error error;
     ck_assert_int_eq(leat_chunk_open(LEAT_CHUNK_FORMAT, written(&out, items, 2), &chunk, &error),
                      0);
@@ -115,7 +115,7 @@ END_TEST
 
 static void expect_refused(int format, leat_slice bytes, const char *reason)
 {
-    leat_chunk chunk;
+    leat_chunk_reader chunk;
     leat_error error = {""};
     ck_assert_int_eq(leat_chunk_open(format, bytes, &chunk, &error), -1);
     ck_assert_msg(strstr(error.text, reason) != NULL, "%s", error.text);
@@ -157,7 +157,7 @@ START_TEST(a_byte_that_was_changed_is_found_or_changes_nothing)
         item(5, LEAT_SLICE("key"), LEAT_SLICE("{\"n\": 123456789}"), LEAT_SLICE("\2op\4put"));
     leat_slice bytes = written(&out, &one, 1);
     for (size_t i = 0; i < bytes.size; i++) {
-        leat_chunk chunk;
+        leat_chunk_reader chunk;
         leat_error error;
         leat_record record;
         leat_slice headers;

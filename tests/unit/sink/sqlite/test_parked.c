@@ -179,7 +179,7 @@ START_TEST(a_load_gives_the_bytes_that_were_parked)
     ck_assert(result->chunk->first_offset == 10 && result->chunk->last_offset == 11);
     ck_assert(result->chunk->done == 9 && result->chunk->records == 2);
     leat_slice bytes = {result->chunk->bytes, result->chunk->size}, headers;
-    leat_chunk chunk;
+    leat_chunk_reader chunk;
     leat_record record;
     ck_assert_int_eq(leat_chunk_open(result->chunk->codec, bytes, &chunk, &f.error), 0);
     ck_assert_int_eq(leat_chunk_next(&chunk, &record, &headers, &f.error), 1);
