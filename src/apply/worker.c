@@ -162,6 +162,7 @@ static void release_memory(leat_worker *worker)
     }
     pthread_mutex_destroy(&worker->report_lock);
     free(worker->loads);
+    free(worker->fills);
     free(worker->low_seen);
     free(worker->low_since_ms);
     free(worker->stalled_ms);
@@ -195,6 +196,7 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->low_seen = leat_must_calloc(worker->partition_count, sizeof *worker->low_seen);
     worker->low_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->low_since_ms);
     worker->stalled_ms = leat_must_calloc(worker->partition_count, sizeof *worker->stalled_ms);
+    worker->fills = leat_must_calloc(worker->partition_count, sizeof *worker->fills);
     int locked = pthread_mutex_init(&worker->report_lock, NULL);
     LEAT_ASSERT(locked == 0);
     worker->behind_since_ms =

@@ -21,7 +21,7 @@ enum {
     SLOW_MS = 1000,      /* a job without an answer for this long may wait for another session */
     UNANSWERED_MS = 5000,
     STUCK_MS = 10000,
-    KEY_SHOWN = 96,
+    KEY_SHOWN = LEAT_HEAD_TEXT_MAX,
     DEAD_LOGGED_MAX = 100, /* a minute: each is in leat.dead_letters, and in the metrics */
 };
 
@@ -149,10 +149,26 @@ static const char *kind_of(const leat_engine_trouble *trouble)
     return trouble->halts ? "halted" : trouble->is_guarded ? "table" : "stalled";
 }
 
+/* The record may be parked, and not in memory now. */
+static void remember_head(leat_worker *worker, const leat_engine_trouble *trouble, leat_fact *fact)
+{
+    if (trouble->payload) {
+        leat_heads_note(&worker->heads, trouble->partition, trouble->subpartition, trouble->offset,
+                        fact->key, fact->tenant);
+        return;
+    }
+    const leat_head *head =
+        leat_heads_find(&worker->heads, trouble->partition, trouble->subpartition, trouble->offset);
+    if (!head)
+        return;
+    fact->key = (leat_slice){head->key, head->key_size};
+    fact->tenant = (leat_slice){head->tenant, head->tenant_size};
+}
+
 static void add_trouble(const report_draft *draft, const leat_engine_trouble *trouble)
 {
     LEAT_ASSERT(trouble->count > 0 && trouble->partition < draft->worker->partition_count);
-    char record[LEAT_RECORD_TEXT_SIZE], message[128];
+    char record[LEAT_RECORD_TEXT_SIZE], message[128], parked[32] = "";
     fact_text text;
     leat_fact fact = {.kind = kind_of(trouble),
                       .since_ms = wall_of(draft, trouble->since_us),
@@ -165,16 +181,19 @@ static void add_trouble(const report_draft *draft, const leat_engine_trouble *tr
                       .sqlstate = trouble->sqlstate,
                       .message = trouble->message};
     set_record(&fact, trouble->payload);
+    remember_head(draft->worker, trouble, &fact);
     describe_record(&fact, record);
+    if (trouble->parked > 0)
+        snprintf(parked, sizeof parked, " parked=%" PRIu64, trouble->parked);
     snprintf(message, sizeof message, "stalled by %s, tried again with back-off",
              trouble->outcome == LEAT_ENGINE_UNKNOWN
                  ? "the end of its session each time it is written"
                  : fact.outcome);
     fact.text = put_text(&text, message,
                          "partition=%" PRIu32 " subpartition=%" PRIu32 " offset=%" PRId64
-                         " %s sqlstate=%s subpartitions=%" PRIu32 " reason=\"%s\"",
+                         " %s sqlstate=%s%s subpartitions=%" PRIu32 " reason=\"%s\"",
                          trouble->partition, trouble->subpartition, trouble->offset, record,
-                         *trouble->sqlstate ? trouble->sqlstate : "none", trouble->count,
+                         *trouble->sqlstate ? trouble->sqlstate : "none", parked, trouble->count,
                          trouble->message);
     leat_facts_add(draft->facts, &fact);
     if (trouble->halts) /* a halt has a line of its own: pump.c */
@@ -246,7 +265,9 @@ static const char *state_name(const leat_engine_partition_view *view)
         [LEAT_ENGINE_FENCED_OFF] = "claimed by another worker",
         [LEAT_ENGINE_REVOKING] = "being given back",
         [LEAT_ENGINE_STOPPED] = "stopped"};
-    return view->full ? "paused, because what it may hold in memory is full" : names[view->state];
+    return view->parked_full ? "paused, because its share of parked_max is used up"
+           : view->full      ? "paused, because what it may hold in memory is full"
+                             : names[view->state];
 }
 
 /* The first one makes the process unready. */
@@ -353,6 +374,14 @@ static void add_partitions(const report_draft *draft, bool is_unanswered, leat_b
     add_stuck(draft, "stuck", &stuck);
 }
 
+static void add_parked(const report_draft *draft)
+{
+    leat_fact fact;
+    char text[LEAT_FACT_TEXT_SIZE];
+    if (leat_worker_parked_fact(draft->worker, draft->shard, &fact, text))
+        leat_facts_add(draft->facts, &fact);
+}
+
 /* ---- the log ---- */
 
 static void add_log(const report_draft *draft)
@@ -392,6 +421,7 @@ static void update_report(leat_worker *worker, uint32_t shard)
     if (is_slow && draft.now_us - flight.since_us >= 2 * SLOW_MS * 1000)
         add_unanswered(&draft, &flight);
     add_partitions(&draft, is_slow, &partitions, stopped);
+    add_parked(&draft);
     leat_worker_waits waits = is_slow        ? LEAT_WAITS_NOW
                               : is_contended ? LEAT_WAITS_BETWEEN
                                              : LEAT_WAITS_NOT;

@@ -51,6 +51,17 @@ static void register_engine(leat_worker *worker, const char *own)
          &count->dead_letters},
         {"leat_claims_total", "Claims of partitions.", &count->claims},
         {"leat_compactions_total", "Compactions of the progress journal.", &count->compactions},
+        {"leat_records_parked_total", "Records that were parked in their shard.",
+         &count->records_parked},
+        {"leat_records_unparked_total",
+         "Records applied, or kept as dead letters, that had been parked.",
+         &count->records_unparked},
+        {"leat_parks_total", "Transactions that parked records.", &count->parks},
+        {"leat_unparks_total", "Transactions that applied parked records.", &count->unparks},
+        {"leat_parked_loads_total", "Chunks of parked records that were read.", &count->loads},
+        {"leat_park_failures_total",
+         "Transactions that parked records, and reads of them, that failed with an error.",
+         &count->park_failures},
     };
     _Static_assert(sizeof table / sizeof *table <= ENGINE_METRICS_MAX, "room for each");
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -68,7 +79,8 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         "Now minus the accept time of the oldest record known not to be applied.", own, 1000);
     state->message_lag = leat_metrics_gauge(
         metrics, "leat_message_lag",
-        "Records above the low water; some of them may be applied already.", own, 1);
+        "Records above the low water, of which some may be applied already, and parked ones.", own,
+        1);
     state->stalled = leat_metrics_gauge(
         metrics, "leat_subpartitions_stalled",
         "Subpartitions whose first record was tried in vain: waiting, or being tried again.", own,
@@ -84,6 +96,7 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
     state->silent_ms = leat_metrics_gauge(
         metrics, "leat_shard_silent_seconds",
         "How long the shard has answered nothing though it should; 0: it answers.", own, 1000);
+    leat_worker_parked_register(worker, shard, own);
     state->paused = leat_metrics_gauge(
         metrics, "leat_partitions_paused",
         "Partitions that are not read on because what they may hold in memory is full.", own, 1);
@@ -159,6 +172,7 @@ typedef struct shard_sum {
     int64_t message_lag;
     int64_t stalled;
     int64_t paused;
+    leat_parked_sum parked;
 } shard_sum;
 
 /* A partition whose shard is down holds nothing, but its oldest record keeps getting older: that is
@@ -184,8 +198,12 @@ static void add_partition(leat_worker *worker, uint32_t partition,
     sum->paused += view->full;
     int64_t lag = leat_log_reader_end(worker->reader, partition) - (view->low + 1);
     int64_t since = behind_since(worker, partition, view, lag > 0 || view->oldest_ms > 0);
+    leat_worker_parked_add(worker, partition, view, &sum->parked);
+    if (view->parked_oldest_ms > 0 && (since == 0 || view->parked_oldest_ms < since))
+        since = view->parked_oldest_ms;
     if (lag > 0)
         sum->message_lag += lag;
+    sum->message_lag += (int64_t)view->parked_records;
     if (since > 0 && leat_wall_ms() - since > sum->time_lag_ms)
         sum->time_lag_ms = leat_wall_ms() - since;
 }
@@ -198,6 +216,7 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         leat_gauge_set(state->time_lag_ms, sums[shard].known ? sums[shard].time_lag_ms : INT64_MIN);
         leat_gauge_set(state->message_lag, sums[shard].known ? sums[shard].message_lag : INT64_MIN);
         leat_gauge_set(state->stalled, sums[shard].stalled);
+        leat_worker_parked_show(worker, shard, &sums[shard].parked);
         leat_engine_flight_view flight;
         leat_engine_flight(worker->engine, shard, &flight);
         int64_t usable = atomic_load_explicit(&state->usable, memory_order_relaxed),

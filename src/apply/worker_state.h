@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 
 #include "apply/facts.h"
+#include "apply/fill.h"
+#include "apply/heads.h"
 #include "apply/items.h"
 #include "apply/worker.h"
 #include "base/standstill.h"
@@ -18,6 +20,29 @@ typedef struct leat_worker_report {
     leat_worker_waits waits;
     char stopped[LEAT_FACT_TEXT_SIZE]; /* its first partition that has stopped; "": none */
 } leat_worker_report;
+
+/* What is parked in a shard, of the partitions that are held. */
+typedef struct leat_parked_sum {
+    uint32_t partitions; /* with parked records */
+    uint32_t full;       /* paused because their share is used up */
+    uint64_t subpartitions, chunks, records, bytes;
+    int64_t oldest_ms; /* 0: nothing is parked */
+    int64_t left_us; /* until the first of them has used up its share; INT64_MAX: not foreseeable */
+    uint32_t first;  /* that one */
+    leat_engine_partition_view first_view;
+} leat_parked_sum;
+
+typedef struct leat_worker_parked {
+    leat_gauge *records;
+    leat_gauge *bytes;
+    leat_gauge *chunks;
+    leat_gauge *subpartitions;
+    leat_gauge *oldest_ms;
+    leat_gauge *left_ms;
+    leat_gauge *full;
+    bool is_logged; /* that there is something */
+    leat_parked_sum sum;
+} leat_worker_parked;
 
 typedef struct leat_worker_shard_state {
     leat_sink *sink;
@@ -36,6 +61,7 @@ typedef struct leat_worker_shard_state {
     leat_gauge *time_lag_ms;
     leat_gauge *message_lag;
     leat_gauge *stalled;
+    leat_worker_parked parked;
 } leat_worker_shard_state;
 
 /* The place that a chunk is loaded for. */
@@ -50,7 +76,7 @@ typedef struct leat_engine_metric {
     leat_counter *shown;
 } leat_engine_metric;
 
-enum { ENGINE_METRICS_MAX = 16 };
+enum { ENGINE_METRICS_MAX = 32 };
 
 struct leat_worker {
     leat_worker_config config;
@@ -76,8 +102,10 @@ struct leat_worker {
     int64_t *low_seen;     /* [partition_count]: at the last report */
     int64_t *low_since_ms; /* [partition_count]: since when it has not moved although it should; 0:
                               it moves, or has no reason to */
-    leat_gauge **stalled_ms;    /* [partition_count] */
-    leat_rate_limit rate_limit; /* of the lines of worker_facts.c */
+    leat_gauge **stalled_ms; /* [partition_count] */
+    leat_fill *fills;        /* [partition_count]: of what is parked */
+    leat_heads heads;
+    leat_rate_limit rate_limit; /* of the lines of worker_facts.c and worker_parked.c */
     struct {
         int64_t since_us; /* when the minute began */
         uint32_t logged, suppressed;
@@ -146,6 +174,15 @@ void leat_worker_log_dead_letter(leat_worker *worker, const leat_engine_effect *
  * may be NULL. */
 const char *leat_worker_describe_record(const leat_worker *worker, uint32_t table,
                                         const leat_item *item, char ret[LEAT_RECORD_TEXT_SIZE]);
+
+/* worker_parked.c: adds up what is parked, shows it and logs it; then the fact about a shard where
+ * it needs a person. False: it does not. */
+void leat_worker_parked_register(leat_worker *worker, uint32_t shard, const char *labels);
+void leat_worker_parked_add(leat_worker *worker, uint32_t partition,
+                            const leat_engine_partition_view *view, leat_parked_sum *sum);
+void leat_worker_parked_show(leat_worker *worker, uint32_t shard, const leat_parked_sum *sum);
+bool leat_worker_parked_fact(leat_worker *worker, uint32_t shard, leat_fact *ret,
+                             char text[LEAT_FACT_TEXT_SIZE]);
 
 /* worker_metrics.c */
 void leat_worker_metrics_register(leat_worker *worker);

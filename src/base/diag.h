@@ -12,10 +12,11 @@
  *     command signal worker loop client brokers url port socket
  *     shard server partition subpartition offset topic group table key tenant file
  *     code facility sqlstate outcome cause state change
- *     records in_flight partitions subpartitions sessions statements renewals waiting refused total
- *         suppressed
+ *     records in_flight parked partitions subpartitions sessions statements renewals waiting
+ *         refused total suppressed
  *     open found in_sync wanted allowed
  *     held_offsets limit_files kept_files wanted_files max_message_bytes body_max_bytes
+ *     parked_bytes parked_max_bytes
  *     left_s silent_s stood_s
  *     reason="..."  the text of a server, a library or the system
  *     advice="..."  where a person has to act: what to do

@@ -158,8 +158,8 @@ def test_log_lines_have_the_keys_that_diag_h_lists():
     known = re.findall(r"[a-z_]+", re.sub(r'="\.\.\.".*', "", listed))
     used, unordered = set(), []
     for path in sources():
-        # These two write a part of a line.
-        parts = "|put_text|snprintf" if path.name == "worker_facts.c" else ""
+        # These write a part of a line.
+        parts = "|put_text|snprintf" if path.name in ("worker_facts.c", "worker_parked.c") else ""
         for line in calls(path.read_text(), "leat_(?:debug|info|warn|err|diag)" + parts):
             line = re.sub(r'advice=\\".*', "advice=", line)  # a sentence: it may name settings
             keys = re.findall(r"(?:^|\s)([a-z_]+)=", line)

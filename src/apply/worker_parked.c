@@ -1,0 +1,138 @@
+/*
+ * worker_parked.c - what is parked, in metrics, in a line a minute while there is any, and as a
+ * fact where it has used up its room or soon will. Parking postpones and ends nothing, so somebody
+ * has to know in time: each partition's share is watched on its own, and the one that is full first
+ * speaks for its shard.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "apply/worker_state.h"
+#include "base/diag.h"
+
+#define SOON_US (60 * INT64_C(60000000)) /* full within an hour: a person should know */
+
+void leat_worker_parked_register(leat_worker *worker, uint32_t shard, const char *labels)
+{
+    leat_metrics *metrics = worker->config.metrics;
+    leat_worker_parked *parked = &worker->shards[shard].parked;
+    parked->records = leat_metrics_gauge(
+        metrics, "leat_parked_records",
+        "Records that wait in the shard because they could not be applied.", labels, 1);
+    parked->bytes = leat_metrics_gauge(metrics, "leat_parked_bytes",
+                                       "Bytes of parked records, as stored.", labels, 1);
+    parked->chunks = leat_metrics_gauge(metrics, "leat_parked_chunks",
+                                        "Rows that parked records are in.", labels, 1);
+    parked->subpartitions = leat_metrics_gauge(metrics, "leat_parked_subpartitions",
+                                               "Subpartitions with parked records.", labels, 1);
+    parked->oldest_ms = leat_metrics_gauge(
+        metrics, "leat_parked_oldest_seconds",
+        "Now minus the accept time of the oldest parked record, or a little more.", labels, 1000);
+    parked->left_ms = leat_metrics_gauge(
+        metrics, "leat_parked_full_in_seconds",
+        "When the first partition will have used up its share of parked_max, at the rate of the last minute.",
+        labels, 1000);
+    parked->full = leat_metrics_gauge(
+        metrics, "leat_partitions_parked_full",
+        "Partitions that are not read on because their share of parked_max is used up.", labels, 1);
+}
+
+void leat_worker_parked_add(leat_worker *worker, uint32_t partition,
+                            const leat_engine_partition_view *view, leat_parked_sum *sum)
+{
+    int64_t left_us = INT64_MAX;
+    if (view->parked_max_bytes > 0)
+        left_us = leat_fill_left_us(&worker->fills[partition], leat_worker_now_us(worker),
+                                    view->parked_bytes, view->parked_max_bytes);
+    sum->full += view->parked_full;
+    if (view->parked_records == 0)
+        return;
+    sum->partitions++;
+    sum->subpartitions += view->parked_subpartitions;
+    sum->chunks += view->parked_chunks;
+    sum->records += view->parked_records;
+    sum->bytes += view->parked_bytes;
+    if (view->parked_oldest_ms > 0 &&
+        (sum->oldest_ms == 0 || view->parked_oldest_ms < sum->oldest_ms))
+        sum->oldest_ms = view->parked_oldest_ms;
+    if (sum->partitions > 1 && left_us >= sum->left_us)
+        return;
+    sum->left_us = left_us;
+    sum->first = partition;
+    sum->first_view = *view;
+}
+
+static void log_parked(leat_worker *worker, uint32_t shard, const leat_parked_sum *sum)
+{
+    const char *name = worker->config.shards[shard].name;
+    bool *is_logged = &worker->shards[shard].parked.is_logged;
+    char cause[LEAT_NAME_MAX + 16];
+    snprintf(cause, sizeof cause, "%s parked", name);
+    if (sum->records == 0 && *is_logged) {
+        *is_logged = false;
+        leat_info("no record is parked any longer shard=%s", name);
+    }
+    if (sum->records == 0 ||
+        !leat_rate_limit_allows(&worker->rate_limit, (uint64_t)leat_worker_now_us(worker) / 1000,
+                                cause))
+        return;
+    *is_logged = true;
+    leat_warn(
+        "records are parked: they wait in the shard while others go on shard=%s parked=%" PRIu64
+        " partitions=%" PRIu32 " subpartitions=%" PRIu64 " parked_bytes=%" PRIu64,
+        name, sum->records, sum->partitions, sum->subpartitions, sum->bytes);
+}
+
+void leat_worker_parked_show(leat_worker *worker, uint32_t shard, const leat_parked_sum *sum)
+{
+    leat_worker_parked *parked = &worker->shards[shard].parked;
+    parked->sum = *sum;
+    leat_gauge_set(parked->records, (int64_t)sum->records);
+    leat_gauge_set(parked->bytes, (int64_t)sum->bytes);
+    leat_gauge_set(parked->chunks, (int64_t)sum->chunks);
+    leat_gauge_set(parked->subpartitions, (int64_t)sum->subpartitions);
+    leat_gauge_set(parked->oldest_ms,
+                   sum->oldest_ms > 0 ? leat_wall_ms() - sum->oldest_ms : INT64_MIN);
+    leat_gauge_set(parked->left_ms, sum->partitions > 0 && sum->left_us < INT64_MAX
+                                        ? sum->left_us / 1000
+                                        : INT64_MIN);
+    leat_gauge_set(parked->full, sum->full);
+    log_parked(worker, shard, sum);
+}
+
+bool leat_worker_parked_fact(leat_worker *worker, uint32_t shard, leat_fact *ret,
+                             char text[LEAT_FACT_TEXT_SIZE])
+{
+    const leat_parked_sum *sum = &worker->shards[shard].parked.sum;
+    const leat_engine_partition_view *first = &sum->first_view;
+    bool is_full = sum->full > 0;
+    if (sum->partitions == 0 || (!is_full && sum->left_us > SOON_US))
+        return false;
+    const char *message = is_full
+                              ? "partition paused: its share of parked_max is used up"
+                              : "parked records will soon have used up their share of parked_max";
+    char keys[256], left[32] = "", cause[LEAT_NAME_MAX + 16];
+    if (!is_full)
+        snprintf(left, sizeof left, " left_s=%" PRId64, sum->left_us / 1000000);
+    snprintf(keys, sizeof keys,
+             "partition=%" PRIu32 " parked=%" PRIu64 " partitions=%" PRIu32
+             " subpartitions=%" PRIu32 " parked_bytes=%" PRIu64 " parked_max_bytes=%" PRIu64 "%s",
+             sum->first, first->parked_records, is_full ? sum->full : sum->partitions,
+             first->parked_subpartitions, first->parked_bytes, first->parked_max_bytes, left);
+    snprintf(text, LEAT_FACT_TEXT_SIZE, "%s %s", message, keys);
+    *ret = (leat_fact){.kind = is_full ? "parked_full" : "parked_filling",
+                       .text = text,
+                       .since_ms = leat_wall_ms() -
+                                   (leat_worker_now_us(worker) - first->parked_us) / 1000,
+                       .partition = sum->first,
+                       .subpartition = -1,
+                       .offset = first->applied + 1,
+                       .count = is_full ? sum->full : sum->partitions};
+    snprintf(cause, sizeof cause, "%s %s", worker->config.shards[shard].name, ret->kind);
+    if (leat_rate_limit_allows(&worker->rate_limit, (uint64_t)leat_worker_now_us(worker) / 1000,
+                               cause))
+        leat_warn("%s shard=%s %s advice=\"end what stalls, or the flood: parking only postpones. "
+                  "shards[].parked_max gives more room\"",
+                  message, worker->config.shards[shard].name, keys);
+    return true;
+}
