@@ -11,20 +11,21 @@
 
 #include "record/chunk.h"
 
-struct leat_parked_chunk {
-    uint32_t held; /* of its items, by the engine; until leat_parked_keep: how many there are */
+struct leat_worker_chunk {
+    uint32_t held; /* of its items, by the engine; until leat_worker_keep_chunk: how many there are
+                    */
     char *raw;     /* what they borrow */
-    leat_engine_record *records; /* [held]; until leat_parked_keep */
+    leat_engine_record *records; /* [held]; until leat_worker_keep_chunk */
     leat_item items[];
 };
 
-void leat_parked_note_load(leat_worker *worker, const leat_engine_job *job)
+void leat_worker_note_load(leat_worker *worker, const leat_engine_job *job)
 {
     LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_LOAD && job->id < worker->jobs_max);
     worker->loads[job->id] = (leat_worker_load){job->partition, job->load.subpartition};
 }
 
-static void destroy(leat_parked_chunk *chunk)
+static void destroy(leat_worker_chunk *chunk)
 {
     free(chunk->records);
     free(chunk->raw);
@@ -33,16 +34,16 @@ static void destroy(leat_parked_chunk *chunk)
 
 /* ---- reading ---- */
 
-static leat_parked_chunk *new_chunk(const leat_chunk_reader *from)
+static leat_worker_chunk *new_chunk(const leat_chunk_reader *from)
 {
-    leat_parked_chunk *chunk = leat_must_calloc(1, sizeof *chunk + from->count * sizeof(leat_item));
+    leat_worker_chunk *chunk = leat_must_calloc(1, sizeof *chunk + from->count * sizeof(leat_item));
     chunk->records = leat_must_calloc(from->count, sizeof *chunk->records);
     chunk->raw = from->raw;
     return chunk;
 }
 
 /* In the chunk there is one item more than before. */
-static int add_record(leat_worker *worker, const leat_worker_load *load, leat_parked_chunk *chunk,
+static int add_record(leat_worker *worker, const leat_worker_load *load, leat_worker_chunk *chunk,
                       const leat_record *record, leat_slice headers, leat_error *error)
 {
     leat_item *item = &chunk->items[chunk->held];
@@ -60,7 +61,7 @@ static int add_record(leat_worker *worker, const leat_worker_load *load, leat_pa
 /* Compares with the row as it goes. */
 static int read_records(leat_worker *worker, const leat_worker_load *load,
                         const leat_engine_chunk *row, leat_chunk_reader *from,
-                        leat_parked_chunk *chunk, leat_error *error)
+                        leat_worker_chunk *chunk, leat_error *error)
 {
     leat_record record;
     leat_slice headers;
@@ -81,22 +82,22 @@ static int read_records(leat_worker *worker, const leat_worker_load *load,
     return taken;
 }
 
-static leat_parked_chunk *read_chunk(leat_worker *worker, const leat_worker_load *load,
+static leat_worker_chunk *read_chunk(leat_worker *worker, const leat_worker_load *load,
                                      const leat_engine_chunk *row, leat_error *error)
 {
     leat_chunk_reader from;
     leat_slice bytes = {row->bytes, row->size};
     if (leat_chunk_open(row->codec, bytes, &from, error) != 0)
         return NULL;
-    leat_parked_chunk *chunk = new_chunk(&from);
+    leat_worker_chunk *chunk = new_chunk(&from);
     if (read_records(worker, load, row, &from, chunk, error) == 0)
         return chunk;
-    leat_parked_keep(chunk, 0);
+    leat_worker_keep_chunk(chunk, 0);
     return NULL;
 }
 
-leat_parked_chunk *leat_parked_read(leat_worker *worker, uint32_t job_id,
-                                    leat_engine_job_result *result)
+leat_worker_chunk *leat_worker_read_chunk(leat_worker *worker, uint32_t job_id,
+                                          leat_engine_job_result *result)
 {
     LEAT_ASSERT(job_id < worker->jobs_max);
     const leat_worker_load *load = &worker->loads[job_id];
@@ -104,7 +105,7 @@ leat_parked_chunk *leat_parked_read(leat_worker *worker, uint32_t job_id,
     leat_error error;
     if (result->outcome != LEAT_ENGINE_APPLIED || !row)
         return NULL;
-    leat_parked_chunk *chunk = read_chunk(worker, load, row, &error);
+    leat_worker_chunk *chunk = read_chunk(worker, load, row, &error);
     if (!chunk) {
         result->outcome = LEAT_ENGINE_NOT_UNDERSTOOD;
         snprintf(result->message, sizeof result->message,
@@ -119,7 +120,7 @@ leat_parked_chunk *leat_parked_read(leat_worker *worker, uint32_t job_id,
 
 /* ---- giving back ---- */
 
-void leat_parked_keep(leat_parked_chunk *chunk, uint32_t taken)
+void leat_worker_keep_chunk(leat_worker_chunk *chunk, uint32_t taken)
 {
     if (!chunk)
         return;
@@ -133,9 +134,9 @@ void leat_parked_keep(leat_parked_chunk *chunk, uint32_t taken)
         destroy(chunk);
 }
 
-void leat_parked_release(leat_item *item)
+void leat_worker_release_parked(leat_item *item)
 {
-    leat_parked_chunk *chunk = item->chunk;
+    leat_worker_chunk *chunk = item->chunk;
     LEAT_ASSERT(chunk && chunk->held > 0);
     leat_item_clear(item);
     if (--chunk->held == 0)

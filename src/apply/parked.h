@@ -9,18 +9,18 @@
 #include "apply/worker_state.h"
 
 /* Remembers what a load is for, until its answer comes. */
-void leat_parked_note_load(leat_worker *worker, const leat_engine_job *job);
+void leat_worker_note_load(leat_worker *worker, const leat_engine_job *job);
 
 /* Records read from a chunk. */
-typedef struct leat_parked_chunk leat_parked_chunk;
+typedef struct leat_worker_chunk leat_worker_chunk;
 
 /* Reads the chunk of an answered load: `result` gets the records that are still parked or, if the
  * chunk makes no sense, is made a failure with a message. NULL: there are none. */
-leat_parked_chunk *leat_parked_read(leat_worker *worker, uint32_t job_id,
-                                    leat_engine_job_result *result);
+leat_worker_chunk *leat_worker_read_chunk(leat_worker *worker, uint32_t job_id,
+                                          leat_engine_job_result *result);
 /* The engine has taken the first `taken` of them; the others are dropped. NULL: does nothing. */
-void leat_parked_keep(leat_parked_chunk *chunk, uint32_t taken);
+void leat_worker_keep_chunk(leat_worker_chunk *chunk, uint32_t taken);
 /* One of those that it has taken is given back. */
-void leat_parked_release(leat_item *item);
+void leat_worker_release_parked(leat_item *item);
 
 #endif

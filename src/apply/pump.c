@@ -80,7 +80,7 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
         LEAT_ASSERT(status == 0); /* out of memory: ending here loses nothing */
     }
     if (job->kind == LEAT_ENGINE_JOB_LOAD)
-        leat_parked_note_load(worker, job);
+        leat_worker_note_load(worker, job);
     leat_sink_submit(worker->shards[job->shard].sink, job);
 }
 
@@ -192,7 +192,7 @@ static void give_item_back(leat_worker *worker, leat_item *item)
     if (item->log_handle)
         leat_log_release(worker->reader, item->log_handle);
     if (item->chunk)
-        leat_parked_release(item);
+        leat_worker_release_parked(item);
     else
         leat_items_give(&worker->items, item);
 }
@@ -388,10 +388,10 @@ static void on_done(void *context, uint32_t job_id, const leat_engine_job_result
     leat_worker *worker = context;
     leat_engine_job_result own = *result;
     own.catalog_read_us = by_own_clock(worker, result->catalog_read_us);
-    leat_parked_chunk *chunk = leat_parked_read(worker, job_id, &own);
+    leat_worker_chunk *chunk = leat_worker_read_chunk(worker, job_id, &own);
     uint32_t taken =
         leat_engine_job_done(worker->engine, leat_worker_event_us(worker), job_id, &own);
-    leat_parked_keep(chunk, taken);
+    leat_worker_keep_chunk(chunk, taken);
 }
 
 leat_sink_events leat_worker_sink_events(leat_worker *worker)

@@ -75,7 +75,7 @@ static void set_up(void)
     leat_engine_job job = {
         .id = 1, .kind = LEAT_ENGINE_JOB_LOAD, .partition = 2, .load = {.above = 9}};
     job.load.subpartition = place_of(key_of(0));
-    leat_parked_note_load(&worker, &job);
+    leat_worker_note_load(&worker, &job);
 }
 
 static void tear_down(void)
@@ -86,7 +86,7 @@ static void tear_down(void)
 
 START_TEST(records_come_back_as_from_the_log)
 {
-    leat_parked_chunk *chunk = leat_parked_read(&worker, 1, &result);
+    leat_worker_chunk *chunk = leat_worker_read_chunk(&worker, 1, &result);
     ck_assert_msg(chunk, "%s", result.message);
     ck_assert_uint_eq(result.loaded_count, 3);
     leat_item *items[3];
@@ -102,11 +102,11 @@ START_TEST(records_come_back_as_from_the_log)
         ck_assert(leat_slice_is(items[i]->record.value, "{\"sessions\": 1}"));
         ck_assert(leat_slice_equal(items[i]->headers, LEAT_SLICE("\2op\6patch\5trace\2x")));
     }
-    leat_parked_keep(chunk, 3);
-    leat_parked_release(items[1]);
-    leat_parked_release(items[0]);
+    leat_worker_keep_chunk(chunk, 3);
+    leat_worker_release_parked(items[1]);
+    leat_worker_release_parked(items[0]);
     ck_assert(leat_slice_is(items[2]->record.key, "1/a")); /* its bytes are still there */
-    leat_parked_release(items[2]);
+    leat_worker_release_parked(items[2]);
 }
 END_TEST
 
@@ -114,37 +114,37 @@ START_TEST(what_is_done_is_left_out)
 {
     row.done = 20;
     row.records = 1;
-    leat_parked_chunk *chunk = leat_parked_read(&worker, 1, &result);
+    leat_worker_chunk *chunk = leat_worker_read_chunk(&worker, 1, &result);
     ck_assert_msg(chunk, "%s", result.message);
     ck_assert_uint_eq(result.loaded_count, 1);
     ck_assert_int_eq(result.loaded[0].offset, 30);
-    leat_parked_keep(chunk, 0); /* there was no room */
+    leat_worker_keep_chunk(chunk, 0); /* there was no room */
 }
 END_TEST
 
 START_TEST(what_the_engine_does_not_take_is_dropped)
 {
-    leat_parked_chunk *chunk = leat_parked_read(&worker, 1, &result);
+    leat_worker_chunk *chunk = leat_worker_read_chunk(&worker, 1, &result);
     leat_item *first = result.loaded[0].payload;
-    leat_parked_keep(chunk, 1);
-    leat_parked_release(first);
+    leat_worker_keep_chunk(chunk, 1);
+    leat_worker_release_parked(first);
 }
 END_TEST
 
 START_TEST(other_answers_have_nothing_to_read)
 {
     result.outcome = LEAT_ENGINE_FENCED;
-    ck_assert_ptr_null(leat_parked_read(&worker, 1, &result));
+    ck_assert_ptr_null(leat_worker_read_chunk(&worker, 1, &result));
     result = (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED};
-    ck_assert_ptr_null(leat_parked_read(&worker, 0, &result));
+    ck_assert_ptr_null(leat_worker_read_chunk(&worker, 0, &result));
     ck_assert_int_eq(result.outcome, LEAT_ENGINE_APPLIED);
-    leat_parked_keep(NULL, 0);
+    leat_worker_keep_chunk(NULL, 0);
 }
 END_TEST
 
 static void expect_refused(const char *reason)
 {
-    leat_parked_chunk *chunk = leat_parked_read(&worker, 1, &result);
+    leat_worker_chunk *chunk = leat_worker_read_chunk(&worker, 1, &result);
     ck_assert_ptr_null(chunk);
     ck_assert_int_eq(result.outcome, LEAT_ENGINE_NOT_UNDERSTOOD);
     ck_assert_uint_eq(result.loaded_count, 0);
