@@ -191,6 +191,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     slot->offset = record->offset;
     slot->read_us = engine->now_us;
     slot->at_ms = record->accepted_ms;
+    slot->tenant = record->tenant;
     slot->table = record->table;
     slot->bytes = record->bytes;
     slot->epoch = record->epoch;
@@ -206,6 +207,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     else if (queue->count == 0 && queue->kept_read_us > 0)
         queue->retry = (leat_retry){0};
     queue->kept_read_us = queue->count == 0 ? 0 : queue->kept_read_us;
+    leat_tenants_saw(&leat_shard_of(engine, partition)->ready.tenants, record->tenant);
     leat_queue_push(queue, pool, id);
     if (queue->place == LEAT_QUEUE_READY)
         leat_ready_deepened(&leat_shard_of(engine, partition)->ready, engine->queues, at);

@@ -123,8 +123,9 @@ typedef struct leat_engine_record {
     int64_t accepted_ms; /* the record's timestamp */
     int32_t epoch;       /* its leader epoch, which never falls along a log; -1: not known */
     uint64_t hash;
-    uint32_t table; /* below table_count: dead letters are counted by it */
-    uint32_t bytes; /* counted against the budgets */
+    uint64_t tenant; /* a hash of its tenant's text; 0: it has none */
+    uint32_t table;  /* below table_count: dead letters are counted by it */
+    uint32_t bytes;  /* counted against the budgets */
     void *payload;
 } leat_engine_record;
 
@@ -323,6 +324,18 @@ typedef struct leat_engine_flight_view {
     void *payload;      /* likewise; borrowed until the next event */
 } leat_engine_flight_view;
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret);
+
+/* How a shard is served. */
+typedef struct leat_engine_shard_view {
+    uint32_t slots;
+    uint32_t limit;   /* most shared batches at once (concurrency.h); at most `slots` */
+    double batch_us;  /* of the last batches that were applied, the median; 0: there are none */
+    double level_us;  /* what a batch of 64 usual records takes now */
+    double normal_us; /* the same over the last ten minutes; 0: not known yet */
+    double slowness;  /* level_us in terms of normal_us; 1: as usual, or not known */
+    uint32_t tenants; /* with something that could run */
+} leat_engine_shard_view;
+void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_shard_view *ret);
 
 /* A table in a shard, as the guard of its dead letters sees it. */
 typedef struct leat_engine_table_view {

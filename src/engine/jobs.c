@@ -9,6 +9,7 @@
 #include "base/rate_limit.h"
 #include "engine/compact.h"
 #include "engine/effects.h"
+#include "engine/fair.h"
 #include "engine/lists.h"
 #include "engine/loads.h"
 #include "engine/low_water.h"
@@ -183,6 +184,7 @@ static void batch_done(leat_engine *engine, leat_job_slot *slot,
     if (stale)
         engine->counters.batches_stale++;
     note_size(engine, slot, result);
+    leat_fair_done(engine, slot, result);
 }
 
 /* ---- claims and compactions ---- */

@@ -176,6 +176,7 @@ static void take_record(leat_engine *engine, uint32_t id, const leat_engine_reco
     slot->offset = record->offset;
     slot->read_us = leat_chunks_read_us(&engine->chunks[id], record->offset);
     slot->at_ms = record->accepted_ms;
+    slot->tenant = record->tenant;
     slot->table = record->table;
     slot->bytes = record->bytes;
     slot->epoch = record->epoch;
@@ -185,6 +186,7 @@ static void take_record(leat_engine *engine, uint32_t id, const leat_engine_reco
     else if (is_head && queue->kept_read_us > 0)
         queue->retry = (leat_retry){0}; /* of a head that is applied */
     queue->kept_read_us = is_head ? 0 : queue->kept_read_us;
+    leat_tenants_saw(&leat_shard_of(engine, partition)->ready.tenants, record->tenant);
     leat_queue_push(queue, &engine->pool, at);
     leat_budgets_add(&engine->loaded, &leat_shard_of(engine, partition)->loaded, &partition->loaded,
                      record->bytes);

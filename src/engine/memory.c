@@ -139,9 +139,14 @@ static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_con
     for (uint32_t i = 0; i < config->jobs_max; i++) {
         leat_engine_batch_record *records = carve(carver, job_records_max(config), sizeof *records);
         leat_engine_batch_part *batch_parts = carve(carver, parts, sizeof *batch_parts);
+        uint32_t charges_max = config->batch_records_max < LEAT_TENANTS_MAX + 1
+                                   ? config->batch_records_max
+                                   : LEAT_TENANTS_MAX + 1;
+        leat_charge *charges = carve(carver, charges_max, sizeof *charges);
         if (!engine)
             continue;
         jobs[i].job.id = i;
+        jobs[i].bill = (leat_bill){.charges = charges, .max = charges_max};
         jobs[i].job.batch.records = records;
         jobs[i].job.batch.parts = batch_parts;
         jobs[i].next = i + 1 < config->jobs_max ? i + 1 : LEAT_INDEX_NONE;
@@ -185,14 +190,23 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
     }
 }
 
+static void carve_tenants(leat_tenants *tenants, arena *carver)
+{
+    leat_tenant *at = carve(carver, LEAT_TENANTS_MAX + 1, sizeof *at);
+    leat_pairing_node *nodes = carve(carver, LEAT_TENANTS_MAX + 1, sizeof *nodes);
+    uint16_t *buckets = carve(carver, LEAT_TENANT_BUCKETS, sizeof *buckets);
+    if (tenants)
+        leat_tenants_init(tenants, at, nodes, buckets);
+}
+
 static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_config *config,
-                        uint32_t index, uint32_t *where)
+                        uint32_t index, leat_pairing_node *ages)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < config->partition_count; i++)
         count += config->shard_of[i] == index;
     uint32_t *partitions = carve(carver, count, sizeof *partitions);
-    leat_heap_entry *ages = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *ages);
+    carve_tenants(engine ? &engine->shards[index].ready.tenants : NULL, carver);
     if (!engine)
         return;
     leat_shard *shard = &engine->shards[index];
@@ -201,7 +215,7 @@ static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_co
         if (config->shard_of[i] == index)
             partitions[shard->partition_count++] = i;
     }
-    leat_ready_init(&shard->ready, ages, where);
+    leat_ready_init(&shard->ready, ages);
     shard->probe = LEAT_INDEX_NONE;
     leat_list *lists[] = {&shard->claims, &shard->compactions, &shard->parks, &shard->loads[0],
                           &shard->loads[1]};
@@ -225,9 +239,9 @@ static void carve_shards(leat_engine *engine, arena *carver, const leat_engine_c
     if (engine)
         engine->shards = shards;
     size_t queue_count = (size_t)config->partition_count * LEAT_SUBPARTITIONS;
-    uint32_t *where = carve_where(engine, carver, queue_count);
+    leat_pairing_node *ages = carve(carver, queue_count, sizeof *ages);
     for (uint32_t i = 0; i < config->shard_count; i++)
-        carve_shard(engine, carver, config, i, where);
+        carve_shard(engine, carver, config, i, ages);
     size_t timer_count = queue_count + (size_t)config->partition_count * LEAT_TIMER_COUNT;
     leat_heap_entry *timers = carve(carver, timer_count, sizeof *timers);
     uint32_t *timers_where = carve_where(engine, carver, timer_count);

@@ -163,3 +163,12 @@ uint32_t leat_queue_fit(const leat_queue *queue, const leat_pool *pool, uint32_t
     *ret_bytes = bytes;
     return count;
 }
+
+uint32_t leat_queue_limited(const leat_queue *queue, uint32_t records)
+{
+    if (queue->retry.limit > 0 && queue->retry.limit < records)
+        records = queue->retry.limit;
+    if (leat_narrow_on_trial(&queue->narrow) && queue->narrow.limit < records)
+        records = queue->narrow.limit;
+    return records;
+}

@@ -15,6 +15,7 @@ typedef struct leat_record_slot {
     int64_t offset;
     int64_t read_us;
     int64_t at_ms; /* its timestamp */
+    uint64_t tenant;
     uint32_t table;
     uint32_t bytes;
     uint32_t next;
@@ -62,6 +63,7 @@ typedef struct leat_queue {
     int64_t due_us;   /* WAITING, or being parked meanwhile: when it is tried again */
     leat_queue_place place;
     uint32_t list;       /* READY: which list of the ready set */
+    uint32_t tenant;     /* READY, in a list of one: its place in tenants.h */
     uint32_t next, prev; /* in it */
     leat_retry retry;
     /* These stay when the held records are dropped: */
@@ -94,7 +96,9 @@ void leat_queue_park(leat_queue *queue);
 void leat_queue_unpark(leat_queue *queue);
 /* Releases the first `records` of those behind. Returns their bytes. */
 uint64_t leat_queue_release_behind(leat_queue *queue, leat_pool *pool, uint32_t records);
-
+/* At most so many records of the queue may be in its next batch: `records`, or fewer after a
+ * failure. */
+uint32_t leat_queue_limited(const leat_queue *queue, uint32_t records);
 /* How many records from the head fit into `records_max` (> 0) and `bytes_max`; `at_least_one` takes
  * the first however large. `ret_bytes` gets their size. */
 uint32_t leat_queue_fit(const leat_queue *queue, const leat_pool *pool, uint32_t records_max,

@@ -1,93 +1,122 @@
 /*
- * ready.c - which queue runs next, in O(1) but for the age. Deep queues go first, because a batch
- * that takes many records of one queue folds and updates progress once for all of them. A queue
- * whose head is overdue goes before deeper ones, or a shallow one would wait as long as the load
- * lasts. Queues are sorted by powers of two only: the exact depth would move one with each record.
+ * ready.c - which queue of a tenant runs next, in O(1) but for the age. Deep queues go first,
+ * because a batch that takes many records of one queue folds and updates progress once for all of
+ * them. A queue whose head is overdue goes before deeper ones of its tenant, or a shallow one would
+ * wait as long as the load lasts. (Between tenants age does not count: the oldest records are those
+ * of the one that floods.) Queues are sorted by powers of two only: the exact depth would move one
+ * with each record.
  */
 #include "engine/ready.h"
 
 static uint32_t depth_of(uint32_t records)
 {
     LEAT_ASSERT(records > 0);
-    return 31u - (uint32_t)__builtin_clz(records);
+    uint32_t depth = 31u - (uint32_t)__builtin_clz(records);
+    return depth < LEAT_TENANT_DEPTHS ? depth : LEAT_TENANT_DEPTHS - 1;
 }
 
-/* Which of the lists that are apart; LEAT_READY_LISTS: none, it may share a batch. */
+/* Which of the lists that are apart; LEAT_TENANT_DEPTHS + LEAT_READY_APART: none, it may share a
+ * batch. */
 static uint32_t apart_of(const leat_queue *queue)
 {
     if (leat_narrow_on_trial(&queue->narrow))
         return LEAT_READY_TRIAL;
     if (queue->retry.alone)
         return LEAT_READY_ALONE;
-    return queue->parked ? LEAT_READY_UNPARK : LEAT_READY_LISTS;
+    return queue->parked ? LEAT_READY_UNPARK : LEAT_TENANT_DEPTHS + LEAT_READY_APART;
+}
+
+static bool is_apart(uint32_t list)
+{
+    return list >= LEAT_TENANT_DEPTHS;
+}
+
+static uint32_t *head_of(leat_ready *ready, const leat_queue *queue)
+{
+    return is_apart(queue->list) ? &ready->head[queue->list - LEAT_TENANT_DEPTHS]
+                                 : &ready->tenants.at[queue->tenant].head[queue->list];
+}
+
+static uint32_t *tail_of(leat_ready *ready, const leat_queue *queue)
+{
+    return is_apart(queue->list) ? &ready->tail[queue->list - LEAT_TENANT_DEPTHS]
+                                 : &ready->tenants.at[queue->tenant].tail[queue->list];
 }
 
 static void link_in(leat_ready *ready, leat_queue *queues, uint32_t id, uint32_t list)
 {
     leat_queue *queue = &queues[id];
     queue->list = list;
+    uint32_t *head = head_of(ready, queue);
+    uint32_t *tail = tail_of(ready, queue);
     queue->next = LEAT_INDEX_NONE;
-    queue->prev = ready->tail[list];
+    queue->prev = *tail;
     if (queue->prev == LEAT_INDEX_NONE)
-        ready->head[list] = id;
+        *head = id;
     else
         queues[queue->prev].next = id;
-    ready->tail[list] = id;
-    if (list < LEAT_READY_DEPTHS)
-        ready->depths |= 1u << list;
+    *tail = id;
+    if (!is_apart(list))
+        ready->tenants.at[queue->tenant].depths |= 1u << list;
 }
 
 static void link_out(leat_ready *ready, leat_queue *queues, uint32_t id)
 {
     leat_queue *queue = &queues[id];
-    uint32_t list = queue->list;
+    uint32_t *head = head_of(ready, queue);
     if (queue->prev == LEAT_INDEX_NONE)
-        ready->head[list] = queue->next;
+        *head = queue->next;
     else
         queues[queue->prev].next = queue->next;
     if (queue->next == LEAT_INDEX_NONE)
-        ready->tail[list] = queue->prev;
+        *tail_of(ready, queue) = queue->prev;
     else
         queues[queue->next].prev = queue->prev;
-    if (list < LEAT_READY_DEPTHS && ready->head[list] == LEAT_INDEX_NONE)
-        ready->depths &= ~(1u << list);
+    if (!is_apart(queue->list) && *head == LEAT_INDEX_NONE)
+        ready->tenants.at[queue->tenant].depths &= ~(1u << queue->list);
     queue->next = LEAT_INDEX_NONE;
     queue->prev = LEAT_INDEX_NONE;
 }
 
-void leat_ready_init(leat_ready *ready, leat_heap_entry *entries, uint32_t *where)
+void leat_ready_init(leat_ready *ready, leat_pairing_node *ages)
 {
-    for (uint32_t i = 0; i < LEAT_READY_LISTS; i++) {
-        ready->head[i] = LEAT_INDEX_NONE;
-        ready->tail[i] = LEAT_INDEX_NONE;
-    }
-    ready->depths = 0;
+    for (uint32_t i = 0; i < LEAT_READY_APART; i++)
+        ready->head[i] = ready->tail[i] = LEAT_INDEX_NONE;
     ready->count = 0;
-    leat_heap_init(&ready->age, entries, where);
+    ready->ages = ages;
 }
 
-void leat_ready_add(leat_ready *ready, leat_queue *queues, uint32_t id, int64_t head_us)
+void leat_ready_add(leat_ready *ready, leat_queue *queues, uint32_t id,
+                    const leat_record_slot *head, int64_t now_us)
 {
     leat_queue *queue = &queues[id];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->count > 0 && queue->in_flight == 0);
     queue->place = LEAT_QUEUE_READY;
     ready->count++;
     uint32_t apart = apart_of(queue);
-    if (apart != LEAT_READY_LISTS) {
+    if (apart < LEAT_TENANT_DEPTHS + LEAT_READY_APART) {
         link_in(ready, queues, id, apart);
         return;
     }
+    queue->tenant = leat_tenants_take(&ready->tenants, head->tenant);
+    leat_tenant *tenant = &ready->tenants.at[queue->tenant];
+    leat_tenants_ready(&ready->tenants, queue->tenant, now_us);
     link_in(ready, queues, id, depth_of(queue->count));
-    leat_heap_set(&ready->age, id, head_us);
+    tenant->oldest = leat_pairing_insert(ready->ages, tenant->oldest, id, head->read_us);
 }
 
-void leat_ready_remove(leat_ready *ready, leat_queue *queues, uint32_t id)
+void leat_ready_remove(leat_ready *ready, leat_queue *queues, uint32_t id, int64_t now_us)
 {
-    LEAT_ASSERT(queues[id].place == LEAT_QUEUE_READY && ready->count > 0);
+    leat_queue *queue = &queues[id];
+    LEAT_ASSERT(queue->place == LEAT_QUEUE_READY && ready->count > 0);
     link_out(ready, queues, id);
-    leat_heap_remove(&ready->age, id);
-    queues[id].place = LEAT_QUEUE_QUIET;
+    queue->place = LEAT_QUEUE_QUIET;
     ready->count--;
+    if (is_apart(queue->list))
+        return;
+    leat_tenant *tenant = &ready->tenants.at[queue->tenant];
+    tenant->oldest = leat_pairing_remove(ready->ages, tenant->oldest, id);
+    leat_tenants_quiet(&ready->tenants, queue->tenant, now_us);
 }
 
 void leat_ready_deepened(leat_ready *ready, leat_queue *queues, uint32_t id)
@@ -95,57 +124,87 @@ void leat_ready_deepened(leat_ready *ready, leat_queue *queues, uint32_t id)
     leat_queue *queue = &queues[id];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_READY);
     bool power_of_two = (queue->count & (queue->count - 1)) == 0;
-    if (!power_of_two || queue->list >= LEAT_READY_DEPTHS)
+    if (!power_of_two || is_apart(queue->list))
         return;
     link_out(ready, queues, id);
     link_in(ready, queues, id, depth_of(queue->count));
 }
 
-uint32_t leat_ready_first(const leat_ready *ready, int64_t overdue_us)
+uint32_t leat_ready_first(const leat_ready *ready, uint32_t at, int64_t overdue_us)
 {
-    if (ready->depths == 0)
-        return LEAT_INDEX_NONE;
-    const leat_heap_entry *oldest = leat_heap_first(&ready->age);
-    if (oldest->key < overdue_us)
-        return oldest->id;
-    return ready->head[depth_of(ready->depths)];
+    const leat_tenant *tenant = &ready->tenants.at[at];
+    LEAT_ASSERT(tenant->ready > 0);
+    if (ready->ages[tenant->oldest].key < overdue_us)
+        return tenant->oldest;
+    return tenant->head[depth_of(tenant->depths)];
 }
 
 uint32_t leat_ready_first_alone(const leat_ready *ready)
 {
-    return ready->head[LEAT_READY_ALONE];
+    return ready->head[LEAT_READY_ALONE - LEAT_TENANT_DEPTHS];
+}
+
+uint32_t leat_ready_first_unpark(const leat_ready *ready)
+{
+    return ready->head[LEAT_READY_UNPARK - LEAT_TENANT_DEPTHS];
+}
+
+uint32_t leat_ready_any_trial(const leat_ready *ready)
+{
+    return ready->head[LEAT_READY_TRIAL - LEAT_TENANT_DEPTHS];
 }
 
 uint32_t leat_ready_first_trial(const leat_ready *ready, const leat_queue *queues)
 {
-    uint32_t first = ready->head[LEAT_READY_TRIAL];
+    uint32_t first = leat_ready_any_trial(ready);
     for (uint32_t id = first; id != LEAT_INDEX_NONE; id = queues[id].next)
         if (queues[id].narrow.unknowns < queues[first].narrow.unknowns)
             first = id;
     return first;
 }
 
+/* ---- every invariant ---- */
+
+static uint32_t check_list(const leat_queue *queues, uint32_t list, uint32_t head, uint32_t tail)
+{
+    uint32_t count = 0;
+    uint32_t before = LEAT_INDEX_NONE;
+    for (uint32_t id = head; id != LEAT_INDEX_NONE; id = queues[id].next) {
+        const leat_queue *queue = &queues[id];
+        LEAT_ASSERT(queue->place == LEAT_QUEUE_READY && queue->list == list);
+        LEAT_ASSERT(queue->prev == before && queue->count > 0 && queue->in_flight == 0);
+        LEAT_ASSERT(is_apart(list) ? list == apart_of(queue)
+                                   : apart_of(queue) == LEAT_TENANT_DEPTHS + LEAT_READY_APART &&
+                                         list == depth_of(queue->count));
+        before = id;
+        count++;
+    }
+    LEAT_ASSERT(tail == before);
+    return count;
+}
+
+static uint32_t check_tenant(const leat_ready *ready, const leat_queue *queues, uint32_t at)
+{
+    const leat_tenant *tenant = &ready->tenants.at[at];
+    uint32_t count = 0;
+    for (uint32_t list = 0; list < LEAT_TENANT_DEPTHS; list++) {
+        LEAT_ASSERT((tenant->head[list] != LEAT_INDEX_NONE) == ((tenant->depths >> list) & 1u));
+        count += check_list(queues, list, tenant->head[list], tenant->tail[list]);
+        for (uint32_t id = tenant->head[list]; id != LEAT_INDEX_NONE; id = queues[id].next)
+            LEAT_ASSERT(queues[id].tenant == at);
+    }
+    LEAT_ASSERT(count == tenant->ready);
+    LEAT_ASSERT(leat_pairing_validate(ready->ages, tenant->oldest) == count);
+    return count;
+}
+
 void leat_ready_validate(const leat_ready *ready, const leat_queue *queues)
 {
     uint32_t count = 0;
-    uint32_t apart_count = 0;
-    for (uint32_t list = 0; list < LEAT_READY_LISTS; list++) {
-        uint32_t before = LEAT_INDEX_NONE;
-        for (uint32_t id = ready->head[list]; id != LEAT_INDEX_NONE; id = queues[id].next) {
-            LEAT_ASSERT(queues[id].place == LEAT_QUEUE_READY && queues[id].list == list);
-            LEAT_ASSERT(queues[id].prev == before && queues[id].count > 0 &&
-                        queues[id].in_flight == 0);
-            uint32_t apart = apart_of(&queues[id]);
-            LEAT_ASSERT(list == (apart == LEAT_READY_LISTS ? depth_of(queues[id].count) : apart));
-            before = id;
-            count++;
-            apart_count += list >= LEAT_READY_DEPTHS;
-        }
-        LEAT_ASSERT(ready->tail[list] == before);
-        if (list < LEAT_READY_DEPTHS)
-            LEAT_ASSERT((ready->head[list] != LEAT_INDEX_NONE) == ((ready->depths >> list) & 1u));
-    }
+    for (uint32_t i = 0; i < LEAT_READY_APART; i++)
+        count += check_list(queues, LEAT_TENANT_DEPTHS + i, ready->head[i], ready->tail[i]);
+    for (uint32_t at = 0; at < ready->tenants.used; at++)
+        count += check_tenant(ready, queues, at);
     LEAT_ASSERT(count == ready->count);
-    LEAT_ASSERT(ready->age.count + apart_count == count);
-    leat_heap_validate(&ready->age);
+    leat_tenants_validate(&ready->tenants);
 }

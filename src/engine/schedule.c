@@ -3,12 +3,13 @@
  * then a park or a load, whose time is limited, then a batch, then a compaction, which goes before
  * all of these once it is overdue. Shards take turns.
  *
- * A batch is chosen queue by queue (ready.h), so its cost depends on the queues and records in it,
+ * A batch is chosen queue by queue (fair.h), so its cost depends on the queues and records in it,
  * not on those that wait.
  */
 #include "engine/schedule.h"
 
 #include "engine/compact.h"
+#include "engine/fair.h"
 #include "engine/guard.h"
 #include "engine/lists.h"
 #include "engine/loads.h"
@@ -73,6 +74,7 @@ leat_job_slot *leat_schedule_take(leat_engine *engine, leat_shard *shard, leat_e
     slot->since_us = engine->now_us;
     slot->queues = 0;
     slot->trial = false;
+    slot->shared = slot->slow = slot->alone = false;
     slot->suspected = false;
     slot->delay_us = 0;
     slot->notice.pending = 0;
@@ -137,14 +139,14 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
 
 /* ---- batches ---- */
 
-static void pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id,
-                 uint32_t records)
+void leat_schedule_pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id,
+                        uint32_t records)
 {
     leat_queue *queue = &engine->queues[id];
     uint32_t at = id / LEAT_SUBPARTITIONS;
     leat_partition *partition = &engine->partitions[at];
     LEAT_ASSERT(partition->state == LEAT_ENGINE_READING && records > 0 && records <= queue->count);
-    leat_ready_remove(&shard->ready, engine->queues, id);
+    leat_ready_remove(&shard->ready, engine->queues, id, engine->now_us);
     queue->place = LEAT_QUEUE_IN_FLIGHT;
     queue->in_flight = records;
     slot->trial = slot->trial || leat_narrow_on_trial(&queue->narrow);
@@ -153,15 +155,6 @@ static void pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, ui
     partition->picked |= UINT64_C(1) << (id % LEAT_SUBPARTITIONS);
     engine->picked[at / 64] |= UINT64_C(1) << (at % 64);
     slot->queues++;
-}
-
-static uint32_t limited(const leat_queue *queue, uint32_t records)
-{
-    if (queue->retry.limit > 0 && queue->retry.limit < records)
-        records = queue->retry.limit;
-    if (leat_narrow_on_trial(&queue->narrow) && queue->narrow.limit < records)
-        records = queue->narrow.limit;
-    return records;
 }
 
 /* Parked records that are taken back without trouble come in large batches: it is often one hot key
@@ -181,40 +174,20 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
         leat_guard_retract(engine, id);
         leat_retry_unmark_dead(&queue->retry);
     }
-    uint32_t most = limited(queue, most_alone(engine, shard, id));
+    uint32_t most = leat_queue_limited(queue, most_alone(engine, shard, id));
+    most = leat_fair_most(engine, shard, queue, most);
     uint32_t records =
         leat_queue_fit(queue, &engine->pool, most, engine->config.batch_bytes_max, true, &bytes);
     if (queue->parked)
         records = leat_chunks_fit(&engine->chunks[id], &engine->chunk_pool, records);
-    pick(engine, slot, shard, id, records);
+    leat_fair_charge(engine, slot, shard, id, records);
+    leat_schedule_pick(engine, slot, shard, id, records);
     shard->trials += slot->trial;
     if (!queue->retry.dead)
         return;
     LEAT_ASSERT(records == 1);
     slot->reason = engine->reasons[id];
     slot->job.batch.dead = &slot->reason;
-}
-
-static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *shard)
-{
-    uint32_t records_left =
-        leat_batch_size_max(&shard->batch_size, engine->config.batch_records_max);
-    uint64_t bytes_left = engine->config.batch_bytes_max;
-    int64_t overdue_us = engine->now_us - engine->config.age_bound_us;
-    while (records_left > 0) {
-        uint32_t id = leat_ready_first(&shard->ready, overdue_us);
-        if (id == LEAT_INDEX_NONE)
-            break;
-        const leat_queue *queue = &engine->queues[id];
-        uint64_t bytes;
-        uint32_t records = leat_queue_fit(queue, &engine->pool, limited(queue, records_left),
-                                          bytes_left, slot->queues == 0, &bytes);
-        if (records == 0)
-            break;
-        pick(engine, slot, shard, id, records);
-        records_left -= records;
-        bytes_left -= bytes < bytes_left ? bytes : bytes_left;
-    }
 }
 
 static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engine_batch_part *part,
@@ -301,23 +274,23 @@ static const leat_engine_job *fill_batch(leat_engine *engine, leat_job_slot *slo
  * (suspects.c) take turns, so that none holds up the others. */
 typedef enum lane { LANE_TRIAL, LANE_SHARED, LANE_ALONE, LANE_UNPARK, LANES } lane;
 
-static bool has_some(const leat_shard *shard, lane which)
+static bool has_some(const leat_engine *engine, const leat_shard *shard, lane which)
 {
     if (which == LANE_SHARED)
-        return shard->ready.depths != 0;
+        return leat_fair_lead(shard) != LEAT_PAIRING_NONE;
     if (which == LANE_ALONE)
         return leat_ready_first_alone(&shard->ready) != LEAT_INDEX_NONE;
     if (which == LANE_UNPARK)
-        return shard->ready.head[LEAT_READY_UNPARK] != LEAT_INDEX_NONE;
-    return shard->trials == 0 && shard->ready.head[LEAT_READY_TRIAL] != LEAT_INDEX_NONE;
+        return leat_fair_unpark(engine, shard) != LEAT_INDEX_NONE;
+    return shard->trials == 0 && leat_ready_any_trial(&shard->ready) != LEAT_INDEX_NONE;
 }
 
 /* LANES: none. */
-static lane next_lane(const leat_shard *shard)
+static lane next_lane(const leat_engine *engine, const leat_shard *shard)
 {
     for (uint32_t i = 1; i <= LANES; i++) {
         lane next = (lane)((shard->lane + i) % LANES);
-        if (has_some(shard, next))
+        if (has_some(engine, shard, next))
             return next;
     }
     return LANES;
@@ -326,20 +299,20 @@ static lane next_lane(const leat_shard *shard)
 static uint32_t first_of(leat_engine *engine, const leat_shard *shard, lane which)
 {
     if (which == LANE_UNPARK)
-        return shard->ready.head[LEAT_READY_UNPARK];
+        return leat_fair_unpark(engine, shard);
     return which == LANE_ALONE ? leat_ready_first_alone(&shard->ready)
                                : leat_ready_first_trial(&shard->ready, engine->queues);
 }
 
 static const leat_engine_job *next_batch(leat_engine *engine, leat_shard *shard)
 {
-    lane next = next_lane(shard);
+    lane next = next_lane(engine, shard);
     if (next == LANES)
         return NULL;
     shard->lane = (uint8_t)next;
     leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_BATCH);
     if (next == LANE_SHARED)
-        choose_shared(engine, slot, shard);
+        leat_fair_choose(engine, slot, shard, leat_fair_lead(shard));
     else
         choose_alone(engine, slot, shard, first_of(engine, shard, next));
     return fill_batch(engine, slot);

@@ -30,4 +30,8 @@ static inline void leat_part_reached(leat_engine_batch_part *part, const leat_re
 /* Makes the next job and counts it as running; NULL: nothing can run. */
 const leat_engine_job *leat_schedule_next(leat_engine *engine);
 
+/* The first records of a queue that is ready are in the batch that is being made. */
+void leat_schedule_pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id,
+                        uint32_t records);
+
 #endif

@@ -14,6 +14,7 @@
  *   revoke.c        a partition's end: drain, last compaction, giving back
  *   pause.c         which partitions are paused for want of room
  *   schedule.c      what runs next: claims, batches, compactions
+ *   fair.c          which records share a batch, and how many
  *   jobs.c          the outcome of a job
  *   outcome.c       the outcome of a batch, for one of its queues
  *   guard.c         what share of a table's records may become dead letters
@@ -30,7 +31,11 @@
  * Parts that know nothing of the engine, each with its contract in its header:
  *
  *   queues.c        the records held: one FIFO for each subpartition
- *   ready.c         which queue of a shard runs next
+ *   ready.c         which queue of a tenant runs next
+ *   tenants.c       the tenants of a shard: how far each is served, who is next
+ *   bill.c          what a batch is charged to whom
+ *   cost.c          what a batch and a record take
+ *   concurrency.c   how many batches a shard is given at once
  *   retry.c         what a queue does after a failure: again, alone, halved, later, dead letter
  *   narrow.c        which record ends its session, from batches with unknown outcomes
  *   batch_size.c    how many records a shared batch of a shard may have
@@ -39,6 +44,8 @@
  *   progress.c      the applied part of a partition
  *   batch.c         names of outcomes
  *   heap.c          a binary heap by time
+ *   pairing.c       many small heaps in one array
+ *   median.c        the median of the last numbers
  *
  * Anything that may be answered late carries the partition's incarnation: it changes whenever what
  * the partition holds is dropped, and an answer for an older one is counted and ignored.
@@ -50,6 +57,9 @@
 #include "engine/chunks.h"
 #include "engine/engine.h"
 #include "engine/ready.h"
+#include "engine/bill.h"
+#include "engine/concurrency.h"
+#include "engine/heap.h"
 #include "engine/batch_size.h"
 
 typedef enum leat_timer {
@@ -158,12 +168,22 @@ typedef struct leat_partition {
     char reason[512];
 } leat_partition;
 
+/* The shared batches of a shard: see fair.h. */
+typedef struct leat_fair {
+    uint32_t shared;       /* in flight */
+    uint32_t slow;         /* those of them that are slow */
+    leat_median estimates; /* of the last ones that were made, us */
+    leat_median times;     /* of the last ones that were applied, us */
+    leat_concurrency concurrency;
+} leat_fair;
+
 typedef struct leat_shard {
     uint32_t slots;
     uint32_t running;     /* jobs in flight, stale ones too: each has a connection */
     leat_holding holding; /* as those of its partitions */
     leat_holding loaded;
     leat_ready ready;
+    leat_fair fair;
     leat_list claims; /* partitions */
     leat_list compactions;
     leat_list parks;
@@ -257,6 +277,10 @@ typedef struct leat_job_slot {
     int64_t since_us;          /* RUNNING: when it was made */
     uint32_t queues;           /* BATCH: subpartitions in it */
     bool trial;                /* BATCH, of a subpartition that may end its session */
+    bool shared;               /* BATCH, of queues that may share one */
+    bool slow;                 /* and it is slow, by its estimate */
+    bool alone;                /* and it has one tenant, whose cost is in doubt */
+    leat_bill bill;            /* BATCH */
     bool suspected;            /* BATCH, unknown: a subpartition of it is under trial for that */
     int64_t delay_us;          /* BATCH, failed: back-off of all of it; 0: not chosen yet */
     leat_engine_reason reason; /* BATCH, `dead` points here: the queue's own may change before the

@@ -34,7 +34,8 @@ void leat_subpartition_wake(leat_engine *engine, leat_partition *partition, uint
         return;
     }
     leat_shard *shard = leat_shard_of(engine, partition);
-    leat_ready_add(&shard->ready, engine->queues, id, engine->pool.slots[queue->head].read_us);
+    leat_ready_add(&shard->ready, engine->queues, id, &engine->pool.slots[queue->head],
+                   engine->now_us);
     partition->ready++;
     leat_schedule_shard(engine, shard);
 }
@@ -64,7 +65,8 @@ void leat_subpartition_deactivate(leat_engine *engine, leat_partition *partition
     if (queue->place != LEAT_QUEUE_WAITING)
         queue->due_us = engine->now_us;
     if (queue->place == LEAT_QUEUE_READY) {
-        leat_ready_remove(&leat_shard_of(engine, partition)->ready, engine->queues, id);
+        leat_ready_remove(&leat_shard_of(engine, partition)->ready, engine->queues, id,
+                          engine->now_us);
         partition->ready--;
     } else if (queue->place == LEAT_QUEUE_WAITING) {
         leat_heap_remove(&engine->timers, id);

@@ -124,7 +124,7 @@ static void delay_trials(leat_engine *engine, leat_partition *partition)
         return;
     shard->trials_after_us = engine->now_us + down_us;
     uint32_t id;
-    while (down_us > 0 && (id = shard->ready.head[LEAT_READY_TRIAL]) != LEAT_INDEX_NONE)
+    while (down_us > 0 && (id = leat_ready_any_trial(&shard->ready)) != LEAT_INDEX_NONE)
         requeue(engine, &engine->partitions[id / LEAT_SUBPARTITIONS], id % LEAT_SUBPARTITIONS);
 }
 

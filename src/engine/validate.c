@@ -4,6 +4,7 @@
  * counter, so that two counters with the same mistake cannot confirm each other.
  */
 #include "engine/state.h"
+#include "engine/fair.h"
 #include "engine/loads.h"
 #include "engine/low_water.h"
 #include "engine/timers.h"
@@ -229,11 +230,11 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
     LEAT_ASSERT(shard->loaded.records <= engine->loaded.shard_max.records);
     LEAT_ASSERT(shard->loaded.bytes <= engine->loaded.shard_max.bytes ||
                 shard->loaded.records == 1);
-    bool work = shard->ready.depths != 0 ||
+    bool work = leat_fair_lead(shard) != LEAT_PAIRING_NONE ||
                 leat_ready_first_alone(&shard->ready) != LEAT_INDEX_NONE ||
-                shard->ready.head[LEAT_READY_UNPARK] != LEAT_INDEX_NONE ||
+                leat_fair_unpark(engine, shard) != LEAT_INDEX_NONE ||
                 (!engine->load_starved && leat_load_may(engine, shard)) ||
-                (shard->trials == 0 && shard->ready.head[LEAT_READY_TRIAL] != LEAT_INDEX_NONE) ||
+                (shard->trials == 0 && leat_ready_any_trial(&shard->ready) != LEAT_INDEX_NONE) ||
                 shard->compactions.head != LEAT_INDEX_NONE;
     if (shard->probe != LEAT_INDEX_NONE) {
         const leat_queue *probe = &engine->queues[shard->probe];

@@ -94,6 +94,23 @@ void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_f
         ret->payload = job->batch.records[0].payload;
 }
 
+void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_shard_view *ret)
+{
+    LEAT_ASSERT(shard < engine->config.shard_count);
+    const leat_shard *of = &engine->shards[shard];
+    const leat_cost *cost = &of->ready.tenants.cost;
+    double level_us = leat_cost_level_us(cost);
+    *ret = (leat_engine_shard_view){
+        .slots = of->slots,
+        .limit = leat_concurrency_limit(&of->fair.concurrency, of->slots),
+        .batch_us = (double)of->fair.times.median,
+        .level_us = level_us,
+        .normal_us = cost->normal_us,
+        .slowness = cost->normal_us > 0 ? level_us / cost->normal_us : 1,
+        .tenants = of->ready.tenants.ready,
+    };
+}
+
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash)
 {
     LEAT_ASSERT(partition < engine->config.partition_count);

@@ -34,6 +34,7 @@ typedef struct story {
     uint32_t released;
     uint8_t claims;              /* number of tokens given out */
     uint32_t table;              /* of what is read */
+    uint64_t tenant;             /* likewise */
     leat_engine_job_result said; /* the last result an effect came with */
 } story;
 
@@ -221,6 +222,7 @@ static inline leat_engine_taken story_read_sized(story *s, uint32_t partition,
                                  .accepted_ms = 1000 + offset,
                                  .epoch = -1,
                                  .hash = 640 + subpartition,
+                                 .tenant = s->tenant,
                                  .table = s->table,
                                  .bytes = bytes,
                                  .payload = s};

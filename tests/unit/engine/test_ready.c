@@ -4,33 +4,48 @@
 enum { QUEUES = 6 };
 
 static leat_queue queues[QUEUES];
-static leat_heap_entry entries[QUEUES];
-static uint32_t where[QUEUES];
+static leat_tenant tenants[LEAT_TENANTS_MAX + 1];
+static leat_pairing_node nodes[LEAT_TENANTS_MAX + 1], ages[QUEUES];
+static uint16_t buckets[LEAT_TENANT_BUCKETS];
 static leat_ready ready;
 
 static void begin(void)
 {
-    for (uint32_t i = 0; i < QUEUES; i++) {
+    for (uint32_t i = 0; i < QUEUES; i++)
         leat_queue_init(&queues[i]);
-        where[i] = LEAT_HEAP_NOWHERE;
-    }
-    leat_ready_init(&ready, entries, where);
+    memset(tenants, 0, sizeof tenants);
+    memset(buckets, 0, sizeof buckets);
+    leat_tenants_init(&ready.tenants, tenants, nodes, buckets);
+    leat_ready_init(&ready, ages);
+}
+
+static void add_of(uint64_t tenant, uint32_t id, uint32_t depth, int64_t head_us)
+{
+    queues[id].count = depth;
+    leat_ready_add(&ready, queues, id, &(leat_record_slot){.read_us = head_us, .tenant = tenant},
+                   0);
+    leat_ready_validate(&ready, queues);
 }
 
 static void add(uint32_t id, uint32_t depth, int64_t head_us)
 {
-    queues[id].count = depth;
-    leat_ready_add(&ready, queues, id, head_us);
+    add_of(0, id, depth, head_us);
+}
+
+static uint32_t take_of(uint64_t tenant, int64_t overdue_us)
+{
+    uint32_t at = leat_tenants_find(&ready.tenants, tenant);
+    if (tenants[at].ready == 0)
+        return LEAT_INDEX_NONE;
+    uint32_t id = leat_ready_first(&ready, at, overdue_us);
+    leat_ready_remove(&ready, queues, id, 0);
     leat_ready_validate(&ready, queues);
+    return id;
 }
 
 static uint32_t take(int64_t overdue_us)
 {
-    uint32_t id = leat_ready_first(&ready, overdue_us);
-    if (id != LEAT_INDEX_NONE)
-        leat_ready_remove(&ready, queues, id);
-    leat_ready_validate(&ready, queues);
-    return id;
+    return take_of(0, overdue_us);
 }
 
 START_TEST(overdue_by_age_then_by_depth)
@@ -46,6 +61,21 @@ START_TEST(overdue_by_age_then_by_depth)
     ck_assert_uint_eq(take(31), 1);
     ck_assert_uint_eq(take(31), 2);
     ck_assert_uint_eq(take(31), LEAT_INDEX_NONE);
+}
+END_TEST
+
+START_TEST(age_and_depth_count_inside_a_tenant)
+{
+    begin();
+    add_of(7, 0, 1, 10);
+    add_of(7, 1, 100, 20);
+    add_of(8, 2, 1, 90);
+    add_of(8, 3, 2, 95);
+    ck_assert_uint_eq(take_of(8, 50), 3);
+    ck_assert_uint_eq(take_of(7, 50), 0);
+    ck_assert_uint_eq(take_of(7, 50), 1);
+    ck_assert_uint_eq(take_of(7, 50), LEAT_INDEX_NONE);
+    ck_assert_uint_eq(take_of(8, 91), 2);
 }
 END_TEST
 
@@ -74,7 +104,7 @@ START_TEST(those_that_run_alone_are_kept_apart)
     ck_assert_uint_eq(leat_ready_first_alone(&ready), 5);
     ck_assert_uint_eq(take(100), 0);
     ck_assert_uint_eq(take(100), LEAT_INDEX_NONE);
-    leat_ready_remove(&ready, queues, 5);
+    leat_ready_remove(&ready, queues, 5, 0);
     ck_assert_uint_eq(leat_ready_first_alone(&ready), 4);
 }
 END_TEST
@@ -91,10 +121,11 @@ START_TEST(who_has_ended_the_fewest_sessions_is_tried_first)
     for (uint32_t i = 0; i < 5; i++) {
         ck_assert_uint_eq(leat_ready_first_trial(&ready, queues), order[i]);
         if (order[i] != LEAT_INDEX_NONE)
-            leat_ready_remove(&ready, queues, order[i]);
+            leat_ready_remove(&ready, queues, order[i], 0);
     }
 }
 END_TEST
 
-STORY_MAIN("ready", overdue_by_age_then_by_depth, a_queue_that_grows_moves_up,
-           those_that_run_alone_are_kept_apart, who_has_ended_the_fewest_sessions_is_tried_first)
+STORY_MAIN("ready", overdue_by_age_then_by_depth, age_and_depth_count_inside_a_tenant,
+           a_queue_that_grows_moves_up, those_that_run_alone_are_kept_apart,
+           who_has_ended_the_fewest_sessions_is_tried_first)

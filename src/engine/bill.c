@@ -1,0 +1,122 @@
+/*
+ * bill.c - a tenant knows where its charge is in the bill that is being written, so that adding a
+ * record needs no search. A tenant may have lost its place by the time a batch is done; then there
+ * is nobody to correct.
+ */
+#include "engine/bill.h"
+
+void leat_bill_begin(leat_bill *bill, leat_tenants *tenants)
+{
+    bill->count = 0;
+    bill->records = 0;
+    bill->rows_us = 0;
+    bill->estimate_us = 0;
+    bill->number = ++tenants->bills;
+}
+
+static leat_charge *charge_of(leat_bill *bill, leat_tenants *tenants, uint32_t at)
+{
+    leat_tenant *tenant = &tenants->at[at];
+    if (tenant->bill == bill->number && tenant->charge < bill->count &&
+        bill->charges[tenant->charge].at == at)
+        return &bill->charges[tenant->charge];
+    if (bill->count == bill->max)
+        return &bill->charges[0];
+    tenant->bill = bill->number;
+    tenant->charge = bill->count++;
+    leat_charge *charge = &bill->charges[tenant->charge];
+    *charge = (leat_charge){.tenant = tenant->tenant, .at = at};
+    return charge;
+}
+
+void leat_bill_add(leat_bill *bill, leat_tenants *tenants, uint32_t at, uint32_t records)
+{
+    LEAT_ASSERT(at < tenants->used && records > 0 && bill->max > 0);
+    leat_charge *charge = charge_of(bill, tenants, at);
+    double rows_us = records * tenants->at[at].row_us;
+    charge->records += records;
+    charge->rows_us += rows_us;
+    bill->records += records;
+    bill->rows_us += rows_us;
+}
+
+static bool is_there(const leat_tenants *tenants, const leat_charge *charge)
+{
+    return tenants->at[charge->at].tenant == charge->tenant;
+}
+
+static void serve_up_to(leat_tenants *tenants, leat_charge *charge, double us)
+{
+    if (is_there(tenants, charge))
+        leat_tenants_serve(tenants, charge->at, us - charge->served_us);
+    charge->served_us = us;
+}
+
+void leat_bill_serve(leat_bill *bill, leat_tenants *tenants, uint32_t at)
+{
+    leat_charge *charge = charge_of(bill, tenants, at);
+    serve_up_to(tenants, charge, charge->rows_us);
+}
+
+static void share_out(leat_bill *bill, leat_tenants *tenants, double us)
+{
+    LEAT_ASSERT(bill->count > 0 && bill->rows_us > 0);
+    for (uint32_t i = 0; i < bill->count; i++)
+        serve_up_to(tenants, &bill->charges[i], us * bill->charges[i].rows_us / bill->rows_us);
+}
+
+void leat_bill_close(leat_bill *bill, leat_tenants *tenants)
+{
+    bill->estimate_us = tenants->cost.fixed_us + bill->rows_us;
+    share_out(bill, tenants, bill->estimate_us);
+}
+
+void leat_bill_settle(leat_bill *bill, leat_tenants *tenants, int64_t took_us)
+{
+    share_out(bill, tenants, (double)took_us);
+}
+
+static void learn_each(const leat_bill *bill, leat_tenants *tenants, leat_cost_batch *batch)
+{
+    double error_us = leat_cost_learn(&tenants->cost, batch, LEAT_COST_LEARN);
+    for (uint32_t i = 0; i < bill->count; i++)
+        batch->squares += bill->charges[i].rows_us * bill->charges[i].rows_us;
+    for (uint32_t i = 0; i < bill->count; i++) {
+        const leat_charge *charge = &bill->charges[i];
+        if (!is_there(tenants, charge))
+            continue;
+        double row_us = tenants->at[charge->at].row_us;
+        leat_tenants_set_cost(tenants, charge->at,
+                              leat_cost_learn_record(row_us, charge->rows_us, error_us, batch));
+    }
+}
+
+static void run_alone(const leat_bill *bill, leat_tenants *tenants)
+{
+    for (uint32_t i = 0; i < bill->count; i++)
+        if (is_there(tenants, &bill->charges[i]))
+            tenants->at[bill->charges[i].at].alone = true;
+}
+
+void leat_bill_learn(const leat_bill *bill, leat_tenants *tenants, int64_t took_us, int64_t now_us,
+                     bool is_alone)
+{
+    leat_cost_batch batch = {
+        .rows_us = bill->rows_us, .records = bill->records, .took_us = took_us, .now_us = now_us};
+    const leat_charge *first = &bill->charges[0];
+    if (is_alone && is_there(tenants, first)) {
+        leat_tenants_set_cost(tenants, first->at, leat_cost_learn_alone(&tenants->cost, &batch));
+        return;
+    }
+    switch (leat_cost_lesson_of(&tenants->cost, bill->estimate_us, took_us)) {
+    case LEAT_COST_LEARN:
+        learn_each(bill, tenants, &batch);
+        break;
+    case LEAT_COST_SHARD:
+        leat_cost_learn(&tenants->cost, &batch, LEAT_COST_SHARD);
+        break;
+    case LEAT_COST_ALONE:
+        run_alone(bill, tenants);
+        break;
+    }
+}

@@ -1,0 +1,188 @@
+/*
+ * cost.c - see cost.h for the rules. All numbers are bounded, so that one absurd measurement (a
+ * clock, a process that stood still) is forgotten after a few batches.
+ */
+#include "engine/cost.h"
+
+#define FIXED_FIRST_US 1000.0
+#define FIXED_MIN_US   20.0
+#define ROW_FIRST_US   20.0
+#define ROW_MIN_US     0.05
+#define MOST_US        60e6
+
+/* A stall shorter than this is the database's own, and harms nobody: it is not worth running each
+ * tenant alone. */
+#define SURPRISE_MIN_US 50000.0
+#define SURPRISE_FACTOR 4.0
+
+#define RATE        0.125 /* of learning what a tenant costs */
+#define SHARD_RATE  0.25
+#define OFF         2.0 /* times the estimate, or less than this part of it: */
+#define OFF_RATE    0.0625
+#define SPREAD_MIN  0.1
+#define UNUSUAL     8.0
+#define CALM_TIME   30e6 /* us */
+#define NORMAL_TIME 600e6
+#define LEVEL_ROWS  64.0
+
+/* Each class is three times the one before, and a cost leaves its class at twice or half of its
+ * middle: so any two in one class lie within a factor of 4. */
+#define CLASS_STEP  3.0
+#define CLASS_LEAVE 2.0
+
+enum { SHARD_SURPRISES = 4, LINE_BATCHES = 64 };
+
+static double between(double value, double least, double most)
+{
+    return value < least ? least : value > most ? most : value;
+}
+
+void leat_cost_init(leat_cost *cost)
+{
+    *cost = (leat_cost){.fixed_us = FIXED_FIRST_US, .usual_us = ROW_FIRST_US};
+}
+
+double leat_cost_level_us(const leat_cost *cost)
+{
+    return cost->fixed_us + LEVEL_ROWS * cost->usual_us;
+}
+
+leat_cost_lesson leat_cost_lesson_of(leat_cost *cost, double estimate_us, int64_t took_us)
+{
+    double took = (double)took_us;
+    if (took <= SURPRISE_FACTOR * estimate_us || took - estimate_us <= SURPRISE_MIN_US) {
+        cost->surprises = 0;
+        return LEAT_COST_LEARN;
+    }
+    if (cost->surprises >= SHARD_SURPRISES)
+        return LEAT_COST_SHARD;
+    cost->surprises++;
+    return LEAT_COST_ALONE;
+}
+
+/* Towards `level_us`, of which so much is left after `time_us` as with a half-life. */
+static double drift(double from_us, double level_us, int64_t since_us, double time_us)
+{
+    double part = between((double)since_us / time_us, 0, 1);
+    return from_us + part * (level_us - from_us);
+}
+
+static void follow(leat_cost *cost, int64_t now_us)
+{
+    double level_us = leat_cost_level_us(cost);
+    if (cost->calm_us == 0)
+        cost->calm_us = cost->normal_us = level_us;
+    int64_t since_us = now_us - cost->changed_us;
+    cost->changed_us = now_us;
+    cost->calm_us = level_us < cost->calm_us ? drift(cost->calm_us, level_us, 1, 1 / RATE)
+                                             : drift(cost->calm_us, level_us, since_us, CALM_TIME);
+    cost->normal_us = drift(cost->normal_us, level_us, since_us, NORMAL_TIME);
+}
+
+/* Does the line say how much a record takes? Batches of one size say nothing. */
+static bool has_slope(const leat_cost *cost)
+{
+    double least = SPREAD_MIN * cost->mean_records;
+    return cost->variance > least * least;
+}
+
+static void fit_line(leat_cost *cost)
+{
+    double most_us = (cost->mean_us - FIXED_MIN_US) / cost->mean_records;
+    double slope_us = has_slope(cost) ? cost->covariance / cost->variance : cost->usual_us;
+    cost->usual_us = between(slope_us, ROW_MIN_US, most_us > ROW_MIN_US ? most_us : ROW_MIN_US);
+    cost->fixed_us =
+        between(cost->mean_us - cost->usual_us * cost->mean_records, FIXED_MIN_US, MOST_US);
+}
+
+/* A new line, through what is known and this batch. */
+static void begin_line(leat_cost *cost, const leat_cost_batch *batch)
+{
+    cost->usual_us = batch->rows_us / batch->records;
+    cost->mean_records = batch->records;
+    cost->mean_us = (double)batch->took_us;
+    cost->variance = cost->covariance = 0;
+    cost->batches = 1;
+}
+
+static void add_to_line(leat_cost *cost, const leat_cost_batch *batch, double rate)
+{
+    double ratio = batch->rows_us / batch->records / cost->usual_us;
+    bool is_unusual = ratio > UNUSUAL || ratio < 1 / UNUSUAL;
+    cost->unusual = is_unusual ? cost->unusual + 1 : 0;
+    if (is_unusual && cost->unusual < LINE_BATCHES / 2)
+        return;
+    if (is_unusual || cost->batches == 0) {
+        begin_line(cost, batch);
+    } else {
+        double part = 1.0 / ++cost->batches;
+        part = part > rate ? part : rate;
+        double records = batch->records - cost->mean_records;
+        double us = (double)batch->took_us - cost->mean_us;
+        cost->mean_records += part * records;
+        cost->mean_us += part * us;
+        cost->variance = (1 - part) * (cost->variance + part * records * records);
+        cost->covariance = (1 - part) * (cost->covariance + part * records * us);
+        cost->batches = cost->batches < LINE_BATCHES ? cost->batches : LINE_BATCHES;
+    }
+    fit_line(cost);
+}
+
+double leat_cost_learn(leat_cost *cost, const leat_cost_batch *batch, leat_cost_lesson lesson)
+{
+    LEAT_ASSERT(batch->records > 0 && lesson != LEAT_COST_ALONE);
+    double fixed_us = cost->fixed_us;
+    double error_us = (double)batch->took_us - fixed_us - batch->rows_us;
+    double ratio = (double)batch->took_us / (fixed_us + batch->rows_us);
+    bool is_off = ratio > OFF || ratio < 1 / OFF;
+    add_to_line(cost, batch,
+                lesson == LEAT_COST_SHARD ? SHARD_RATE
+                : is_off                  ? OFF_RATE
+                                          : 1.0 / LINE_BATCHES);
+    follow(cost, batch->now_us);
+    double of_rows = batch->rows_us / (fixed_us + batch->rows_us);
+    return error_us * of_rows * of_rows;
+}
+
+double leat_cost_learn_record(double row_us, double share_us, double error_us,
+                              const leat_cost_batch *batch)
+{
+    LEAT_ASSERT(batch->squares > 0);
+    double factor = 1 + RATE * error_us * share_us / batch->squares;
+    return between(row_us * between(factor, 0.5, 2), ROW_MIN_US, MOST_US);
+}
+
+double leat_cost_learn_alone(const leat_cost *cost, const leat_cost_batch *batch)
+{
+    LEAT_ASSERT(batch->records > 0);
+    double rows_us = (double)batch->took_us - cost->fixed_us;
+    return between(rows_us / batch->records, ROW_MIN_US, MOST_US);
+}
+
+static double middle_of(uint8_t class)
+{
+    double middle = 1;
+    for (uint8_t i = 0; i < class; i++)
+        middle *= CLASS_STEP;
+    return middle;
+}
+
+uint8_t leat_cost_class(double row_us, uint8_t class)
+{
+    double middle = middle_of(class);
+    bool is_lowest = class == 0 && row_us < middle;
+    if (is_lowest || (row_us <= middle * CLASS_LEAVE && row_us >= middle / CLASS_LEAVE))
+        return class;
+    uint8_t found = 0;
+    for (double border = 1.7320508; row_us > border && found + 1 < LEAT_COST_CLASSES;
+         border *= CLASS_STEP)
+        found++;
+    return found;
+}
+
+double leat_cost_slowness(const leat_cost *cost, double estimate_us, int64_t took_us)
+{
+    if (cost->calm_us <= 0 || estimate_us <= 0)
+        return 1;
+    return (double)took_us / estimate_us * (leat_cost_level_us(cost) / cost->calm_us);
+}

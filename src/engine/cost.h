@@ -1,0 +1,75 @@
+/*
+ * cost.h - what the work of a shard takes, in database time: a fixed part for each batch (round
+ * trip, commit) and a part for each record, which every tenant has of its own (tenants.h).
+ *
+ * Both are learned from the batches that were applied. A line through their sizes and times has the
+ * fixed part where it begins (decayed linear regression over the batches whose records are neither
+ * cheap nor expensive). The rest is the records': what a batch took beyond its estimate is shared
+ * out by what each tenant contributed to it, the larger ones more than their share; since batches
+ * differ, the tenants separate. (Normalized least mean squares, relative to the size of each
+ * part.)
+ *
+ * A batch that took much longer than estimated teaches nothing: an average would charge all for
+ * one. Its tenants run alone once, and what a tenant takes then is its own. When several in a row
+ * took too long it is the shard that has become slow, not a tenant.
+ */
+#ifndef LEAT_ENGINE_COST_H
+#define LEAT_ENGINE_COST_H
+
+#include "base/base.h"
+
+enum { LEAT_COST_CLASSES = 16 };
+
+typedef struct leat_cost {
+    double fixed_us;
+    double usual_us; /* of a record: the line's slope, and what a new tenant is thought to cost */
+    double mean_records, mean_us, variance, covariance; /* of the line's batches, decayed */
+    uint32_t batches;   /* of the line, up to a number that is enough */
+    uint32_t unusual;   /* batches in a row that are none of the line's */
+    double calm_us;     /* level_us, as it was lately: follows a lower one at once, a higher one in
+                           half a minute */
+    double normal_us;   /* the same over ten minutes */
+    int64_t changed_us; /* when these two were last brought up to date; 0: never */
+    uint8_t surprises;  /* batches in a row that took much longer than estimated */
+} leat_cost;
+
+void leat_cost_init(leat_cost *cost);
+/* What a batch of 64 usual records takes: how fast the shard is, whoever is served. */
+double leat_cost_level_us(const leat_cost *cost);
+
+typedef enum leat_cost_lesson {
+    LEAT_COST_LEARN, /* leat_cost_learn, then leat_cost_learn_record for each tenant */
+    LEAT_COST_SHARD, /* the same, but quickly, and nothing about its tenants */
+    LEAT_COST_ALONE, /* nothing: its tenants run alone once */
+} leat_cost_lesson;
+
+/* What a batch teaches that took `took_us`. Not for one of a tenant that runs alone:
+ * leat_cost_learn_alone. */
+leat_cost_lesson leat_cost_lesson_of(leat_cost *cost, double estimate_us, int64_t took_us);
+
+/* A batch as estimated: `rows_us` is the sum of what each tenant contributed, without the fixed
+ * part, and `squares` the sum of the squares of that. */
+typedef struct leat_cost_batch {
+    double rows_us;
+    double squares;
+    uint32_t records;
+    int64_t took_us;
+    int64_t now_us;
+} leat_cost_batch;
+
+/* Returns how much the batch says about its records: its difference from the estimate, in us, but
+ * the less the more it consists of the fixed part. */
+double leat_cost_learn(leat_cost *cost, const leat_cost_batch *batch, leat_cost_lesson lesson);
+/* The record cost of a tenant that contributed `share_us` to the batch, after it. */
+double leat_cost_learn_record(double row_us, double share_us, double error_us,
+                              const leat_cost_batch *batch);
+/* The record cost of the only tenant of a batch, from that batch alone. */
+double leat_cost_learn_alone(const leat_cost *cost, const leat_cost_batch *batch);
+
+/* Costs of one class lie within a factor of 4. `class` is the one it is in: a cost near a border
+ * stays where it is. */
+uint8_t leat_cost_class(double row_us, uint8_t class);
+/* How many times longer than lately (calm) a batch took. */
+double leat_cost_slowness(const leat_cost *cost, double estimate_us, int64_t took_us);
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * fair.c - a batch is put together queue by queue. Of each tenant that is furthest behind the next
+ * queue is taken; what it takes is charged at once, so that the next one is another's turn. A queue
+ * belongs to the tenant of its head, but the records behind it may be others': they are charged to
+ * those, and a record of another class of cost ends what is taken of the queue.
+ *
+ * With one tenant the walk over the records is left out: how many fit is a division.
+ */
+#include "engine/fair.h"
+
+#include "engine/schedule.h"
+
+#define TARGET_US     250000.0
+#define TARGET_ONE_US 50000.0
+/* A batch is slow when it takes 4 times as long as the middle one, but not when it is as short as
+ * this: a queue that was quiet may be full suddenly. */
+enum { UNPARKS_LOOKED_AT = 16 };
+
+#define SLOW_FACTOR 4
+#define SLOW_MIN_US 20000
+
+/* What is left of a batch's bounds. */
+typedef struct room {
+    uint8_t class;
+    bool alone;
+    double us;
+    uint32_t records;
+    uint64_t bytes;
+} room;
+
+static int64_t slow_us(const leat_shard *shard)
+{
+    if (leat_tenants_is_one(&shard->ready.tenants))
+        return INT64_MAX;
+    int64_t us = SLOW_FACTOR * shard->fair.estimates.median;
+    return us > SLOW_MIN_US ? us : SLOW_MIN_US;
+}
+
+static uint32_t slow_max(const leat_shard *shard)
+{
+    return shard->slots >= 2 ? shard->slots / 2 : 1;
+}
+
+/* The longest that the next batch may take. */
+static double most_us(const leat_shard *shard)
+{
+    double target_us = shard->slots == 1 ? TARGET_ONE_US : TARGET_US;
+    if (shard->fair.slow < slow_max(shard))
+        return target_us;
+    int64_t slow = slow_us(shard);
+    return (double)slow < target_us ? (double)slow : target_us;
+}
+
+uint32_t leat_fair_lead(const leat_shard *shard)
+{
+    const leat_tenants *tenants = &shard->ready.tenants;
+    uint32_t lead = LEAT_PAIRING_NONE;
+    if (tenants->ready == 0 ||
+        shard->fair.shared >= leat_concurrency_limit(&shard->fair.concurrency, shard->slots))
+        return lead;
+    bool no_slow = shard->fair.slow >= slow_max(shard);
+    double left_us = most_us(shard) - tenants->cost.fixed_us;
+    for (uint32_t class = 0; class < LEAT_COST_CLASSES; class ++) {
+        uint32_t first = tenants->first[class];
+        if (first == LEAT_PAIRING_NONE || (no_slow && tenants->at[first].row_us > left_us))
+            continue;
+        if (lead == LEAT_PAIRING_NONE || tenants->at[first].served_us < tenants->at[lead].served_us)
+            lead = first;
+    }
+    return lead;
+}
+
+/* ---- a batch of one queue ---- */
+
+static uint32_t tenant_of_head(const leat_engine *engine, const leat_shard *shard,
+                               const leat_queue *queue)
+{
+    return leat_tenants_find(&shard->ready.tenants, engine->pool.slots[queue->head].tenant);
+}
+
+static uint32_t fit_time(const leat_engine *engine, const leat_shard *shard,
+                         const leat_queue *queue, double us)
+{
+    const leat_tenants *tenants = &shard->ready.tenants;
+    double row_us = tenants->at[tenant_of_head(engine, shard, queue)].row_us;
+    double records = (us - tenants->cost.fixed_us) / row_us;
+    return records < 1 ? 0 : records < UINT32_MAX ? (uint32_t)records : UINT32_MAX;
+}
+
+uint32_t leat_fair_most(const leat_engine *engine, const leat_shard *shard, const leat_queue *queue,
+                        uint32_t most)
+{
+    uint32_t by_time = fit_time(engine, shard, queue, most_us(shard));
+    by_time = by_time > 0 ? by_time : 1;
+    return by_time < most ? by_time : most;
+}
+
+static int64_t behind_of(const leat_tenants *tenants, uint32_t at)
+{
+    int64_t served_us = tenants->at[at].served_us;
+    return served_us > tenants->served_us ? served_us : tenants->served_us;
+}
+
+uint32_t leat_fair_unpark(const leat_engine *engine, const leat_shard *shard)
+{
+    const leat_tenants *tenants = &shard->ready.tenants;
+    uint32_t lead = leat_fair_lead(shard);
+    int64_t least_us = lead == LEAT_PAIRING_NONE ? INT64_MAX : behind_of(tenants, lead);
+    bool no_slow = shard->fair.slow >= slow_max(shard);
+    uint32_t found = LEAT_INDEX_NONE;
+    uint32_t id = leat_ready_first_unpark(&shard->ready);
+    for (int i = 0; i < UNPARKS_LOOKED_AT && id != LEAT_INDEX_NONE; i++) {
+        const leat_queue *queue = &engine->queues[id];
+        int64_t served_us = behind_of(tenants, tenant_of_head(engine, shard, queue));
+        bool may_run = !no_slow || fit_time(engine, shard, queue, most_us(shard)) > 0;
+        if (may_run && served_us <= least_us &&
+            (found == LEAT_INDEX_NONE || served_us < least_us)) {
+            found = id;
+            least_us = served_us;
+        }
+        id = queue->next;
+    }
+    return found;
+}
+
+/* ---- one queue of a shared batch ---- */
+
+static uint32_t fit_one(const leat_engine *engine, leat_job_slot *slot, leat_tenants *tenants,
+                        const room *left, const leat_queue *queue, uint32_t records_max,
+                        uint64_t *ret_bytes)
+{
+    double row_us = tenants->at[queue->tenant].row_us;
+    bool is_first = slot->queues == 0;
+    double by_time = left->us / row_us;
+    uint32_t records = by_time < records_max ? (uint32_t)(by_time > 0 ? by_time : 0) : records_max;
+    if (records == 0 && !is_first)
+        return 0;
+    records = leat_queue_fit(queue, &engine->pool, records > 0 ? records : 1, left->bytes, is_first,
+                             ret_bytes);
+    if (records > 0)
+        leat_bill_add(&slot->bill, tenants, queue->tenant, records);
+    return records;
+}
+
+static uint32_t fit_many(const leat_engine *engine, leat_job_slot *slot, leat_tenants *tenants,
+                         const room *left, const leat_queue *queue, uint32_t records_max,
+                         uint64_t *ret_bytes)
+{
+    uint32_t count = 0;
+    double us = 0;
+    *ret_bytes = 0;
+    for (uint32_t i = queue->head; i != LEAT_INDEX_NONE && count < records_max;
+         i = engine->pool.slots[i].next) {
+        const leat_record_slot *record = &engine->pool.slots[i];
+        uint32_t at = leat_tenants_take(tenants, record->tenant);
+        const leat_tenant *tenant = &tenants->at[at];
+        bool fits = *ret_bytes + record->bytes <= left->bytes && us + tenant->row_us <= left->us;
+        bool mixes = tenant->class == left->class && !left->alone && !tenant->alone;
+        bool is_head = count == 0;
+        if ((!fits && !(is_head && slot->queues == 0)) ||
+            (!is_head && !mixes && at != queue->tenant))
+            break;
+        leat_bill_add(&slot->bill, tenants, at, 1);
+        us += tenant->row_us;
+        *ret_bytes += record->bytes;
+        count++;
+    }
+    return count;
+}
+
+static uint32_t fit(const leat_engine *engine, leat_job_slot *slot, leat_shard *shard,
+                    const room *left, const leat_queue *queue, uint64_t *ret_bytes)
+{
+    leat_tenants *tenants = &shard->ready.tenants;
+    uint32_t records = leat_queue_limited(queue, left->records);
+    if (leat_tenants_is_one(tenants))
+        return fit_one(engine, slot, tenants, left, queue, records, ret_bytes);
+    return fit_many(engine, slot, tenants, left, queue, records, ret_bytes);
+}
+
+/* ---- the batch ---- */
+
+static void close_bill(leat_job_slot *slot, leat_shard *shard)
+{
+    leat_bill_close(&slot->bill, &shard->ready.tenants);
+    shard->fair.shared += slot->shared;
+    slot->slow = slot->bill.estimate_us > (double)slow_us(shard);
+    shard->fair.slow += slot->slow;
+    if (slot->shared)
+        leat_median_add(&shard->fair.estimates, (int64_t)slot->bill.estimate_us);
+}
+
+/* May the tenant join what is chosen so far? */
+static bool may_join(const leat_tenants *tenants, const room *left, uint32_t lead, uint32_t at)
+{
+    return at == lead || (!left->alone && !tenants->at[at].alone);
+}
+
+void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t lead)
+{
+    leat_tenants *tenants = &shard->ready.tenants;
+    int64_t overdue_us = engine->now_us - engine->config.age_bound_us;
+    room left = {
+        .class = tenants->at[lead].class,
+        .alone = tenants->at[lead].alone,
+        .us = most_us(shard) - tenants->cost.fixed_us,
+        .records = leat_batch_size_max(&shard->batch_size, engine->config.batch_records_max),
+        .bytes = engine->config.batch_bytes_max};
+    slot->shared = true;
+    slot->alone = left.alone;
+    leat_tenants_lead(tenants, lead);
+    leat_bill_begin(&slot->bill, tenants);
+    while (left.records > 0) {
+        uint32_t at = tenants->first[left.class];
+        if (at == LEAT_PAIRING_NONE || !may_join(tenants, &left, lead, at))
+            break;
+        uint32_t id = leat_ready_first(&shard->ready, at, overdue_us);
+        double before_us = slot->bill.rows_us;
+        uint64_t bytes;
+        uint32_t records = fit(engine, slot, shard, &left, &engine->queues[id], &bytes);
+        if (records == 0)
+            break;
+        leat_schedule_pick(engine, slot, shard, id, records);
+        leat_bill_serve(&slot->bill, tenants, at);
+        left.records -= records;
+        left.bytes -= bytes < left.bytes ? bytes : left.bytes;
+        left.us -= slot->bill.rows_us - before_us;
+    }
+    if (left.alone)
+        tenants->at[lead].alone = false;
+    close_bill(slot, shard);
+}
+
+void leat_fair_charge(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id,
+                      uint32_t records)
+{
+    leat_tenants *tenants = &shard->ready.tenants;
+    leat_bill_begin(&slot->bill, tenants);
+    uint32_t at = engine->queues[id].head;
+    for (uint32_t i = 0; i < records; i++) {
+        uint64_t tenant = engine->pool.slots[at].tenant;
+        leat_bill_add(&slot->bill, tenants, leat_tenants_take(tenants, tenant), 1);
+        at = engine->pool.slots[at].next;
+    }
+    close_bill(slot, shard);
+}
+
+/* ---- done ---- */
+
+static void learn(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, int64_t took_us)
+{
+    const leat_cost *cost = &shard->ready.tenants.cost;
+    leat_bill *bill = &slot->bill;
+    if (bill->records > 1 && !slot->alone)
+        leat_concurrency_sample(&shard->fair.concurrency,
+                                leat_cost_slowness(cost, bill->estimate_us, took_us),
+                                shard->fair.shared, shard->slots);
+    leat_bill_learn(bill, &shard->ready.tenants, took_us, engine->now_us, slot->alone);
+    leat_median_add(&shard->fair.times, took_us);
+}
+
+void leat_fair_done(leat_engine *engine, leat_job_slot *slot, const leat_engine_job_result *result)
+{
+    leat_shard *shard = &engine->shards[slot->job.shard];
+    int64_t took_us = engine->now_us - slot->since_us;
+    LEAT_ASSERT(shard->fair.shared >= slot->shared && shard->fair.slow >= slot->slow);
+    shard->fair.shared -= slot->shared;
+    shard->fair.slow -= slot->slow;
+    leat_bill_settle(&slot->bill, &shard->ready.tenants, took_us);
+    if (slot->shared && result->outcome == LEAT_ENGINE_APPLIED)
+        learn(engine, slot, shard, took_us);
+}
