@@ -8,11 +8,11 @@ TABLE = """
 create extension pg_walinspect;
 create table things (
     id int primary key, a int not null default 7, high bigint, low timestamptz, doc jsonb, price numeric(6, 2), words text[],
-    raw bytea, plain json, day date) with (autovacuum_enabled = off);
+    raw bytea, plain json, day date, seen timestamptz) with (autovacuum_enabled = off);
 """
-ROUTE = {"path": "/things/{id}", "table": "things", "columns": {"high": "max", "low": "min", "doc": "merge"}}
+ROUTE = {"path": "/things/{id}", "table": "things", "columns": {"high": "max", "low": "min", "doc": "merge", "seen": {"operation": "max", "step": "60s"}}}
 FULL = {"a": 5, "high": 10, "low": "2026-01-02T03:04:05Z", "doc": {"x": 1, "y": {"z": [1, 2]}}, "price": 1.5,
-        "words": ["b", "a"], "raw": "AAEC", "plain": {"k": [1]}, "day": "2026-11-23"}
+        "words": ["b", "a"], "raw": "AAEC", "plain": {"k": [1]}, "day": "2026-11-23", "seen": "2026-01-02T03:04:05Z"}
 
 # A first write, and writes after it that leave the row as it is.
 CASES = {
@@ -22,6 +22,7 @@ CASES = {
     "max and min": (("put", FULL), [("patch", {"high": 10}), ("patch", {"high": -3, "low": "2026-06-01T00:00:00Z"})]),
     "merge": (("put", FULL), [("patch", {"doc": {"x": 1}}), ("patch", {"doc": {"gone": None}}), ("patch", {"doc": {"y": {"z": [1, 2]}}}),
                               ("patch", {"doc": {}})]),
+    "below a step": (("put", FULL), [("patch", {"seen": "2026-01-02T03:05:04Z"}), ("patch", {"seen": "2026-01-02T03:04:30Z", "a": 5})]),
     "empty patch": (("put", FULL), [("patch", {})]),
     "mixed": (("put", FULL), [("patch", {"high": 1}), ("patch", {"doc": {"x": 1}, "a": 5})]),
 }
