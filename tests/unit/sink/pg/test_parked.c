@@ -138,7 +138,7 @@ END_TEST
 START_TEST(a_chunk_is_the_records_of_its_cut)
 {
     world *w = world_open(1, 1000);
-    leat_chunk chunk;
+    leat_chunk_reader chunk;
     leat_record record;
     leat_slice headers;
     leat_error error;
