@@ -7,7 +7,7 @@
  * the rows, once. Rows and progress are in one database and go back together; what survives a failover is only what workers
  * believe and what is still on its way.
  *
- * One rule at a time can be left out, and spin must then find the harm (tests/model/test_progress_model.py):
+ * One rule at a time can be left out, and spin must then find the harm (tests/model/test_models.py):
  *
  *   -DEPOCH       the claim is a counter instead of a random token
  *   -DNO_NEEDS    a batch does not check what it builds upon
