@@ -1,0 +1,112 @@
+"""Probes: single writes to rows that nothing else writes, and when another connection reads each. Their lag is what others feel."""
+
+import http.client
+import multiprocessing
+import random
+import threading
+import time
+
+import psycopg
+
+from measure import quantile, seen_ms
+
+PROBES_S, PROBE_ROWS, POLL_S = 50, 64, 0.005
+POLL_LATE_MS, SEND_LATE_MS = 25, 250  # p99 of the poller's pauses, of how late the prober is: more, and it is the limit
+
+
+def poll(dsn, app, stop, seen):
+    """Reports for each probe row when each new count was first read, and at the end the pauses between polls."""
+    counts, pauses, last = {}, [], None
+    with psycopg.connect(dsn, autocommit=True) as db:
+        while not stop.is_set():
+            rows = db.execute("select id, n from items where app = %s", [app], prepare=True).fetchall()
+            now = time.monotonic()
+            pauses.append((now - last) * 1000 if last else 0)
+            last = now
+            for row, count in rows:
+                if counts.get(row) != count:
+                    counts[row] = count
+                    seen.put((row, count, now))
+            time.sleep(POLL_S)
+    seen.put(pauses)
+
+
+class Prober:
+    """Sends probes; each row counts its own, so that the nth write of a row is in the table when its count is n."""
+
+    def __init__(self, address, app, rows):
+        self.connection = http.client.HTTPConnection(address.removeprefix("http://"))
+        self.app = app
+        self.accepted = {row: [] for row in rows}
+        self.late_ms, self.refused = [], 0
+
+    def send(self):
+        row = random.choice(list(self.accepted))
+        self.connection.request("PATCH", f"/apps/{self.app}/items/{row}", '{"n":1}', {"Content-Type": "application/json"})
+        answer = self.connection.getresponse()
+        answer.read()
+        if answer.status == 202:
+            self.accepted[row].append(time.monotonic())
+        else:
+            self.refused += 1
+
+    def run(self, stop):
+        at = time.monotonic()
+        while not stop.is_set():
+            at += random.expovariate(PROBES_S)
+            time.sleep(max(0, at - time.monotonic()))
+            self.late_ms.append((time.monotonic() - at) * 1000)
+            self.send()
+
+
+class Probing:
+    """A prober in a thread and a poller in a process of its own, from `with` to its end. Afterwards `lags` has for each probe
+    (when it was accepted, ms until it was read, when that was), and `limits` what was not leat's doing."""
+
+    def __init__(self, address, dsn, app, rows, all_applied):
+        self.prober = Prober(address, app, rows)
+        self.all_applied = all_applied  # waits until nothing is left to apply
+        self.stop, self.seen = multiprocessing.Event(), multiprocessing.Queue()
+        self.poller = multiprocessing.Process(target=poll, args=(dsn, app, self.stop, self.seen))
+        self.sent = threading.Event()
+        self.thread = threading.Thread(target=self.prober.run, args=(self.sent,))
+        self.lags, self.limits = [], {}
+
+    def __enter__(self):
+        self.poller.start()
+        self.thread.start()
+        return self
+
+    def silence(self):
+        """No more probes."""
+        self.sent.set()
+        self.thread.join()
+
+    def __exit__(self, failed, *_):
+        self.silence()
+        if not failed:
+            self.all_applied()
+            time.sleep(4 * POLL_S)  # the poller reads the last ones
+        self.stop.set()
+        changes = []
+        while not isinstance(got := self.seen.get(timeout=60), list):
+            changes.append(got)
+        self.poller.join()
+        if failed:
+            return
+        self.lags = [(at - ms / 1000, max(0, ms), at) for ms, at in seen_ms(self.prober.accepted, changes)]
+        if quantile(got, 0.99) > POLL_LATE_MS:
+            self.limits["the poller: {} ms between its reads (p99)"] = quantile(got, 0.99)
+        if quantile(self.prober.late_ms, 0.99) > SEND_LATE_MS:
+            self.limits["the prober: {} ms late (p99)"] = quantile(self.prober.late_ms, 0.99)
+        if self.prober.refused:
+            self.limits["the edge: {} probes refused"] = self.prober.refused
+
+
+def over_time(lags, begin, bucket=1.0):
+    """{"p50": [(second, ms)], "p99": ...} of the probes that were accepted in each second."""
+    buckets = {}
+    for accepted, ms, _ in lags:
+        buckets.setdefault(int((accepted - begin) // bucket), []).append(ms)
+    return {name: [((b + 0.5) * bucket, quantile(values, share)) for b, values in sorted(buckets.items()) if b >= 0]
+            for name, share in (("p50", 0.5), ("p99", 0.99))}

@@ -1,0 +1,197 @@
+"""The troubles of bench/isolation: each happens while its `with` lasts, to rows of a tenant of its own."""
+
+import ctypes
+import os
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from measure import stat_fields
+from stage import postmaster_pid
+
+TABLE = """
+create table parents (id int primary key);
+insert into parents values (1);
+create table items (app int, id int, n int not null default 0, parent int references parents deferrable initially immediate,
+                    primary key (app, id)) with (fillfactor = 80);
+create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(tg_argv[0]::float8); return new; end $$;
+"""
+ROUTE = {"path": "/apps/{app}/items/{id}", "table": "items", "tenant": "app", "columns": {"n": "add"}}
+PARTITIONS, TENANT_SLOTS = 4, 4096
+
+
+# ---- where keys go ----
+
+HASH = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
+HASH.restype, HASH.argtypes = ctypes.c_uint64, [ctypes.c_char_p, ctypes.c_size_t]
+
+
+def hashed(text):
+    return HASH(text.encode(), len(text))
+
+
+def tenants(world, count):
+    """So many of the first shard."""
+    shard_of = dict(world.rows("select slot, shard from leat.tenant_slots", ["a"]))
+    return [app for app in range(1000, 1000 + 50 * count) if shard_of[hashed(str(app)) % TENANT_SLOTS] == 0][:count]
+
+
+class Places:
+    """Where a row of the stage's two shards is worked on: (partition within its shard, subpartition)."""
+
+    def __init__(self, world):
+        (self.source,) = world.rows(f"select to_jsonb(s) from leat.sources as s where topic = '{world.name}'", ["a"])[0]
+        self.count = self.source["subpartitions"]
+
+    def of(self, app, row):
+        value = hashed(f"{app}/{row}")
+        return (value >> 32) % (PARTITIONS // 2), value % self.count
+
+    def rows_apart(self, app, taken, count):
+        """(rows of the tenant that share no place with `taken`, False); or any, and True, where too few are apart: where a tenant
+        is in every subpartition."""
+        found = [row for row in range(20_000) if self.of(app, row) not in taken][:count]
+        return (found, False) if len(found) == count else (list(range(count)), True)
+
+    def taken(self, app, rows):
+        return {self.of(app, row) for row in rows}
+
+
+# ---- the troubles ----
+
+
+class Trouble:
+    """Nothing goes wrong. It is about `rows` of its tenant, to which `rate` writes a second go while the load lasts."""
+
+    rows, body, shard = [], '{"n":1}', "a"
+    one_write = False  # instead: one to the first row
+    endless = False    # the writes go as fast as they are answered
+
+    def rate(self, whole):
+        return 0
+
+    @contextmanager
+    def happens(self, world, app):
+        yield
+
+
+class LockedRows(Trouble):
+    """`count` rows are held by a foreign session; `share` of all writes are for them, or `each` a second for each of them. None:
+    one write, to the first."""
+
+    def __init__(self, count=1, share=None, each=None):
+        self.share, self.each = share, each
+        self.rows = list(range(count))
+        self.one_write = share is None and each is None
+
+    def rate(self, whole):
+        if self.each is not None:
+            return self.each * len(self.rows)
+        return whole * self.share / (1 - self.share) if self.share else 0
+
+    @contextmanager
+    def happens(self, world, app):
+        with world.db("a") as db, psycopg.connect(world.dsns["a"]) as holder:
+            for row in self.rows:
+                db.execute("insert into items (app, id) values (%s, %s) on conflict do nothing", [app, row])
+            holder.execute("select from items where app = %s and id = any(%s) for update", [app, self.rows])
+            yield
+            holder.rollback()
+
+
+class MissingParents(Trouble):
+    """Writes whose parent row comes only when the trouble is over."""
+
+    body = '{"n":1,"parent":2}'
+
+    def __init__(self, share=None):
+        self.share = share
+        self.rows = list(range(8))
+
+    def rate(self, whole):
+        return 1 if self.share is None else whole * self.share
+
+    @contextmanager
+    def happens(self, world, app):
+        with world.db("a") as db:
+            db.execute("update items set parent = null where parent = 2")
+            db.execute("delete from parents where id = 2")
+            yield
+            db.execute("insert into parents values (2) on conflict do nothing")
+
+
+class LoudTenant(Trouble):
+    """One of the tenants writes `times` its rate; 0: as fast as it gets answers."""
+
+    def __init__(self, times):
+        self.times, self.endless = times, times == 0
+        self.rows = list(range(1000))
+
+    def rate(self, whole):
+        return self.times * whole / 100  # of a hundred tenants
+
+
+class SlowTrigger(Trouble):
+    """Rows of one tenant take 50 ms each."""
+
+    def __init__(self, rate, count):
+        self.writes, self.rows = rate, list(range(count))
+
+    def rate(self, whole):
+        return self.writes
+
+    @contextmanager
+    def happens(self, world, app):
+        with world.db("a") as db:
+            db.execute("create trigger slow before insert or update on items for each row "
+                       f"when (new.app = {app}) execute function slow('0.05')")
+            yield
+            db.execute("drop trigger slow on items")
+
+
+class FrozenShard(Trouble):
+    """The other shard's servers are stopped (SIGSTOP); they continue whatever happens."""
+
+    shard = "b"
+
+    @contextmanager
+    def happens(self, world, app):
+        pids = server_pids(world, "b")
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGCONT)
+                except ProcessLookupError:
+                    pass
+
+
+class SlowShard(Trouble):
+    """Each statement of the other shard takes 100 ms more."""
+
+    shard = "b"
+
+    @contextmanager
+    def happens(self, world, app):
+        with world.db("b") as db:
+            db.execute("create trigger slow after insert or update on items for each statement execute function slow('0.1')")
+            yield
+            db.execute("drop trigger slow on items")
+
+
+def server_pids(world, shard):
+    """The postmaster and its children."""
+    postmaster = postmaster_pid(world, shard)
+    return [postmaster, *(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and parent_of(p.name) == postmaster)]
+
+
+def parent_of(pid):
+    try:
+        return int(stat_fields(pid)[1])
+    except OSError:
+        return None
