@@ -14,7 +14,7 @@ def escaped(text):
 
 def text(x, y, words, size=12, anchor="start", colour=INK, turn=""):
     return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" fill="{colour}"'
-            f'{turn} font-family="sans-serif">{escaped(words)}</text>')
+            f'{turn} font-family="DejaVu Sans, Arial, sans-serif">{escaped(words)}</text>')
 
 
 class Axes:

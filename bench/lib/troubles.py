@@ -19,7 +19,7 @@ create table items (app int, id int, n int not null default 0, parent int refere
 create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(tg_argv[0]::float8); return new; end $$;
 """
 ROUTE = {"path": "/apps/{app}/items/{id}", "table": "items", "tenant": "app", "columns": {"n": "add"}}
-PARTITIONS, TENANT_SLOTS = 4, 4096
+TENANT_SLOTS = 4096
 
 
 # ---- where keys go ----
@@ -39,15 +39,16 @@ def tenants(world, count):
 
 
 class Places:
-    """Where a row of the stage's two shards is worked on: (partition within its shard, subpartition)."""
+    """Where a row is worked on: (partition within its shard, which has so many of them, subpartition)."""
 
-    def __init__(self, world):
+    def __init__(self, world, partitions):
+        self.partitions = partitions
         (self.source,) = world.rows(f"select to_jsonb(s) from leat.sources as s where topic = '{world.name}'", ["a"])[0]
         self.count = self.source["subpartitions"]
 
     def of(self, app, row):
         value = hashed(f"{app}/{row}")
-        return (value >> 32) % (PARTITIONS // 2), value % self.count
+        return (value >> 32) % self.partitions, value % self.count
 
     def rows_apart(self, app, taken, count):
         """(rows of the tenant that share no place with `taken`, False); or any, and True, where too few are apart: where a tenant

@@ -30,6 +30,8 @@ FIGURES = {
     "memory": ["rss_mib_10", "rss_mib_50", "rss_mib_90", "rss_mib_max", "records_s"],
     "edge": [f"{figure}_{connections}" for connections in (64, 256)
              for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "p50_ms", "p99_ms")],
+    "incident": [f"{figure}_{parking}" for figure in ("p50_ms", "p99_ms", "still_s", "held_mib", "parked", "over_s")
+                 for parking in ("off", "on")],
     "seen": [f"{figure}_{way}" for figure in ("row_versions", "wal_bytes", "records_s") for way in ("plain", "step", "ratio")],
     "merge": [*(f"{way}_us_row" for way in ("set", "concat", "strip", "deep")), *(f"{way}_of_set" for way in ("concat", "strip", "deep"))],
 }
