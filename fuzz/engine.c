@@ -26,6 +26,7 @@ typedef struct pipeline {
     int64_t next[PARTITIONS]; /* offset */
     const leat_engine_job *open[JOBS];
     leat_engine_progress progress[PARTITIONS];
+    int64_t progress_memory[PARTITIONS][2 * TEST_SUBPARTITIONS];
     char payloads[RECORDS];
     bool taken[RECORDS];
 } pipeline;
@@ -138,7 +139,7 @@ static void read(pipeline *p, uint8_t what, uint8_t whom)
                                  .offset = p->next[at] + (what & 3),
                                  .accepted_ms = 1000 + p->next[at],
                                  .epoch = -1,
-                                 .hash = what >> 2,
+                                 .subpartition = (what >> 2) % TEST_SUBPARTITIONS,
                                  .table = what % 2,
                                  .bytes = 1 + (uint32_t)whom * 8,
                                  .payload = &p->payloads[payload]};
@@ -152,12 +153,14 @@ static void read(pipeline *p, uint8_t what, uint8_t whom)
 
 static void claimed(pipeline *p, uint32_t partition, leat_engine_job_result *result)
 {
-    int64_t offsets[LEAT_SUBPARTITIONS];
+    int64_t offsets[TEST_SUBPARTITIONS];
     leat_engine_claim claim = {{0}};
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < TEST_SUBPARTITIONS; i++)
         offsets[i] = -1;
     p->claims++;
     memcpy(claim.token, &p->claims, sizeof p->claims);
+    leat_engine_progress_init(&p->progress[partition], p->progress_memory[partition],
+                              TEST_SUBPARTITIONS);
     leat_engine_progress_begin(&p->progress[partition], claim, (int64_t)p->claims, 0, offsets, -1,
                                (leat_engine_newest){-1, 0, -1});
     result->progress = &p->progress[partition];

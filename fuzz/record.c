@@ -25,7 +25,10 @@ static void decode(const leat_routes *routes, const leat_layout *layout, const l
                    leat_item *ret)
 {
     *ret = (leat_item){.record = *record};
-    LEAT_ASSERT(leat_item_decode(routes, ret) == 0);
+    static const leat_placement placement = {
+        .version = 1, .subpartitions = 64, .tenant_position = -1};
+    LEAT_ASSERT(leat_item_decode(routes, &placement, ret) == 0);
+    LEAT_ASSERT(ret->subpartition < placement.subpartitions);
     LEAT_ASSERT((ret->route == NULL) == (ret->fault != NULL));
     LEAT_ASSERT(leat_item_check_place(layout, ret) == 0);
 }

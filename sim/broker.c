@@ -67,10 +67,11 @@ static sim_record *copy_record(const leat_record *from)
 static void find_row(sim_world *world, sim_record *made)
 {
     leat_item item = {.record = made->record};
-    LEAT_ASSERT(leat_item_decode(sim_schema_routes(&world->schema), &item) == 0);
+    LEAT_ASSERT(leat_item_decode(sim_schema_routes(&world->schema),
+                                 &world->schema.catalog.source.placement, &item) == 0);
     if (item.record.partition < world->broker.partition_count)
         LEAT_ASSERT(leat_item_check_place(&world->schema.catalog.layout, &item) == 0);
-    made->subpartition = leat_subpartition_of(item.hash);
+    made->subpartition = item.subpartition;
     made->op = item.op;
     made->row = -1;
     if (!item.fault && item.route)

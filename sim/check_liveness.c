@@ -67,7 +67,7 @@ static const sim_record *first_of_others(const sim_world *world, uint32_t partit
     uint32_t shard = sim_world_shard_of(world, partition);
     const sim_state *state = sim_server_view_of(world->shards[shard].primary).state;
     const sim_partition *log = &world->broker.partitions[partition];
-    bool behind[LEAT_SUBPARTITIONS] = {false};
+    bool behind[LEAT_SUBPARTITIONS_MAX] = {false};
     for (uint32_t i = 0; i < log->count; i++) {
         const sim_record *record = log->records[i];
         if (!is_left(state, record) || behind[record->subpartition])

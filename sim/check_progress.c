@@ -1,13 +1,13 @@
 /* check_progress.c - progress, commits: only applied records are shown as applied. */
+#include <stdlib.h>
+
 #include "check.h"
 #include "world.h"
 
 void sim_check_progress(sim_world *world, const sim_state *state, uint32_t at)
 {
     const sim_partition *partition = &world->broker.partitions[at];
-    int64_t offsets[LEAT_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
-        offsets[i] = sim_state_offset(state, at, i);
+    int64_t *offsets = sim_state_offsets(state, at);
     for (uint32_t i = 0; i < partition->count; i++) {
         const sim_record *record = partition->records[i];
         if (record->is_cut_off || record->is_reused)
@@ -20,6 +20,7 @@ void sim_check_progress(sim_world *world, const sim_state *state, uint32_t at)
                      (long long)record->record.offset, is_done ? "applied" : "not applied",
                      is_said ? "applied" : "not");
     }
+    free(offsets);
 }
 
 void sim_check_commit(sim_world *world, uint32_t at, int64_t offset)

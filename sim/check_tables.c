@@ -19,7 +19,9 @@ static void apply(judge *oracle, const sim_record *record)
     const leat_routes *routes = sim_schema_routes(&oracle->world->schema);
     leat_item item = {.record = record->record};
     leat_body_error error;
-    LEAT_ASSERT(leat_item_decode(routes, &item) == 0 && item.route);
+    LEAT_ASSERT(leat_item_decode(routes, &oracle->world->schema.catalog.source.placement, &item) ==
+                    0 &&
+                item.route);
     leat_body_parser_reset(oracle->parser);
     if (item.op != LEAT_DELETE &&
         leat_body_parse(oracle->parser, item.route, item.op, record->record.value, item.key,

@@ -177,8 +177,12 @@ static ran run_claim(sim_session *session, const sim_command *command)
     tx->partition = command->partition;
     for (size_t i = 0; i < sizeof tx->claim.token; i++)
         tx->claim.token[i] = (uint8_t)leat_prng_next(&world->prng);
+    uint32_t subpartitions = world->schema.catalog.source.placement.subpartitions;
     session->answer.progress = leat_must_calloc(1, sizeof *session->answer.progress);
+    int64_t *memory = leat_must_calloc(2 * (size_t)subpartitions, sizeof *memory);
+    leat_engine_progress_init(session->answer.progress, memory, subpartitions);
     sim_list_add(&world->garbage, session->answer.progress);
+    sim_list_add(&world->garbage, memory);
     leat_engine_progress_begin(session->answer.progress, tx->claim, partition->epoch + 1,
                                partition->base_seq, partition->base_offsets, partition->low,
                                partition->newest);

@@ -105,12 +105,13 @@ static void make_catalog(sim_schema *schema, const sim_options *options)
 {
     static const char *const names[SIM_SHARDS_MAX] = {"a", "b", "c", "d"};
     leat_catalog *catalog = &schema->catalog;
-    catalog->source = (leat_source){.id = 1,
-                                    .log_identity = "sim",
-                                    .topic = "writes",
-                                    .topic_id = "one",
-                                    .hash = "xxh3-64",
-                                    .subpartitions = LEAT_SUBPARTITIONS};
+    catalog->source =
+        (leat_source){.id = 1,
+                      .log_identity = "sim",
+                      .topic = "writes",
+                      .topic_id = "one",
+                      .hash = "xxh3-64",
+                      .placement = {.version = 1, .subpartitions = 64, .tenant_position = -1}};
     leat_layout_even(&catalog->layout, (uint32_t)options->values[OPT_PARTITIONS],
                      (uint32_t)options->values[OPT_SHARDS], names);
     catalog->table_count = SIM_TABLES;

@@ -409,12 +409,24 @@ static sim_pipeline *build_claim(leat_sink *sink, uint32_t partition)
     return pipeline;
 }
 
+/* A copy that lives as long as the world. */
+static int64_t *keep(leat_sink *sink, const int64_t *numbers, uint32_t count)
+{
+    int64_t *copy = leat_must_calloc(count + 1, sizeof *copy);
+    memcpy(copy, numbers, count * sizeof *copy);
+    sim_list_add(&sink->world->garbage, copy);
+    return copy;
+}
+
 static sim_pipeline *build_compaction(leat_sink *sink, const leat_engine_compaction *compaction)
 {
     sim_pipeline *pipeline = new_pipeline(sink, 2);
     sim_command *command = add(pipeline, CMD_COMPACT);
     command->partition = compaction->partition;
     command->compaction = *compaction;
+    command->compaction.base_offsets =
+        keep(sink, compaction->base_offsets, compaction->subpartitions);
+    command->compaction.needs = keep(sink, compaction->needs, compaction->needs_count);
     add(pipeline, CMD_SYNC);
     return pipeline;
 }
@@ -546,7 +558,7 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
 
 bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch_part *part)
 {
-    bool moves[LEAT_SUBPARTITIONS] = {false};
+    bool moves[LEAT_SUBPARTITIONS_MAX] = {false};
     for (uint32_t i = 0; i < part->count; i++)
         moves[part->subpartitions[i]] = true;
     for (uint32_t i = 0; i < sink->config.connections; i++) {

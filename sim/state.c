@@ -85,15 +85,18 @@ void sim_commit_put_fate(sim_commit *commit, sim_record *record, sim_fate fate)
 
 void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broker *broker)
 {
-    *state =
-        (sim_state){.row_count = schema->row_count, .partition_count = broker->partition_count};
+    *state = (sim_state){.row_count = schema->row_count,
+                         .partition_count = broker->partition_count,
+                         .subpartitions = schema->catalog.source.placement.subpartitions};
     state->rows = leat_must_calloc(state->row_count, sizeof *state->rows);
     state->partitions = leat_must_calloc(state->partition_count, sizeof *state->partitions);
     for (uint32_t p = 0; p < state->partition_count; p++) {
         sim_partition_state *partition = &state->partitions[p];
         partition->low = -1;
         partition->newest = (leat_engine_newest){-1, 0, -1};
-        for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+        partition->base_offsets =
+            leat_must_calloc(state->subpartitions, sizeof *partition->base_offsets);
+        for (uint32_t i = 0; i < state->subpartitions; i++)
             partition->base_offsets[i] = -1;
     }
 }
@@ -103,6 +106,7 @@ void sim_state_end(sim_state *state)
     for (uint32_t i = 0; i < state->row_count; i++)
         model_row_clear(&state->rows[i]);
     for (uint32_t p = 0; p < state->partition_count; p++) {
+        free(state->partitions[p].base_offsets);
         free(state->partitions[p].rows);
         free(state->partitions[p].fates);
     }
@@ -139,7 +143,8 @@ static void set_fate(sim_state *state, const sim_record_fate *change)
 static void compact(sim_partition_state *partition, const leat_engine_compaction *compaction)
 {
     partition->base_seq = compaction->base_seq;
-    memcpy(partition->base_offsets, compaction->base_offsets, sizeof partition->base_offsets);
+    memcpy(partition->base_offsets, compaction->base_offsets,
+           compaction->subpartitions * sizeof *partition->base_offsets);
     partition->low = compaction->low;
     partition->newest = compaction->newest;
     uint32_t kept = 0;
@@ -175,18 +180,21 @@ sim_fate sim_state_fate(const sim_state *state, const sim_record *record)
                                                  : FATE_NONE;
 }
 
-int64_t sim_state_offset(const sim_state *state, uint32_t at, uint32_t subpartition)
+int64_t *sim_state_offsets(const sim_state *state, uint32_t at)
 {
     const sim_partition_state *partition = &state->partitions[at];
-    int64_t offset = partition->base_offsets[subpartition];
-    offset = offset > partition->low ? offset : partition->low;
+    int64_t *offsets = leat_must_calloc(state->subpartitions, sizeof *offsets);
+    for (uint32_t i = 0; i < state->subpartitions; i++)
+        offsets[i] = partition->base_offsets[i] > partition->low ? partition->base_offsets[i]
+                                                                 : partition->low;
     for (uint32_t i = 0; i < partition->row_count; i++) {
         const sim_progress_row *row = &partition->rows[i];
-        for (uint32_t k = 0; k < row->count; k++)
-            if ((uint32_t)row->subpartitions[k] == subpartition && row->offsets[k] > offset)
-                offset = row->offsets[k];
+        for (uint32_t k = 0; k < row->count; k++) {
+            int64_t *offset = &offsets[row->subpartitions[k]];
+            *offset = row->offsets[k] > *offset ? row->offsets[k] : *offset;
+        }
     }
-    return offset;
+    return offsets;
 }
 
 bool sim_state_has_seq(const sim_state *state, uint32_t at, int64_t seq)

@@ -26,7 +26,7 @@ typedef struct sim_partition_state {
     leat_engine_claim claim;
     int64_t epoch;
     int64_t base_seq;
-    int64_t base_offsets[LEAT_SUBPARTITIONS];
+    int64_t *base_offsets; /* [subpartitions] */
     int64_t low;
     leat_engine_newest newest;
     sim_progress_row *rows; /* by seq, in the order they came */
@@ -40,6 +40,7 @@ typedef struct sim_state {
     uint32_t row_count;
     model_row *rows;
     uint32_t partition_count;
+    uint32_t subpartitions;
     sim_partition_state *partitions;
 } sim_state;
 
@@ -73,8 +74,9 @@ void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broke
 void sim_state_end(sim_state *state);
 void sim_state_apply(sim_state *state, const sim_commit *commit);
 sim_fate sim_state_fate(const sim_state *state, const sim_record *record);
-/* Up to which offset the subpartition is applied, as leat.rows would show a claim. */
-int64_t sim_state_offset(const sim_state *state, uint32_t partition, uint32_t subpartition);
+/* Up to which offset each subpartition is applied, as leat.rows would show a claim: the caller's to
+ * free. */
+int64_t *sim_state_offsets(const sim_state *state, uint32_t partition);
 bool sim_state_has_seq(const sim_state *state, uint32_t partition, int64_t seq);
 
 sim_commit *sim_commit_new(sim_commit_kind kind);

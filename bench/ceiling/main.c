@@ -100,7 +100,8 @@ static void make_item(ceiling *c, const load_write *write, leat_item *item)
     item->record = (leat_record){.key = {text, key->canonical_size},
                                  .value = {text + key->canonical_size, write->body.size},
                                  .op = LEAT_SLICE("patch")};
-    if (leat_item_decode(c->routes, item) != 0 || item->fault)
+    const leat_placement placement = {.version = 1, .subpartitions = 64, .tenant_position = -1};
+    if (leat_item_decode(c->routes, &placement, item) != 0 || item->fault)
         die("record", item->fault ? item->fault : "out of memory");
     free(key);
 }

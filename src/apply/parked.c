@@ -51,11 +51,10 @@ static int add_record(leat_worker *worker, const leat_worker_load *load, leat_wo
     item->record.partition = load->partition;
     leat_worker_decode_item(worker, item);
     chunk->records[chunk->held++] = leat_worker_record_of(worker, item);
-    uint32_t subpartition = leat_subpartition_of(item->hash);
-    if (subpartition == load->subpartition)
+    if (item->subpartition == load->subpartition)
         return 0;
     return leat_fail(error, "its record at offset %" PRId64 " belongs to subpartition %" PRIu32,
-                     record->offset, subpartition);
+                     record->offset, item->subpartition);
 }
 
 /* Compares with the row as it goes. */

@@ -266,7 +266,7 @@ leat_engine_record leat_worker_record_of(const leat_worker *worker, leat_item *i
         .offset = item->record.offset,
         .accepted_ms = item->record.accepted_ms,
         .epoch = item->record.epoch,
-        .hash = item->hash,
+        .subpartition = item->subpartition,
         .table = item->route ? item->route->table_index : leat_worker_table_count(worker),
         .bytes = (uint32_t)bytes,
         .payload = item,
@@ -277,7 +277,8 @@ void leat_worker_decode_item(leat_worker *worker, leat_item *item)
 {
     const leat_schema_version *version = leat_schema_versions_newest(
         worker->config.schema_versions, worker->shard_of[item->record.partition]);
-    int decoded = leat_item_decode(&version->routes, item);
+    int decoded =
+        leat_item_decode(&version->routes, &worker->config.catalog->source.placement, item);
     LEAT_ASSERT(decoded == 0);
     int placed = leat_item_check_place(&worker->config.catalog->layout, item);
     LEAT_ASSERT(placed == 0);
@@ -303,7 +304,7 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     leat_engine_taken taken =
         leat_engine_record_read(worker->engine, leat_worker_event_us(worker), &offered);
     if (taken == LEAT_ENGINE_TAKEN) {
-        if (leat_engine_waits(worker->engine, item->record.partition, item->hash))
+        if (leat_engine_waits(worker->engine, item->record.partition, item->subpartition))
             own_record(worker, item);
         return true;
     }

@@ -84,6 +84,7 @@ static int make_engine(leat_worker *worker, leat_error *error)
 {
     leat_engine_config config = worker->config.engine;
     config.partition_count = worker->partition_count;
+    config.subpartitions = worker->config.catalog->source.placement.subpartitions;
     config.shard_count = worker->shard_count;
     config.shard_of = worker->shard_of;
     config.table_count = leat_worker_table_count(worker) + 1; /* the last one: records that do not
@@ -114,6 +115,7 @@ static int make_sinks(leat_worker *worker, leat_error *error)
             .owner = worker->config.owner,
             .connections = worker->config.shards[shard].connections,
             .source_id = worker->config.catalog->source.id,
+            .subpartitions = worker->config.catalog->source.placement.subpartitions,
             .schema_versions = worker->config.schema_versions,
             .lock_timeout_ms = worker->config.lock_timeout_ms,
             .seed = worker->config.engine.seed + shard,

@@ -163,7 +163,7 @@ int leat_assembly_running_source(const leat_assembly *assembly, leat_source *ret
             assembly->log.topic, partitions, shards);
         return leat_config_blame(&assembly->config, error, "%s", log_setting(assembly));
     }
-    *ret_source = (leat_source){.subpartitions = LEAT_SUBPARTITIONS};
+    *ret_source = (leat_source){0};
     snprintf(ret_source->log_identity, sizeof ret_source->log_identity, "%s",
              assembly->identity.cluster);
     snprintf(ret_source->topic, sizeof ret_source->topic, "%s", assembly->log.topic);

@@ -29,7 +29,8 @@ int leat_assembly_check_partitions(const leat_assembly *assembly,
 int leat_assembly_check_compaction(const leat_assembly *assembly,
                                    leat_error *error) LEAT_MUST_CHECK;
 
-/* The source as this configuration and log describe it, and an even layout. */
+/* The source as this configuration and log describe it, and an even layout. The placement is not
+ * theirs to say: as stored (all 0). */
 int leat_assembly_running_source(const leat_assembly *assembly, leat_source *ret_source,
                                  leat_layout *ret_layout, leat_error *error) LEAT_MUST_CHECK;
 /* The log that was set up, as the catalog has it. */

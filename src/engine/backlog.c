@@ -11,7 +11,7 @@
 
 static leat_partition *partition_of(leat_engine *engine, uint32_t queue)
 {
-    return &engine->partitions[queue / LEAT_SUBPARTITIONS];
+    return &engine->partitions[leat_queue_partition(engine, queue)];
 }
 
 /* A partition that has used up its share is paused until a quarter of it is free. */
@@ -40,14 +40,14 @@ bool leat_backlog_claimed(leat_engine *engine, leat_partition *partition,
 {
     LEAT_ASSERT(partition->parked == 0 && partition->parked_bytes == 0);
     for (uint32_t i = 0; i < count; i++) {
-        if (parked[i].subpartition >= LEAT_SUBPARTITIONS ||
+        if (parked[i].subpartition >= engine->config.subpartitions ||
             (i > 0 && parked[i].subpartition <= parked[i - 1].subpartition) ||
             !leat_chunks_make_sense(&parked[i],
                                     partition->progress.offsets[parked[i].subpartition]))
             return false;
     }
-    uint32_t first = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS;
-    for (uint32_t i = 0, at = 0; i < LEAT_SUBPARTITIONS; i++) {
+    uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
+    for (uint32_t i = 0, at = 0; i < engine->config.subpartitions; i++) {
         bool has = at < count && parked[at].subpartition == i;
         leat_chunks_claimed(&engine->chunks[first + i], has ? &parked[at] : NULL, engine->now_us);
         if (!has)
@@ -65,11 +65,11 @@ bool leat_backlog_claimed(leat_engine *engine, leat_partition *partition,
 void leat_backlog_spread(leat_engine *engine, leat_partition *partition)
 {
     const leat_engine_config *config = &engine->config;
-    uint32_t first = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS;
+    uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
     int64_t over_us = partition->parked * config->retry_min_us;
     if (over_us > config->retry_max_us)
         over_us = config->retry_max_us;
-    for (uint32_t i = 0; partition->parked > 0 && i < LEAT_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; partition->parked > 0 && i < engine->config.subpartitions; i++) {
         if (!engine->queues[first + i].parked)
             continue;
         int64_t delay_us = 1 + (int64_t)leat_prng_below(&engine->prng, (uint64_t)over_us);
@@ -168,7 +168,8 @@ void leat_backlog_dropped(leat_engine *engine, uint32_t queue)
 
 int64_t leat_backlog_applied_to(const leat_engine *engine, uint32_t queue)
 {
-    const leat_partition *partition = &engine->partitions[queue / LEAT_SUBPARTITIONS];
-    return engine->queues[queue].parked ? engine->chunks[queue].to
-                                        : partition->progress.offsets[queue % LEAT_SUBPARTITIONS];
+    const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
+    return engine->queues[queue].parked
+               ? engine->chunks[queue].to
+               : partition->progress.offsets[leat_queue_subpartition(engine, queue)];
 }

@@ -28,11 +28,11 @@ typedef struct leat_engine_batch_part {
     leat_engine_claim claim;
     int64_t seq;
     uint32_t count; /* of subpartitions moved */
-    int16_t subpartitions[LEAT_SUBPARTITIONS];
-    int64_t offsets[LEAT_SUBPARTITIONS]; /* where each is after the batch */
-    leat_engine_newest newest;           /* the record at the greatest of these */
+    int16_t subpartitions[LEAT_PART_SUBPARTITIONS_MAX];
+    int64_t offsets[LEAT_PART_SUBPARTITIONS_MAX]; /* where each is after the batch */
+    leat_engine_newest newest;                    /* the record at the greatest of these */
     uint32_t needs_count;
-    int64_t needs[LEAT_SUBPARTITIONS]; /* seqs that must be there: else the database went
+    int64_t needs[LEAT_PART_SUBPARTITIONS_MAX]; /* seqs that must be there: else the database went
                                                  back */
 } leat_engine_batch_part;
 
@@ -98,12 +98,13 @@ typedef struct leat_engine_load {
 typedef struct leat_engine_compaction {
     uint32_t partition;
     leat_engine_claim claim;
-    int64_t base_seq; /* the new one */
-    int64_t base_offsets[LEAT_SUBPARTITIONS];
+    int64_t base_seq;       /* the new one */
+    uint32_t subpartitions; /* of the partition */
+    int64_t *base_offsets;  /* [subpartitions] */
     int64_t low;
     leat_engine_newest newest;
     uint32_t needs_count;
-    int64_t needs[LEAT_SUBPARTITIONS]; /* last applied seqs: memory must not outlive a lost
+    int64_t *needs; /* last applied seqs: memory must not outlive a lost
                                                  commit */
 } leat_engine_compaction;
 

@@ -84,19 +84,22 @@ int64_t leat_compaction_take_base(leat_engine *engine, leat_partition *partition
     return leat_compaction_base(engine, partition);
 }
 
-void leat_compaction_fill(const leat_engine *engine, leat_engine_compaction *compaction,
+void leat_compaction_fill(leat_engine *engine, leat_engine_compaction *compaction,
                           const leat_partition *partition, int64_t base_seq)
 {
     const leat_engine_progress *progress = &partition->progress;
     compaction->partition = leat_partition_id(engine, partition);
     compaction->claim = progress->claim;
+    compaction->subpartitions = progress->subpartitions;
     compaction->base_seq = base_seq;
     compaction->low = leat_partition_low(engine, partition);
     compaction->newest = progress->newest;
     compaction->needs_count = 0;
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+    leat_needs_begin(&engine->needs);
+    for (uint32_t i = 0; i < progress->subpartitions; i++) {
         int64_t offset = progress->offsets[i];
         compaction->base_offsets[i] = offset > compaction->low ? offset : compaction->low;
-        leat_needs_add(compaction->needs, &compaction->needs_count, progress->last_seq[i]);
+        if (leat_needs_add(&engine->needs, progress->last_seq[i]))
+            compaction->needs[compaction->needs_count++] = progress->last_seq[i];
     }
 }

@@ -20,19 +20,7 @@ int64_t leat_compaction_take_base(leat_engine *engine, leat_partition *partition
 /* Could a compaction write something? Not while the batch after the base is open. */
 bool leat_compaction_moves_base(const leat_engine *engine, const leat_partition *partition);
 /* All of one moment: offsets, low, needs, and a base that no open seq is at or below. */
-void leat_compaction_fill(const leat_engine *engine, leat_engine_compaction *compaction,
+void leat_compaction_fill(leat_engine *engine, leat_engine_compaction *compaction,
                           const leat_partition *partition, int64_t base_seq);
-
-/* Adds `seq` to the needs unless it is there or 0. */
-static inline void leat_needs_add(int64_t *needs, uint32_t *count, int64_t seq)
-{
-    if (seq == 0)
-        return;
-    for (uint32_t i = *count; i > 0; i--) {
-        if (needs[i - 1] == seq)
-            return;
-    }
-    needs[(*count)++] = seq;
-}
 
 #endif

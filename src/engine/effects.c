@@ -34,8 +34,8 @@ void leat_notice_add(leat_engine *engine, leat_job_slot *slot, uint32_t queue, u
     const leat_head head = leat_queue_head(engine, queue);
     slot->notice = (leat_notice){.pending = slot->notice.pending | notice,
                                  .result = *result,
-                                 .partition = queue / LEAT_SUBPARTITIONS,
-                                 .subpartition = queue % LEAT_SUBPARTITIONS,
+                                 .partition = leat_queue_partition(engine, queue),
+                                 .subpartition = leat_queue_subpartition(engine, queue),
                                  .table = head.table,
                                  .guarded = engine->queues[queue].retry.guarded,
                                  .share = leat_guard_share(leat_guard_table(engine, queue)),

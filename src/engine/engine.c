@@ -195,7 +195,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     slot->table = record->table;
     slot->bytes = record->bytes;
     slot->epoch = record->epoch;
-    uint32_t at = record->partition * LEAT_SUBPARTITIONS + leat_subpartition_of(record->hash);
+    uint32_t at = leat_queue_id(engine, record->partition, record->subpartition);
     leat_queue *queue = &engine->queues[at];
     if (queue->parked) {
         leat_queue_push_behind(queue, pool, id);
@@ -212,7 +212,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     if (queue->place == LEAT_QUEUE_READY)
         leat_ready_deepened(&leat_shard_of(engine, partition)->ready, engine->queues, at);
     else if (queue->place == LEAT_QUEUE_QUIET)
-        leat_subpartition_wake(engine, partition, at % LEAT_SUBPARTITIONS);
+        leat_subpartition_wake(engine, partition, record->subpartition);
 }
 
 leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
@@ -220,12 +220,13 @@ leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
 {
     leat_timers_advance(engine, now_us);
     leat_partition *partition = partition_at(engine, record->partition);
-    LEAT_ASSERT(record->offset >= 0 && record->table < engine->config.table_count);
+    LEAT_ASSERT(record->offset >= 0 && record->table < engine->config.table_count &&
+                record->subpartition < engine->config.subpartitions);
     if (partition->state != LEAT_ENGINE_READING)
         return LEAT_ENGINE_SKIPPED;
     if (!same_log(partition, record))
         return refuse(engine, partition, record);
-    if (record->offset <= partition->progress.offsets[leat_subpartition_of(record->hash)])
+    if (record->offset <= partition->progress.offsets[record->subpartition])
         return skip(engine, partition, record);
     leat_holding *shard = &leat_shard_of(engine, partition)->holding;
     leat_budgets *budgets = &engine->budgets;
@@ -289,13 +290,15 @@ static void shard_down(leat_engine *engine, leat_shard *shard)
 static void extend_patience(leat_engine *engine, leat_shard *shard)
 {
     int64_t down_us = engine->now_us - shard->down_us;
-    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
-        leat_queue *queue = &engine->queues[leat_shard_queue(shard, i)];
+    for (uint32_t i = 0; i < shard->partition_count * engine->config.subpartitions; i++) {
+        uint32_t partition = shard->partitions[i / engine->config.subpartitions];
+        uint32_t id = leat_queue_id(engine, partition, i % engine->config.subpartitions);
+        leat_queue *queue = &engine->queues[id];
         if (queue->kept_read_us > 0)
             queue->kept_read_us += down_us;
         if (queue->retry.unwell_us > 0)
             queue->retry.unwell_us += down_us;
-        leat_chunks *chunks = &engine->chunks[leat_shard_queue(shard, i)];
+        leat_chunks *chunks = &engine->chunks[id];
         if (chunks->read_us > 0)
             chunks->read_us += down_us;
     }

@@ -1,10 +1,10 @@
 /*
  * engine.h - the key-ordered parallel consumer as a pure state machine: events in, effects out.
  *
- * It keeps, for every assigned partition of the log, 64 FIFO queues (subpartitions), which offsets
- * are applied, and the progress protocol's worker side; it decides what runs when. It does no I/O,
- * reads no clock, starts no thread and allocates nothing after leat_engine_new: time comes with
- * each event, so the same code runs in production and, seeded, in a simulator. (Shape after
+ * It keeps, for every assigned partition of the log, a FIFO queue for each subpartition, which
+ * offsets are applied, and the progress protocol's worker side; it decides what runs when. It does
+ * no I/O, reads no clock, starts no thread and allocates nothing after leat_engine_new: time comes
+ * with each event, so the same code runs in production and, seeded, in a simulator. (Shape after
  * cowsql/raft's raft_step and TigerBeetle.)
  *
  * Terms: a *claim* takes a partition over in its shard. It leaves a random *token* there, which
@@ -52,6 +52,7 @@ typedef struct leat_engine leat_engine;
 
 typedef struct leat_engine_config {
     uint32_t partition_count; /* of the topic */
+    uint32_t subpartitions;   /* of each partition: as stored with the source */
     uint32_t shard_count;
     const uint32_t *shard_of; /* [partition_count], copied */
     uint32_t jobs_max;        /* most jobs in flight, over all shards: connections of this worker */
@@ -119,13 +120,13 @@ void leat_engine_lost(leat_engine *engine, int64_t now_us, uint32_t partition);
 
 typedef struct leat_engine_record {
     uint32_t partition;
-    int64_t offset;      /* ascending within a read; holes are normal */
-    int64_t accepted_ms; /* the record's timestamp */
-    int32_t epoch;       /* its leader epoch, which never falls along a log; -1: not known */
-    uint64_t hash;
-    uint64_t tenant; /* a hash of its tenant's text; 0: it has none */
-    uint32_t table;  /* below table_count: dead letters are counted by it */
-    uint32_t bytes;  /* counted against the budgets */
+    int64_t offset;        /* ascending within a read; holes are normal */
+    int64_t accepted_ms;   /* the record's timestamp */
+    int32_t epoch;         /* its leader epoch, which never falls along a log; -1: not known */
+    uint32_t subpartition; /* below config.subpartitions (base/placement.h) */
+    uint64_t tenant;       /* a hash of its tenant's text; 0: it has none */
+    uint32_t table;        /* below table_count: dead letters are counted by it */
+    uint32_t bytes;        /* counted against the budgets */
     void *payload;
 } leat_engine_record;
 
@@ -141,9 +142,9 @@ typedef enum leat_engine_taken {
 leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
                                           const leat_engine_record *record);
 
-/* Has a record of this subpartition (`hash` as in leat_engine_record) been held for longer than
- * LEAT_ENGINE_LONG_WAIT_US, or is one parked? Records after it may wait for as long. */
-bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash);
+/* Has a record of this subpartition been held for longer than LEAT_ENGINE_LONG_WAIT_US, or is one
+ * parked? Records after it may wait for as long. */
+bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint32_t subpartition);
 
 /* Every record below `position` was offered and not refused: the offsets between the last one and
  * `position` have no record (transaction markers, aborted or compacted records). */

@@ -215,6 +215,9 @@ void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shar
         if (at == LEAT_PAIRING_NONE || !may_join(tenants, &left, lead, at))
             break;
         uint32_t id = leat_ready_first(&shard->ready, at, overdue_us);
+        /* Then the batch is full too: this queue and those after it are in turn later. */
+        if (leat_schedule_is_part_full(engine, id))
+            break;
         double before_us = slot->bill.rows_us;
         uint64_t bytes;
         uint32_t records = fit(engine, slot, shard, &left, &engine->queues[id], &bytes);

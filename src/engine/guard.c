@@ -24,7 +24,7 @@ enum {
 
 static leat_table_state *table_of(leat_engine *engine, uint32_t queue, uint32_t table)
 {
-    uint32_t shard = engine->partitions[queue / LEAT_SUBPARTITIONS].shard;
+    uint32_t shard = engine->partitions[leat_queue_partition(engine, queue)].shard;
     return &engine->tables[(size_t)shard * engine->config.table_count + table];
 }
 
@@ -43,7 +43,8 @@ leat_refused_share leat_guard_share(const leat_table_state *table)
 
 static void next_span(const leat_engine *engine, leat_table_state *table)
 {
-    uint32_t size = SPAN_LEAST + SPAN_A_SUBPARTITION * LEAT_SUBPARTITIONS * engine->assigned;
+    uint32_t size = SPAN_LEAST +
+                    SPAN_A_SUBPARTITION * engine->config.subpartitions * engine->assigned;
     bool old = engine->now_us - table->share_us >= MINUTE_US;
     if (table->now.of < size && !old)
         return;

@@ -22,7 +22,7 @@ static void resume_shard(leat_engine *engine, leat_shard *shard)
 bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_is_new)
 {
     *ret_is_new = false;
-    leat_partition *partition = &engine->partitions[queue / LEAT_SUBPARTITIONS];
+    leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
     leat_shard *shard = leat_shard_of(engine, partition);
     /* One that is being given back is not tried again. */
     if (partition->state != LEAT_ENGINE_READING)
@@ -37,7 +37,8 @@ bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_is_new)
 
 void leat_halt_queue_passed(leat_engine *engine, uint32_t queue)
 {
-    leat_shard *shard = leat_shard_of(engine, &engine->partitions[queue / LEAT_SUBPARTITIONS]);
+    leat_shard *shard =
+        leat_shard_of(engine, &engine->partitions[leat_queue_partition(engine, queue)]);
     if (shard->probe == queue)
         resume_shard(engine, shard);
 }
@@ -46,6 +47,6 @@ void leat_halt_partition_left(leat_engine *engine, leat_partition *partition)
 {
     leat_shard *shard = leat_shard_of(engine, partition);
     if (shard->probe != LEAT_INDEX_NONE &&
-        shard->probe / LEAT_SUBPARTITIONS == leat_partition_id(engine, partition))
+        leat_queue_partition(engine, shard->probe) == leat_partition_id(engine, partition))
         resume_shard(engine, shard);
 }

@@ -61,7 +61,7 @@ static void notify_suspect(leat_engine *engine, leat_job_slot *slot,
                            const leat_engine_batch_part *part, const leat_engine_job_result *result)
 {
     uint32_t subpartition = (uint32_t)part->subpartitions[0];
-    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_queue_id(engine, part->partition, subpartition);
     leat_narrow *narrow = &engine->queues[id].narrow;
     bool lately = !leat_rate_limit_is_due(narrow->notified_us, engine->now_us);
     if (!leat_narrow_is_found(narrow) || lately)

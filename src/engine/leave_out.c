@@ -27,9 +27,9 @@ void leat_engine_recheck(leat_engine *engine, int64_t now_us, uint32_t shard,
     LEAT_ASSERT(shard < engine->config.shard_count);
     const leat_shard *at = &engine->shards[shard];
     for (uint32_t i = 0; i < at->partition_count; i++) {
-        uint32_t first = at->partitions[i] * LEAT_SUBPARTITIONS;
+        uint32_t first = leat_queue_id(engine, at->partitions[i], 0);
         uint32_t left = engine->partitions[at->partitions[i]].waiting;
-        for (uint32_t id = first; left > 0 && id < first + LEAT_SUBPARTITIONS; id++) {
+        for (uint32_t id = first; left > 0; id++) {
             const leat_queue *queue = &engine->queues[id];
             if (queue->place != LEAT_QUEUE_WAITING)
                 continue;

@@ -28,7 +28,7 @@ enum {
 
 static leat_shard *shard_of(leat_engine *engine, uint32_t queue)
 {
-    return leat_shard_of(engine, &engine->partitions[queue / LEAT_SUBPARTITIONS]);
+    return leat_shard_of(engine, &engine->partitions[leat_queue_partition(engine, queue)]);
 }
 
 /* ---- what is wanted ---- */
@@ -94,7 +94,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 static bool has_room(const leat_engine *engine, uint32_t queue)
 {
-    const leat_partition *partition = &engine->partitions[queue / LEAT_SUBPARTITIONS];
+    const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
     const leat_budgets *budgets = &engine->loaded;
     if (engine->chunk_pool.free_count == 0 || engine->pool.free_count == 0)
         return false;
@@ -138,13 +138,13 @@ const leat_engine_job *leat_load_next(leat_engine *engine, leat_shard *shard)
     engine->loads[id].wanted = false;
     engine->loads[id].running = true;
     shard->loading++;
-    leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
     leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_LOAD);
-    slot->job.partition = id / LEAT_SUBPARTITIONS;
+    slot->job.partition = leat_queue_partition(engine, id);
     slot->job.incarnation = partition->incarnation;
     slot->job.load = (leat_engine_load){
-        .subpartition = (uint16_t)(id % LEAT_SUBPARTITIONS),
+        .subpartition = (uint16_t)(leat_queue_subpartition(engine, id)),
         .above = leat_chunks_load_above(&engine->chunks[id], &engine->chunk_pool),
         .claim = partition->progress.claim};
     return &slot->job;
@@ -159,7 +159,7 @@ static bool is_whole(const leat_engine_load *load, const leat_engine_chunk *chun
     int64_t after = chunk->first_offset - 1 > chunk->done ? chunk->first_offset - 1 : chunk->done;
     for (uint32_t i = 0; i < result->loaded_count; i++) {
         const leat_engine_record *record = &result->loaded[i];
-        if (record->offset <= after || leat_subpartition_of(record->hash) != load->subpartition)
+        if (record->offset <= after || record->subpartition != load->subpartition)
             return false;
         after = record->offset;
     }
@@ -169,7 +169,7 @@ static bool is_whole(const leat_engine_load *load, const leat_engine_chunk *chun
 static void take_record(leat_engine *engine, uint32_t id, const leat_engine_record *record)
 {
     leat_queue *queue = &engine->queues[id];
-    leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     uint32_t at = leat_pool_take(&engine->pool);
     leat_record_slot *slot = &engine->pool.slots[at];
     slot->payload = record->payload;
@@ -195,7 +195,7 @@ static void take_record(leat_engine *engine, uint32_t id, const leat_engine_reco
 /* As many as there is room for. */
 static uint32_t take_records(leat_engine *engine, uint32_t id, const leat_engine_job_result *result)
 {
-    const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     const leat_holding *shard = &engine->shards[partition->shard].loaded;
     uint32_t taken = 0;
     if (engine->chunk_pool.free_count == 0)
@@ -215,7 +215,7 @@ static uint32_t take_records(leat_engine *engine, uint32_t id, const leat_engine
 
 static uint32_t loaded(leat_engine *engine, uint32_t id, const leat_engine_job_result *result)
 {
-    leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     leat_queue *queue = &engine->queues[id];
     uint32_t taken = take_records(engine, id, result);
     engine->counters.loads++;
@@ -225,7 +225,7 @@ static uint32_t loaded(leat_engine *engine, uint32_t id, const leat_engine_job_r
     else
         engine->loads[id].bytes = result->loaded[0].bytes;
     if (queue->place == LEAT_QUEUE_QUIET)
-        leat_subpartition_wake(engine, partition, id % LEAT_SUBPARTITIONS);
+        leat_subpartition_wake(engine, partition, leat_queue_subpartition(engine, id));
     leat_load_ahead(engine, id);
     return taken;
 }
@@ -234,7 +234,7 @@ static void failed(leat_engine *engine, leat_job_slot *slot, uint32_t id,
                    const leat_engine_job_result *result)
 {
     leat_queue_load *load = &engine->loads[id];
-    leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     engine->counters.park_failures++;
     if (load->failures < UINT8_MAX)
         load->failures++;
@@ -247,7 +247,7 @@ static void failed(leat_engine *engine, leat_job_slot *slot, uint32_t id,
         leat_notice_add(engine, slot, id, LEAT_NOTICE_NOT_PARKED, result);
     }
     if (engine->queues[id].place == LEAT_QUEUE_QUIET)
-        leat_subpartition_delay(engine, partition, id % LEAT_SUBPARTITIONS,
+        leat_subpartition_delay(engine, partition, leat_queue_subpartition(engine, id),
                                 leat_jobs_backoff_us(engine, load->failures));
 }
 
@@ -256,7 +256,8 @@ static uint32_t applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
 {
     LEAT_ASSERT(result->chunk && (result->loaded || result->loaded_count == 0));
     if (!leat_chunks_expect(&engine->chunks[id], &engine->chunk_pool, result->chunk)) {
-        leat_partition_reclaim(engine, &engine->partitions[id / LEAT_SUBPARTITIONS], false);
+        leat_partition_reclaim(engine, &engine->partitions[leat_queue_partition(engine, id)],
+                               false);
         return 0;
     }
     if (is_whole(&slot->job.load, result->chunk, result))
@@ -276,7 +277,7 @@ uint32_t leat_load_done(leat_engine *engine, leat_job_slot *slot,
                         const leat_engine_job_result *result)
 {
     leat_partition *partition = &engine->partitions[slot->job.partition];
-    uint32_t id = slot->job.partition * LEAT_SUBPARTITIONS + slot->job.load.subpartition;
+    uint32_t id = leat_queue_id(engine, slot->job.partition, slot->job.load.subpartition);
     leat_shard *shard = leat_shard_of(engine, partition);
     LEAT_ASSERT(shard->loading > 0);
     shard->loading--;

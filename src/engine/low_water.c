@@ -31,8 +31,8 @@ const leat_record_slot *leat_partition_first(const leat_engine *engine,
     if (partition->holding.records == 0)
         return NULL;
     const leat_queue *queues =
-        &engine->queues[leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+        &engine->queues[leat_queue_id(engine, leat_partition_id(engine, partition), 0)];
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         leat_run memory = leat_queue_memory(&queues[i]);
         if (memory.count == 0)
             continue;

@@ -48,6 +48,10 @@ static int check_counts(const leat_engine_config *config, leat_error *error)
     const uint32_t many = UINT32_C(1) << 24;
     if (config->partition_count == 0 || config->partition_count > 65536)
         return leat_fail(error, "partition_count must be 1 to 65536");
+    if (config->subpartitions == 0 || config->subpartitions > LEAT_SUBPARTITIONS_MAX)
+        return leat_fail(error, "subpartitions must be 1 to %d", LEAT_SUBPARTITIONS_MAX);
+    if ((uint64_t)config->partition_count * config->subpartitions > many)
+        return leat_fail(error, "partition_count times subpartitions must be at most %u", many);
     if (config->shard_count == 0 || config->shard_count > 65536 || !config->shard_of)
         return leat_fail(error, "shard_count must be 1 to 65536, and shard_of given");
     if (config->jobs_max == 0 || config->jobs_max > 4096)
@@ -143,12 +147,16 @@ static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_con
                                    ? config->batch_records_max
                                    : LEAT_TENANTS_MAX + 1;
         leat_charge *charges = carve(carver, charges_max, sizeof *charges);
+        int64_t *base_offsets = carve(carver, config->subpartitions, sizeof *base_offsets);
+        int64_t *needs = carve(carver, config->subpartitions, sizeof *needs);
         if (!engine)
             continue;
         jobs[i].job.id = i;
         jobs[i].bill = (leat_bill){.charges = charges, .max = charges_max};
         jobs[i].job.batch.records = records;
         jobs[i].job.batch.parts = batch_parts;
+        jobs[i].job.compaction.base_offsets = base_offsets;
+        jobs[i].job.compaction.needs = needs;
         jobs[i].next = i + 1 < config->jobs_max ? i + 1 : LEAT_INDEX_NONE;
     }
     if (engine) {
@@ -160,13 +168,13 @@ static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_con
 static void carve_partitions(leat_engine *engine, arena *carver, const leat_engine_config *config)
 {
     uint32_t count = config->partition_count;
+    size_t queue_count = (size_t)count * config->subpartitions;
     leat_partition *partitions = carve(carver, count, sizeof *partitions);
-    leat_queue *queues = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *queues);
-    leat_engine_reason *reasons =
-        carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *reasons);
-    leat_queue_mark *marks = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *marks);
-    leat_chunks *chunks = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *chunks);
-    leat_queue_load *loads = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *loads);
+    leat_queue *queues = carve(carver, queue_count, sizeof *queues);
+    leat_engine_reason *reasons = carve(carver, queue_count, sizeof *reasons);
+    leat_queue_mark *marks = carve(carver, queue_count, sizeof *marks);
+    leat_chunks *chunks = carve(carver, queue_count, sizeof *chunks);
+    leat_queue_load *loads = carve(carver, queue_count, sizeof *loads);
     uint64_t *picked = carve(carver, (count + 63) / 64, sizeof *picked);
     if (engine) {
         engine->marks = marks;
@@ -177,13 +185,20 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
         engine->queues = queues;
         engine->picked = picked;
     }
-    for (uint32_t i = 0; engine && i < count; i++) {
+    uint32_t words = (config->subpartitions + 63) / 64;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t *progress = carve(carver, 2 * (size_t)config->subpartitions, sizeof *progress);
+        uint64_t *subpartitions_picked = carve(carver, words, sizeof *subpartitions_picked);
+        if (!engine)
+            continue;
+        leat_engine_progress_init(&partitions[i].progress, progress, config->subpartitions);
+        partitions[i].picked = subpartitions_picked;
         partitions[i].low = -1;
         partitions[i].shard = config->shard_of[i];
         partitions[i].position = -1;
         partitions[i].committed = -1;
     }
-    for (uint32_t i = 0; engine && i < count * LEAT_SUBPARTITIONS; i++) {
+    for (size_t i = 0; engine && i < queue_count; i++) {
         leat_queue_init(&queues[i]);
         leat_chunks_init(&chunks[i]);
         loads[i].next = LEAT_INDEX_NONE;
@@ -238,7 +253,7 @@ static void carve_shards(leat_engine *engine, arena *carver, const leat_engine_c
     leat_shard *shards = carve(carver, config->shard_count, sizeof *shards);
     if (engine)
         engine->shards = shards;
-    size_t queue_count = (size_t)config->partition_count * LEAT_SUBPARTITIONS;
+    size_t queue_count = (size_t)config->partition_count * config->subpartitions;
     leat_pairing_node *ages = carve(carver, queue_count, sizeof *ages);
     for (uint32_t i = 0; i < config->shard_count; i++)
         carve_shard(engine, carver, config, i, ages);
@@ -262,6 +277,8 @@ static void carve_all(leat_engine *engine, arena *carver, const leat_engine_conf
     carve_partitions(engine, carver, config);
     carve_shards(engine, carver, config);
     carve_jobs(engine, carver, config, parts_max(config));
+    uint32_t places_count = leat_needs_places(config->subpartitions);
+    leat_needs_place *places = carve(carver, places_count, sizeof *places);
     if (!engine)
         return;
     for (uint32_t i = 0; i < config->partition_count; i++)
@@ -270,6 +287,7 @@ static void carve_all(leat_engine *engine, arena *carver, const leat_engine_conf
     engine->config.shard_of = shard_of;
     engine->config.parked_max_bytes = NULL; /* each shard has its own */
     engine->tables = tables;
+    leat_needs_init(&engine->needs, places, places_count);
     engine->job_records_max = job_records_max(config);
     leat_pool_init(&engine->pool, slots, records);
     leat_chunk_pool_init(&engine->chunk_pool, chunks, LOADED_CHUNKS_MAX);

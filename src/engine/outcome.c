@@ -30,12 +30,16 @@ void leat_queue_landed(leat_partition *partition, leat_queue *queue)
     queue->place = LEAT_QUEUE_QUIET;
 }
 
+static leat_shard *shard_of_queue(leat_engine *engine, uint32_t id)
+{
+    return leat_shard_of(engine, &engine->partitions[leat_queue_partition(engine, id)]);
+}
+
 /* When the head of the queue was read, or its shard resumed after a halt, if that is later. */
 static int64_t head_read_us(leat_engine *engine, uint32_t id)
 {
     int64_t read_us = leat_queue_head(engine, id).read_us;
-    int64_t resumed_us =
-        leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS])->resumed_us;
+    int64_t resumed_us = shard_of_queue(engine, id)->resumed_us;
     return read_us > resumed_us ? read_us : resumed_us;
 }
 
@@ -51,13 +55,14 @@ static void notify_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue
 }
 
 /* The queue's records in the batch, where some of it are left out; NULL: none are. */
-static const leat_engine_batch_record *left_out(const leat_engine_batch *batch, uint32_t id)
+static const leat_engine_batch_record *left_out(const leat_engine *engine,
+                                                const leat_engine_batch *batch, uint32_t id)
 {
     if (batch->skipped == 0)
         return NULL;
     uint32_t at = 0;
-    while (batch->records[at].partition != id / LEAT_SUBPARTITIONS ||
-           batch->records[at].subpartition != id % LEAT_SUBPARTITIONS)
+    while (batch->records[at].partition != leat_queue_partition(engine, id) ||
+           batch->records[at].subpartition != leat_queue_subpartition(engine, id))
         at++;
     LEAT_ASSERT(at < batch->record_count);
     return &batch->records[at];
@@ -69,7 +74,7 @@ static const leat_engine_batch_record *left_out(const leat_engine_batch *batch, 
 static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id, uint32_t records)
 {
     leat_queue *queue = &engine->queues[id];
-    const leat_engine_batch_record *in_batch = left_out(&slot->job.batch, id);
+    const leat_engine_batch_record *in_batch = left_out(engine, &slot->job.batch, id);
     uint32_t skipped = 0;
     for (uint32_t i = 0; in_batch && i < records; i++)
         skipped += in_batch[i].skip;
@@ -87,19 +92,31 @@ static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
     leat_halt_queue_passed(engine, id);
 }
 
+/* How many queues of the partition are worth a look: one that has no records is passed over. */
+static uint32_t queues_of(const leat_engine *engine, uint32_t partition)
+{
+    const leat_partition *of = &engine->partitions[partition];
+    return of->holding.records > 0 || of->parked > 0 ? engine->config.subpartitions : 0;
+}
+
+static void hurry(leat_engine *engine, uint32_t id, int64_t since_us)
+{
+    leat_queue *queue = &engine->queues[id];
+    if (!queue->retry.waiting)
+        return;
+    int64_t mine_us = leat_retry_since_us(&queue->retry, head_read_us(engine, id));
+    if (leat_retry_hurry(&queue->retry, mine_us, since_us) && queue->place == LEAT_QUEUE_WAITING)
+        leat_heap_set(&engine->timers, id, engine->now_us);
+}
+
 /* A unique value may move from row to row, and each of those writes waits for the one before: all
  * that wait are tried at once. */
 static void hurry_waiting(leat_engine *engine, const leat_shard *shard, int64_t since_us)
 {
-    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
-        uint32_t id = leat_shard_queue(shard, i);
-        leat_queue *queue = &engine->queues[id];
-        if (!queue->retry.waiting)
-            continue;
-        int64_t mine_us = leat_retry_since_us(&queue->retry, head_read_us(engine, id));
-        if (leat_retry_hurry(&queue->retry, mine_us, since_us) &&
-            queue->place == LEAT_QUEUE_WAITING)
-            leat_heap_set(&engine->timers, id, engine->now_us);
+    for (uint32_t i = 0; i < shard->partition_count; i++) {
+        uint32_t partition = shard->partitions[i];
+        for (uint32_t j = 0; j < queues_of(engine, partition); j++)
+            hurry(engine, leat_queue_id(engine, partition, j), since_us);
     }
 }
 
@@ -122,7 +139,7 @@ void leat_queue_applied(leat_engine *engine, leat_partition *partition, leat_job
     uint32_t subpartition = (uint32_t)part->subpartitions[index];
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     uint32_t records = queue->in_flight;
-    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_queue_id(engine, part->partition, subpartition);
     bool unparks = slot->job.batch.chunk_count > 0;
     bool fits = true;
     LEAT_ASSERT(unparks == queue->parked);
@@ -153,19 +170,28 @@ void leat_queue_applied(leat_engine *engine, leat_partition *partition, leat_job
 
 /* ---- failed ---- */
 
+/* Does the head of the queue precede one that waits since then? */
+static bool precedes(leat_engine *engine, uint32_t id, int64_t since_us)
+{
+    const leat_queue *queue = &engine->queues[id];
+    return leat_queue_has_head(queue) && !leat_narrow_on_trial(&queue->narrow) &&
+           leat_retry_precedes(&queue->retry, head_read_us(engine, id), since_us);
+}
+
 /* Heads are enough: records after one were read later. */
 static bool is_preceded(leat_engine *engine, uint32_t id)
 {
-    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS]);
+    const leat_shard *shard = shard_of_queue(engine, id);
     int64_t since_us = leat_retry_since_us(&engine->queues[id].retry, head_read_us(engine, id));
-    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
-        uint32_t other = leat_shard_queue(shard, i);
-        const leat_queue *queue = &engine->queues[other];
-        const leat_partition *partition = &engine->partitions[other / LEAT_SUBPARTITIONS];
-        if (other != id && leat_queue_has_head(queue) && partition->state == LEAT_ENGINE_READING &&
-            !leat_narrow_on_trial(&queue->narrow) &&
-            leat_retry_precedes(&queue->retry, head_read_us(engine, other), since_us))
-            return true;
+    for (uint32_t i = 0; i < shard->partition_count; i++) {
+        uint32_t partition = shard->partitions[i];
+        if (engine->partitions[partition].state != LEAT_ENGINE_READING)
+            continue;
+        for (uint32_t j = 0; j < queues_of(engine, partition); j++) {
+            uint32_t other = leat_queue_id(engine, partition, j);
+            if (other != id && precedes(engine, other, since_us))
+                return true;
+        }
     }
     return false;
 }
@@ -174,8 +200,8 @@ static bool is_preceded(leat_engine *engine, uint32_t id)
 static leat_retry_attempt attempt_of(leat_engine *engine, const leat_job_slot *slot, uint32_t id,
                                      const leat_engine_job_result *result)
 {
-    uint32_t partition = id / LEAT_SUBPARTITIONS;
-    uint32_t subpartition = id % LEAT_SUBPARTITIONS;
+    uint32_t partition = leat_queue_partition(engine, id);
+    uint32_t subpartition = leat_queue_subpartition(engine, id);
     leat_retry_attempt attempt = {.queues = slot->queues,
                                   .records = engine->queues[id].in_flight,
                                   .culprit = -1,
@@ -222,8 +248,7 @@ static leat_retry_verdict dead_or_held(leat_engine *engine, leat_job_slot *slot,
         leat_notice_add(engine, slot, id, LEAT_NOTICE_TABLE_STOPPED, result);
     if (guard != LEAT_GUARD_ALLOW)
         return leat_retry_hold(&queue->retry);
-    queue->retry.trouble =
-        leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS])->trouble;
+    queue->retry.trouble = shard_of_queue(engine, id)->trouble;
     leat_trouble_reason(engine, id, result);
     return leat_retry_mark_dead(&queue->retry, result->outcome);
 }
@@ -265,7 +290,7 @@ void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engi
 {
     leat_partition *partition = &engine->partitions[part->partition];
     uint32_t subpartition = (uint32_t)part->subpartitions[index];
-    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_queue_id(engine, part->partition, subpartition);
     leat_queue *queue = &engine->queues[id];
     uint8_t notice;
     leat_retry_attempt attempt = attempt_of(engine, slot, id, result);

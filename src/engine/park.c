@@ -92,7 +92,7 @@ static bool is_due(const leat_engine *engine, uint32_t id)
 {
     const leat_queue *queue = &engine->queues[id];
     const leat_queue_mark *mark = &engine->marks[id];
-    const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     uint64_t share = engine->shards[partition->shard].parked_share;
     leat_run memory = leat_queue_memory(queue);
     if (memory.count == 0 || queue->place == LEAT_QUEUE_IN_FLIGHT || queue->retry.dead)
@@ -106,8 +106,8 @@ static bool is_due(const leat_engine *engine, uint32_t id)
 
 static bool is_any_due(const leat_engine *engine, const leat_partition *partition)
 {
-    uint32_t first = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS;
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++)
         if (is_due(engine, first + i))
             return true;
     return false;
@@ -179,18 +179,14 @@ static void cut_queue(draft *made, uint32_t id)
     leat_engine_batch *batch = &made->slot->job.batch;
     leat_partition *partition = &engine->partitions[made->part->partition];
     uint32_t before = batch->record_count;
-    uint32_t subpartition = id % LEAT_SUBPARTITIONS;
+    uint32_t subpartition = leat_queue_subpartition(engine, id);
     uint32_t at = leat_queue_memory(queue).head;
     if (is_full(made, engine->pool.slots[at].bytes))
         return;
-    made->part->subpartitions[made->part->count] = (int16_t)subpartition;
-    made->part->offsets[made->part->count] = -1;
-    made->part->count++;
+    leat_schedule_part_moves(engine, made->part, subpartition);
     while (at != LEAT_INDEX_NONE && batch->cut_count < LEAT_BATCH_CUTS_MAX &&
            !is_full(made, engine->pool.slots[at].bytes))
         at = cut(made, subpartition, at);
-    leat_needs_add(made->part->needs, &made->part->needs_count,
-                   partition->progress.last_seq[subpartition]);
     leat_subpartition_deactivate(engine, partition, subpartition);
     queue->place = LEAT_QUEUE_IN_FLIGHT;
     queue->parking = batch->record_count - before;
@@ -205,8 +201,8 @@ static const leat_engine_job *make(leat_engine *engine, leat_shard *shard,
     draft made = {.engine = engine,
                   .slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_PARK)};
     made.part = leat_schedule_begin_part(engine, &made.slot->job.batch, id);
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
-        uint32_t queue = id * LEAT_SUBPARTITIONS + i;
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
+        uint32_t queue = leat_queue_id(engine, id, i);
         if (made.slot->job.batch.cut_count < LEAT_BATCH_CUTS_MAX && is_due(engine, queue))
             cut_queue(&made, queue);
     }
@@ -241,7 +237,7 @@ const leat_engine_job *leat_park_next(leat_engine *engine, leat_shard *shard)
 /* The queue goes on where it was: it waits, or is tried. */
 static void land(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), subpartition);
     leat_queue *queue = &engine->queues[id];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_IN_FLIGHT && queue->parking > 0 &&
                 partition->in_flight >= queue->parking);
@@ -259,7 +255,7 @@ static leat_engine_parked chunk_of(const leat_engine *engine, const leat_engine_
                                    const leat_engine_chunk_cut *cut, uint64_t stored)
 {
     const leat_engine_batch_record *records = &batch->records[cut->first_record];
-    uint32_t id = records[0].partition * LEAT_SUBPARTITIONS + cut->subpartition;
+    uint32_t id = leat_queue_id(engine, records[0].partition, cut->subpartition);
     leat_engine_parked chunk = {.subpartition = cut->subpartition,
                                 .chunks = 1,
                                 .first_offset = records[0].offset,
@@ -281,7 +277,7 @@ static leat_engine_parked chunk_of(const leat_engine *engine, const leat_engine_
 static void cut_applied(leat_engine *engine, leat_partition *partition,
                         const leat_engine_chunk_cut *cut, const leat_engine_parked *chunk)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + cut->subpartition;
+    uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), cut->subpartition);
     leat_backlog_add(engine, id, chunk);
     uint64_t bytes =
         leat_queue_release_behind(&engine->queues[id], &engine->pool, cut->record_count);
@@ -327,7 +323,7 @@ static void failed(leat_engine *engine, leat_partition *partition, leat_job_slot
         leat_rate_limit_is_due(partition->park_notified_us, engine->now_us)) {
         partition->park_notified_us = engine->now_us;
         uint32_t subpartition = (uint32_t)part->subpartitions[0];
-        leat_notice_add(engine, slot, part->partition * LEAT_SUBPARTITIONS + subpartition,
+        leat_notice_add(engine, slot, leat_queue_id(engine, part->partition, subpartition),
                         LEAT_NOTICE_NOT_PARKED, result);
     }
     for (uint32_t i = 0; i < part->count; i++)

@@ -60,7 +60,7 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     leat_suspects_dropped(engine, partition);
     leat_low_water_dropped(engine, partition);
     leat_halt_partition_left(engine, partition);
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++)
         leat_subpartition_drop(engine, partition, i);
     LEAT_ASSERT(partition->holding.records == 0 && partition->holding.bytes == 0);
     LEAT_ASSERT(partition->loaded.records == 0 && partition->parked == 0);
@@ -169,7 +169,7 @@ void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
     LEAT_ASSERT(partition->holding.records == 0 && partition->batches == 0);
     LEAT_ASSERT(progress->next_seq > progress->base_seq);
     leat_partition_enter(engine, partition, LEAT_ENGINE_READING);
-    partition->progress = *progress;
+    leat_engine_progress_copy(&partition->progress, progress);
     partition->low_known = true;
     partition->position = -1;
     partition->claim_failures = 0;

@@ -5,10 +5,30 @@
  */
 #include "engine/progress.h"
 
+#include <string.h>
+
+void leat_engine_progress_init(leat_engine_progress *progress, int64_t *memory,
+                               uint32_t subpartitions)
+{
+    LEAT_ASSERT(subpartitions > 0 && subpartitions <= LEAT_SUBPARTITIONS_MAX);
+    *progress = (leat_engine_progress){
+        .subpartitions = subpartitions, .offsets = memory, .last_seq = memory + subpartitions};
+}
+
+void leat_engine_progress_copy(leat_engine_progress *to, const leat_engine_progress *from)
+{
+    LEAT_ASSERT(to->subpartitions == from->subpartitions);
+    leat_engine_progress copy = *from;
+    copy.offsets = to->offsets;
+    copy.last_seq = to->last_seq;
+    memcpy(copy.offsets, from->offsets, from->subpartitions * sizeof *from->offsets);
+    memcpy(copy.last_seq, from->last_seq, from->subpartitions * sizeof *from->last_seq);
+    *to = copy;
+}
+
 void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_claim claim,
-                                int64_t epoch, int64_t base_seq,
-                                const int64_t base_offsets[LEAT_SUBPARTITIONS], int64_t low,
-                                leat_engine_newest newest)
+                                int64_t epoch, int64_t base_seq, const int64_t *base_offsets,
+                                int64_t low, leat_engine_newest newest)
 {
     LEAT_ASSERT(low >= -1);
     LEAT_ASSERT(base_seq >= 0);
@@ -18,7 +38,7 @@ void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_clai
     progress->next_seq = base_seq + 1;
     progress->low = low;
     progress->newest = newest;
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < progress->subpartitions; i++) {
         progress->offsets[i] = base_offsets[i] > low ? base_offsets[i] : low;
         progress->last_seq[i] = 0;
     }
@@ -30,7 +50,7 @@ int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq,
 {
     leat_engine_newest newest = {-1, at_ms, leader_epoch};
     for (uint32_t i = 0; i < count; i++) {
-        if (subpartitions[i] < 0 || subpartitions[i] >= LEAT_SUBPARTITIONS)
+        if (subpartitions[i] < 0 || (uint32_t)subpartitions[i] >= progress->subpartitions)
             return -1;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -64,7 +84,7 @@ int64_t leat_engine_progress_read_from(const leat_engine_progress *progress)
 int64_t leat_engine_progress_high(const leat_engine_progress *progress)
 {
     int64_t high = progress->low;
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < progress->subpartitions; i++) {
         if (progress->offsets[i] > high)
             high = progress->offsets[i];
     }

@@ -35,17 +35,24 @@ typedef struct leat_engine_progress {
     int64_t low; /* a position: all up to this offset is applied, whether or not it has a record.
                     -1: nothing yet */
     leat_engine_newest newest;
-    int64_t offsets[LEAT_SUBPARTITIONS];  /* last applied offset, never below `low` */
-    int64_t last_seq[LEAT_SUBPARTITIONS]; /* the batch that took it there; 0: it came from
-                                                    base or low */
+    uint32_t subpartitions; /* of the partition */
+    int64_t *offsets;       /* [subpartitions]: last applied offset, never below `low` */
+    int64_t *last_seq; /* [subpartitions]: the batch that took it there; 0: it came from base or
+                          low */
 } leat_engine_progress;
+
+/* Gives the structure its arrays: `memory` has room for twice as many numbers as there are
+ * subpartitions, and stays the caller's. */
+void leat_engine_progress_init(leat_engine_progress *progress, int64_t *memory,
+                               uint32_t subpartitions);
+/* Copies all of it into the arrays that `to` has; both are of as many subpartitions. */
+void leat_engine_progress_copy(leat_engine_progress *to, const leat_engine_progress *from);
 
 /* Starts from the row of leat.partitions. `base_offsets` has one offset a subpartition, -1:
  * none. */
 void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_claim claim,
-                                int64_t epoch, int64_t base_seq,
-                                const int64_t base_offsets[LEAT_SUBPARTITIONS], int64_t low,
-                                leat_engine_newest newest);
+                                int64_t epoch, int64_t base_seq, const int64_t *base_offsets,
+                                int64_t low, leat_engine_newest newest);
 /* Takes in one row of leat.progress, in any order of seq; timestamp and leader epoch are of the
  * record at the greatest of `offsets`. Returns -1 when a subpartition is out of range. */
 int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq,

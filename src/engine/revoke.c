@@ -26,8 +26,8 @@ static void begin_reading(leat_engine *engine, leat_partition *partition)
 {
     leat_partition_enter(engine, partition, LEAT_ENGINE_REVOKING);
     leat_halt_partition_left(engine, partition);
-    uint32_t first = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS;
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+    uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         leat_subpartition_deactivate(engine, partition, i);
         engine->loads[first + i].wanted = false;
     }

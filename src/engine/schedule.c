@@ -143,7 +143,7 @@ void leat_schedule_pick(leat_engine *engine, leat_job_slot *slot, leat_shard *sh
                         uint32_t records)
 {
     leat_queue *queue = &engine->queues[id];
-    uint32_t at = id / LEAT_SUBPARTITIONS;
+    uint32_t at = leat_queue_partition(engine, id);
     leat_partition *partition = &engine->partitions[at];
     LEAT_ASSERT(partition->state == LEAT_ENGINE_READING && records > 0 && records <= queue->count);
     leat_ready_remove(&shard->ready, engine->queues, id, engine->now_us);
@@ -152,7 +152,9 @@ void leat_schedule_pick(leat_engine *engine, leat_job_slot *slot, leat_shard *sh
     slot->trial = slot->trial || leat_narrow_on_trial(&queue->narrow);
     partition->ready--;
     partition->in_flight += records;
-    partition->picked |= UINT64_C(1) << (id % LEAT_SUBPARTITIONS);
+    uint32_t subpartition = leat_queue_subpartition(engine, id);
+    partition->picked[subpartition / 64] |= UINT64_C(1) << (subpartition % 64);
+    partition->picked_count++;
     engine->picked[at / 64] |= UINT64_C(1) << (at % 64);
     slot->queues++;
 }
@@ -164,6 +166,12 @@ static uint32_t most_alone(const leat_engine *engine, const leat_shard *shard, u
     bool is_easy = engine->queues[id].parked && !engine->marks[id].is_set &&
                    shard->batch_size.limit == 0;
     return is_easy ? engine->job_records_max : engine->config.batch_records_max;
+}
+
+bool leat_schedule_is_part_full(const leat_engine *engine, uint32_t queue)
+{
+    return engine->partitions[leat_queue_partition(engine, queue)].picked_count ==
+           LEAT_PART_SUBPARTITIONS_MAX;
 }
 
 static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id)
@@ -196,9 +204,7 @@ static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engin
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     leat_engine_batch_record *record = &batch->records[batch->record_count];
     uint32_t at = queue->head;
-    part->subpartitions[part->count] = (int16_t)subpartition;
-    part->offsets[part->count] = -1;
-    part->count++;
+    leat_schedule_part_moves(engine, part, subpartition);
     for (uint32_t i = 0; i < queue->in_flight; i++) {
         const leat_record_slot *slot = &engine->pool.slots[at];
         leat_part_reached(part, slot);
@@ -223,20 +229,34 @@ leat_engine_batch_part *leat_schedule_begin_part(leat_engine *engine, leat_engin
     part->count = 0;
     part->newest = (leat_engine_newest){.offset = -1};
     part->needs_count = 0;
+    leat_needs_begin(&engine->needs);
     partition->batches++;
     return part;
+}
+
+void leat_schedule_part_moves(leat_engine *engine, leat_engine_batch_part *part,
+                              uint32_t subpartition)
+{
+    int64_t last_seq = engine->partitions[part->partition].progress.last_seq[subpartition];
+    LEAT_ASSERT(part->count < LEAT_PART_SUBPARTITIONS_MAX);
+    part->subpartitions[part->count] = (int16_t)subpartition;
+    part->offsets[part->count] = -1;
+    part->count++;
+    if (leat_needs_add(&engine->needs, last_seq))
+        part->needs[part->needs_count++] = last_seq;
 }
 
 static void fill_part(leat_engine *engine, leat_engine_batch *batch, uint32_t id)
 {
     leat_partition *partition = &engine->partitions[id];
     leat_engine_batch_part *part = leat_schedule_begin_part(engine, batch, id);
-    for (uint64_t left = partition->picked; left != 0; left &= left - 1) {
-        uint32_t subpartition = (uint32_t)__builtin_ctzll(left);
-        fill_queue(engine, batch, part, subpartition);
-        leat_needs_add(part->needs, &part->needs_count, partition->progress.last_seq[subpartition]);
+    for (uint32_t word = 0; part->count < partition->picked_count; word++) {
+        uint64_t left = partition->picked[word];
+        for (; left != 0; left &= left - 1)
+            fill_queue(engine, batch, part, word * 64 + (uint32_t)__builtin_ctzll(left));
+        partition->picked[word] = 0;
     }
-    partition->picked = 0;
+    partition->picked_count = 0;
 }
 
 /* The batch takes parked records: their progress has moved already (batch.h). */
@@ -245,7 +265,7 @@ static void fill_chunks(leat_engine *engine, leat_job_slot *slot)
     leat_engine_batch *batch = &slot->job.batch;
     leat_engine_batch_part *part = &batch->parts[0];
     uint32_t subpartition = (uint32_t)part->subpartitions[0];
-    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_queue_id(engine, part->partition, subpartition);
     LEAT_ASSERT(batch->part_count == 1 && part->count == 1);
     batch->chunks_of = (uint16_t)subpartition;
     batch->chunk_count = leat_chunks_steps(&engine->chunks[id], &engine->chunk_pool,
@@ -265,7 +285,7 @@ static const leat_engine_job *fill_batch(leat_engine *engine, leat_job_slot *slo
         engine->picked[word] = 0;
     }
     const leat_engine_batch_record *first = &slot->job.batch.records[0];
-    if (engine->queues[first->partition * LEAT_SUBPARTITIONS + first->subpartition].parked)
+    if (engine->queues[leat_queue_id(engine, first->partition, first->subpartition)].parked)
         fill_chunks(engine, slot);
     return &slot->job;
 }

@@ -19,6 +19,12 @@ leat_job_slot *leat_schedule_take(leat_engine *engine, leat_shard *shard,
 /* The partition's part of the batch, with the next seq of its own, and counted as open. */
 leat_engine_batch_part *leat_schedule_begin_part(leat_engine *engine, leat_engine_batch *batch,
                                                  uint32_t partition);
+/* The part moves this subpartition too, and needs the batch that has moved it last. The partition's
+ * parts are begun and filled one after the other. */
+void leat_schedule_part_moves(leat_engine *engine, leat_engine_batch_part *part,
+                              uint32_t subpartition);
+/* Does the batch being built have as many of this queue's partition as a part may have? */
+bool leat_schedule_is_part_full(const leat_engine *engine, uint32_t queue);
 /* The last subpartition of the part comes to this record. */
 static inline void leat_part_reached(leat_engine_batch_part *part, const leat_record_slot *slot)
 {

@@ -42,6 +42,7 @@
  *   budgets.c       how much may be held, and by whom
  *   chunks.c        the chunks of a subpartition
  *   progress.c      the applied part of a partition
+ *   needs.c         the seqs that a batch or compaction needs, each once
  *   batch.c         names of outcomes
  *   heap.c          a binary heap by time
  *   pairing.c       many small heaps in one array
@@ -56,6 +57,7 @@
 #include "engine/budgets.h"
 #include "engine/chunks.h"
 #include "engine/engine.h"
+#include "engine/needs.h"
 #include "engine/ready.h"
 #include "engine/bill.h"
 #include "engine/concurrency.h"
@@ -116,7 +118,8 @@ typedef struct leat_partition {
     uint32_t ready;     /* subpartitions that could run now */
     uint32_t waiting;   /* subpartitions backing off */
     uint32_t troubled;  /* subpartitions with a mark */
-    uint64_t picked;    /* subpartitions of the batch being built */
+    uint64_t *picked;   /* bitmap of the subpartitions of the batch being built */
+    uint32_t picked_count;
 
     bool paused_for_room; /* paused by a budget; in the engine's list of those */
     uint32_t room_bytes;  /* of the record that did not fit; 0: none was refused */
@@ -295,7 +298,7 @@ struct leat_engine {
     leat_budgets budgets;
     leat_pool pool;
     leat_partition *partitions;
-    leat_queue *queues;          /* partition * LEAT_SUBPARTITIONS + subpartition */
+    leat_queue *queues;          /* by leat_queue_id */
     leat_engine_reason *reasons; /* [queues]: what its head was refused with, while it is dead or
                                     marked */
     leat_queue_mark *marks;      /* [queues] */
@@ -317,16 +320,39 @@ struct leat_engine {
     uint64_t room_stamps;
     bool room_grew;    /* something was released since the paused ones were last checked */
     uint64_t *picked;  /* bitmap of the partitions of the batch being built */
+    leat_needs needs;  /* of the batch or compaction being built */
     uint32_t assigned; /* partitions that are not UNASSIGNED */
     bool draining;
     bool drained_emitted;
     leat_engine_counters counters;
 };
 
+/* Queues are numbered partition by partition. */
+static inline uint32_t leat_queue_id(const leat_engine *engine, uint32_t partition,
+                                     uint32_t subpartition)
+{
+    return partition * engine->config.subpartitions + subpartition;
+}
+
+static inline uint32_t leat_queue_partition(const leat_engine *engine, uint32_t queue)
+{
+    return queue / engine->config.subpartitions;
+}
+
+static inline uint32_t leat_queue_subpartition(const leat_engine *engine, uint32_t queue)
+{
+    return queue % engine->config.subpartitions;
+}
+
+static inline uint32_t leat_queue_count(const leat_engine *engine)
+{
+    return leat_queue_id(engine, engine->config.partition_count, 0);
+}
+
 static inline leat_queue *leat_queue_at(leat_engine *engine, uint32_t partition,
                                         uint32_t subpartition)
 {
-    return &engine->queues[partition * LEAT_SUBPARTITIONS + subpartition];
+    return &engine->queues[leat_queue_id(engine, partition, subpartition)];
 }
 
 static inline uint32_t leat_partition_id(const leat_engine *engine, const leat_partition *partition)
@@ -381,13 +407,6 @@ static inline void leat_queue_keep_head(leat_engine *engine, uint32_t id)
     queue->kept_offset = head.offset;
     queue->kept_read_us = head.read_us;
     queue->kept_table = head.table;
-}
-
-/* The shard's n-th queue of partition_count * LEAT_SUBPARTITIONS, as an index; they
- * ascend. */
-static inline uint32_t leat_shard_queue(const leat_shard *shard, uint32_t n)
-{
-    return shard->partitions[n / LEAT_SUBPARTITIONS] * LEAT_SUBPARTITIONS + n % LEAT_SUBPARTITIONS;
 }
 
 #endif

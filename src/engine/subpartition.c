@@ -19,7 +19,7 @@
 
 void leat_subpartition_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), subpartition);
     leat_queue *queue = &engine->queues[id];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->in_flight == 0);
     if (partition->state != LEAT_ENGINE_READING || !leat_queue_has_head(queue))
@@ -43,7 +43,7 @@ void leat_subpartition_wake(leat_engine *engine, leat_partition *partition, uint
 void leat_subpartition_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
                              int64_t delay_us)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), subpartition);
     leat_queue *queue = &engine->queues[id];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && leat_queue_has_head(queue));
     if (partition->state != LEAT_ENGINE_READING)
@@ -60,7 +60,7 @@ void leat_subpartition_delay(leat_engine *engine, leat_partition *partition, uin
 void leat_subpartition_deactivate(leat_engine *engine, leat_partition *partition,
                                   uint32_t subpartition)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), subpartition);
     leat_queue *queue = &engine->queues[id];
     if (queue->place != LEAT_QUEUE_WAITING)
         queue->due_us = engine->now_us;
@@ -77,17 +77,17 @@ void leat_subpartition_deactivate(leat_engine *engine, leat_partition *partition
 
 void leat_subpartition_delay_over(leat_engine *engine, uint32_t id)
 {
-    leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_WAITING && partition->waiting > 0);
     engine->queues[id].place = LEAT_QUEUE_QUIET;
     partition->waiting--;
-    leat_subpartition_wake(engine, partition, id % LEAT_SUBPARTITIONS);
+    leat_subpartition_wake(engine, partition, leat_queue_subpartition(engine, id));
 }
 
 void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
     leat_subpartition_deactivate(engine, partition, subpartition);
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), subpartition);
     leat_queue *queue = &engine->queues[id];
     if (queue->retry.dead)
         leat_guard_retract(engine, id);

@@ -47,7 +47,7 @@ static uint32_t records_up_to(const leat_engine_batch *batch, uint32_t partition
 static bool is_in(const leat_engine *engine, const leat_partition *partition, uint32_t subpartition,
                   int64_t offset)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), subpartition);
     return partition->low_known && leat_backlog_applied_to(engine, id) >= offset;
 }
 
@@ -94,7 +94,7 @@ bool leat_suspects_batch_unknown(leat_engine *engine, const leat_job_slot *slot,
             continue;
         uint32_t subpartition = (uint32_t)part->subpartitions[i];
         on_trial = true;
-        leat_trouble_reason(engine, part->partition * LEAT_SUBPARTITIONS + subpartition, result);
+        leat_trouble_reason(engine, leat_queue_id(engine, part->partition, subpartition), result);
     }
     return on_trial;
 }
@@ -125,7 +125,8 @@ static void delay_trials(leat_engine *engine, leat_partition *partition)
     shard->trials_after_us = engine->now_us + down_us;
     uint32_t id;
     while (down_us > 0 && (id = leat_ready_any_trial(&shard->ready)) != LEAT_INDEX_NONE)
-        requeue(engine, &engine->partitions[id / LEAT_SUBPARTITIONS], id % LEAT_SUBPARTITIONS);
+        requeue(engine, &engine->partitions[leat_queue_partition(engine, id)],
+                leat_queue_subpartition(engine, id));
 }
 
 void leat_suspects_dropped(const leat_engine *engine, leat_partition *partition)
@@ -142,10 +143,10 @@ void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
     partition->reread_us = engine->now_us;
     if (partition->progress.low + 1 >= partition->reread_to)
         partition->reread_to = 0;
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         leat_narrow *narrow =
             &leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow;
-        uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + i;
+        uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), i);
         leat_narrow_passed(narrow, leat_backlog_applied_to(engine, id), 0);
         if (leat_narrow_on_trial(narrow) && narrow->due_us < 0)
             narrow->due_us = engine->now_us + pause_us(engine, narrow);
@@ -165,12 +166,12 @@ void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
 {
     partition->away_us = 0;
     partition->reread_to = 0;
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), i);
         queue->narrow = (leat_narrow){0};
         queue->kept_read_us = 0;
         queue->retry = (leat_retry){0};
-        engine->chunks[leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + i].read_us = 0;
+        engine->chunks[leat_queue_id(engine, leat_partition_id(engine, partition), i)].read_us = 0;
     }
 }
 
@@ -198,7 +199,8 @@ int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
         leat_trouble_mark(engine, id, narrow->since_us, LEAT_ENGINE_UNKNOWN);
     if (!leat_narrow_on_trial(narrow))
         return 0;
-    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS]);
+    const leat_shard *shard =
+        leat_shard_of(engine, &engine->partitions[leat_queue_partition(engine, id)]);
     if (is_read_again(engine, shard))
         return engine->config.retry_min_us;
     int64_t due_us = later(narrow->due_us, shard->trials_after_us);

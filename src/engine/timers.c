@@ -17,7 +17,7 @@
 static uint32_t timer_id(const leat_engine *engine, const leat_partition *partition,
                          leat_timer timer)
 {
-    uint32_t queues = engine->config.partition_count * LEAT_SUBPARTITIONS;
+    uint32_t queues = leat_queue_count(engine);
     return queues + leat_partition_id(engine, partition) * LEAT_TIMER_COUNT + (uint32_t)timer;
 }
 
@@ -71,7 +71,7 @@ static void partition_timer_over(leat_engine *engine, leat_partition *partition,
 void leat_timers_run(leat_engine *engine)
 {
     int64_t now_us = engine->now_us;
-    uint32_t queues = engine->config.partition_count * LEAT_SUBPARTITIONS;
+    uint32_t queues = leat_queue_count(engine);
     const leat_heap_entry *first = leat_heap_first(&engine->timers);
     while (first && first->key <= now_us) {
         uint32_t id = first->id;

@@ -14,7 +14,7 @@ void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us,
 {
     leat_queue_mark *mark = &engine->marks[queue];
     if (!mark->is_set) {
-        leat_partition *partition = &engine->partitions[queue / LEAT_SUBPARTITIONS];
+        leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
         partition->troubled++;
         *mark = (leat_queue_mark){.is_set = true, .since_us = since_us};
         leat_park_plan(engine, partition);
@@ -44,7 +44,7 @@ void leat_trouble_clear(leat_engine *engine, uint32_t queue)
     if (!mark->is_set)
         return;
     mark->is_set = false;
-    leat_partition *partition = &engine->partitions[queue / LEAT_SUBPARTITIONS];
+    leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
     LEAT_ASSERT(partition->troubled > 0);
     partition->troubled--;
 }
@@ -55,12 +55,12 @@ static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
 {
     const leat_queue *queue = &engine->queues[id];
     const leat_head head = leat_queue_head(engine, id);
-    const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     return (leat_engine_trouble){.outcome = engine->marks[id].outcome,
                                  .sqlstate = engine->reasons[id].sqlstate,
                                  .message = engine->reasons[id].message,
-                                 .partition = id / LEAT_SUBPARTITIONS,
-                                 .subpartition = id % LEAT_SUBPARTITIONS,
+                                 .partition = leat_queue_partition(engine, id),
+                                 .subpartition = leat_queue_subpartition(engine, id),
                                  .offset = head.offset,
                                  .table = head.table,
                                  .payload = head.payload,
@@ -90,27 +90,35 @@ static void add(leat_engine_trouble *into, const leat_engine_trouble *from)
     into->is_guarded = is_guarded;
 }
 
+/* Returns how many there are now. */
+static uint32_t put(leat_engine_trouble *ret, uint32_t found, uint32_t max,
+                    const leat_engine_trouble *trouble)
+{
+    uint32_t at = 0;
+    while (at < found && !is_same_cause(&ret[at], trouble))
+        at++;
+    if (at < found)
+        add(&ret[at], trouble);
+    else if (found < max)
+        ret[found++] = *trouble;
+    return found;
+}
+
 uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_engine_trouble *ret,
                               uint32_t max)
 {
     uint32_t found = 0;
     const leat_shard *of = &engine->shards[shard];
-    for (uint32_t i = 0; i < of->partition_count * LEAT_SUBPARTITIONS; i++) {
-        uint32_t id = leat_shard_queue(of, i);
-        if (engine->partitions[id / LEAT_SUBPARTITIONS].troubled == 0) {
-            i += LEAT_SUBPARTITIONS - 1;
-            continue;
+    for (uint32_t i = 0; i < of->partition_count; i++) {
+        uint32_t first = leat_queue_id(engine, of->partitions[i], 0);
+        uint32_t left = engine->partitions[of->partitions[i]].troubled;
+        for (uint32_t id = first; left > 0; id++) {
+            if (!engine->marks[id].is_set)
+                continue;
+            left--;
+            leat_engine_trouble trouble = describe(engine, id);
+            found = put(ret, found, max, &trouble);
         }
-        if (!engine->marks[id].is_set)
-            continue;
-        leat_engine_trouble trouble = describe(engine, id);
-        uint32_t at = 0;
-        while (at < found && !is_same_cause(&ret[at], &trouble))
-            at++;
-        if (at < found)
-            add(&ret[at], &trouble);
-        else if (found < max)
-            ret[found++] = trouble;
     }
     return found;
 }

@@ -61,7 +61,8 @@ static void check_records(const leat_engine *engine, const leat_partition *parti
     leat_run memory = leat_queue_memory(queue);
     int64_t first = check_run(engine, &memory);
     /* A record that was read from the log and is held is neither applied nor parked. */
-    LEAT_ASSERT(first < 0 || first > partition->progress.offsets[id % LEAT_SUBPARTITIONS]);
+    LEAT_ASSERT(first < 0 ||
+                first > partition->progress.offsets[leat_queue_subpartition(engine, id)]);
     LEAT_ASSERT(first < 0 || engine->pool.slots[memory.tail].offset < partition->position);
     LEAT_ASSERT(queue->parking <= memory.count);
     LEAT_ASSERT(queue->parked || queue->behind.count == 0);
@@ -80,11 +81,12 @@ static void check_parked(const leat_engine *engine, uint32_t id, counted *tally)
         LEAT_ASSERT(!load->wanted && chunks->loaded == 0);
         return;
     }
-    const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     leat_run run = {queue->head, queue->tail, queue->count, queue->bytes};
     int64_t first = check_run(engine, &run);
     LEAT_ASSERT(queue->count == leat_chunks_held(chunks, &engine->chunk_pool));
-    LEAT_ASSERT(chunks->last_offset <= partition->progress.offsets[id % LEAT_SUBPARTITIONS]);
+    LEAT_ASSERT(chunks->last_offset <=
+                partition->progress.offsets[leat_queue_subpartition(engine, id)]);
     LEAT_ASSERT(chunks->to < chunks->last_offset);
     LEAT_ASSERT(first < 0 || first > chunks->to);
     LEAT_ASSERT(first < 0 || engine->pool.slots[queue->tail].offset <= chunks->last_offset);
@@ -104,8 +106,8 @@ static int64_t least_low(const leat_engine *engine, uint32_t id)
     int64_t front = partition->position - 1 > partition->progress.low ? partition->position - 1
                                                                       : partition->progress.low;
     int64_t low = INT64_MAX;
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
-        const leat_queue *queue = &engine->queues[id * LEAT_SUBPARTITIONS + i];
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
+        const leat_queue *queue = &engine->queues[leat_queue_id(engine, id, i)];
         int64_t applied = partition->progress.offsets[i];
         leat_run memory = leat_queue_memory(queue);
         int64_t done = memory.count > 0  ? engine->pool.slots[memory.head].offset - 1
@@ -133,7 +135,7 @@ static void check_low(const leat_engine *engine, uint32_t id)
 static void check_queue(const leat_engine *engine, uint32_t id, counted *tally)
 {
     const leat_queue *queue = &engine->queues[id];
-    const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     leat_run memory = leat_queue_memory(queue);
     check_records(engine, partition, id);
     check_parked(engine, id, tally);
@@ -185,8 +187,8 @@ static void check_partition(const leat_engine *engine, uint32_t id, counted *sha
 {
     const leat_partition *partition = &engine->partitions[id];
     counted tally = {0};
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
-        check_queue(engine, id * LEAT_SUBPARTITIONS + i, &tally);
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++)
+        check_queue(engine, leat_queue_id(engine, id, i), &tally);
     LEAT_ASSERT(tally.holding.records == partition->holding.records);
     LEAT_ASSERT(tally.holding.bytes == partition->holding.bytes);
     LEAT_ASSERT(tally.loaded.records == partition->loaded.records);
@@ -196,7 +198,7 @@ static void check_partition(const leat_engine *engine, uint32_t id, counted *sha
     LEAT_ASSERT(tally.in_flight == partition->in_flight);
     LEAT_ASSERT(tally.ready == partition->ready && tally.waiting == partition->waiting);
     LEAT_ASSERT(tally.troubled == partition->troubled);
-    LEAT_ASSERT(partition->picked == 0);
+    LEAT_ASSERT(partition->picked_count == 0);
     bool may_hold = partition->state == LEAT_ENGINE_READING ||
                     partition->state == LEAT_ENGINE_REVOKING;
     LEAT_ASSERT(may_hold || (partition->holding.records == 0 && partition->parked == 0));
@@ -238,7 +240,8 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
                 shard->compactions.head != LEAT_INDEX_NONE;
     if (shard->probe != LEAT_INDEX_NONE) {
         const leat_queue *probe = &engine->queues[shard->probe];
-        const leat_partition *partition = &engine->partitions[shard->probe / LEAT_SUBPARTITIONS];
+        const leat_partition *partition =
+            &engine->partitions[leat_queue_partition(engine, shard->probe)];
         LEAT_ASSERT(partition->shard == id && partition->state == LEAT_ENGINE_READING);
         LEAT_ASSERT(probe->count > 0 && probe->retry.alone);
         work = probe->place == LEAT_QUEUE_READY;
@@ -257,7 +260,7 @@ static void check_dead(const leat_engine *engine, const leat_job_slot *slot)
     LEAT_ASSERT(batch->dead == &slot->reason && batch->record_count == 1 && slot->queues == 1);
     const leat_engine_batch_part *part = &batch->parts[0];
     uint32_t subpartition = (uint32_t)part->subpartitions[0];
-    const leat_queue *queue = &engine->queues[part->partition * LEAT_SUBPARTITIONS + subpartition];
+    const leat_queue *queue = &engine->queues[leat_queue_id(engine, part->partition, subpartition)];
     if (engine->partitions[part->partition].incarnation == part->incarnation)
         LEAT_ASSERT(queue->retry.dead);
 }
@@ -288,7 +291,7 @@ static void check_jobs(const leat_engine *engine)
             for (uint32_t k = 0; k < touched; k++) {
                 uint32_t subpartition = (uint32_t)part->subpartitions[k];
                 LEAT_ASSERT(
-                    engine->queues[part->partition * LEAT_SUBPARTITIONS + subpartition].place ==
+                    engine->queues[leat_queue_id(engine, part->partition, subpartition)].place ==
                     LEAT_QUEUE_IN_FLIGHT);
             }
             in_flight += touched;
@@ -301,7 +304,7 @@ static void check_jobs(const leat_engine *engine)
     LEAT_ASSERT(running == 0 && trials == 0);
     /* At most one batch in flight a subpartition: were one in two, there would be more places in
      * jobs than queues. */
-    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < leat_queue_count(engine); i++)
         in_flight -= engine->queues[i].place == LEAT_QUEUE_IN_FLIGHT;
     LEAT_ASSERT(in_flight == 0);
 }
@@ -321,7 +324,7 @@ static void check_stops(const leat_engine *engine)
         stopped += table->stopped;
         held += table->held;
     }
-    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < leat_queue_count(engine); i++)
         held -= engine->queues[i].retry.guarded;
     for (uint32_t i = 0; i < engine->config.shard_count; i++)
         halted += engine->shards[i].probe != LEAT_INDEX_NONE;

@@ -10,9 +10,9 @@
 static int64_t stalled_since(const leat_engine *engine, uint32_t partition)
 {
     int64_t since_us = INT64_MAX;
-    for (uint32_t i = 0; engine->partitions[partition].troubled > 0 && i < LEAT_SUBPARTITIONS;
-         i++) {
-        const leat_queue_mark *mark = &engine->marks[partition * LEAT_SUBPARTITIONS + i];
+    const leat_queue_mark *mark = &engine->marks[leat_queue_id(engine, partition, 0)];
+    for (uint32_t left = engine->partitions[partition].troubled; left > 0; mark++) {
+        left -= mark->is_set;
         if (mark->is_set && mark->since_us < since_us)
             since_us = mark->since_us;
     }
@@ -62,8 +62,8 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition,
         .parked_full = p->parked_full,
         .loaded = p->loaded.records,
     };
-    for (uint32_t i = 0; p->parked > 0 && i < LEAT_SUBPARTITIONS; i++)
-        add_parked(engine, partition * LEAT_SUBPARTITIONS + i, ret);
+    for (uint32_t i = 0; p->parked > 0 && i < engine->config.subpartitions; i++)
+        add_parked(engine, leat_queue_id(engine, partition, i), ret);
 }
 
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret)
@@ -111,11 +111,11 @@ void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_sh
     };
 }
 
-bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash)
+bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint32_t subpartition)
 {
-    LEAT_ASSERT(partition < engine->config.partition_count);
-    const leat_queue *queue =
-        &engine->queues[partition * LEAT_SUBPARTITIONS + leat_subpartition_of(hash)];
+    LEAT_ASSERT(partition < engine->config.partition_count &&
+                subpartition < engine->config.subpartitions);
+    const leat_queue *queue = &engine->queues[leat_queue_id(engine, partition, subpartition)];
     return queue->parked ||
            (queue->count > 0 &&
             engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_ENGINE_LONG_WAIT_US);

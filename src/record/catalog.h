@@ -15,8 +15,8 @@ typedef struct leat_source {
     char log_identity[128]; /* Kafka: the cluster id */
     char topic[256];
     char topic_id[64];
-    char hash[32];          /* "xxh3-64" */
-    uint32_t subpartitions; /* 64 */
+    char hash[32]; /* "xxh3-64" */
+    leat_placement placement;
 } leat_source;
 
 typedef struct leat_catalog {

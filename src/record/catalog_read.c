@@ -87,7 +87,9 @@ static void read_source(reader *in, yyjson_val *object, leat_source *ret)
     read_string(in, object, "topic", ret->topic, sizeof ret->topic);
     read_string(in, object, "topic_id", ret->topic_id, sizeof ret->topic_id);
     read_string(in, object, "hash", ret->hash, sizeof ret->hash);
-    ret->subpartitions = (uint32_t)read_integer(in, object, "subpartitions", 1, UINT16_MAX);
+    ret->placement = (leat_placement){.version = 1, .tenant_position = -1};
+    ret->placement.subpartitions =
+        (uint32_t)read_integer(in, object, "subpartitions", 1, LEAT_SUBPARTITIONS_MAX);
 }
 
 /* ---- Layout ---- */

@@ -19,7 +19,7 @@ static bool add_source(doc *json, val *root, const leat_source *source)
            yyjson_mut_obj_add_str(json, object, "topic", source->topic) &&
            yyjson_mut_obj_add_str(json, object, "topic_id", source->topic_id) &&
            yyjson_mut_obj_add_str(json, object, "hash", source->hash) &&
-           yyjson_mut_obj_add_uint(json, object, "subpartitions", source->subpartitions);
+           yyjson_mut_obj_add_uint(json, object, "subpartitions", source->placement.subpartitions);
 }
 
 static bool add_shards(doc *json, val *object, const leat_layout *layout)

@@ -82,7 +82,7 @@ static int take_key(leat_item *item, const leat_key *key)
     return 0;
 }
 
-int leat_item_decode(const leat_routes *routes, leat_item *item)
+static int decode(const leat_routes *routes, leat_item *item)
 {
     leat_error error;
     leat_key key;
@@ -97,6 +97,14 @@ int leat_item_decode(const leat_routes *routes, leat_item *item)
         return set_fault(item, &error);
     }
     return take_key(item, &key);
+}
+
+int leat_item_decode(const leat_routes *routes, const leat_placement *placement, leat_item *item)
+{
+    if (decode(routes, item) != 0)
+        return -1;
+    item->subpartition = leat_placement_subpartition(placement, item->canonical_key, item->hash);
+    return 0;
 }
 
 /* Texts inside the record's key (see take_key) are moved to its copy. */

@@ -28,6 +28,7 @@ typedef struct leat_item {
     const leat_route *route; /* NULL: could not be decoded, see `fault` */
     leat_route_op op;
     uint64_t hash;
+    uint32_t subpartition;    /* of its partition: where it has its place in the order */
     leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated
                                  with the item */
     leat_value key[LEAT_KEY_COLUMNS_MAX];
@@ -43,9 +44,10 @@ typedef struct leat_item {
 } leat_item;
 
 /* Decodes route, operation and key of item->record into the rest of the item. A malformed record
- * gets a `fault` and the hash of its raw key, so that it keeps its place in the order. Returns -1
- * only when out of memory. */
-int leat_item_decode(const leat_routes *routes, leat_item *item) LEAT_MUST_CHECK;
+ * gets a `fault`, and hash and subpartition of its raw key, so that it keeps its place in the
+ * order. Returns -1 only when out of memory. */
+int leat_item_decode(const leat_routes *routes, const leat_placement *placement,
+                     leat_item *item) LEAT_MUST_CHECK;
 /* A record whose tenant belongs to another shard than its partition gets a `fault`: its producer
  * placed it wrongly, and the row's other writes are elsewhere. Returns -1 only when out of
  * memory. */

@@ -86,8 +86,8 @@ typedef struct leat_key {
                                          pointing here from a copy of this struct, so keep the key
                                          where it was decoded */
     uint32_t decoded_size;
-    uint64_t hash; /* leat_hash(canonical): partition by its upper 32 bits, subpartition by
-                      leat_subpartition_of */
+    uint64_t hash; /* leat_hash(canonical): partition by its upper 32 bits; the subpartition by
+                      leat_placement_subpartition */
 } leat_key;
 
 /* Finds the route of a request target (path without query) and decodes its key. On

@@ -53,7 +53,8 @@ int leat_shard_check_self(const char *const *names, const leat_shard_self *selve
 
 /* Makes or updates schema `leat` and stores source, layout, tenant slots and the partitions of this
  * shard; idempotent. An existing source with another log identity, topic id, layout, hash or
- * subpartition count is an error with the difference and the remedy. Fills source->id. `starts`:
+ * subpartition count is an error with the difference and the remedy. Fills source->id, and the
+ * placement with what is stored. `starts`:
  * the first offset each partition of the topic has now; progress begins there, so that whatever the
  * log loses later is noticed from the first start on. */
 int leat_shard_init(leat_shard_address at, leat_source *source, const leat_layout *layout,
@@ -77,8 +78,8 @@ void leat_shard_session_name(const char *owner, char ret[LEAT_SESSION_NAME_SIZE]
 int leat_shard_refuse_others(leat_shard_address at, const leat_source *source, const char *group,
                              leat_error *error) LEAT_MUST_CHECK;
 
-/* Compares the stored source with the running one: 0 equal, -1 the message names the difference and
- * what to do. */
+/* Compares the stored source with the running one, and the placement unless that is all 0: 0 equal,
+ * -1 the message names the difference and what to do. */
 int leat_shard_check_source(const leat_source *stored, const leat_layout *stored_layout,
                             const leat_source *running, const leat_layout *running_layout,
                             leat_error *error) LEAT_MUST_CHECK;

@@ -56,14 +56,27 @@ static int check_identity(const leat_source *stored, const leat_source *running,
     return 0;
 }
 
+static int check_placement(const char *topic, const leat_placement *stored,
+                           const leat_placement *running, leat_error *error)
+{
+    if (stored->subpartitions == 0 || stored->subpartitions > LEAT_SUBPARTITIONS_MAX)
+        return leat_fail(error,
+                         "topic %s: the database was set up for %" PRIu32
+                         " subpartitions, this program knows 1 to %d: use a newer leat",
+                         topic, stored->subpartitions, LEAT_SUBPARTITIONS_MAX);
+    if (running->subpartitions == 0)
+        return 0;
+    return check_number(topic, "a count of subpartitions of", stored->subpartitions,
+                        running->subpartitions,
+                        "It never changes: the order of writes depends on it.", error);
+}
+
 static int check_numbering(const leat_source *stored, const leat_source *running, leat_error *error)
 {
     const char *topic = stored->topic;
     if (check_text(topic, "the hash", stored->hash, running->hash,
                    "Use the version of leat it was set up with.", error) != 0 ||
-        check_number(topic, "a count of subpartitions of", stored->subpartitions,
-                     running->subpartitions, "Use the version of leat it was set up with.",
-                     error) != 0)
+        check_placement(topic, &stored->placement, &running->placement, error) != 0)
         return -1;
     /* 0: not known yet. */
     if (stored->id != 0 && running->id != 0 && stored->id != running->id)
@@ -133,6 +146,13 @@ int32_t leat_source_id(const leat_source *source)
     LEAT_ASSERT(size > 0 && (size_t)size < sizeof text);
     int32_t id = (int32_t)(leat_hash((leat_slice){text, (size_t)size}) & 0x7fffffff);
     return id ? id : 1;
+}
+
+void leat_source_place(leat_source *source)
+{
+    if (source->placement.subpartitions == 0)
+        source->placement =
+            (leat_placement){.version = 1, .subpartitions = 64, .tenant_position = -1};
 }
 
 static bool add_shards(yyjson_mut_doc *json, yyjson_mut_val *root, const leat_layout *layout)

@@ -24,6 +24,7 @@ typedef struct leat_sink_config {
     const char *owner;    /* source and consumer group, for the sessions' name: leat_shard_owner */
     uint32_t connections; /* hard cap for this sink; a SQLite file has one writer, so one */
     int32_t source_id;    /* leat.sources.id */
+    uint32_t subpartitions;                /* of each partition: as stored with the source */
     leat_schema_versions *schema_versions; /* outlives the sink; its newest version is used from the
                                               next batch on */
     int64_t lock_timeout_ms;               /* of batches; a claim waits for 10 s at most */

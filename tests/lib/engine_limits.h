@@ -5,8 +5,17 @@
 
 #include "engine/engine.h"
 
+enum { TEST_SUBPARTITIONS = 64 };
+
+/* Declares a progress with its arrays. */
+#define TEST_PROGRESS(name)                                                                        \
+    int64_t name##_memory[2 * TEST_SUBPARTITIONS];                                                 \
+    leat_engine_progress name;                                                                     \
+    leat_engine_progress_init(&name, name##_memory, TEST_SUBPARTITIONS)
+
 static inline void engine_limits(leat_engine_config *config)
 {
+    config->subpartitions = TEST_SUBPARTITIONS;
     config->bytes_max = UINT64_C(128) << 20;
     config->batch_records_max = 1000;
     config->batch_bytes_max = UINT64_C(4) << 20;

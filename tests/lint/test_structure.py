@@ -133,9 +133,9 @@ def test_c_and_sql_state_the_same_numbers():
     assert of("sink/pg/schema.sql", r"schema_version \(version\) VALUES \((\d+)\)") == server
     assert of("sink/pg/schema.sql", r"(?:found_version >|knows version|SET version =|WHERE version <) (\d+)") == server
     assert of("sink/sqlite/schema.sql", r"leat_schema_version \(one, version\) VALUES \(1, (\d+)\)") == of("sink/sqlite/db.h", "LEAT_SQLITE_VERSION" + number)
-    (subpartitions,) = of("base/placement.h", "LEAT_SUBPARTITIONS" + number)
+    (most,) = of("base/placement.h", "LEAT_SUBPARTITIONS_MAX" + number)
     ((low, high),) = of("sink/pg/schema.sql", r"subpartitions int NOT NULL CHECK \(subpartitions BETWEEN (\d+) AND (\d+)\)")
-    assert int(low) <= int(subpartitions) <= int(high)
+    assert int(low) == 1 and int(most) <= int(high)
     assert re.search(r"^    subpartitions INTEGER NOT NULL,$", (SRC / "sink/sqlite/schema.sql").read_text(), re.M), "a limit of its own: compare it here"
 
 

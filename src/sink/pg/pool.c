@@ -298,6 +298,7 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
                                     .shard_name = pool->shard_name,
                                     .shard = config->shard,
                                     .source_id = config->source_id,
+                                    .subpartitions = config->subpartitions,
                                     .lock_timeout_ms = config->lock_timeout_ms,
                                     .schema_versions = config->schema_versions,
                                     .rows = rows};

@@ -245,13 +245,12 @@ static void take_claim(leat_pg_session *session, const PGresult *answer)
     leat_engine_claim claim;
     int64_t epoch, base_seq, low;
     leat_engine_newest newest;
-    int64_t base[LEAT_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
-        base[i] = -1;
+    int64_t *base = session->base_offsets;
+    uint32_t count = session->shared->subpartitions;
     if (leat_pg_field_uuid(answer, 0, 0, claim.token) < 0 ||
         leat_pg_field_int8(answer, 0, 1, &epoch) < 0 ||
         leat_pg_field_int8(answer, 0, 2, &base_seq) < 0 ||
-        leat_pg_field_ints(answer, 0, 3, base, LEAT_SUBPARTITIONS) < 0 ||
+        leat_pg_field_ints(answer, 0, 3, base, count) != (int)count ||
         leat_pg_field_int8(answer, 0, 4, &low) < 0 ||
         leat_pg_field_int8(answer, 0, 5, &newest.offset) < 0 ||
         leat_pg_field_int8(answer, 0, 6, &newest.at_ms) < 0 ||
@@ -267,12 +266,12 @@ static int take_progress_row(leat_pg_session *session, const PGresult *answer, i
 {
     int64_t seq, at_ms;
     int32_t leader_epoch;
-    int64_t wide[LEAT_SUBPARTITIONS];
-    int64_t offsets[LEAT_SUBPARTITIONS];
-    int16_t subpartitions[LEAT_SUBPARTITIONS];
-    int count = leat_pg_field_ints(answer, row, 1, wide, LEAT_SUBPARTITIONS);
+    int64_t wide[LEAT_PART_SUBPARTITIONS_MAX];
+    int64_t offsets[LEAT_PART_SUBPARTITIONS_MAX];
+    int16_t subpartitions[LEAT_PART_SUBPARTITIONS_MAX];
+    int count = leat_pg_field_ints(answer, row, 1, wide, LEAT_PART_SUBPARTITIONS_MAX);
     if (leat_pg_field_int8(answer, row, 0, &seq) < 0 || count < 0 ||
-        leat_pg_field_ints(answer, row, 2, offsets, LEAT_SUBPARTITIONS) != count ||
+        leat_pg_field_ints(answer, row, 2, offsets, LEAT_PART_SUBPARTITIONS_MAX) != count ||
         leat_pg_field_int8(answer, row, 3, &at_ms) < 0 ||
         leat_pg_field_int4(answer, row, 4, &leader_epoch) < 0)
         return -1;
@@ -301,8 +300,8 @@ static void take_parked(leat_pg_session *session, const PGresult *answer)
 {
     LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_CLAIM);
     free(session->parked);
-    session->parked_read = leat_pg_read_parked(answer, LEAT_SUBPARTITIONS, &session->parked,
-                                               &session->parked_count) == 0;
+    session->parked_read = leat_pg_read_parked(answer, session->shared->subpartitions,
+                                               &session->parked, &session->parked_count) == 0;
     if (!session->parked_read)
         set_answer_fault(session, "leat.parked has rows that make no sense");
 }

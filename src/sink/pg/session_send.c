@@ -128,7 +128,7 @@ static bool has_timeline(const leat_pg_session *session)
 
 static void send_advance(leat_pg_session *session, const leat_engine_batch_part *part)
 {
-    LEAT_ASSERT(part->count <= LEAT_SUBPARTITIONS);
+    LEAT_ASSERT(part->count <= LEAT_PART_SUBPARTITIONS_MAX);
     leat_pg_params *params = &session->params;
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
@@ -365,7 +365,7 @@ static void start_compaction(leat_pg_session *session, const leat_engine_compact
     leat_pg_params_int4(params, (int32_t)compaction->partition);
     leat_pg_params_uuid(params, compaction->claim.token);
     leat_pg_params_int8(params, compaction->base_seq);
-    leat_pg_params_int8s(params, compaction->base_offsets, LEAT_SUBPARTITIONS);
+    leat_pg_params_int8s(params, compaction->base_offsets, compaction->subpartitions);
     leat_pg_params_int8(params, compaction->low);
     leat_pg_params_int8(params, compaction->newest.offset);
     leat_pg_params_int8(params, compaction->newest.at_ms);

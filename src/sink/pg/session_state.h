@@ -114,6 +114,8 @@ struct leat_pg_session {
     leat_engine_parked *parked; /* of the last claim, allocated */
     uint32_t parked_count;
     leat_engine_chunk *chunk; /* of the load, allocated; NULL: none */
+    int64_t *progress_memory; /* of its arrays */
+    int64_t *base_offsets;    /* [subpartitions]: as a claim is read */
     leat_pg_params params;
 };
 

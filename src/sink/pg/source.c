@@ -36,7 +36,10 @@ static int take_source(const PGresult *result, leat_source *ret, leat_layout *re
         copy_text(ret->topic_id, sizeof ret->topic_id, result, TOPIC_ID, error) != 0 ||
         copy_text(ret->hash, sizeof ret->hash, result, HASH, error) != 0)
         return -1;
-    ret->subpartitions = (uint32_t)leat_pg_integer(result, 0, SUBPARTITIONS);
+    ret->placement =
+        (leat_placement){.version = 1,
+                         .subpartitions = (uint32_t)leat_pg_integer(result, 0, SUBPARTITIONS),
+                         .tenant_position = -1};
     if (PQgetisnull(result, 0, PARTITIONS))
         return leat_fail(error, "leat.sources.layout of topic %s has no partitions", ret->topic);
     ret_layout->partition_count = (uint32_t)leat_pg_integer(result, 0, PARTITIONS);
@@ -277,7 +280,7 @@ static int store_source(leat_pg *pg, const leat_source *source, const leat_layou
 {
     char id[16], subpartitions[16];
     snprintf(id, sizeof id, "%" PRId32, source->id);
-    snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->subpartitions);
+    snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->placement.subpartitions);
     char *json = leat_layout_to_json(layout);
     const char *const values[] = {id,   source->log_identity, source->topic, source->topic_id,
                                   json, subpartitions,        source->hash};
@@ -333,7 +336,7 @@ static int store_partitions(leat_pg *pg, const leat_source *source, const leat_l
     snprintf(id, sizeof id, "%" PRId32, source->id);
     snprintf(first, sizeof first, "%" PRIu32, layout->shards[shard].first);
     snprintf(count, sizeof count, "%" PRIu32, layout->shards[shard].count);
-    snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->subpartitions);
+    snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->placement.subpartitions);
     leat_buf lows = {0};
     lows_array(layout, shard, starts, &lows);
     const char *const values[] = {id, first, count, subpartitions, leat_buf_cstr(&lows)};
@@ -367,8 +370,10 @@ static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layo
         if (leat_shard_check_source(&stored, &stored_layout, source, layout, error) != 0)
             return leat_fail_prefix(error, "%s", pg->where);
         source->id = stored.id;
+        source->placement = stored.placement;
     } else {
         source->id = leat_source_id(source);
+        leat_source_place(source);
         if (store_source(pg, source, layout, error) != 0)
             return -1;
     }

@@ -32,8 +32,8 @@ static int read_server(const char *file, leat_shard_server *ret, leat_error *err
 
 static int64_t highest(sqlite3_stmt *row, int column, int64_t least)
 {
-    int64_t offsets[LEAT_SUBPARTITIONS];
-    int count = leat_sqlite_read_offsets(row, column, offsets);
+    int64_t offsets[LEAT_SUBPARTITIONS_MAX];
+    int count = leat_sqlite_read_offsets(row, column, offsets, LEAT_SUBPARTITIONS_MAX);
     for (int i = 0; i < count; i++)
         least = offsets[i] > least ? offsets[i] : least;
     return least;

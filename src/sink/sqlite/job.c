@@ -29,7 +29,7 @@ struct leat_sqlite_job {
     uint32_t id;
     leat_engine_job_kind kind;
     uint32_t partition;
-    leat_engine_compaction compaction;
+    leat_engine_compaction compaction; /* its arrays are the job's, for all subpartitions */
     leat_engine_batch_part *parts;
     uint32_t part_count;
     job_record *records;
@@ -48,12 +48,18 @@ struct leat_sqlite_job {
     leat_engine_job_result result;
     leat_engine_progress progress;
     leat_sqlite_parked parked;
+    int64_t *numbers; /* of the arrays of compaction and progress */
     leat_sqlite_counts counts;
 };
 
-leat_sqlite_job *leat_sqlite_job_new(void)
+leat_sqlite_job *leat_sqlite_job_new(uint32_t subpartitions)
 {
-    return leat_must_calloc(1, sizeof(leat_sqlite_job));
+    leat_sqlite_job *job = leat_must_calloc(1, sizeof *job);
+    job->numbers = leat_must_calloc(4 * (size_t)subpartitions, sizeof *job->numbers);
+    leat_engine_progress_init(&job->progress, job->numbers, subpartitions);
+    job->compaction.base_offsets = job->numbers + 2 * (size_t)subpartitions;
+    job->compaction.needs = job->numbers + 3 * (size_t)subpartitions;
+    return job;
 }
 
 void leat_sqlite_job_free(leat_sqlite_job *job)
@@ -61,6 +67,7 @@ void leat_sqlite_job_free(leat_sqlite_job *job)
     if (!job)
         return;
     free(job->parts);
+    free(job->numbers);
     free(job->records);
     leat_sink_chunks_free(&job->chunks);
     leat_sqlite_parked_free(&job->parked);
@@ -183,6 +190,18 @@ static int take_park(leat_sqlite_job *job, const leat_engine_batch *batch)
                : -1;
 }
 
+static void take_compaction(leat_sqlite_job *job, const leat_engine_compaction *from)
+{
+    LEAT_ASSERT(from->subpartitions == job->progress.subpartitions &&
+                from->needs_count <= from->subpartitions);
+    leat_engine_compaction copy = *from;
+    copy.base_offsets = job->compaction.base_offsets;
+    copy.needs = job->compaction.needs;
+    memcpy(copy.base_offsets, from->base_offsets, from->subpartitions * sizeof *from->needs);
+    memcpy(copy.needs, from->needs, from->needs_count * sizeof *from->needs);
+    job->compaction = copy;
+}
+
 int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from)
 {
     leat_arena_reset(&job->texts);
@@ -194,7 +213,7 @@ int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from)
     job->result =
         (leat_engine_job_result){.bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX};
     if (from->kind == LEAT_ENGINE_JOB_COMPACT)
-        job->compaction = from->compaction;
+        take_compaction(job, &from->compaction);
     if (from->kind == LEAT_ENGINE_JOB_LOAD)
         job->load = from->load;
     return from->kind == LEAT_ENGINE_JOB_BATCH  ? take_batch(job, &from->batch)

@@ -20,7 +20,8 @@ typedef struct leat_sqlite_runner {
     int32_t source_id;
 } leat_sqlite_runner;
 
-leat_sqlite_job *leat_sqlite_job_new(void);
+/* `subpartitions`: of each partition. */
+leat_sqlite_job *leat_sqlite_job_new(uint32_t subpartitions);
 void leat_sqlite_job_free(leat_sqlite_job *job);
 /* Copies. -1: out of memory. */
 int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from) LEAT_MUST_CHECK;

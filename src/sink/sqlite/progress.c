@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { OFFSET_SIZE = 8, SUBPARTITION_SIZE = 2, OFFSETS_SIZE = OFFSET_SIZE * LEAT_SUBPARTITIONS };
+enum { OFFSET_SIZE = 8, SUBPARTITION_SIZE = 2 };
 
 /* ---- arrays as blobs, big-endian ---- */
 
@@ -29,8 +29,8 @@ static uint64_t get(const uint8_t *bytes, int size)
 
 static void bind_offsets(sqlite3_stmt *statement, int at, const int64_t *offsets, uint32_t count)
 {
-    LEAT_ASSERT(count <= LEAT_SUBPARTITIONS);
-    uint8_t bytes[OFFSETS_SIZE];
+    LEAT_ASSERT(count <= LEAT_SUBPARTITIONS_MAX);
+    uint8_t bytes[OFFSET_SIZE * LEAT_SUBPARTITIONS_MAX];
     for (uint32_t i = 0; i < count; i++)
         put(bytes + OFFSET_SIZE * i, (uint64_t)offsets[i], OFFSET_SIZE);
     sqlite3_bind_blob(statement, at, bytes, (int)(OFFSET_SIZE * count), SQLITE_TRANSIENT);
@@ -39,18 +39,18 @@ static void bind_offsets(sqlite3_stmt *statement, int at, const int64_t *offsets
 static void bind_subpartitions(sqlite3_stmt *statement, int at, const int16_t *subpartitions,
                                uint32_t count)
 {
-    LEAT_ASSERT(count <= LEAT_SUBPARTITIONS);
-    uint8_t bytes[SUBPARTITION_SIZE * LEAT_SUBPARTITIONS];
+    LEAT_ASSERT(count <= LEAT_PART_SUBPARTITIONS_MAX);
+    uint8_t bytes[SUBPARTITION_SIZE * LEAT_PART_SUBPARTITIONS_MAX];
     for (uint32_t i = 0; i < count; i++)
         put(bytes + SUBPARTITION_SIZE * i, (uint16_t)subpartitions[i], SUBPARTITION_SIZE);
     sqlite3_bind_blob(statement, at, bytes, (int)(SUBPARTITION_SIZE * count), SQLITE_TRANSIENT);
 }
 
-int leat_sqlite_read_offsets(sqlite3_stmt *row, int column, int64_t ret[LEAT_SUBPARTITIONS])
+int leat_sqlite_read_offsets(sqlite3_stmt *row, int column, int64_t *ret, uint32_t max)
 {
     const uint8_t *bytes = sqlite3_column_blob(row, column);
     int size = sqlite3_column_bytes(row, column);
-    if (size > OFFSETS_SIZE || size % OFFSET_SIZE != 0)
+    if ((uint32_t)size > OFFSET_SIZE * max || size % OFFSET_SIZE != 0)
         return -1;
     for (int i = 0; i < size / OFFSET_SIZE; i++)
         ret[i] = (int64_t)get(bytes + OFFSET_SIZE * i, OFFSET_SIZE);
@@ -61,7 +61,7 @@ static int read_subpartitions(sqlite3_stmt *row, int at, int16_t *ret)
 {
     int size = sqlite3_column_bytes(row, at);
     const uint8_t *bytes = sqlite3_column_blob(row, at);
-    if (size > SUBPARTITION_SIZE * LEAT_SUBPARTITIONS || size % SUBPARTITION_SIZE != 0)
+    if (size > SUBPARTITION_SIZE * LEAT_PART_SUBPARTITIONS_MAX || size % SUBPARTITION_SIZE != 0)
         return -1;
     for (int i = 0; i < size / SUBPARTITION_SIZE; i++)
         ret[i] = (int16_t)get(bytes + SUBPARTITION_SIZE * i, SUBPARTITION_SIZE);
@@ -163,9 +163,10 @@ static leat_sqlite_standing read_base(leat_sqlite *sqlite, int32_t source_id, ui
         leat_engine_newest newest = {sqlite3_column_int64(query, NEWEST),
                                      sqlite3_column_int64(query, NEWEST_AT_MS),
                                      sqlite3_column_int(query, NEWEST_EPOCH)};
-        int64_t base[LEAT_SUBPARTITIONS];
+        int64_t base[LEAT_SUBPARTITIONS_MAX];
         if (sqlite3_column_bytes(query, CLAIM) == sizeof claim.token &&
-            leat_sqlite_read_offsets(query, BASE_OFFSETS, base) == LEAT_SUBPARTITIONS) {
+            leat_sqlite_read_offsets(query, BASE_OFFSETS, base, ret->subpartitions) ==
+                (int)ret->subpartitions) {
             memcpy(claim.token, sqlite3_column_blob(query, CLAIM), sizeof claim.token);
             leat_engine_progress_begin(ret, claim, sqlite3_column_int64(query, EPOCH),
                                        sqlite3_column_int64(query, BASE_SEQ), base,
@@ -182,10 +183,11 @@ static int take_row(sqlite3_stmt *row, leat_engine_progress *ret)
 {
     enum { SEQ, SUBPARTITIONS, OFFSETS, NEWEST_AT_MS, NEWEST_EPOCH };
     LEAT_ASSERT(sqlite3_column_count(row) == NEWEST_EPOCH + 1);
-    int16_t subpartitions[LEAT_SUBPARTITIONS];
-    int64_t offsets[LEAT_SUBPARTITIONS];
+    int16_t subpartitions[LEAT_PART_SUBPARTITIONS_MAX];
+    int64_t offsets[LEAT_PART_SUBPARTITIONS_MAX];
     int count = read_subpartitions(row, SUBPARTITIONS, subpartitions);
-    if (count < 0 || leat_sqlite_read_offsets(row, OFFSETS, offsets) != count)
+    if (count < 0 ||
+        leat_sqlite_read_offsets(row, OFFSETS, offsets, LEAT_PART_SUBPARTITIONS_MAX) != count)
         return -1;
     return leat_engine_progress_row(ret, sqlite3_column_int64(row, SEQ), subpartitions, offsets,
                                     (uint32_t)count, sqlite3_column_int64(row, NEWEST_AT_MS),
@@ -253,7 +255,7 @@ static leat_sqlite_standing move_base(leat_sqlite *sqlite, int32_t source_id,
         source_id, compaction->partition);
     if (update) {
         sqlite3_bind_int64(update, 3, compaction->base_seq);
-        bind_offsets(update, 4, compaction->base_offsets, LEAT_SUBPARTITIONS);
+        bind_offsets(update, 4, compaction->base_offsets, compaction->subpartitions);
         sqlite3_bind_int64(update, 5, compaction->low);
         sqlite3_bind_int64(update, 6, compaction->newest.offset);
         sqlite3_bind_int64(update, 7, compaction->newest.at_ms);

@@ -19,11 +19,12 @@ typedef enum leat_sqlite_standing {
     LEAT_SQLITE_FAILED,    /* see sqlite3_errmsg */
 } leat_sqlite_standing;
 
-/* A blob of offsets in the schema's form: their number; -1: not in the form that this program
- * writes. */
-int leat_sqlite_read_offsets(sqlite3_stmt *row, int column,
-                             int64_t ret[LEAT_SUBPARTITIONS]) LEAT_MUST_CHECK;
+/* A blob of at most `max` offsets in the schema's form: their number; -1: not in the form that this
+ * program writes. */
+int leat_sqlite_read_offsets(sqlite3_stmt *row, int column, int64_t *ret,
+                             uint32_t max) LEAT_MUST_CHECK;
 
+/* `ret` has its arrays: leat_engine_progress_init. */
 leat_sqlite_standing leat_sqlite_claim(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                        leat_engine_progress *ret) LEAT_MUST_CHECK;
 leat_sqlite_standing leat_sqlite_advance(leat_sqlite *sqlite, int32_t source_id,

@@ -288,7 +288,7 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
     sink->shard = config->shard;
     sink->lock_timeout_ms = config->lock_timeout_ms;
     sink->prng.state = config->seed;
-    sink->job = leat_sqlite_job_new();
+    sink->job = leat_sqlite_job_new(config->subpartitions);
     sink->runner = (leat_sqlite_runner){.rows = rows,
                                         .schema_versions = config->schema_versions,
                                         .shard = config->shard,

@@ -33,7 +33,10 @@ static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_lay
 {
     enum { ID, LOG_IDENTITY, TOPIC, TOPIC_ID, HASH, SUBPARTITIONS, PARTITIONS, SLOTS };
     ret->id = sqlite3_column_int(row, ID);
-    ret->subpartitions = (uint32_t)sqlite3_column_int(row, SUBPARTITIONS);
+    ret->placement =
+        (leat_placement){.version = 1,
+                         .subpartitions = (uint32_t)sqlite3_column_int(row, SUBPARTITIONS),
+                         .tenant_position = -1};
     ret_layout->partition_count = (uint32_t)sqlite3_column_int(row, PARTITIONS);
     if (sqlite3_column_bytes(row, SLOTS) != LEAT_TENANT_SLOTS)
         return leat_fail(error, "leat_sources.tenant_slots does not have %d slots",
@@ -263,7 +266,7 @@ static int store_source(leat_sqlite *sqlite, const leat_source *source, const le
         sqlite3_bind_text(insert, 4, source->topic_id, -1, SQLITE_STATIC);
         sqlite3_bind_text(insert, 5, json, -1, SQLITE_STATIC);
         sqlite3_bind_blob(insert, 6, layout->tenant_slots, LEAT_TENANT_SLOTS, SQLITE_STATIC);
-        sqlite3_bind_int(insert, 7, (int)source->subpartitions);
+        sqlite3_bind_int(insert, 7, (int)source->placement.subpartitions);
         sqlite3_bind_text(insert, 8, source->hash, -1, SQLITE_STATIC);
         status = leat_sqlite_step(sqlite, insert, error);
     }
@@ -279,9 +282,16 @@ static int compare_or_store(leat_sqlite *sqlite, leat_source *source, const leat
     leat_layout stored_layout;
     int found = query_source(sqlite, source->topic, &stored, &stored_layout, error);
     source->id = leat_source_id(source);
-    if (found == 0)
-        return leat_shard_check_source(&stored, &stored_layout, source, layout, error);
-    return found == 1 ? store_source(sqlite, source, layout, error) : -1;
+    if (found < 0)
+        return -1;
+    if (found == 1) {
+        leat_source_place(source);
+        return store_source(sqlite, source, layout, error);
+    }
+    if (leat_shard_check_source(&stored, &stored_layout, source, layout, error) != 0)
+        return -1;
+    source->placement = stored.placement;
+    return 0;
 }
 
 /* One file for two shards would give a partition two owners' rows. */
@@ -316,9 +326,9 @@ static void put_offsets(uint32_t count, int64_t offset, leat_buf *out)
 static int add_partition(leat_sqlite *sqlite, sqlite3_stmt *insert, const leat_source *source,
                          uint32_t partition, int64_t start, leat_error *error)
 {
-    LEAT_ASSERT(source->id > 0 && source->subpartitions > 0);
+    LEAT_ASSERT(source->id > 0 && source->placement.subpartitions > 0);
     leat_buf offsets = {0};
-    put_offsets(source->subpartitions, -1, &offsets);
+    put_offsets(source->placement.subpartitions, -1, &offsets);
     LEAT_ASSERT(!offsets.failed);
     sqlite3_bind_int(insert, 1, source->id);
     sqlite3_bind_int64(insert, 2, partition);

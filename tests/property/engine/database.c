@@ -16,7 +16,7 @@ void database_init(database *db, log_partition *log, const uint32_t *shard_of,
     for (uint32_t i = 0; i < partition_count; i++) {
         db->partitions[i].low = -1;
         db->partitions[i].newest = (leat_engine_newest){-1, 0, -1};
-        for (uint32_t j = 0; j < LEAT_SUBPARTITIONS; j++)
+        for (uint32_t j = 0; j < TEST_SUBPARTITIONS; j++)
             db->partitions[i].base_offsets[j] = -1;
     }
 }
@@ -86,9 +86,9 @@ static void apply(database *db, const db_batch_record *record, bool dead, bool u
     const log_partition *log = &db->log[record->partition];
     uint32_t at = database_index(db, record->partition, record->offset);
     LEAT_ASSERT(!partition->applied[at] && partition->parked[at] == unparks);
-    LEAT_ASSERT(leat_subpartition_of(log->records[at].hash) == record->subpartition);
+    LEAT_ASSERT(log->records[at].subpartition == record->subpartition);
     for (uint32_t i = 0; i < at; i++) {
-        bool same = leat_subpartition_of(log->records[i].hash) == record->subpartition;
+        bool same = log->records[i].subpartition == record->subpartition;
         LEAT_ASSERT(!same || partition->applied[i]);
     }
     LEAT_ASSERT(!dead || log->records[at].may_die);
@@ -197,9 +197,9 @@ static void park(database *db, const db_batch_record *record)
     const log_partition *log = &db->log[record->partition];
     uint32_t at = database_index(db, record->partition, record->offset);
     LEAT_ASSERT(!partition->applied[at] && !partition->parked[at]);
-    LEAT_ASSERT(leat_subpartition_of(log->records[at].hash) == record->subpartition);
+    LEAT_ASSERT(log->records[at].subpartition == record->subpartition);
     for (uint32_t i = 0; i < at; i++) {
-        bool same = leat_subpartition_of(log->records[i].hash) == record->subpartition;
+        bool same = log->records[i].subpartition == record->subpartition;
         LEAT_ASSERT(!same || partition->applied[i] || partition->parked[i]);
     }
     partition->parked[at] = true;
@@ -247,9 +247,8 @@ static uint32_t records_of(const database *db, uint32_t id, const db_chunk *chun
     uint32_t count = 0;
     for (uint32_t i = 0; i < log->count; i++) {
         const log_record *record = &log->records[i];
-        if (leat_subpartition_of(record->hash) == chunk->subpartition &&
-            record->offset >= chunk->first_offset && record->offset <= chunk->last_offset &&
-            record->offset > chunk->done)
+        if (record->subpartition == chunk->subpartition && record->offset >= chunk->first_offset &&
+            record->offset <= chunk->last_offset && record->offset > chunk->done)
             ret[count++] = i;
     }
     return count;
@@ -287,7 +286,7 @@ uint32_t database_parked(const database *db, uint32_t id, leat_engine_parked *re
 {
     const db_partition *partition = &db->partitions[id];
     uint32_t count = 0;
-    for (uint16_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+    for (uint16_t i = 0; i < TEST_SUBPARTITIONS; i++) {
         leat_engine_parked found = {.subpartition = i, .first_offset = INT64_MAX};
         for (uint32_t k = 0; k < partition->chunk_count; k++) {
             const db_chunk *chunk = &partition->chunks[k];
@@ -313,8 +312,8 @@ void database_check(const database *db, uint32_t id)
 {
     const db_partition *partition = &db->partitions[id];
     const log_partition *log = &db->log[id];
-    int64_t offsets[LEAT_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    int64_t offsets[TEST_SUBPARTITIONS];
+    for (uint32_t i = 0; i < TEST_SUBPARTITIONS; i++)
         offsets[i] = partition->base_offsets[i] > partition->low ? partition->base_offsets[i]
                                                                  : partition->low;
     for (uint32_t i = 0; i < partition->row_count; i++) {
@@ -327,8 +326,7 @@ void database_check(const database *db, uint32_t id)
     for (uint32_t i = 0; i < log->count; i++) {
         bool done = partition->applied[i] || partition->parked[i];
         LEAT_ASSERT(!(partition->applied[i] && partition->parked[i]));
-        LEAT_ASSERT(done == (log->records[i].offset <=
-                             offsets[leat_subpartition_of(log->records[i].hash)]));
+        LEAT_ASSERT(done == (log->records[i].offset <= offsets[log->records[i].subpartition]));
         parked += partition->parked[i];
     }
     for (uint32_t i = 0; i < partition->chunk_count; i++) {
@@ -365,8 +363,7 @@ static void check_base(const database *db, const leat_engine_compaction *compact
     for (uint32_t i = 0; i < log->count; i++) {
         const log_record *record = &log->records[i];
         bool covered = record->offset <= compaction->low ||
-                       record->offset <=
-                           compaction->base_offsets[leat_subpartition_of(record->hash)];
+                       record->offset <= compaction->base_offsets[record->subpartition];
         bool done = partition->applied[i] || partition->parked[i];
         LEAT_ASSERT(!covered || done);
         LEAT_ASSERT(!covered || record->offset <= compaction->newest.offset);

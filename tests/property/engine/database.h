@@ -6,6 +6,7 @@
 #ifndef LEAT_TEST_DATABASE_H
 #define LEAT_TEST_DATABASE_H
 
+#include "../../lib/engine_limits.h"
 #include "engine/batch.h"
 
 enum {
@@ -21,7 +22,7 @@ enum {
 typedef struct log_record {
     int64_t offset;
     int64_t at_ms;
-    uint64_t hash;
+    uint32_t subpartition;
     uint32_t bytes;
     /* what a batch with it in fails with; LEAT_ENGINE_APPLIED: nothing */
     leat_engine_outcome poison;
@@ -59,7 +60,7 @@ typedef struct db_partition {
     leat_engine_claim claim;
     int64_t epoch;
     int64_t base_seq;
-    int64_t base_offsets[LEAT_SUBPARTITIONS];
+    int64_t base_offsets[TEST_SUBPARTITIONS];
     int64_t low;
     leat_engine_newest newest;
     db_row rows[DB_ROWS];

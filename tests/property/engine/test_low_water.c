@@ -24,8 +24,8 @@ typedef struct naive_record {
 typedef struct naive_row {
     int64_t seq;
     uint32_t count;
-    int16_t subpartitions[LEAT_SUBPARTITIONS];
-    int64_t offsets[LEAT_SUBPARTITIONS];
+    int16_t subpartitions[TEST_SUBPARTITIONS];
+    int64_t offsets[TEST_SUBPARTITIONS];
     int64_t at_ms;
 } naive_row;
 
@@ -40,12 +40,13 @@ typedef struct naive {
     /* the shard */
     uint8_t claims;
     int64_t base_seq, low;
-    int64_t base_offsets[LEAT_SUBPARTITIONS];
+    int64_t base_offsets[TEST_SUBPARTITIONS];
     leat_engine_newest newest;
     naive_row rows[ROWS];
     uint32_t row_count;
     const leat_engine_job *open[JOBS];
     int64_t claimed_low; /* by this life */
+    int64_t progress_memory[2 * TEST_SUBPARTITIONS];
 } naive;
 
 static uint32_t below(naive *n, uint32_t bound)
@@ -83,6 +84,7 @@ static naive_record *record_at(naive *n, int64_t offset)
 static leat_engine_progress claim(naive *n)
 {
     leat_engine_progress progress;
+    leat_engine_progress_init(&progress, n->progress_memory, TEST_SUBPARTITIONS);
     leat_engine_progress_begin(&progress, (leat_engine_claim){{++n->claims}}, n->claims,
                                n->base_seq, n->base_offsets, n->low, n->newest);
     for (uint32_t i = 0; i < n->row_count; i++) {
@@ -130,7 +132,7 @@ static void compact(naive *n, const leat_engine_compaction *compaction)
                                                                               */
         return;
     }
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < TEST_SUBPARTITIONS; i++)
         ck_assert_int_ge(applied_to(n, i) > compaction->low ? applied_to(n, i) : compaction->low,
                          compaction->base_offsets[i]);
     n->base_seq = compaction->base_seq;
@@ -220,7 +222,7 @@ static void offer(naive *n)
     leat_engine_record record = {.offset = from->offset,
                                  .accepted_ms = at_ms(from->offset),
                                  .epoch = 1,
-                                 .hash = from->subpartition,
+                                 .subpartition = from->subpartition,
                                  .bytes = 1,
                                  .payload = n};
     leat_engine_taken taken = leat_engine_record_read(n->engine, n->now_us, &record);
@@ -306,7 +308,7 @@ static void run(uint64_t seed)
     n->prng.state = seed;
     n->low = -1;
     n->newest = (leat_engine_newest){-1, 0, -1};
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < TEST_SUBPARTITIONS; i++)
         n->base_offsets[i] = -1;
     make_log(n);
     begin_life(n);

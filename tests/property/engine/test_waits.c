@@ -38,7 +38,7 @@ typedef struct scene {
     written *records;
     uint32_t read, decided, stopped;
     int64_t offsets[PARTITIONS];
-    int64_t last_us[PARTITIONS][LEAT_SUBPARTITIONS]; /* of the model: when the subpartition is done
+    int64_t last_us[PARTITIONS][TEST_SUBPARTITIONS]; /* of the model: when the subpartition is done
                                                    with what was read */
     int64_t late_us;   /* the most that anything was decided after the model's time */
     int64_t oldest_us; /* the greatest age at which a good one was applied */
@@ -88,9 +88,9 @@ static void finish(scene *s, running *slot)
                                      .bad_record = -1,
                                      .partition = -1,
                                      .catalog_read_us = INT64_MAX};
-    leat_engine_progress progress;
-    int64_t none[LEAT_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    TEST_PROGRESS(progress);
+    int64_t none[TEST_SUBPARTITIONS];
+    for (uint32_t i = 0; i < TEST_SUBPARTITIONS; i++)
         none[i] = -1;
     if (job->kind == LEAT_ENGINE_JOB_CLAIM) {
         leat_engine_progress_begin(&progress, (leat_engine_claim){{++s->claims}}, 1, 0, none, -1,
@@ -133,7 +133,7 @@ static void settle(scene *s)
 static void read_one(scene *s, const traffic *of)
 {
     uint32_t partition = (uint32_t)leat_prng_below(&s->prng, PARTITIONS);
-    uint64_t subpartition = leat_prng_below(&s->prng, LEAT_SUBPARTITIONS);
+    uint32_t subpartition = (uint32_t)leat_prng_below(&s->prng, TEST_SUBPARTITIONS);
     written *record = &s->records[s->read++];
     record->table = leat_prng_below(&s->prng, 10) == 0;
     record->read_us = s->now_us;
@@ -146,7 +146,7 @@ static void read_one(scene *s, const traffic *of)
                                   .offset = s->offsets[partition]++,
                                   .accepted_ms = 1,
                                   .epoch = -1,
-                                  .hash = subpartition,
+                                  .subpartition = subpartition,
                                   .table = record->table,
                                   .bytes = 100,
                                   .payload = record};

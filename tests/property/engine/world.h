@@ -50,6 +50,9 @@ typedef struct world_job {
     leat_engine_claim claim;
     leat_engine_job_result result;
     leat_engine_progress progress;
+    int64_t progress_memory[2 * TEST_SUBPARTITIONS];
+    int64_t base_offsets[TEST_SUBPARTITIONS]; /* of the compaction */
+    int64_t needs[TEST_SUBPARTITIONS];
 } world_job;
 
 typedef enum world_held { HELD_NOT, HELD_ASSIGNED, HELD_REVOKING } world_held;
@@ -110,6 +113,8 @@ void world_settle(test_world *world, uint32_t worker);
 leat_engine_record world_record(const log_record *from, uint32_t partition);
 
 /* world_jobs.c */
+/* Lets a copied job have arrays of its own: its claim, its compaction. */
+void world_job_own(world_job *job);
 void world_execute(test_world *world, uint32_t worker, world_job *job);
 void world_answer(test_world *world, uint32_t worker, world_job *job,
                   const leat_engine_job_result *result);

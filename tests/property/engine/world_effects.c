@@ -98,7 +98,7 @@ static void check_halt(test_world *world, uint32_t worker, const leat_engine_job
         return;
     LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.part_count == 1 &&
                 leat_batch_touches(&job->batch, &job->batch.parts[0]) == 1);
-    LEAT_ASSERT(job->batch.records[0].partition * LEAT_SUBPARTITIONS +
+    LEAT_ASSERT(job->batch.records[0].partition * TEST_SUBPARTITIONS +
                     job->batch.records[0].subpartition ==
                 probe);
     world->sometimes->probed++;
@@ -182,6 +182,12 @@ static void submit(test_world *world, uint32_t worker, const leat_engine_job *jo
     copy->cut_count = job->batch.cut_count;
     memcpy(copy->chunks, job->batch.chunks, sizeof copy->chunks);
     memcpy(copy->cuts, job->batch.cuts, sizeof copy->cuts);
+    world_job_own(copy);
+    if (job->kind == LEAT_ENGINE_JOB_COMPACT) {
+        memcpy(copy->base_offsets, job->compaction.base_offsets, sizeof copy->base_offsets);
+        memcpy(copy->needs, job->compaction.needs,
+               job->compaction.needs_count * sizeof *copy->needs);
+    }
     copy->part_count = job->batch.part_count;
     copy->record_count = job->batch.record_count;
     for (uint32_t i = 0; i < copy->part_count; i++)

@@ -30,7 +30,7 @@ leat_engine_record world_record(const log_record *from, uint32_t partition)
                                 .offset = from->offset,
                                 .accepted_ms = from->at_ms,
                                 .epoch = 3,
-                                .hash = from->hash,
+                                .subpartition = from->subpartition,
                                 .table = from->table,
                                 .bytes = from->bytes,
                                 .payload = payload};

@@ -6,6 +6,13 @@
 
 #include "world.h"
 
+void world_job_own(world_job *job)
+{
+    leat_engine_progress_init(&job->progress, job->progress_memory, TEST_SUBPARTITIONS);
+    job->compaction.base_offsets = job->base_offsets;
+    job->compaction.needs = job->needs;
+}
+
 static void run(test_world *world, world_job *job)
 {
     job->result = (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
@@ -158,6 +165,7 @@ void world_break(test_world *world, uint32_t worker, world_job *job)
     for (uint32_t i = 0; i < GHOSTS && late; i++) {
         if (world->ghosts[i].state == WORLD_JOB_NONE) {
             world->ghosts[i] = *job;
+            world_job_own(&world->ghosts[i]);
             s->unknown_late++;
             break;
         }

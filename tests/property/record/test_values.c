@@ -3,6 +3,7 @@
  * longer.
  */
 #include "../../lib/setting.h"
+#include "../../lib/test_placement.h"
 #include "../../unit/record/fixture.h"
 #include "record/decimal.h"
 #include "record/item.h"
@@ -154,7 +155,7 @@ START_TEST(a_canonical_key_is_its_own_canonical_form)
         ck_assert(leat_slice_equal(canonical, (leat_slice){again.canonical, again.canonical_size}));
         ck_assert_uint_eq(key.hash, again.hash);
         leat_item item = {.record = {.key = canonical, .value = LEAT_SLICE("{}")}};
-        ck_assert_int_eq(leat_item_decode(&routes, &item), 0);
+        ck_assert_int_eq(leat_item_decode(&routes, &test_placement, &item), 0);
         ck_assert_ptr_eq(item.canonical_key.data, key.canonical);
         for (uint32_t k = 0; k < table.key_count; k++)
             ck_assert(leat_value_equal(table.columns[k].type, &item.key[k], &key.values[k]));

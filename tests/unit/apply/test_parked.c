@@ -1,4 +1,5 @@
 /* Parked records on their way back into the engine. */
+#include "../../lib/test_placement.h"
 #include "../record/fixture.h"
 #include "apply/parked.h"
 #include "record/chunk.h"
@@ -26,7 +27,7 @@ static uint16_t place_of(leat_slice key)
 {
     leat_item item = {.record = {.partition = 2, .key = key, .value = LEAT_SLICE("{}")}};
     leat_worker_decode_item(&worker, &item);
-    uint16_t ret = (uint16_t)leat_subpartition_of(item.hash);
+    uint16_t ret = (uint16_t)item.subpartition;
     leat_item_clear(&item);
     return ret;
 }
@@ -44,6 +45,7 @@ static void set_up(void)
     version->routes.count = 1;
     version->routes.routes[0] = fixture_route(&version->tables[0], "/{app_id}/{device}");
     leat_layout_even(&catalog.layout, 4, 1, names);
+    catalog.source.placement = test_placement;
     worker = (leat_worker){.shard_count = 1,
                            .partition_count = 4,
                            .shard_of = shard_of,

@@ -20,7 +20,7 @@
 #include "../../lib/engine_limits.h"
 #include "engine/engine.h"
 
-enum { STORY_JOBS = 32, STORY_PARTITIONS = 8 };
+enum { STORY_JOBS = 32, STORY_PARTITIONS = 8, STORY_PROGRESSES = 16 };
 
 typedef struct story {
     leat_engine_config config;
@@ -32,7 +32,10 @@ typedef struct story {
     const leat_engine_job *open[STORY_JOBS]; /* in flight, oldest first */
     uint32_t open_count;
     uint32_t released;
-    uint8_t claims;              /* number of tokens given out */
+    uint8_t claims; /* number of tokens given out */
+    /* of the answers to claims; used in turn */
+    int64_t progress_memory[STORY_PROGRESSES][2 * TEST_SUBPARTITIONS];
+    uint32_t progresses;
     uint32_t table;              /* of what is read */
     uint64_t tenant;             /* likewise */
     leat_engine_job_result said; /* the last result an effect came with */
@@ -221,8 +224,8 @@ static inline leat_engine_taken story_read_sized(story *s, uint32_t partition,
                                  .offset = offset,
                                  .accepted_ms = 1000 + offset,
                                  .epoch = -1,
-                                 .hash = 640 + subpartition,
                                  .tenant = s->tenant,
+                                 .subpartition = subpartition,
                                  .table = s->table,
                                  .bytes = bytes,
                                  .payload = s};
@@ -277,10 +280,12 @@ static inline void story_done(story *s, uint32_t n, leat_engine_outcome outcome)
 /* A shard's answer to a first claim: nothing is applied. */
 static inline leat_engine_progress story_nothing(story *s)
 {
-    int64_t none[LEAT_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    int64_t none[TEST_SUBPARTITIONS];
+    for (uint32_t i = 0; i < TEST_SUBPARTITIONS; i++)
         none[i] = -1;
     leat_engine_progress progress;
+    leat_engine_progress_init(&progress, s->progress_memory[s->progresses++ % STORY_PROGRESSES],
+                              TEST_SUBPARTITIONS);
     leat_engine_progress_begin(&progress, (leat_engine_claim){{++s->claims}}, s->claims, 0, none,
                                -1, (leat_engine_newest){-1, 0, -1});
     return progress;

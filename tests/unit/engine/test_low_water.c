@@ -67,7 +67,7 @@ START_TEST(a_compaction_needs_all_subpartitions_and_raises_no_idle_one)
     ck_assert_uint_eq(compaction->needs_count, 2);
     ck_assert_int_eq(compaction->needs[0], 2);
     ck_assert_int_eq(compaction->needs[1], 3);
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < TEST_SUBPARTITIONS; i++)
         ck_assert_int_eq(compaction->base_offsets[i], i == 2 ? 1 : i == 3 ? 2 : -1);
     story_end(&s);
 }
@@ -81,10 +81,10 @@ START_TEST(what_was_only_skipped_is_written_with_a_seq_of_its_own)
     story_start(&s);
     story_slots(&s, 0, 1);
     story_assigned(&s, 0);
-    int64_t base[LEAT_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    int64_t base[TEST_SUBPARTITIONS];
+    for (uint32_t i = 0; i < TEST_SUBPARTITIONS; i++)
         base[i] = i == 1 ? 6 : 4;
-    leat_engine_progress progress;
+    TEST_PROGRESS(progress);
     leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 9, base, 4,
                                (leat_engine_newest){6, 1006, -1});
     story_claimed(&s, 0, &progress);
@@ -106,17 +106,17 @@ START_TEST(a_subpartition_waits_when_its_first_record_has_been_held_for_long)
     story s;
     story_begin(&s, 1);
     story_reading(&s, 1);
-    ck_assert(!leat_engine_waits(s.engine, 0, 640 + 1));
+    ck_assert(!leat_engine_waits(s.engine, 0, 1));
     ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
     s.now_us += LEAT_ENGINE_LONG_WAIT_US;
     ck_assert_int_eq(story_read(&s, 0, 1, 1), LEAT_ENGINE_TAKEN);
-    ck_assert(!leat_engine_waits(s.engine, 0, 640 + 1));
+    ck_assert(!leat_engine_waits(s.engine, 0, 1));
     s.now_us++;
     ck_assert_int_eq(story_read(&s, 0, 2, 2), LEAT_ENGINE_TAKEN);
-    ck_assert(leat_engine_waits(s.engine, 0, 640 + 1));
-    ck_assert(!leat_engine_waits(s.engine, 0, 640 + 2));
+    ck_assert(leat_engine_waits(s.engine, 0, 1));
+    ck_assert(!leat_engine_waits(s.engine, 0, 2));
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
-    ck_assert(!leat_engine_waits(s.engine, 0, 640 + 1));
+    ck_assert(!leat_engine_waits(s.engine, 0, 1));
     story_end(&s);
 }
 END_TEST
@@ -160,11 +160,11 @@ static void crowd_settle(crowd *c, int64_t now_us)
 static leat_engine_taken crowd_offer(crowd *c, int64_t now_us, int64_t offset)
 {
     /* Nothing but the stuck record is in its subpartition. */
-    uint64_t subpartition = offset == STUCK ? 0 : 1 + (uint64_t)offset % (LEAT_SUBPARTITIONS - 1);
+    uint32_t subpartition = offset == STUCK ? 0 : 1 + (uint32_t)offset % (TEST_SUBPARTITIONS - 1);
     leat_engine_record record = {.offset = offset,
                                  .accepted_ms = 1 + offset,
                                  .epoch = -1,
-                                 .hash = subpartition,
+                                 .subpartition = subpartition,
                                  .bytes = 100,
                                  .payload = c};
     return leat_engine_record_read(c->engine, now_us, &record);
@@ -202,11 +202,11 @@ START_TEST(a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_aft
 
     /* The worker dies. What the shard has is the base of the batches that were applied; the log is
      * read from the stuck record. */
-    int64_t offsets[LEAT_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    int64_t offsets[TEST_SUBPARTITIONS];
+    for (uint32_t i = 0; i < TEST_SUBPARTITIONS; i++)
         offsets[i] = STUCK - 1;
-    for (int64_t offset = MILLION - LEAT_SUBPARTITIONS; offset < MILLION; offset++)
-        offsets[1 + offset % (LEAT_SUBPARTITIONS - 1)] = offset;
+    for (int64_t offset = MILLION - TEST_SUBPARTITIONS; offset < MILLION; offset++)
+        offsets[1 + offset % (TEST_SUBPARTITIONS - 1)] = offset;
     leat_engine_lost(c.engine, now_us, 0);
     crowd_settle(&c, now_us);
     story_end(&s);

@@ -24,8 +24,8 @@ START_TEST(reading_begins_behind_low_and_skips_what_is_applied)
     story_start(&s);
     story_slots(&s, 0, 1);
     story_assigned(&s, 0);
-    int64_t base[LEAT_SUBPARTITIONS] = {0};
-    leat_engine_progress progress;
+    int64_t base[TEST_SUBPARTITIONS] = {0};
+    TEST_PROGRESS(progress);
     leat_engine_progress_begin(&progress, (leat_engine_claim){{9}}, 1, 4, base, 20,
                                (leat_engine_newest){18, 1018, -1});
     int16_t subpartition = 3;
@@ -80,8 +80,8 @@ START_TEST(another_log_stops_the_partition_and_no_other)
     story_slots(&s, 0, 2);
     story_assigned(&s, 0);
     story_assigned(&s, 1);
-    int64_t base[LEAT_SUBPARTITIONS] = {0};
-    leat_engine_progress progress;
+    int64_t base[TEST_SUBPARTITIONS] = {0};
+    TEST_PROGRESS(progress);
     leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 4, base, 22,
                                (leat_engine_newest){20, 77, -1});
     story_claimed(&s, 0, &progress);
@@ -155,7 +155,7 @@ START_TEST(a_leader_epoch_that_does_not_fit_its_place_stops_the_partition)
         leat_engine_record record = {.offset = cases[i].offset,
                                      .accepted_ms = 1,
                                      .epoch = cases[i].epoch,
-                                     .hash = 1,
+                                     .subpartition = 1,
                                      .bytes = 1,
                                      .payload = &record};
         ck_assert_int_eq(leat_engine_record_read(s.engine, s.now_us, &record), cases[i].taken);
@@ -177,8 +177,8 @@ START_TEST(a_record_where_there_was_none_stops_the_partition)
     story_start(&s);
     story_slots(&s, 0, 1);
     story_assigned(&s, 0);
-    int64_t base[LEAT_SUBPARTITIONS] = {0};
-    leat_engine_progress progress;
+    int64_t base[TEST_SUBPARTITIONS] = {0};
+    TEST_PROGRESS(progress);
     leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 4, base, 22,
                                (leat_engine_newest){20, 1020, -1});
     story_claimed(&s, 0, &progress);

@@ -3,8 +3,8 @@
 
 static void begin(leat_engine_progress *progress, int64_t base_seq, int64_t low)
 {
-    int64_t base[LEAT_SUBPARTITIONS];
-    for (int i = 0; i < LEAT_SUBPARTITIONS; i++)
+    int64_t base[TEST_SUBPARTITIONS];
+    for (int i = 0; i < TEST_SUBPARTITIONS; i++)
         base[i] = i == 5 ? 50 : -1;
     leat_engine_progress_begin(progress, (leat_engine_claim){{1}}, 2, base_seq, base, low,
                                (leat_engine_newest){40, 7, 2});
@@ -12,7 +12,7 @@ static void begin(leat_engine_progress *progress, int64_t base_seq, int64_t low)
 
 START_TEST(no_offset_is_below_low)
 {
-    leat_engine_progress progress;
+    TEST_PROGRESS(progress);
     begin(&progress, 3, 20);
     ck_assert_int_eq(progress.offsets[0], 20);
     ck_assert_int_eq(progress.offsets[5], 50);
@@ -28,7 +28,7 @@ START_TEST(rows_count_in_any_order)
     int64_t newer[] = {70, 60};
     int64_t older[] = {60, 55};
     for (int i = 0; i < 2; i++) {
-        leat_engine_progress progress;
+        TEST_PROGRESS(progress);
         begin(&progress, 3, -1);
         ck_assert_int_eq(leat_engine_progress_row(&progress, i ? 9 : 7, subpartitions,
                                                   i ? newer : older, 2, i ? 700 : 600, 3),
@@ -50,7 +50,7 @@ END_TEST
 
 START_TEST(a_row_the_base_has_passed_is_no_need_but_uses_its_number)
 {
-    leat_engine_progress progress;
+    TEST_PROGRESS(progress);
     begin(&progress, 3, -1);
     int16_t subpartition = 5;
     int64_t offset = 50;
@@ -62,7 +62,7 @@ END_TEST
 
 START_TEST(a_row_that_makes_no_sense_changes_nothing)
 {
-    leat_engine_progress progress;
+    TEST_PROGRESS(progress);
     begin(&progress, 3, -1);
     int16_t subpartitions[] = {1, 64};
     int64_t offsets[] = {9, 9};

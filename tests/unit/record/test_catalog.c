@@ -24,7 +24,10 @@ static void teardown(void)
 static leat_catalog make_catalog(void)
 {
     static const char *const names[] = {"a", "b", "\xc3\xbc \"quoted\""};
-    leat_catalog catalog = {.source = {.id = 3, .subpartitions = 64}, .table_count = 2};
+    leat_catalog catalog = {
+        .source = {.id = 3,
+                   .placement = {.version = 1, .subpartitions = 64, .tenant_position = -1}},
+        .table_count = 2};
     strcpy(catalog.source.log_identity, "cluster");
     strcpy(catalog.source.topic, "subscriptions");
     strcpy(catalog.source.topic_id, "AAAA");

@@ -1,4 +1,5 @@
 /* Sets of controls: which record comes under which, and which read counts. */
+#include "../../lib/test_placement.h"
 #include "fixture.h"
 #include "record/controls.h"
 
@@ -38,7 +39,7 @@ static leat_control_set *set_of(const leat_control *controls, uint32_t count)
 static int64_t found(const leat_control_set *set, const char *key, int64_t now_us)
 {
     leat_item item = {.record = {.key = leat_slice_of(key), .value = LEAT_SLICE("{}")}};
-    ck_assert_int_eq(leat_item_decode(&routes, &item), 0);
+    ck_assert_int_eq(leat_item_decode(&routes, &test_placement, &item), 0);
     const leat_control *at = leat_control_set_find(set, &item, now_us);
     int64_t id = at ? at->id : 0;
     leat_item_clear(&item);

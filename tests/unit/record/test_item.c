@@ -1,3 +1,4 @@
+#include "../../lib/test_placement.h"
 #include "fixture.h"
 #include "record/item.h"
 
@@ -21,7 +22,7 @@ static leat_item decode(leat_slice key, leat_slice value, const char *op, const 
     leat_item item = {
         .record = {
             .key = key, .value = value, .op = leat_slice_of(op), .route = leat_slice_of(route)}};
-    ck_assert_int_eq(leat_item_decode(&routes, &item), 0);
+    ck_assert_int_eq(leat_item_decode(&routes, &test_placement, &item), 0);
     return item;
 }
 
@@ -83,7 +84,7 @@ START_TEST(an_item_that_owns_its_record_needs_nothing_of_the_log)
         leat_item item = {.record = {.key = text_in(delivered[0], keys[i]),
                                      .value = text_in(delivered[1], i == 1 ? "" : "{\"a\": 1}"),
                                      .op = text_in(delivered[2], "patch")}};
-        ck_assert_int_eq(leat_item_decode(&routes, &item), 0);
+        ck_assert_int_eq(leat_item_decode(&routes, &test_placement, &item), 0);
         leat_item same =
             decode(leat_slice_of(keys[i]), leat_slice_of(i == 1 ? "" : "{\"a\": 1}"), "patch", "");
         ck_assert_int_eq(leat_item_own(&item), 0);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../../lib/test_placement.h"
 #include "record/item.h"
 #include "sink/pg/blocking.h"
 #include "sink/shard.h"
@@ -160,7 +161,7 @@ static inline leat_engine_batch_record *fixture_add(fixture *f, const char *rout
         f->items[at].record.route = leat_slice_of(route);
     if (body)
         f->items[at].record.value = leat_slice_of(body);
-    ck_assert_int_eq(leat_item_decode(&f->routes, &f->items[at]), 0);
+    ck_assert_int_eq(leat_item_decode(&f->routes, &test_placement, &f->items[at]), 0);
     f->records[at] = (leat_engine_batch_record){.payload = &f->items[at], .offset = at};
     return &f->records[at];
 }

@@ -102,6 +102,7 @@ static inline void start_sink(world *w, const char *dsn, uint32_t connections,
                                .owner = "1 test",
                                .connections = connections,
                                .source_id = w->f->catalog.source.id,
+                               .subpartitions = w->f->catalog.source.placement.subpartitions,
                                .schema_versions = w->schema_versions,
                                .lock_timeout_ms = lock_timeout_ms,
                                .seed = 7,
@@ -156,7 +157,7 @@ static inline void init_source(world *w)
     snprintf(source->topic, sizeof source->topic, "writes");
     snprintf(source->topic_id, sizeof source->topic_id, "topic-id");
     snprintf(source->hash, sizeof source->hash, "xxh3-64");
-    source->subpartitions = LEAT_SUBPARTITIONS;
+    source->placement = test_placement;
     leat_layout_even(&w->f->catalog.layout, FIXTURE_PARTITIONS, 1, (const char *const[]){"a"});
     init_database(w, w->f->dsn);
 }

@@ -34,13 +34,16 @@ START_TEST(claim_batch_compaction_claim)
     ck_assert_int_eq(again->newest.epoch, 3);
     leat_engine_job compact = {.id = 5, .kind = LEAT_ENGINE_JOB_COMPACT, .partition = 0};
     leat_engine_compaction *compaction = &compact.compaction;
+    int64_t need = 2, base_offsets[64];
     *compaction = (leat_engine_compaction){.claim = w->claims[0],
                                            .base_seq = 2,
                                            .low = 9,
                                            .newest = {11, 77, 4},
                                            .needs_count = 1,
-                                           .needs = {2}};
-    for (int i = 0; i < LEAT_SUBPARTITIONS; i++)
+                                           .needs = &need,
+                                           .subpartitions = 64,
+                                           .base_offsets = base_offsets};
+    for (int i = 0; i < 64; i++)
         compaction->base_offsets[i] = i == 3 ? 11 : 9;
     submit(w, &compact);
     expect_outcome(wait_done(w, 5), LEAT_ENGINE_APPLIED, "");

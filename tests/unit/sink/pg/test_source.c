@@ -2,6 +2,7 @@
  * The blocking side against a real server: PG_DSN_1 names a database (key=value form) from which
  * others may be made. Each test has a database of its own. Without it everything is skipped.
  */
+#include "../../../lib/test_placement.h"
 #include "sink/pg/blocking.h"
 #include "sink/shard.h"
 
@@ -58,7 +59,7 @@ static void fixture_source(fixture *f)
     snprintf(f->source.topic, sizeof f->source.topic, "writes");
     snprintf(f->source.topic_id, sizeof f->source.topic_id, "topic-id-1");
     snprintf(f->source.hash, sizeof f->source.hash, "xxh3-64");
-    f->source.subpartitions = LEAT_SUBPARTITIONS;
+    f->source.placement = test_placement;
     leat_layout_even(&f->layout, 4, 2, (const char *const[]){"a", "b"});
 }
 
@@ -176,7 +177,7 @@ START_TEST(init_refuses_another_source)
     f->source.hash[0] = 'X';
     assert_refused(f, "hash");
     fixture_source(f);
-    f->source.subpartitions = 32;
+    f->source.placement.subpartitions = 32;
     assert_refused(f, "subpartitions");
     fixture_source(f);
     leat_layout_even(&f->layout, 6, 2, (const char *const[]){"a", "b"});

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../../lib/test_placement.h"
 #include "sink/shard.h"
 #include "sink/sqlite/db.h"
 #include "sink/sqlite/rows.h"
@@ -102,7 +103,7 @@ static inline int sqlite_write(sqlite_fixture *f, leat_sqlite_rows *rows, leat_s
     const char *body = text + op + 1 + key;
     leat_item item = {
         .record = {.op = {text, op}, .key = {text + op + 1, key}, .value = leat_slice_of(body)}};
-    ck_assert_int_eq(leat_item_decode(&f->routes, &item), 0);
+    ck_assert_int_eq(leat_item_decode(&f->routes, &test_placement, &item), 0);
     ck_assert_int_eq(leat_sqlite_run(sqlite, "BEGIN IMMEDIATE", &f->error), 0);
     int status = leat_sqlite_rows_write(rows, sqlite, &f->routes, &item, counts, fault);
     ck_assert_int_eq(leat_sqlite_run(sqlite, status == 0 ? "COMMIT" : "ROLLBACK", &f->error), 0);

@@ -50,7 +50,7 @@ static void set_up(void)
                            .topic = "l",
                            .topic_id = "1",
                            .hash = "h",
-                           .subpartitions = LEAT_SUBPARTITIONS};
+                           .placement = test_placement};
     leat_layout_even(&layout, 2, 1, names);
     ck_assert_int_eq(leat_shard_init(sqlite_address(&f), &source, &layout, 0, starts, &f.error), 0);
     sqlite_route(&f, "CREATE TABLE t (id text PRIMARY KEY, c int CHECK (c < 100))", "c",
@@ -68,7 +68,7 @@ static void set_up(void)
     runner = (leat_sqlite_runner){
         .rows = leat_sqlite_rows_new(), .schema_versions = schema_versions, .source_id = source.id};
     ck_assert_int_eq(leat_sqlite_open(&runner.sqlite, f.file, 100, &f.error), 0);
-    sqlite_job = leat_sqlite_job_new();
+    sqlite_job = leat_sqlite_job_new(test_placement.subpartitions);
     next_seq = 1;
     take_over();
 }
@@ -94,7 +94,7 @@ static void add_records(uint32_t count, int64_t first_offset)
                                        .key = LEAT_SLICE("key"),
                                        .value = LEAT_SLICE("{\"c\": 1}")},
                             .headers = LEAT_SLICE("\2op\6patch\5trace\2x")};
-        ck_assert_int_eq(leat_item_decode(&f.routes, item), 0);
+        ck_assert_int_eq(leat_item_decode(&f.routes, &test_placement, item), 0);
         records[i] = (leat_engine_batch_record){.payload = item,
                                                 .offset = first_offset + i,
                                                 .partition = PARTITION,

@@ -10,13 +10,15 @@ static void set_up(void)
 {
     static const char *const names[] = {"a"};
     static const int64_t starts[] = {0, 0};
+    static int64_t progress_memory[2 * 64];
     leat_layout layout;
+    leat_engine_progress_init(&progress, progress_memory, 64);
     sqlite_begin(&f);
     source = (leat_source){.log_identity = "built-in",
                            .topic = "l",
                            .topic_id = "1",
                            .hash = "h",
-                           .subpartitions = LEAT_SUBPARTITIONS};
+                           .placement = test_placement};
     leat_layout_even(&layout, 2, 1, names);
     ck_assert_int_eq(leat_shard_init(sqlite_address(&f), &source, &layout, 0, starts, &f.error), 0);
     ck_assert_int_eq(leat_sqlite_open(&sqlite, f.file, 100, &f.error), 0);
@@ -59,9 +61,12 @@ static leat_sqlite_standing compact(leat_engine_claim by, int64_t base_seq, int6
                                          .low = low,
                                          .newest = {low, 5, 6},
                                          .needs_count = need ? 1 : 0};
-    for (int i = 0; i < LEAT_SUBPARTITIONS; i++)
-        compaction.base_offsets[i] = low;
-    compaction.needs[0] = need;
+    int64_t base_offsets[64];
+    for (int i = 0; i < 64; i++)
+        base_offsets[i] = low;
+    compaction.subpartitions = 64;
+    compaction.base_offsets = base_offsets;
+    compaction.needs = &need;
     return leat_sqlite_compact(&sqlite, source.id, &compaction);
 }
 

@@ -75,6 +75,7 @@ static void open_sink(void)
                                .owner = "1 test",
                                .connections = 8,
                                .source_id = source.id,
+                               .subpartitions = source.placement.subpartitions,
                                .schema_versions = schema_versions,
                                .lock_timeout_ms = 50};
     leat_sink_events events = {NULL, on_slots, on_done};
@@ -95,7 +96,7 @@ static void set_up(void)
                            .topic = "l",
                            .topic_id = "1",
                            .hash = "h",
-                           .subpartitions = LEAT_SUBPARTITIONS};
+                           .placement = test_placement};
     leat_layout_even(&layout, 2, 1, names);
     ck_assert_int_eq(leat_shard_init(sqlite_address(&f), &source, &layout, 0, starts, &f.error), 0);
     sqlite_route(&f, "CREATE TABLE t (id text PRIMARY KEY, c int)", "c", LEAT_OP_ADD);
@@ -128,7 +129,7 @@ static void submit_patch(int64_t seq, int64_t offset)
         .record = {
             .partition = 1, .offset = offset, .op = {op, 5}, .key = {key, 3}, .value = {value, 8}}};
     leat_engine_batch_record record = {.payload = &item, .offset = offset, .partition = 1};
-    ck_assert_int_eq(leat_item_decode(&f.routes, &item), 0);
+    ck_assert_int_eq(leat_item_decode(&f.routes, &test_placement, &item), 0);
     part = (leat_engine_batch_part){.partition = 1, .claim = claim, .seq = seq, .count = 1};
     part.offsets[0] = offset;
     job = (leat_engine_job){

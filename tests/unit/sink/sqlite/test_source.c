@@ -13,7 +13,7 @@ static void set_up(void)
                            .topic = "leat.log",
                            .topic_id = "1234",
                            .hash = "xxh3-64",
-                           .subpartitions = LEAT_SUBPARTITIONS};
+                           .placement = test_placement};
     leat_layout_even(&layout, 4, 2, names);
 }
 
