@@ -1,0 +1,230 @@
+"""What cannot be applied now is parked in its shard, in order and with its progress: memory stays free, the low water moves on,
+others are applied, a restart reads little again, and once the cause has gone all is applied, in order."""
+import itertools
+import json
+import re
+import threading
+
+import pytest
+from confluent_kafka import Producer
+
+from lib.harness import wait_until
+
+KEYS, STUCK = 300, 17
+THINGS = "create table things (id int primary key, n int not null default 0, list jsonb not null default '[]')"
+ROUTE = {"path": "/things/{id}", "table": "things", "columns": {"n": "add", "list": "append"}}
+APPLY = {"compact_every": "200ms", "lock_timeout": "200ms"}
+
+
+class Traffic:
+    """Writes to every key, round after round in one order; the list of a row shows the order of its writes. Records are parked only
+    while others are applied, so it goes on until it is stopped."""
+
+    def __init__(self, world):
+        self.world = world
+        self.rounds = 0
+        self.stopping = threading.Event()
+        self.producer = Producer({"bootstrap.servers": world.brokers, "linger.ms": 5})
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.stopping.wait(0.05):
+            for key in range(KEYS):
+                self.producer.produce(self.world.name, key=str(key), value=json.dumps({"n": 1, "list": self.rounds}), partition=0,
+                                      headers={"op": "patch", "traceparent": f"00-{self.rounds}"})
+            self.rounds += 1
+            self.producer.flush(30)
+
+    def stop(self):
+        """The number of rounds."""
+        self.stopping.set()
+        self.thread.join()
+        assert self.producer.flush(30) == 0
+        return self.rounds
+
+
+def keys_with(world, n):
+    return world.rows(f"select count(*) from things where n = {n}")[0][0]
+
+
+def low(world):
+    return world.rows("select low from leat.partitions")[0][0]
+
+
+def parked(world):
+    """Chunks and records."""
+    return world.rows("select count(*), coalesce(sum(records), 0) from leat.parked")[0]
+
+
+def end(world):
+    (last,) = world.log_ends().values()
+    return last
+
+
+def lag(world):
+    done = world.leat("lag", "--json")
+    assert done.returncode == 0, done
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def stuck(make_world):
+    """A world in which one row is locked, and the session that locks it."""
+    world = make_world(shards=1, partitions=1, table_sql=THINGS, route=ROUTE, apply=APPLY)
+    world.init()
+    with world.db("a") as other:
+        other.autocommit = False
+        other.execute(f"insert into things (id) values ({STUCK})")  # not committed: any writer of the row waits
+        yield world, other
+
+
+def expect_all(world, rounds):
+    """Every record of every key once and in its order, none parked or given up."""
+    wait_until(lambda: keys_with(world, rounds) == KEYS, "all, nothing lost and nothing doubled", 60)
+    wait_until(lambda: parked(world) == (0, 0) and low(world) == end(world) - 1, "no chunk to be left")
+    assert {tuple(values) for (values,) in world.rows("select list from things")} == {tuple(range(rounds))}
+    assert world.rows("select count(*) from leat.dead_letters") == [(0,)]
+
+
+def park(world, traffic):
+    """Until all that stalls is parked; the rounds that were written by then."""
+    wait_until(lambda: parked(world)[1] > 0, "something to be parked", 60)
+    rounds = traffic.stop()
+    wait_until(lambda: keys_with(world, rounds) > KEYS * 0.9, "the others, all of their records")
+    return rounds
+
+
+def test_a_locked_row_is_parked_and_the_low_water_moves_on(stuck):
+    """Chunks appear, the low water passes the record that stalls, what is parked counts as lag, a restart re-reads little, and
+    after the release every record is there once and in order."""
+    world, other = stuck
+    worker = world.start("apply")
+    traffic = Traffic(world)
+    wait_until(lambda: parked(world)[1] > 0, "something to be parked", 60)
+    wait_until(lambda: low(world) > 20 * KEYS, "the low water to move on", 60)
+    chunks, records = parked(world)
+    wait_until(lambda: world.metric(worker, "leat_parked_records") >= records, "the metric")
+    assert world.metric(worker, "leat_message_lag") >= records and world.metric(worker, "leat_parked_chunks") >= chunks
+    assert world.metric(worker, "leat_time_lag_seconds") >= 2 and world.metric(worker, "leat_parks_total") >= 1
+    worker.wait_for("records are parked: they wait in the shard while others go on")
+    seen = lag(world)
+    assert seen["records"] >= seen["parked"] >= records and seen["seconds"] > 2
+    assert re.search(r"[1-9]\d* of them parked", world.leat("lag").stdout)
+    status = world.leat("status")
+    assert re.search(r"stalled by contention.* key=\"\d+\".* parked=[1-9]", status.stdout), status.stdout
+    worker.kill()
+
+    passed = low(world)
+    again = world.start("apply")
+    wait_until(lambda: low(world) > passed, "the low water to move on after the restart")
+    assert world.metric(again, "leat_records_skipped_total") < end(world) - passed
+    rounds = traffic.stop()
+    wait_until(lambda: keys_with(world, rounds) > KEYS * 0.9, "the others, all of their records")
+    other.rollback()
+    expect_all(world, rounds)
+    wait_until(lambda: world.metric(again, "leat_message_lag") == 0, "no lag")
+    again.wait_for("no record is parked any longer")
+    assert lag(world)["records"] == 0
+    assert again.terminate() == 0
+
+
+def test_a_dead_letter_out_of_a_chunk_is_as_one_from_the_log(stuck):
+    """The key, the body and every header, also of foreign producers."""
+    world, other = stuck
+    producer = Producer({"bootstrap.servers": world.brokers})
+    for value in (b'{"n": 1}', b'{"n": "\xff"}', b'{"n": 2}'):
+        producer.produce(world.name, key=str(STUCK), value=value, partition=0,
+                         headers=[("op", b"patch"), ("raw", b"\xfe\xff"), ("none", None), ("empty", b"")])
+    assert producer.flush(30) == 0
+    worker = world.start("apply")
+    rounds = park(world, Traffic(world))
+    other.rollback()
+    wait_until(lambda: world.rows(f"select n from things where id = {STUCK}") == [(rounds + 3,)], "the others", 60)
+    assert world.rows("select \"offset\", convert_from(key, 'UTF8'), body, op, headers from leat.dead_letters") == [
+        (1, str(STUCK), b'{"n": "\xff"}', "patch", {"op": "patch", "raw": {"base64": "/v8="}, "none": None, "empty": ""})]
+    wait_until(lambda: parked(world) == (0, 0), "no chunk to be left")
+    assert worker.terminate() == 0
+
+
+def test_a_chunk_that_cannot_be_read_stalls_its_subpartition_alone(stuck):
+    """Bytes that somebody has changed are found: a line names the place, nothing is lost, given up or applied in a wrong order, the
+    others go on, and once the bytes are right again all is applied."""
+    world, other = stuck
+    worker = world.start("apply")
+    traffic = Traffic(world)
+    wait_until(lambda: parked(world)[1] > 0, "something to be parked", 60)
+    assert worker.terminate() == 0
+    (last,), = world.rows("select max(last_offset) from leat.parked")
+    flip = ("update leat.parked set chunk = set_byte(chunk, octet_length(chunk) - 6, get_byte(chunk, octet_length(chunk) - 6) # 1)"
+            f" where last_offset <= {last} returning 1")
+    world.rows(flip)
+    other.rollback()
+    again = world.start("apply")
+    again.wait_for("records cannot be parked, or parked ones not be read")
+    assert "parked records are damaged" in again.text()
+    failures = world.metric(again, "leat_park_failures_total")
+    wait_until(lambda: world.metric(again, "leat_park_failures_total") > failures, "another try")
+    rounds = traffic.stop()
+    wait_until(lambda: keys_with(world, rounds) > KEYS * 0.9, "the others to go on")
+    assert keys_with(world, rounds) < KEYS and parked(world)[1] > 0
+    assert world.rows("select count(*) from leat.dead_letters") == [(0,)]
+    world.rows(flip)
+    expect_all(world, rounds)
+    assert again.terminate() == 0
+
+
+def test_nothing_is_parked_where_parked_max_is_0(make_world):
+    world = make_world(shards=1, partitions=1, table_sql=THINGS, route=ROUTE, apply=APPLY)
+    world.settings["shards"][0]["parked_max"] = 0
+    world.write_config()
+    world.init()
+    with world.db("a") as other:
+        other.autocommit = False
+        other.execute(f"insert into things (id) values ({STUCK})")
+        worker = world.start("apply")
+        traffic = Traffic(world)
+        wait_until(lambda: world.metric(worker, "leat_stalled_seconds") > 5, "a stall that would be parked")
+        assert parked(world) == (0, 0) and low(world) < STUCK
+        rounds = traffic.stop()
+        other.rollback()
+    expect_all(world, rounds)
+    assert worker.terminate() == 0
+
+
+CHILDREN = """create table parents (id int primary key);
+              create table children (id int primary key, parent int references parents (id), n int not null default 0)"""
+CHILD = {"path": "/children/{id}", "table": "children", "columns": {"n": "add"}}
+
+
+def test_a_sqlite_file_parks_what_waits_for_its_parent(make_world):
+    """The same table and the same jobs in a file: a missing parent stalls, the others go on, a kill loses nothing, and the parent ends
+    it."""
+    world = make_world(log="local", store="sqlite", shards=1, partitions=1, table_sql=CHILDREN, route=CHILD,
+                       apply={"compact_every": "200ms", "patience": "1h"})
+    leat = world.start("run")
+    with world.db("a") as db:
+        db.execute("insert into parents values (1)")
+
+    def put(http, child, parent):
+        assert http.patch(f"/children/{child}", json={"parent": parent, "n": 1}).status_code == 202
+
+    written = itertools.count()
+    chunks = "select count(*), coalesce(sum(records), 0) from leat_parked"
+
+    def is_parked(http):
+        number = next(written)
+        put(http, number, 7 if number == STUCK else 1)
+        return number > STUCK and world.rows(chunks)[0][1] > 0 and world.rows("select low from leat_partitions")[0][0] > STUCK
+
+    with world.client(leat) as http:
+        wait_until(lambda: is_parked(http), "the child without a parent to be parked, and the low water to move on", 60)
+    total = next(written)
+    assert lag(world)["parked"] > 0
+    leat.kill()
+    leat = world.start("run")
+    with world.db("a") as db:
+        db.execute("insert into parents values (7)")
+    wait_until(lambda: world.rows("select sum(n) from children") == [(total,)], "all of them, once", 60)
+    wait_until(lambda: world.rows(chunks) == [(0, 0)], "no chunk to be left")
+    assert leat.terminate() == 0
