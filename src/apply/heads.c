@@ -6,10 +6,11 @@
 
 #include <string.h>
 
-static leat_head *find(leat_heads *heads, uint32_t partition, uint32_t subpartition, int64_t offset)
+static leat_known_head *find(leat_heads *heads, uint32_t partition, uint32_t subpartition,
+                             int64_t offset)
 {
     for (size_t i = 0; i < LEAT_HEADS_MAX; i++) {
-        leat_head *head = &heads->heads[i];
+        leat_known_head *head = &heads->heads[i];
         if (head->used > 0 && head->partition == partition && head->subpartition == subpartition &&
             head->offset == offset)
             return head;
@@ -17,9 +18,9 @@ static leat_head *find(leat_heads *heads, uint32_t partition, uint32_t subpartit
     return NULL;
 }
 
-static leat_head *least_used(leat_heads *heads)
+static leat_known_head *least_used(leat_heads *heads)
 {
-    leat_head *found = &heads->heads[0];
+    leat_known_head *found = &heads->heads[0];
     for (size_t i = 1; i < LEAT_HEADS_MAX; i++)
         if (heads->heads[i].used < found->used)
             found = &heads->heads[i];
@@ -37,7 +38,7 @@ static size_t cut(leat_slice text, char ret[LEAT_HEAD_TEXT_MAX])
 void leat_heads_note(leat_heads *heads, uint32_t partition, uint32_t subpartition, int64_t offset,
                      leat_slice key, leat_slice tenant)
 {
-    leat_head *head = find(heads, partition, subpartition, offset);
+    leat_known_head *head = find(heads, partition, subpartition, offset);
     if (!head)
         head = least_used(heads);
     head->partition = partition;
@@ -48,10 +49,10 @@ void leat_heads_note(leat_heads *heads, uint32_t partition, uint32_t subpartitio
     head->tenant_size = cut(tenant, head->tenant);
 }
 
-const leat_head *leat_heads_find(leat_heads *heads, uint32_t partition, uint32_t subpartition,
-                                 int64_t offset)
+const leat_known_head *leat_heads_find(leat_heads *heads, uint32_t partition, uint32_t subpartition,
+                                       int64_t offset)
 {
-    leat_head *head = find(heads, partition, subpartition, offset);
+    leat_known_head *head = find(heads, partition, subpartition, offset);
     if (head)
         head->used = ++heads->clock;
     return head;

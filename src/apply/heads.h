@@ -10,7 +10,7 @@
 
 enum { LEAT_HEADS_MAX = 64, LEAT_HEAD_TEXT_MAX = 96 };
 
-typedef struct leat_head {
+typedef struct leat_known_head {
     uint32_t partition;
     uint32_t subpartition;
     int64_t offset;
@@ -19,19 +19,19 @@ typedef struct leat_head {
     size_t tenant_size;
     char key[LEAT_HEAD_TEXT_MAX]; /* cut */
     char tenant[LEAT_HEAD_TEXT_MAX];
-} leat_head;
+} leat_known_head;
 
 /* Zeroed at first. */
 typedef struct leat_heads {
     uint64_t clock;
-    leat_head heads[LEAT_HEADS_MAX];
+    leat_known_head heads[LEAT_HEADS_MAX];
 } leat_heads;
 
 /* Remembers it, in place of the one that was not asked for for longest. */
 void leat_heads_note(leat_heads *heads, uint32_t partition, uint32_t subpartition, int64_t offset,
                      leat_slice key, leat_slice tenant);
 /* NULL: not known. */
-const leat_head *leat_heads_find(leat_heads *heads, uint32_t partition, uint32_t subpartition,
-                                 int64_t offset);
+const leat_known_head *leat_heads_find(leat_heads *heads, uint32_t partition, uint32_t subpartition,
+                                       int64_t offset);
 
 #endif

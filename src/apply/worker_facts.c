@@ -157,7 +157,7 @@ static void remember_head(leat_worker *worker, const leat_engine_trouble *troubl
                         fact->key, fact->tenant);
         return;
     }
-    const leat_head *head =
+    const leat_known_head *head =
         leat_heads_find(&worker->heads, trouble->partition, trouble->subpartition, trouble->offset);
     if (!head)
         return;

@@ -18,7 +18,7 @@ START_TEST(a_head_is_known_by_its_place)
 {
     memset(&heads, 0, sizeof heads);
     note(5);
-    const leat_head *head = leat_heads_find(&heads, 1, 5, 7);
+    const leat_known_head *head = leat_heads_find(&heads, 1, 5, 7);
     ck_assert_ptr_nonnull(head);
     ck_assert(leat_slice_is((leat_slice){head->key, head->key_size}, "k5"));
     ck_assert(leat_slice_is((leat_slice){head->tenant, head->tenant_size}, "t"));
