@@ -1,6 +1,7 @@
 /*
- * chunks.c - all chunks of a park are made before its transaction begins: then nothing can fail in
- * the middle for want of memory, and no lock is held meanwhile.
+ * chunks.c - all chunks of a park are made before its transaction begins: then no lock is held
+ * meanwhile and nothing fails in the middle. A pipeline that has begun can only end with its commit
+ * or with its connection.
  */
 #include "sink/chunks.h"
 

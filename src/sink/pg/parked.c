@@ -1,7 +1,6 @@
 /*
- * parked.c - chunks on their way to and from leat.parked. All chunks of a park are made before the
- * first byte of it is sent, because a pipeline that has begun can only end with its commit or with
- * its connection. Their bytes are not copied into the parameters: each may be a mebibyte.
+ * parked.c - chunks on their way to and from leat.parked. Their bytes are not copied into the
+ * parameters: each may be a mebibyte.
  */
 #include "sink/pg/parked.h"
 
@@ -30,41 +29,12 @@ const char *const leat_pg_load_sql[] =
 
 /* ---- out ---- */
 
-int leat_pg_chunks_write(leat_pg_chunks *ret, const leat_engine_batch *batch, leat_error *error)
-{
-    LEAT_ASSERT(batch->cut_count > 0 && batch->cut_count <= LEAT_BATCH_CUTS_MAX);
-    leat_chunk_writer writer = {0};
-    int status = 0;
-    for (uint32_t i = 0; i < batch->cut_count && status == 0; i++) {
-        const leat_engine_chunk_cut *cut = &batch->cuts[i];
-        int64_t oldest_ms = INT64_MAX;
-        LEAT_ASSERT(cut->first_record + cut->record_count <= batch->record_count);
-        for (uint32_t at = 0; at < cut->record_count; at++) {
-            const leat_item *item = batch->records[cut->first_record + at].payload;
-            leat_chunk_add(&writer, item);
-            if (item->record.accepted_ms < oldest_ms)
-                oldest_ms = item->record.accepted_ms;
-        }
-        status = leat_chunk_end(&writer, &ret->bytes, error);
-        ret->ends[i] = ret->bytes.size;
-        ret->oldest_ms[i] = oldest_ms;
-    }
-    leat_chunk_writer_fini(&writer);
-    return status;
-}
-
-void leat_pg_chunks_free(leat_pg_chunks *chunks)
-{
-    leat_buf_free(&chunks->bytes);
-}
-
 void leat_pg_park_params(leat_pg_params *params, int32_t source_id, const leat_engine_batch *batch,
-                         const leat_pg_chunks *chunks, uint32_t cut)
+                         const leat_sink_chunks *chunks, uint32_t cut)
 {
     LEAT_ASSERT(batch->part_count == 1 && cut < batch->cut_count);
     const leat_engine_chunk_cut *of = &batch->cuts[cut];
     const leat_engine_batch_record *records = &batch->records[of->first_record];
-    size_t from = cut == 0 ? 0 : chunks->ends[cut - 1];
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, source_id);
     leat_pg_params_int4(params, (int32_t)batch->parts[0].partition);
@@ -74,14 +44,7 @@ void leat_pg_park_params(leat_pg_params *params, int32_t source_id, const leat_e
     leat_pg_params_int4(params, (int32_t)of->record_count);
     leat_pg_params_int8(params, chunks->oldest_ms[cut]);
     leat_pg_params_int4(params, LEAT_CHUNK_FORMAT);
-    leat_pg_params_borrowed(params,
-                            (leat_slice){chunks->bytes.data + from, chunks->ends[cut] - from});
-}
-
-/* The column of a chunk that nothing was taken from is the offset before its first. */
-static int64_t done_of(const leat_engine_chunk_step *step)
-{
-    return step->done < step->first_offset ? step->first_offset - 1 : step->done;
+    leat_pg_params_borrowed(params, leat_sink_chunks_at(chunks, cut));
 }
 
 void leat_pg_unpark_params(leat_pg_params *params, int32_t source_id,
@@ -93,11 +56,10 @@ void leat_pg_unpark_params(leat_pg_params *params, int32_t source_id,
     const leat_engine_chunk_step *end = &batch->chunks[batch->chunk_count - 1];
     for (uint32_t i = 0; i < batch->chunk_count; i++) {
         const leat_engine_chunk_step *step = &batch->chunks[i];
-        LEAT_ASSERT(step->done < step->done_after && step->done_after <= step->last_offset);
         LEAT_ASSERT(step == end || step->done_after == step->last_offset);
         first[i] = step->first_offset;
         last[i] = step->last_offset;
-        done[i] = done_of(step);
+        done[i] = leat_sink_chunk_done(step);
     }
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, source_id);

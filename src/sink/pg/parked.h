@@ -7,16 +7,8 @@
 
 #include <libpq-fe.h>
 
-#include "base/buf.h"
-#include "engine/batch.h"
+#include "sink/chunks.h"
 #include "sink/pg/params.h"
-
-/* The chunks of a park, one after the other. Zeroed at first. */
-typedef struct leat_pg_chunks {
-    leat_buf bytes;
-    size_t ends[LEAT_BATCH_CUTS_MAX];
-    int64_t oldest_ms[LEAT_BATCH_CUTS_MAX];
-} leat_pg_chunks;
 
 extern const char leat_pg_park_sql[];
 extern const char leat_pg_unpark_sql[];
@@ -26,14 +18,9 @@ extern const char *const leat_pg_load_sql[];
 
 enum { LEAT_PG_LOAD_COLUMNS = 6 };
 
-/* Makes a chunk of each cut; the payloads are leat_items with their headers. -1: out of memory. */
-int leat_pg_chunks_write(leat_pg_chunks *ret, const leat_engine_batch *batch,
-                         leat_error *error) LEAT_MUST_CHECK;
-void leat_pg_chunks_free(leat_pg_chunks *chunks);
-
 /* The parameters of leat_pg_park_sql for one cut. They borrow the chunks. */
 void leat_pg_park_params(leat_pg_params *params, int32_t source_id, const leat_engine_batch *batch,
-                         const leat_pg_chunks *chunks, uint32_t cut);
+                         const leat_sink_chunks *chunks, uint32_t cut);
 /* Of leat_pg_unpark_sql, for all chunks of a batch. */
 void leat_pg_unpark_params(leat_pg_params *params, int32_t source_id,
                            const leat_engine_batch *batch);

@@ -310,9 +310,9 @@ static void start_rows(leat_pg_session *session, const leat_engine_batch *batch)
 static void start_park(leat_pg_session *session, const leat_engine_batch *batch)
 {
     LEAT_ASSERT(!batch->dead && batch->chunk_count == 0);
-    leat_pg_chunks chunks = {0};
+    leat_sink_chunks chunks = {0};
     leat_error error;
-    if (leat_pg_chunks_write(&chunks, batch, &error) != 0) {
+    if (leat_sink_chunks_write(&chunks, batch, &error) != 0) {
         end_unsent(session, LEAT_ENGINE_OUTAGE, error.text);
     } else if (begin_batch(session, batch, 2 * (size_t)batch->cut_count)) {
         session->result.parked_bytes = chunks.bytes.size;
@@ -322,7 +322,7 @@ static void start_park(leat_pg_session *session, const leat_engine_batch *batch)
         }
         send_sync(session);
     }
-    leat_pg_chunks_free(&chunks);
+    leat_sink_chunks_free(&chunks);
 }
 
 static void start_load(leat_pg_session *session, const leat_engine_load *load)
