@@ -117,6 +117,37 @@ static void check_privileges(leat_examination *about, uint32_t shard, leat_findi
     leat_buf_free(&grants);
 }
 
+/* What may be parked of one partition. */
+static int64_t parked_share(const leat_examination *about, uint32_t shard, uint32_t partitions)
+{
+    return leat_examined_shard(about, shard)->parked_max / (partitions > 0 ? partitions : 1);
+}
+
+static void check_parked(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    leat_shard_partition *parts = NULL;
+    uint32_t count = 0;
+    int64_t records = 0, bytes = 0, most = 0;
+    if (leat_shard_read_progress(leat_examined_address(about, shard), about->assembly->log.topic,
+                                 &parts, &count, &error) != 0) {
+        leat_finding_set(ret, LEAT_CHECK_SKIPPED, "needs schema leat"); /* which is another check */
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        records += parts[i].parked;
+        bytes += parts[i].parked_bytes;
+        most = parts[i].parked_bytes > most ? parts[i].parked_bytes : most;
+    }
+    free(parts);
+    int64_t share = parked_share(about, shard, count);
+    bool is_much = records > 0 && most > share / 2;
+    leat_finding_set(ret, is_much ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
+                     "%" PRId64 " records are parked, in %" PRId64
+                     " bytes; the fullest partition has %" PRId64 " of its %" PRId64 " bytes",
+                     records, bytes, most, share);
+}
+
 static const leat_check rows[] = {
     {"own database", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_PRIMARY, check_own,
      "a partition belongs to one shard's database permanently: another one does not have its progress",
@@ -133,6 +164,9 @@ static const leat_check rows[] = {
     {"privileges", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_TABLES, check_privileges,
      "writes that need them wait until they are granted",
      "GRANT them to the role, as docs/operations.md lists them"},
+    {"parked records", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_TABLES, check_parked,
+     "once its share is used up a partition is read no further, and everything in it waits",
+     "end what stalls (`leat status` names it), or the flood: parking only postpones. shards[].parked_max gives more room"},
 };
 
 const leat_check_list leat_checks_of_schema = {rows, sizeof rows / sizeof *rows};

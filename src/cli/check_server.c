@@ -89,6 +89,15 @@ static void check_connections(leat_examination *about, uint32_t shard, leat_find
                      wanted, about->servers[shard].role, allowed);
 }
 
+static void check_publications(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    const char *names = about->servers[shard].publications;
+    if (*names)
+        leat_finding_set(ret, LEAT_CHECK_WARNING, "leat.parked is in %s", names);
+    else
+        leat_finding_set(ret, LEAT_CHECK_OK, "leat.parked is in none");
+}
+
 static const leat_check rows[] = {
     {"connection", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_NOTHING, check_answer,
      "while a shard does not answer its writes wait in the log",
@@ -116,6 +125,9 @@ static const leat_check rows[] = {
     {"connections", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_connections,
      "leat works with the connections that it gets, but slower; other processes and programs need some too",
      "lower shards[].connections, or raise max_connections or the limit of the role or database"},
+    {"publications", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_publications,
+     "each parked record goes to the subscribers too, where nobody needs it",
+     "name the tables of the publication, or its schemas, instead of FOR ALL TABLES"},
 };
 
 const leat_check_list leat_checks_of_server = {rows, sizeof rows / sizeof *rows};

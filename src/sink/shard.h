@@ -97,6 +97,7 @@ typedef struct leat_shard_server {
     bool is_standby;
     char time_limits[256];   /* settings that end leat's statements or sessions early, with their
                                 values; "": none */
+    char publications[256];  /* that leat.parked is in; "": none */
     int64_t connections_max; /* the most that the role may have: the least of the server's, the
                                 database's and its own limit */
 } leat_shard_server;

@@ -50,11 +50,18 @@ def test_nothing_is_said_of_a_set_up_that_is_well(world, expected):
     _, findings = check(world)
     assert findings["in-sync replicas", None]["result"] == "warning"
     assert findings["in-sync replicas", None]["why"] and findings["in-sync replicas", None]["do"]
-    for name in ("connection", "read-only", "connections", "own database", "schema leat", "tables", "tables alike", "privileges"):
+    for name in ("connection", "read-only", "connections", "own database", "schema leat", "tables", "tables alike", "privileges", "publications",
+                 "parked records"):
         for shard in world.shard_names:
             assert findings[name, shard]["result"] == "ok" and findings[name, shard]["why"] is None
     for name in ("configuration", "Kafka", "topic", "compaction", "timestamps", "retention"):
         assert findings[name, None]["result"] == "ok"
+
+
+def park_a_byte(world):
+    world.settings["shards"][1].update(parked_max=4)
+    on_shard(world, "b", "insert into leat.parked select source, partition, 0, 1, 9, 0, 5, 0, 1, '\\x010203'::bytea"
+                         " from leat.partitions order by partition limit 1")
 
 
 PROBLEMS = {
@@ -82,6 +89,11 @@ PROBLEMS = {
         ("read-only", "a"), "failed", "read-only"),
     "too few connections": (
         lambda w: w.settings["shards"][1].update(connections=1000), ("connections", "b"), "warning", "up to 1002"),
+    "a publication of everything": (
+        lambda w: on_shard(w, "a", "create publication everything for all tables"),
+        ("publications", "a"), "warning", "leat.parked is in everything"),
+    "much that is parked": (
+        park_a_byte, ("parked records", "b"), "warning", "5 records are parked, in 3 bytes; the fullest partition has 3 of its 2 bytes"),
     "a schema of another topic": (
         lambda w: on_shard(w, "b", "update leat.sources set topic_id = 'another'"),
         ("schema leat", "b"), "failed", "topic id"),

@@ -29,13 +29,25 @@ static const char server_sql[] =
     "       (SELECT coalesce(string_agg(t.name || ' = ' || current_setting(t.name), ', ' ORDER BY t.name), '')"
     "          FROM pg_catalog.pg_settings AS t"
     "         WHERE t.setting <> '0' AND (t.name = 'idle_session_timeout'"
-    "                 OR (t.name IN ('statement_timeout', 'transaction_timeout') AND t.setting::bigint < 60000)))"
+    "                 OR (t.name IN ('statement_timeout', 'transaction_timeout') AND t.setting::bigint < 60000))),"
+    "       (SELECT coalesce(string_agg(b.pubname, ', ' ORDER BY b.pubname), '') FROM pg_catalog.pg_publication_tables AS b"
+    "         WHERE b.schemaname = 'leat' AND b.tablename = 'parked')"
     "  FROM pg_catalog.pg_roles AS r, pg_catalog.pg_database AS d"
     " WHERE r.rolname = current_user AND d.datname = current_database()";
 
 static int query_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
 {
-    enum { FSYNC, STANDBY, CONNECTIONS, VERSION, SYNCHRONOUS_COMMIT, ROLE, REPLICA, TIME_LIMITS };
+    enum {
+        FSYNC,
+        STANDBY,
+        CONNECTIONS,
+        VERSION,
+        SYNCHRONOUS_COMMIT,
+        ROLE,
+        REPLICA,
+        TIME_LIMITS,
+        PUBLICATIONS
+    };
     PGresult *result = leat_pg_query(pg, server_sql, 0, NULL, error);
     if (!result)
         return -1;
@@ -48,6 +60,8 @@ static int query_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
     snprintf(ret->role, sizeof ret->role, "%s", PQgetvalue(result, 0, ROLE));
     ret->is_replica = leat_pg_boolean(result, 0, REPLICA);
     snprintf(ret->time_limits, sizeof ret->time_limits, "%s", PQgetvalue(result, 0, TIME_LIMITS));
+    snprintf(ret->publications, sizeof ret->publications, "%s",
+             PQgetvalue(result, 0, PUBLICATIONS));
     PQclear(result);
     return 0;
 }
