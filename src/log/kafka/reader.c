@@ -32,8 +32,8 @@ static void read_headers(const rd_kafka_message_t *message, leat_record *record)
     for (size_t i = 0;
          rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
          i++) {
-        leat_slice *field = leat_header_find(record, leat_slice_of(name));
-        record->header_bytes += (uint32_t)(strlen(name) + (value ? size : 0));
+        leat_slice header = leat_slice_of(name), *field = leat_header_find(record, header);
+        record->header_bytes += (uint32_t)(header.size + (value ? size : 0));
         if (field)
             *field = (leat_slice){value, value ? size : 0};
     }
