@@ -198,7 +198,7 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->low_seen = leat_must_calloc(worker->partition_count, sizeof *worker->low_seen);
     worker->low_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->low_since_ms);
     worker->stalled_ms = leat_must_calloc(worker->partition_count, sizeof *worker->stalled_ms);
-    worker->fills = leat_must_calloc(worker->partition_count, sizeof *worker->fills);
+    worker->fills = leat_must_calloc((size_t)2 * worker->partition_count, sizeof *worker->fills);
     int locked = pthread_mutex_init(&worker->report_lock, NULL);
     LEAT_ASSERT(locked == 0);
     worker->behind_since_ms =

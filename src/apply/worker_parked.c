@@ -37,17 +37,29 @@ void leat_worker_parked_register(leat_worker *worker, uint32_t shard, const char
         "Partitions that are not read on because their share of parked_max is used up.", labels, 1);
 }
 
+/* Until the partition, or its fullest subpartition, has used up its share. */
+static int64_t left_us(leat_worker *worker, uint32_t partition,
+                       const leat_engine_partition_view *view)
+{
+    if (view->parked_max_bytes == 0)
+        return INT64_MAX;
+    int64_t now_us = leat_worker_now_us(worker);
+    int64_t all_us = leat_fill_left_us(&worker->fills[partition], now_us, view->parked_bytes,
+                                       view->parked_max_bytes);
+    int64_t most_us = leat_fill_left_us(&worker->fills[worker->partition_count + partition], now_us,
+                                        view->parked_most_bytes, view->parked_most_max_bytes);
+    return all_us < most_us ? all_us : most_us;
+}
+
 void leat_worker_parked_add(leat_worker *worker, uint32_t partition,
                             const leat_engine_partition_view *view, leat_parked_sum *sum)
 {
-    int64_t left_us = INT64_MAX;
-    if (view->parked_max_bytes > 0)
-        left_us = leat_fill_left_us(&worker->fills[partition], leat_worker_now_us(worker),
-                                    view->parked_bytes, view->parked_max_bytes);
+    int64_t until_us = left_us(worker, partition, view);
     sum->full += view->parked_full;
     if (view->parked_records == 0)
         return;
     sum->partitions++;
+    sum->spent += until_us == 0;
     sum->subpartitions += view->parked_subpartitions;
     sum->chunks += view->parked_chunks;
     sum->records += view->parked_records;
@@ -55,9 +67,9 @@ void leat_worker_parked_add(leat_worker *worker, uint32_t partition,
     if (view->parked_oldest_ms > 0 &&
         (sum->oldest_ms == 0 || view->parked_oldest_ms < sum->oldest_ms))
         sum->oldest_ms = view->parked_oldest_ms;
-    if (sum->partitions > 1 && left_us >= sum->left_us)
+    if (sum->partitions > 1 && until_us >= sum->left_us)
         return;
-    sum->left_us = left_us;
+    sum->left_us = until_us;
     sum->first = partition;
     sum->first_view = *view;
 }
@@ -100,39 +112,50 @@ void leat_worker_parked_show(leat_worker *worker, uint32_t shard, const leat_par
     log_parked(worker, shard, sum);
 }
 
+/* How many partitions it is about. */
+static uint32_t choose_words(const leat_parked_sum *sum, const char **ret_kind,
+                             const char **ret_message)
+{
+    *ret_kind = sum->full > 0 || sum->spent > 0 ? "parked_full" : "parked_filling";
+    *ret_message =
+        sum->full > 0 ? "partition paused: its share of parked_max is used up"
+        : sum->spent > 0
+            ? "a subpartition has used up its share of parked_max: what follows fills memory"
+            : "parked records will soon have used up their share of parked_max";
+    return sum->full > 0 ? sum->full : sum->spent > 0 ? sum->spent : sum->partitions;
+}
+
 bool leat_worker_parked_fact(leat_worker *worker, uint32_t shard, leat_fact *ret,
                              char text[LEAT_FACT_TEXT_SIZE])
 {
     const leat_parked_sum *sum = &worker->shards[shard].parked.sum;
     const leat_engine_partition_view *first = &sum->first_view;
-    bool is_full = sum->full > 0;
-    if (sum->partitions == 0 || (!is_full && sum->left_us > SOON_US))
-        return false;
-    const char *message = is_full
-                              ? "partition paused: its share of parked_max is used up"
-                              : "parked records will soon have used up their share of parked_max";
+    const char *name = worker->config.shards[shard].name, *kind, *message;
     char keys[256], left[32] = "", cause[LEAT_NAME_MAX + 16];
-    if (!is_full)
+    if (sum->partitions == 0 || (sum->full == 0 && sum->left_us > SOON_US))
+        return false;
+    uint32_t count = choose_words(sum, &kind, &message);
+    if (sum->left_us > 0 && sum->left_us < INT64_MAX)
         snprintf(left, sizeof left, " left_s=%" PRId64, sum->left_us / 1000000);
     snprintf(keys, sizeof keys,
              "partition=%" PRIu32 " parked=%" PRIu64 " partitions=%" PRIu32
              " subpartitions=%" PRIu32 " parked_bytes=%" PRIu64 " parked_max_bytes=%" PRIu64 "%s",
-             sum->first, first->parked_records, is_full ? sum->full : sum->partitions,
-             first->parked_subpartitions, first->parked_bytes, first->parked_max_bytes, left);
+             sum->first, first->parked_records, count, first->parked_subpartitions,
+             first->parked_bytes, first->parked_max_bytes, left);
     snprintf(text, LEAT_FACT_TEXT_SIZE, "%s %s", message, keys);
-    *ret = (leat_fact){.kind = is_full ? "parked_full" : "parked_filling",
+    *ret = (leat_fact){.kind = kind,
                        .text = text,
                        .since_ms = leat_wall_ms() -
                                    (leat_worker_now_us(worker) - first->parked_us) / 1000,
                        .partition = sum->first,
                        .subpartition = -1,
                        .offset = first->applied + 1,
-                       .count = is_full ? sum->full : sum->partitions};
-    snprintf(cause, sizeof cause, "%s %s", worker->config.shards[shard].name, ret->kind);
+                       .count = count};
+    snprintf(cause, sizeof cause, "%s %s", name, kind);
     if (leat_rate_limit_allows(&worker->rate_limit, (uint64_t)leat_worker_now_us(worker) / 1000,
                                cause))
         leat_warn("%s shard=%s %s advice=\"end what stalls, or the flood: parking only postpones. "
                   "shards[].parked_max gives more room\"",
-                  message, worker->config.shards[shard].name, keys);
+                  message, name, keys);
     return true;
 }

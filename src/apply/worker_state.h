@@ -25,6 +25,7 @@ typedef struct leat_worker_report {
 typedef struct leat_parked_sum {
     uint32_t partitions; /* with parked records */
     uint32_t full;       /* paused because their share is used up */
+    uint32_t spent;      /* with a subpartition that has used up its part of that */
     uint64_t subpartitions, chunks, records, bytes;
     int64_t oldest_ms; /* 0: nothing is parked */
     int64_t left_us; /* until the first of them has used up its share; INT64_MAX: not foreseeable */
@@ -103,7 +104,8 @@ struct leat_worker {
     int64_t *low_since_ms; /* [partition_count]: since when it has not moved although it should; 0:
                               it moves, or has no reason to */
     leat_gauge **stalled_ms; /* [partition_count] */
-    leat_fill *fills;        /* [partition_count]: of what is parked */
+    leat_fill *fills; /* [2 * partition_count]: of what is parked in each, then of what is parked in
+                         the fullest subpartition of each */
     leat_heads heads;
     leat_rate_limit rate_limit; /* of the lines of worker_facts.c and worker_parked.c */
     struct {

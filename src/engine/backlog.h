@@ -6,6 +6,9 @@
 
 #include "engine/state.h"
 
+/* Of what a partition may park, one subpartition gets one part. */
+enum { LEAT_BACKLOG_PARTS = 2 };
+
 /* A claim is in, and has found these. False: they cannot be; nothing was changed. */
 bool leat_backlog_claimed(leat_engine *engine, leat_partition *partition,
                           const leat_engine_parked *parked, uint32_t count);

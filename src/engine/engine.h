@@ -281,9 +281,11 @@ typedef struct leat_engine_partition_view {
     uint32_t parked_subpartitions;
     uint64_t parked_chunks;
     uint64_t parked_records;
-    uint64_t parked_bytes;     /* as stored */
-    uint64_t parked_max_bytes; /* its share */
-    int64_t parked_oldest_ms;  /* no parked record has a smaller timestamp; 0: none */
+    uint64_t parked_bytes;          /* as stored */
+    uint64_t parked_max_bytes;      /* its share */
+    uint64_t parked_most_bytes;     /* of the subpartition with the most */
+    uint64_t parked_most_max_bytes; /* beyond this nothing more of a subpartition is parked */
+    int64_t parked_oldest_ms;       /* no parked record has a smaller timestamp; 0: none */
     int64_t parked_us; /* since when something has been parked, as far as this process knows;
                           INT64_MAX: nothing is */
     bool parked_full;  /* paused because its share is used up */

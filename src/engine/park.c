@@ -32,9 +32,8 @@
 #define OTHERS_US (1000 * INT64_C(1000))
 
 enum {
-    TIME_PARTS = 4,         /* parks have one part of a shard's time */
-    STALL_PARTS = 100,      /* a tail may be as old as this part of the stall */
-    SUBPARTITION_PARTS = 2, /* of what a partition may park, one subpartition gets one part */
+    TIME_PARTS = 4,    /* parks have one part of a shard's time */
+    STALL_PARTS = 100, /* a tail may be as old as this part of the stall */
 };
 
 /* ---- when ---- */
@@ -100,7 +99,7 @@ static bool is_due(const leat_engine *engine, uint32_t id)
     bool stalled = mark->is_set && engine->now_us - mark->since_us >= engine->config.park_after_us;
     if (!queue->parked)
         return stalled;
-    return engine->chunks[id].bytes <= share / SUBPARTITION_PARTS &&
+    return engine->chunks[id].bytes <= share / LEAT_BACKLOG_PARTS &&
            is_tail_due(engine, id, &memory, stalled);
 }
 

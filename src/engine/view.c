@@ -4,6 +4,7 @@
  * each record.
  */
 #include "engine/state.h"
+#include "engine/backlog.h"
 #include "engine/guard.h"
 #include "engine/low_water.h"
 
@@ -30,6 +31,8 @@ static void add_parked(const leat_engine *engine, uint32_t id, leat_engine_parti
         to->applied = chunks->to;
     if (to->parked_oldest_ms == 0 || chunks->oldest_ms < to->parked_oldest_ms)
         to->parked_oldest_ms = chunks->oldest_ms;
+    if (chunks->bytes > to->parked_most_bytes)
+        to->parked_most_bytes = chunks->bytes;
     if (chunks->since_us < to->parked_us)
         to->parked_us = chunks->since_us;
 }
@@ -59,6 +62,7 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition,
         .parked_bytes = p->parked_bytes,
         .parked_subpartitions = p->parked,
         .parked_max_bytes = engine->shards[p->shard].parked_share,
+        .parked_most_max_bytes = engine->shards[p->shard].parked_share / LEAT_BACKLOG_PARTS,
         .parked_full = p->parked_full,
         .loaded = p->loaded.records,
     };

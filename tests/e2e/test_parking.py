@@ -174,6 +174,34 @@ def test_a_chunk_that_cannot_be_read_stalls_its_subpartition_alone(stuck):
     assert again.terminate() == 0
 
 
+def test_a_partition_without_room_to_park_pauses_and_says_so(make_world):
+    """Where the share of a partition is used up it is read no further; a line, a metric and the status name it, and it goes on once
+    what stalled is applied."""
+    world = make_world(shards=1, partitions=1, table_sql=THINGS, route=ROUTE, apply=APPLY)
+    world.settings["shards"][0]["parked_max"] = 1
+    world.write_config()
+    world.init()
+    with world.db("a") as other:
+        other.autocommit = False
+        other.execute(f"insert into things (id) values ({STUCK})")
+        worker = world.start("apply")
+        traffic = Traffic(world)
+        wait_until(lambda: world.metric(worker, "leat_partitions_parked_full") == 1, "the partition to be paused", 60)
+        worker.wait_for("partition paused: its share of parked_max is used up")
+
+        def troubles():
+            shard, = json.loads(world.leat("status", "--json").stdout)["shards"]
+            return {trouble["kind"] for trouble in shard["troubles"]}
+
+        wait_until(lambda: "parked_full" in troubles(), "the status")
+        rounds = traffic.stop()
+        assert parked(world)[1] > 0 and world.metric(worker, "leat_parked_full_in_seconds") == 0
+        other.rollback()
+    expect_all(world, rounds)
+    wait_until(lambda: world.metric(worker, "leat_partitions_parked_full") == 0, "the metric")
+    assert worker.terminate() == 0
+
+
 def test_nothing_is_parked_where_parked_max_is_0(make_world):
     world = make_world(shards=1, partitions=1, table_sql=THINGS, route=ROUTE, apply=APPLY)
     world.settings["shards"][0]["parked_max"] = 0
