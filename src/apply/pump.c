@@ -43,7 +43,7 @@ const char *leat_worker_table_name(const leat_worker *worker, uint32_t table)
     return table < version->table_count ? version->tables[table].label : "(none)";
 }
 
-static int fill_headers(leat_worker *worker, leat_item *item)
+int leat_worker_fill_headers(leat_worker *worker, leat_item *item)
 {
     leat_buf headers = {0};
     if (item->headers.data)
@@ -60,7 +60,7 @@ static int fill_headers(leat_worker *worker, leat_item *item)
  * long ago: up to 64 times the bytes that count as held. */
 static void own_record(leat_worker *worker, leat_item *item)
 {
-    if (fill_headers(worker, item) != 0 || leat_item_own(item) != 0)
+    if (leat_worker_fill_headers(worker, item) != 0 || leat_item_own(item) != 0)
         return; /* out of memory: then it stays where it is */
     leat_log_release(worker->reader, item->log_handle);
     item->log_handle = NULL;
@@ -76,9 +76,11 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
     bool is_park = job->kind == LEAT_ENGINE_JOB_PARK,
          is_dead = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead;
     for (uint32_t i = 0; (is_park || is_dead) && i < job->batch.record_count; i++) {
-        int status = fill_headers(worker, job->batch.records[i].payload);
+        int status = leat_worker_fill_headers(worker, job->batch.records[i].payload);
         LEAT_ASSERT(status == 0); /* out of memory: ending here loses nothing */
     }
+    if (job->kind == LEAT_ENGINE_JOB_BATCH)
+        leat_worker_leave_out(worker, job);
     if (job->kind == LEAT_ENGINE_JOB_LOAD)
         leat_worker_note_load(worker, job);
     leat_sink_submit(worker->shards[job->shard].sink, job);

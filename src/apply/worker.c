@@ -32,6 +32,7 @@ static void on_after_poll(uv_check_t *check)
 
 static void on_show(uv_timer_t *timer)
 {
+    leat_worker_follow_controls(timer->data);
     leat_worker_metrics_show(timer->data);
     leat_worker_update_reports(timer->data);
 }
@@ -117,6 +118,7 @@ static int make_sinks(leat_worker *worker, leat_error *error)
             .source_id = worker->config.catalog->source.id,
             .subpartitions = worker->config.catalog->source.placement.subpartitions,
             .schema_versions = worker->config.schema_versions,
+            .controls = worker->config.controls,
             .lock_timeout_ms = worker->config.lock_timeout_ms,
             .seed = worker->config.engine.seed + shard,
             .standstill = &worker->standstill,
@@ -161,6 +163,7 @@ static void release_memory(leat_worker *worker)
     for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
         leat_buf_free(&worker->shards[shard].report.facts);
         leat_buf_free(&worker->shards[shard].report.partitions);
+        leat_control_set_drop(worker->shards[shard].controls);
     }
     pthread_mutex_destroy(&worker->report_lock);
     free(worker->loads);

@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "ops/metrics.h"
 #include "record/catalog.h"
+#include "record/controls.h"
 #include "sink/sink.h"
 
 typedef struct leat_worker leat_worker;
@@ -28,6 +29,7 @@ typedef struct leat_worker_config {
     leat_log_identity identity;
     const leat_catalog *catalog;
     leat_schema_versions *schema_versions; /* a version of each shard is published already */
+    leat_controls *controls;               /* of operators; NULL: there are none */
     const leat_worker_shard *shards;       /* [catalog->layout.shard_count] */
     const char *owner;                     /* of the shards' sessions: leat_shard_owner */
     leat_engine_config engine; /* limits; partitions, shards and jobs_max are filled in from the

@@ -34,6 +34,9 @@ static void register_engine(leat_worker *worker, const char *own)
          &count->records_applied},
         {"leat_records_skipped_total", "Records read again that were applied before.",
          &count->records_skipped},
+        {"leat_records_skipped_by_control_total",
+         "Records that `leat control` has had left out; their progress is committed.",
+         &count->records_left_out},
         {"leat_batches_total", "Batches committed.", &count->batches_applied},
         {"leat_batches_fenced_total",
          "Batches refused because somebody else had claimed the partition.",
@@ -97,6 +100,9 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         metrics, "leat_shard_silent_seconds",
         "How long the shard has answered nothing though it should; 0: it answers.", own, 1000);
     leat_worker_parked_register(worker, shard, own);
+    state->controls_active = leat_metrics_gauge(
+        metrics, "leat_controls_active",
+        "Controls of tenants and keys (`leat control`) in effect in the shard.", own, 1);
     state->paused = leat_metrics_gauge(
         metrics, "leat_partitions_paused",
         "Partitions that are not read on because what they may hold in memory is full.", own, 1);

@@ -49,6 +49,10 @@ typedef struct leat_worker_shard_state {
     leat_sink *sink;
     leat_worker_report report; /* under leat_worker.report_lock */
     _Atomic uint32_t usable;
+    leat_control_set *controls; /* held; NULL: none yet */
+    uint32_t controls_version;  /* theirs */
+    bool is_recheck_due;        /* what waits has not been looked at since they changed */
+    leat_gauge *controls_active;
     leat_counter *rows;
     leat_counter *connects;
     leat_counter *connect_failures;
@@ -155,6 +159,16 @@ int64_t leat_worker_event_us(leat_worker *worker);
 /* The callbacks through which log and sinks reach the engine. */
 leat_reader_events leat_worker_reader_events(leat_worker *worker);
 leat_sink_events leat_worker_sink_events(leat_worker *worker);
+
+/* Fills the item's headers, once. -1: out of memory. */
+int leat_worker_fill_headers(leat_worker *worker, leat_item *item) LEAT_MUST_CHECK;
+
+/* controls.c */
+/* Marks the records of a batch that the shard's controls leave out; before it goes to the sink. */
+void leat_worker_leave_out(leat_worker *worker, const leat_engine_job *job);
+/* Has the controls of any shard changed? Then records that wait are tried at once where they come
+ * under one. An event of the engine. */
+void leat_worker_follow_controls(leat_worker *worker);
 
 uint32_t leat_worker_table_count(const leat_worker *worker);
 const char *leat_worker_table_name(const leat_worker *worker, uint32_t table);

@@ -13,7 +13,7 @@
  *     shard server partition subpartition offset topic group table key tenant file
  *     code facility sqlstate outcome cause state change
  *     records in_flight parked partitions subpartitions sessions statements renewals waiting
- *         refused total suppressed
+ *         refused total controls suppressed
  *     open found in_sync wanted allowed
  *     held_offsets limit_files kept_files wanted_files max_message_bytes body_max_bytes
  *     parked_bytes parked_max_bytes

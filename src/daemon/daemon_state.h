@@ -29,6 +29,7 @@ typedef struct leat_daemon {
     leat_assembly assembly;
     leat_metrics *metrics;
     leat_schema_versions *schema_versions;
+    leat_controls *controls; /* read by a process that applies only */
     leat_catalog_watch *watch;
     char listen_host[LEAT_DAEMON_HOST_SIZE];
     char admin_host[LEAT_DAEMON_HOST_SIZE];

@@ -47,10 +47,28 @@ static void request_read(void *context)
     leat_catalog_watch_request_read(daemon->watch);
 }
 
+/* Workers that could not claim would notice by themselves: an old set is better than none. */
+static void read_controls(const leat_daemon *daemon, uint32_t shard)
+{
+    leat_control_set *set;
+    leat_error error;
+    int64_t read_us = leat_mono_us();
+    if (leat_shard_read_controls(daemon->shards[shard].at, daemon->assembly.catalog.source.id, &set,
+                                 &error) == 0)
+        leat_controls_publish(daemon->controls, shard, set, read_us);
+    else
+        leat_debug("controls not read shard=%s reason=\"%s\"", daemon->shard_names[shard],
+                   error.text);
+}
+
+/* What is looked at in a shard again and again: the controls first, because tables that do not fit
+ * must not keep an operator from acting. */
 static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count,
                        leat_error *error)
 {
     const leat_daemon *daemon = context;
+    if (daemon->with_apply)
+        read_controls(daemon, shard);
     return leat_assembly_read_tables(&daemon->assembly, daemon->shards[shard].at, ret_tables,
                                      ret_count, error);
 }
@@ -78,6 +96,7 @@ int leat_daemon_make_versions(leat_daemon *daemon, leat_error *error)
     leat_assembly *assembly = &daemon->assembly;
     uint32_t count = assembly->catalog.layout.shard_count;
     daemon->schema_versions = leat_schema_versions_new(count, request_read, daemon);
+    daemon->controls = leat_controls_new(count);
     for (uint32_t i = 0; i < count; i++) {
         ptrdiff_t at = leat_assembly_find_shard(assembly, daemon->shard_names[i]) -
                        assembly->config.shards;
@@ -176,6 +195,7 @@ int leat_daemon_make_workers(leat_daemon *daemon, leat_error *error)
         .identity = daemon->assembly.identity,
         .catalog = &daemon->assembly.catalog,
         .schema_versions = daemon->schema_versions,
+        .controls = daemon->controls,
         .shards = daemon->shards,
         .owner = daemon->owner,
         .lock_timeout_ms = daemon->assembly.config.lock_timeout_ms,

@@ -204,6 +204,7 @@ static void tear_down(leat_daemon *daemon)
     leat_catalog_watch_free(daemon->watch);
     leat_loop_end(&daemon->loop);
     leat_schema_versions_free(daemon->schema_versions);
+    leat_controls_free(daemon->controls);
     leat_metrics_free(daemon->metrics);
     free(daemon->shards);
     free(daemon->shard_names);

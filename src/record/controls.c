@@ -6,11 +6,14 @@
  */
 #include "record/controls.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { DESCRIBED_MAX = 64 };
 enum { SLOTS = 2048 }; /* a power of two, twice as many as there may be controls */
 _Static_assert(SLOTS >= 2 * LEAT_CONTROLS_MAX, "a search ends at an empty slot");
 
@@ -22,6 +25,21 @@ struct leat_control_set {
     leat_control *controls;
     uint16_t *slots; /* [SLOTS]: index + 1, by the hash of `what`; 0: empty. NULL: no control yet */
 };
+
+/* A long key is cut, because what follows it says more. */
+void leat_control_name(const char *table, const char *what, char *ret, size_t size)
+{
+    snprintf(ret, size, "%s %s%s%.*s%s", table ? "key" : "tenant", table ? table : "",
+             table ? " " : "", DESCRIBED_MAX, what, strlen(what) > DESCRIBED_MAX ? "..." : "");
+}
+
+void leat_control_describe(const leat_control *control, char *ret, size_t size)
+{
+    char name[LEAT_CONTROL_NAME_SIZE];
+    leat_control_name(control->table, control->what, name, sizeof name);
+    snprintf(ret, size, "skipped by control %" PRId64 " of %s until %s%s%s", control->id, name,
+             control->until, *control->reason ? ": " : "", control->reason);
+}
 
 /* ---- a set ---- */
 

@@ -17,6 +17,7 @@ enum {
     LEAT_CONTROL_REASON_MAX = 200,
     LEAT_CONTROL_TIME_SIZE = 32,
     LEAT_CONTROL_KEEP_MAX = 10000,
+    LEAT_CONTROL_NAME_SIZE = 240,
 };
 
 /* One control. `table` NULL: of a tenant, else of the row with this key. */
@@ -32,6 +33,12 @@ typedef struct leat_control {
 } leat_control;
 
 typedef struct leat_control_set leat_control_set;
+
+/* "skipped by control 5 of tenant 7 until 2026-01-01T00:00:00.000Z: reason", cut to `size`. */
+void leat_control_describe(const leat_control *control, char *ret, size_t size);
+
+/* "tenant 7", "key subs 7/1", cut to `size`. */
+void leat_control_name(const char *table, const char *what, char *ret, size_t size);
 
 /* Empty. */
 leat_control_set *leat_control_set_new(void);

@@ -40,6 +40,9 @@ typedef struct leat_item {
     char *fault;         /* NULL, or the fault of a malformed record (owned) */
     void *chunk;         /* NULL, or the memory that the item is in itself, with other parked
                             records: their reader's */
+    const struct leat_control *control; /* of a record that the batch leaves out: keep it as a dead
+                                           letter for that reason; NULL: do not. Meaningful while
+                                           the record is `skip` in its batch; set anew for each */
     struct leat_item *next_free;
 } leat_item;
 

@@ -182,6 +182,24 @@ int leat_key_decode(const leat_route *route, leat_slice key, leat_key *ret, leat
     return bad == count ? -1 : leat_fail_prefix(error, "%s", key_column(route, bad)->name);
 }
 
+int leat_key_decode_tenant(const leat_route *route, leat_slice tenant, leat_key *ret,
+                           leat_error *error)
+{
+    LEAT_ASSERT(route->tenant_key_position >= 0);
+    uint32_t position = (uint32_t)route->tenant_key_position;
+    ret->canonical_size = 0;
+    ret->decoded_size = 0;
+    if (memchr(tenant.data, '/', tenant.size))
+        return leat_fail(error, "%s: a '/' must be written as %%2F",
+                         key_column(route, position)->name);
+    if (read_part(route, position, tenant, ret, error) != 0)
+        return leat_fail_prefix(error, "%s", key_column(route, position)->name);
+    if (!write_part(route, position, ret))
+        return too_long(error);
+    ret->hash = leat_hash((leat_slice){ret->canonical, ret->canonical_size});
+    return 0;
+}
+
 /* ---- Matching ---- */
 
 static bool matches(const leat_route *route, const leat_slice *segments, uint32_t count)

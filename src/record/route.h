@@ -105,6 +105,11 @@ leat_match leat_routes_match(const leat_routes *routes, leat_slice path,
 int leat_key_decode(const leat_route *route, leat_slice key, leat_key *ret,
                     leat_error *error) LEAT_MUST_CHECK;
 
+/* The same for the tenant of such a key alone; the route has one. `ret->canonical` is its canonical
+ * form, `ret->hash` that one's. */
+int leat_key_decode_tenant(const leat_route *route, leat_slice tenant, leat_key *ret,
+                           leat_error *error) LEAT_MUST_CHECK;
+
 const leat_route *leat_routes_by_name(const leat_routes *routes, leat_slice name);
 
 const char *leat_route_op_name(leat_route_op op); /* "put", "patch", "delete" */

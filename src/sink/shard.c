@@ -12,6 +12,7 @@ typedef struct shard_backend {
     const leat_shard_privileges_ops *privileges; /* NULL: there are none */
     const leat_shard_inspect_ops *inspect;
     const leat_shard_dead_letters_ops *dead_letters;
+    const leat_shard_controls_ops *controls;
     const leat_shard_reporter_ops *reporter;
 } shard_backend;
 
@@ -22,6 +23,7 @@ static const shard_backend postgres = {
     .privileges = &leat_pg_privileges,
     .inspect = &leat_pg_inspect,
     .dead_letters = &leat_pg_dead_letters,
+    .controls = &leat_pg_controls,
     .reporter = &leat_pg_reporter,
 };
 
@@ -30,6 +32,7 @@ static const shard_backend sqlite = {
     .source = &leat_sqlite_source,
     .inspect = &leat_sqlite_inspect,
     .dead_letters = &leat_sqlite_dead_letters,
+    .controls = &leat_sqlite_controls,
     .reporter = &leat_sqlite_reporter,
 };
 
@@ -121,6 +124,28 @@ int leat_shard_dead_letters(leat_shard_address at, const leat_dead_query *query,
                             leat_dead_letters *ret, leat_error *error)
 {
     return backend_of(at)->dead_letters->read(text_of(at), query, ret, error);
+}
+
+/* ---- controls ---- */
+
+int leat_shard_read_controls(leat_shard_address at, int32_t source_id, leat_control_set **ret,
+                             leat_error *error)
+{
+    return backend_of(at)->controls->read(text_of(at), source_id, ret, error);
+}
+
+int leat_shard_put_control(leat_shard_address at, int32_t source_id, const leat_control_wish *wish,
+                           leat_control_put *ret, leat_error *error)
+{
+    LEAT_ASSERT(wish->what && wish->reason && wish->for_ms > 0);
+    return backend_of(at)->controls->put(text_of(at), source_id, wish, ret, error);
+}
+
+int leat_shard_remove_control(leat_shard_address at, int32_t source_id, const char *table,
+                              const char *what, bool *ret_was_there, leat_error *error)
+{
+    return backend_of(at)->controls->remove(text_of(at), source_id, table, what, ret_was_there,
+                                            error);
 }
 
 /* ---- reporter ---- */

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "record/catalog.h"
+#include "record/controls.h"
 
 /* Where a shard is: one of the two. */
 typedef struct leat_shard_address {
@@ -178,6 +179,7 @@ const char *leat_shard_describe_wait(const leat_shard_wait *wait, char ret[LEAT_
 
 typedef struct leat_shard_work {
     int64_t dead_letters;
+    leat_control_set *controls; /* those that have not ended; owned. NULL: the topic is not known */
     uint32_t process_count;
     leat_shard_process *processes; /* owned */
     bool is_pooled; /* behind a pooler a session has the name of its last user: some may be missing,
@@ -221,6 +223,32 @@ int leat_shard_reporter_remove(leat_shard_reporter *reporter, const char *instan
 int leat_shard_reporter_read_waits(leat_shard_reporter *reporter, const char *name,
                                    leat_shard_waits *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_shard_reporter_free(leat_shard_reporter *reporter);
+
+/* A control that an operator wants (leat.controls). */
+typedef struct leat_control_wish {
+    const char *table; /* NULL: of a tenant; likewise below */
+    const char *what;  /* tenant or key, canonical and percent-encoded */
+    int64_t for_ms;    /* from now on, by the database's clock */
+    uint32_t keep;
+    const char *reason; /* "": none */
+} leat_control_wish;
+
+typedef struct leat_control_put {
+    int64_t id;
+    bool was_there; /* it has another end now */
+    char until[LEAT_CONTROL_TIME_SIZE];
+} leat_control_put;
+
+/* The controls of this shard that have not ended; to be dropped. */
+int leat_shard_read_controls(leat_shard_address at, int32_t source_id, leat_control_set **ret,
+                             leat_error *error) LEAT_MUST_CHECK;
+/* Stores it, in place of one of the same tenant or key. */
+int leat_shard_put_control(leat_shard_address at, int32_t source_id, const leat_control_wish *wish,
+                           leat_control_put *ret, leat_error *error) LEAT_MUST_CHECK;
+/* `ret_was_there`: false when there was none that had not ended. */
+int leat_shard_remove_control(leat_shard_address at, int32_t source_id, const char *table,
+                              const char *what, bool *ret_was_there,
+                              leat_error *error) LEAT_MUST_CHECK;
 
 /* A row of leat.dead_letters. Texts may be NULL where the table allows it; all of it is owned. */
 typedef struct leat_dead_letter {

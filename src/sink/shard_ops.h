@@ -67,6 +67,14 @@ typedef struct leat_shard_dead_letters_ops {
                 leat_error *error);
 } leat_shard_dead_letters_ops;
 
+typedef struct leat_shard_controls_ops {
+    int (*read)(const char *address, int32_t source_id, leat_control_set **ret, leat_error *error);
+    int (*put)(const char *address, int32_t source_id, const leat_control_wish *wish,
+               leat_control_put *ret, leat_error *error);
+    int (*remove)(const char *address, int32_t source_id, const char *table, const char *what,
+                  bool *ret_was_there, leat_error *error);
+} leat_shard_controls_ops;
+
 /* The first member of every reporter. */
 typedef struct leat_shard_reporter_ops leat_shard_reporter_ops;
 struct leat_shard_reporter {
@@ -89,6 +97,7 @@ extern const leat_shard_source_ops leat_pg_source;             /* sink/pg/source
 extern const leat_shard_privileges_ops leat_pg_privileges;     /* sink/pg/privileges.c */
 extern const leat_shard_inspect_ops leat_pg_inspect;           /* sink/pg/inspect.c */
 extern const leat_shard_dead_letters_ops leat_pg_dead_letters; /* sink/pg/dead.c */
+extern const leat_shard_controls_ops leat_pg_controls;         /* sink/pg/controls.c */
 extern const leat_shard_reporter_ops leat_pg_reporter;         /* sink/pg/workers.c */
 
 /* A path needs no check, and a file has no privileges to lack. */
@@ -96,6 +105,7 @@ extern const leat_shard_tables_ops leat_sqlite_tables;             /* sink/sqlit
 extern const leat_shard_source_ops leat_sqlite_source;             /* sink/sqlite/source.c */
 extern const leat_shard_inspect_ops leat_sqlite_inspect;           /* sink/sqlite/inspect.c */
 extern const leat_shard_dead_letters_ops leat_sqlite_dead_letters; /* sink/sqlite/dead.c */
+extern const leat_shard_controls_ops leat_sqlite_controls;         /* sink/sqlite/controls.c */
 extern const leat_shard_reporter_ops leat_sqlite_reporter;         /* sink/sqlite/workers.c */
 
 #endif

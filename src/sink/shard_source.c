@@ -314,6 +314,7 @@ void leat_shard_work_fini(leat_shard_work *work)
         free(work->workers[i].report);
     free(work->workers);
     free(work->processes);
+    leat_control_set_drop(work->controls);
     *work = (leat_shard_work){0};
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/standstill.h"
 #include "engine/batch.h"
+#include "record/controls.h"
 #include "record/schema_versions.h"
 #include "record/item.h"
 #include "sink/shard.h"
@@ -27,6 +28,8 @@ typedef struct leat_sink_config {
     uint32_t subpartitions;                /* of each partition: as stored with the source */
     leat_schema_versions *schema_versions; /* outlives the sink; its newest version is used from the
                                               next batch on */
+    leat_controls *controls;               /* outlives the sink; a claim publishes those it has
+                                              read. NULL: it reads none */
     int64_t lock_timeout_ms;               /* of batches; a claim waits for 10 s at most */
     uint64_t seed;                         /* of reconnect jitter */
     leat_standstill *standstill; /* the loop's; outlives the sink. A SQLite file needs none */

@@ -21,6 +21,10 @@ const char leat_dead_letter_sql[] =
     " SELECT $1::int4, $2::int4, $3::int8, $4::text, $5::bytea, $6::text, $7::text::jsonb, $8::bytea, $9::text,"
     " $10::text, $11::timestamptz WHERE (SELECT leat.give_back()) ON CONFLICT DO NOTHING";
 
+const char leat_keep_skipped_sql[] =
+    "SELECT leat.keep_skipped($1::int4, $2::int4, $3::int8, $4::text, $5::bytea, $6::text, $7::text::jsonb, $8::bytea,"
+    " $9::text, $10::text, $11::timestamptz, $12::int8, $13::int4)";
+
 static void put_bytes(leat_pg_params *params, leat_slice bytes, bool is_null)
 {
     if (is_null)

@@ -10,6 +10,9 @@
 #include "sink/pg/params.h"
 
 extern const char leat_dead_letter_sql[];
+/* For a record that a control has skipped; two parameters more: the control's number, and how many
+ * of its letters are kept. */
+extern const char leat_keep_skipped_sql[];
 
 /* The parameters of that statement. The record is kept as it came: key and body as bytes; route and
  * operation if they are text or, where the record does not have them but they are known, as leat

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "sink/pg/blocking.h"
+#include "sink/pg/controls.h"
 #include "sink/pg/workers.h"
 
 /* ---- the server ---- */
@@ -176,6 +176,19 @@ static int read_waits(leat_pg *pg, const char *topic, leat_shard_work *ret, leat
     return status;
 }
 
+static int read_controls(leat_pg *pg, const char *topic, leat_shard_work *ret, leat_error *error)
+{
+    PGresult *result =
+        leat_pg_query(pg, "SELECT id FROM leat.sources WHERE topic = $1", 1, &topic, error);
+    int status = result ? 0 : -1;
+    if (result && PQntuples(result) > 0) {
+        ret->controls = leat_pg_controls_read(pg, PQgetvalue(result, 0, 0), error);
+        status = ret->controls ? 0 : -1;
+    }
+    PQclear(result);
+    return status;
+}
+
 static int read_work(const char *dsn, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     leat_pg pg;
@@ -183,6 +196,8 @@ static int read_work(const char *dsn, const char *topic, leat_shard_work *ret, l
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
         status = count_dead(&pg, topic, ret, error);
+    if (status == 0)
+        status = read_controls(&pg, topic, ret, error);
     if (status == 0)
         status = read_processes(&pg, topic, ret, error);
     if (status == 0)

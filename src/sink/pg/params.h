@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 
-enum { LEAT_PG_PARAMS_MAX = 11 };
+enum { LEAT_PG_PARAMS_MAX = 13 };
 
 typedef struct leat_pg_params {
     leat_buf bytes;

@@ -301,6 +301,7 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
                                     .subpartitions = config->subpartitions,
                                     .lock_timeout_ms = config->lock_timeout_ms,
                                     .schema_versions = config->schema_versions,
+                                    .controls = config->controls,
                                     .rows = rows};
     make_members(pool);
     start_handles(pool);

@@ -82,7 +82,7 @@ static int reserve_values(leat_rows *rows, const leat_engine_batch *batch,
     size_t count = 0;
     for (uint32_t i = 0; i < batch->record_count; i++) {
         const leat_item *item = batch->records[i].payload;
-        if (item->route)
+        if (item->route && !batch->records[i].skip)
             count += routes->routes[item->route->index].table->column_count;
     }
     rows->value_count = 0;
@@ -213,6 +213,8 @@ static int make_writes(leat_rows *rows, const leat_engine_batch *batch, const le
                        leat_rows_fault *fault)
 {
     for (uint32_t i = 0; i < batch->record_count; i++) {
+        if (batch->records[i].skip)
+            continue;
         if (decode_record(rows, i, batch->records[i].payload, routes, fault) < 0)
             return -1;
         if (take_write(rows) < 0)

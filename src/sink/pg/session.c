@@ -40,9 +40,22 @@ static void settle_prepared(leat_pg_session *session)
     }
 }
 
+/* What the claim read is as true as the claim. */
+static void publish_controls(leat_pg_session *session)
+{
+    const leat_pg_shared *shared = session->shared;
+    if (session->controls && !session->failed)
+        leat_controls_publish(shared->controls, shared->shard, session->controls,
+                              session->controls_us);
+    else
+        leat_control_set_drop(session->controls);
+    session->controls = NULL;
+}
+
 static void end_job(leat_pg_session *session)
 {
     leat_pg_session_enter(session, SESSION_OVER);
+    publish_controls(session);
     if (session->failed)
         return;
     session->shared->counters.rows += session->row_count;
@@ -74,6 +87,7 @@ static void lose_job(leat_pg_session *session, const char *message)
     session->result.outcome = LEAT_ENGINE_UNKNOWN;
     session->result.partition = -1;
     leat_pg_session_enter(session, SESSION_OVER);
+    publish_controls(session);
 }
 
 uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret,
@@ -143,6 +157,7 @@ static void on_freed(void *context)
     leat_pg_session *session = context;
     leat_pg_session_events events = session->events;
     leat_shapes_drop(session->shapes);
+    leat_control_set_drop(session->controls);
     leat_pg_params_free(&session->params);
     free(session->commands);
     free(session->parked);

@@ -36,6 +36,7 @@ typedef struct leat_pg_shared {
     uint32_t subpartitions;
     int64_t lock_timeout_ms;
     leat_schema_versions *schema_versions;
+    leat_controls *controls; /* NULL: claims read none */
     leat_rows *rows;
     leat_shapes *shapes;       /* of the routes below */
     const leat_routes *routes; /* the newest that a batch was built with; NULL: none yet */

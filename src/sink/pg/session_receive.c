@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/diag.h"
+#include "sink/pg/controls.h"
 #include "sink/pg/parked.h"
 #include "sink/sqlstate.h"
 
@@ -371,6 +372,9 @@ static void take_answer(leat_pg_session *session, const job_command *command,
         take_chunk(session, answer);
         take_server(session, answer, LEAT_PG_LOAD_COLUMNS);
         break;
+    case COMMAND_CONTROLS:
+        session->controls = leat_pg_controls_take(answer, session->controls_us);
+        break;
     case COMMAND_MISSING:
         take_missing(session, answer);
         break;
@@ -390,6 +394,7 @@ static void take_answer(leat_pg_session *session, const job_command *command,
     case COMMAND_SETTINGS:
     case COMMAND_ROWS:
     case COMMAND_DEAD_LETTER:
+    case COMMAND_KEEP:
     case COMMAND_SYNC:
         break;
     }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "sink/pg/calls.h"
+#include "sink/pg/controls.h"
 #include "sink/pg/dead_letter.h"
 #include "sink/pg/parked.h"
 
@@ -220,6 +221,23 @@ static void send_dead_letter(leat_pg_session *session, const leat_engine_batch *
     send_query(session, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
 }
 
+/* Records that are left out and of which a letter is kept; a few of a batch have one. */
+static void send_kept(leat_pg_session *session, const leat_engine_batch *batch)
+{
+    leat_pg_params *params = &session->params;
+    for (uint32_t i = 0; batch->skipped > 0 && i < batch->record_count; i++) {
+        const leat_item *item = batch->records[i].payload;
+        if (!batch->records[i].skip || !item->control)
+            continue;
+        leat_engine_reason reason = {.sqlstate = ""};
+        leat_control_describe(item->control, reason.message, sizeof reason.message);
+        leat_dead_letter_params(params, session->shared->source_id, &batch->records[i], &reason);
+        leat_pg_params_int8(params, item->control->id);
+        leat_pg_params_int4(params, (int32_t)item->control->keep);
+        send_query(session, COMMAND_KEEP, leat_keep_skipped_sql);
+    }
+}
+
 /* What a batch begins with, whatever it does to rows: its progress, and the check of the chunks
  * that its records come from. `statements`: the most commands that follow it, without the Sync.
  * False: out of memory, and the job is over. */
@@ -300,10 +318,11 @@ static void start_rows(leat_pg_session *session, const leat_engine_batch *batch)
     }
     uint32_t statement_count = leat_rows_statement_count(shared->rows);
     session->row_count = leat_rows_count(shared->rows);
-    if (!begin_batch(session, batch, 6 * (size_t)statement_count))
+    if (!begin_batch(session, batch, 6 * (size_t)statement_count + batch->skipped))
         return;
     for (uint32_t i = 0; i < statement_count; i++)
         send_rows(session, i);
+    send_kept(session, batch);
     send_sync(session);
 }
 
@@ -352,6 +371,12 @@ static void start_claim(leat_pg_session *session)
     send_query(session, COMMAND_PROGRESS, progress_sql);
     leat_pg_parked_params(params, session->shared->source_id, session->partition);
     send_query(session, COMMAND_PARKED, leat_pg_parked_sql);
+    if (session->shared->controls) {
+        leat_pg_params_begin(params);
+        leat_pg_params_int4(params, session->shared->source_id);
+        session->controls_us = leat_mono_us();
+        send_query(session, COMMAND_CONTROLS, leat_pg_controls_sql);
+    }
     send_sync(session);
 }
 

@@ -22,6 +22,8 @@ typedef enum command_kind {
     COMMAND_CLAIM,
     COMMAND_PROGRESS,
     COMMAND_PARKED,
+    COMMAND_CONTROLS,
+    COMMAND_KEEP, /* of a record that is left out */
     COMMAND_COMPACT,
     COMMAND_TERMINATE,
     COMMAND_IS_PRIMARY_KEY,
@@ -47,7 +49,7 @@ enum {
     NAME_SIZE = 40,
     PARSES_MAX = 1000, /* each costs the backend a plan: a connection that has had this many is
                           replaced */
-    COMMANDS_FEW = 5,  /* of a claim, a compaction, a question */
+    COMMANDS_FEW = 7,  /* of a claim, a compaction, a question */
 };
 
 /* A job goes down this list, and from ANSWERED once back to SENT when it asks a question. */
@@ -116,6 +118,8 @@ struct leat_pg_session {
     leat_engine_chunk *chunk; /* of the load, allocated; NULL: none */
     int64_t *progress_memory; /* of its arrays */
     int64_t *base_offsets;    /* [subpartitions]: as a claim is read */
+    leat_control_set *controls; /* what a claim has found; NULL: nothing yet. Owned */
+    int64_t controls_us;        /* when it was sent */
     leat_pg_params params;
 };
 

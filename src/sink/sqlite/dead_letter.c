@@ -17,8 +17,13 @@
 /* Again after a commit whose outcome was unknown: the letter is there. */
 static const char bury_sql[] =
     "INSERT INTO leat_dead_letters"
-    " (source, partition, \"offset\", route, key, op, headers, body, sqlstate, message, accepted_at)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    " (source, partition, \"offset\", route, key, op, headers, body, sqlstate, message, accepted_at, control)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+
+static const char trim_sql[] =
+    "DELETE FROM leat_dead_letters WHERE source = ?1 AND partition = ?2 AND control = ?3 AND \"offset\" <="
+    " (SELECT d.\"offset\" FROM leat_dead_letters AS d WHERE d.source = ?1 AND d.partition = ?2 AND d.control = ?3"
+    "   ORDER BY d.\"offset\" DESC LIMIT 1 OFFSET ?4)";
 
 static void bind_bytes(sqlite3_stmt *to, int at, leat_slice bytes, bool is_null)
 {
@@ -75,9 +80,9 @@ static void bind_accepted(sqlite3_stmt *to, int at, int64_t accepted_ms)
     sqlite3_bind_text(to, at, text, -1, SQLITE_TRANSIENT);
 }
 
-int leat_sqlite_store_dead_letter(leat_sqlite *sqlite, int32_t source_id,
-                                  const leat_engine_batch_record *at, const leat_item *item,
-                                  const leat_engine_reason *reason)
+/* `control` 0: it was refused. */
+static int store(leat_sqlite *sqlite, int32_t source_id, const leat_engine_batch_record *at,
+                 const leat_item *item, const leat_engine_reason *reason, int64_t control)
 {
     LEAT_ASSERT(reason && source_id > 0);
     LEAT_ASSERT(!sqlite3_get_autocommit(sqlite->db));
@@ -96,7 +101,40 @@ int leat_sqlite_store_dead_letter(leat_sqlite *sqlite, int32_t source_id,
     bind_text(insert, 9, leat_slice_of(reason->sqlstate));
     bind_message(insert, 10, reason->message);
     bind_accepted(insert, 11, record->accepted_ms);
+    if (control != 0)
+        sqlite3_bind_int64(insert, 12, control);
     int code = headers == 0 ? sqlite3_step(insert) : SQLITE_NOMEM;
     sqlite3_finalize(insert);
     return code == SQLITE_DONE ? 0 : -1;
+}
+
+int leat_sqlite_store_dead_letter(leat_sqlite *sqlite, int32_t source_id,
+                                  const leat_engine_batch_record *at, const leat_item *item,
+                                  const leat_engine_reason *reason)
+{
+    return store(sqlite, source_id, at, item, reason, 0);
+}
+
+static void trim(leat_sqlite *sqlite, int32_t source_id, const leat_engine_batch_record *at,
+                 const leat_kept_letter *kept)
+{
+    sqlite3_stmt *trim = leat_sqlite_prepare(sqlite, trim_sql, NULL);
+    if (!trim)
+        return;
+    sqlite3_bind_int(trim, 1, source_id);
+    sqlite3_bind_int64(trim, 2, at->partition);
+    sqlite3_bind_int64(trim, 3, kept->control);
+    sqlite3_bind_int64(trim, 4, kept->keep);
+    sqlite3_step(trim);
+    sqlite3_finalize(trim);
+}
+
+/* A statement that fails is undone by itself, unless the disk has failed or is full. */
+int leat_sqlite_keep_letter(leat_sqlite *sqlite, int32_t source_id,
+                            const leat_engine_batch_record *at, const leat_item *item,
+                            const leat_kept_letter *kept)
+{
+    if (kept->control != 0 && store(sqlite, source_id, at, item, &kept->reason, kept->control) == 0)
+        trim(sqlite, source_id, at, kept);
+    return sqlite3_get_autocommit(sqlite->db) ? -1 : 0;
 }

@@ -14,4 +14,17 @@ int leat_sqlite_store_dead_letter(leat_sqlite *sqlite, int32_t source_id,
                                   const leat_engine_batch_record *at, const leat_item *item,
                                   const leat_engine_reason *reason) LEAT_MUST_CHECK;
 
+/* Of a record that a control has skipped. */
+typedef struct leat_kept_letter {
+    int64_t control; /* its number; 0: no letter is kept */
+    uint32_t keep;   /* letters that are kept of it in a partition, the newest */
+    leat_engine_reason reason;
+} leat_kept_letter;
+
+/* A sample for people: one that cannot be stored is given up. -1: the file has taken the whole
+ * transaction back; see sqlite3_errmsg. */
+int leat_sqlite_keep_letter(leat_sqlite *sqlite, int32_t source_id,
+                            const leat_engine_batch_record *at, const leat_item *item,
+                            const leat_kept_letter *kept) LEAT_MUST_CHECK;
+
 #endif

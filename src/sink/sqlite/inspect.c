@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sink/sqlite/controls.h"
 #include "sink/sqlite/db.h"
 #include "sink/sqlite/lock.h"
 #include "sink/sqlite/progress.h"
@@ -125,6 +126,22 @@ static int count_dead_letters(leat_sqlite *sqlite, const char *topic, int64_t *r
     return status == 1 ? 0 : -1;
 }
 
+static int read_controls(leat_sqlite *sqlite, const char *topic, leat_shard_work *ret,
+                         leat_error *error)
+{
+    sqlite3_stmt *query =
+        leat_sqlite_prepare(sqlite, "SELECT id FROM leat_sources WHERE topic = ?", error);
+    if (!query)
+        return -1;
+    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
+    int status = leat_sqlite_step(sqlite, query, error);
+    int32_t source_id = status == 1 ? sqlite3_column_int(query, 0) : 0;
+    sqlite3_finalize(query);
+    if (status == 1)
+        ret->controls = leat_sqlite_read_controls(sqlite, source_id, error);
+    return status < 0 || (status == 1 && !ret->controls) ? -1 : 0;
+}
+
 static int read_work(const char *file, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     leat_sqlite sqlite;
@@ -132,6 +149,8 @@ static int read_work(const char *file, const char *topic, leat_shard_work *ret, 
     int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
     if (status == 0)
         status = count_dead_letters(&sqlite, topic, &ret->dead_letters, error);
+    if (status == 0)
+        status = read_controls(&sqlite, topic, ret, error);
     if (status == 0)
         status = leat_sqlite_read_workers(&sqlite, topic, ret, error);
     char path[PATH_MAX] = "";

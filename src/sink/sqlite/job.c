@@ -14,6 +14,7 @@
 
 #include "record/arena.h"
 #include "record/chunk.h"
+#include "sink/sqlite/controls.h"
 #include "sink/sqlite/dead_letter.h"
 #include "sink/sqlite/parked.h"
 #include "sink/sqlstate.h"
@@ -22,7 +23,8 @@
 typedef struct job_record {
     leat_engine_batch_record at;
     leat_item item;
-    uint32_t index; /* in the engine's batch */
+    uint32_t index;        /* in the engine's batch */
+    leat_kept_letter kept; /* of one that is left out */
 } job_record;
 
 struct leat_sqlite_job {
@@ -108,6 +110,12 @@ static int copy_record(leat_sqlite_job *job, const leat_engine_batch_record *fro
     leat_slice fault = leat_slice_of("");
     *record = (job_record){.at = *from, .item = *(const leat_item *)from->payload, .index = index};
     leat_item *item = &record->item;
+    if (from->skip && item->control) {
+        record->kept = (leat_kept_letter){item->control->id, item->control->keep, {.sqlstate = ""}};
+        leat_control_describe(item->control, record->kept.reason.message,
+                              sizeof record->kept.reason.message);
+    }
+    item->control = NULL;
     item->log_handle = NULL;
     item->owned = NULL;
     item->owned_headers = NULL;
@@ -266,6 +274,18 @@ static int check_standing(leat_sqlite_job *job, const leat_sqlite_runner *runner
     return -1;
 }
 
+/* A claim reads the controls in its own transaction. */
+static int read_controls(leat_sqlite_job *job, leat_sqlite_runner *runner)
+{
+    leat_error error;
+    int64_t read_us = leat_mono_us();
+    leat_control_set *set = leat_sqlite_read_controls(&runner->sqlite, runner->source_id, &error);
+    if (!set)
+        return fail_sqlite(job, runner, LEAT_SQL_OWN);
+    leat_controls_publish(runner->controls, runner->shard, set, read_us);
+    return 0;
+}
+
 static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_CLAIM);
@@ -279,7 +299,7 @@ static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
     job->result.progress = &job->progress;
     job->result.parked = job->parked.totals;
     job->result.parked_count = job->parked.count;
-    return 0;
+    return runner->controls ? read_controls(job, runner) : 0;
 }
 
 static int run_compaction(leat_sqlite_job *job, leat_sqlite_runner *runner)
@@ -321,10 +341,18 @@ static int write_rows(leat_sqlite_job *job, leat_sqlite_runner *runner)
     const leat_routes *routes =
         &leat_schema_versions_newest(runner->schema_versions, runner->shard)->routes;
     leat_sqlite_fault fault;
-    for (uint32_t i = 0; i < job->record_count; i++)
-        if (leat_sqlite_rows_write(runner->rows, &runner->sqlite, routes, &job->records[i].item,
+    for (uint32_t i = 0; i < job->record_count; i++) {
+        const job_record *record = &job->records[i];
+        if (record->at.skip) {
+            if (leat_sqlite_keep_letter(&runner->sqlite, runner->source_id, &record->at,
+                                        &record->item, &record->kept) != 0)
+                return fail_sqlite(job, runner, LEAT_SQL_LETTER);
+            continue;
+        }
+        if (leat_sqlite_rows_write(runner->rows, &runner->sqlite, routes, &record->item,
                                    &job->counts, &fault) != 0)
-            return refuse_record(job, runner, &job->records[i], &fault, catalog_read_us);
+            return refuse_record(job, runner, record, &fault, catalog_read_us);
+    }
     return 0;
 }
 

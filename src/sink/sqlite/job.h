@@ -6,6 +6,7 @@
 #ifndef LEAT_SINK_SQLITE_JOB_H
 #define LEAT_SINK_SQLITE_JOB_H
 
+#include "record/controls.h"
 #include "record/schema_versions.h"
 #include "sink/sqlite/rows.h"
 
@@ -16,6 +17,7 @@ typedef struct leat_sqlite_runner {
     leat_sqlite sqlite;
     leat_sqlite_rows *rows;
     leat_schema_versions *schema_versions;
+    leat_controls *controls; /* NULL: claims read none */
     uint32_t shard;
     int32_t source_id;
 } leat_sqlite_runner;

@@ -291,6 +291,7 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
     sink->job = leat_sqlite_job_new(config->subpartitions);
     sink->runner = (leat_sqlite_runner){.rows = rows,
                                         .schema_versions = config->schema_versions,
+                                        .controls = config->controls,
                                         .shard = config->shard,
                                         .source_id = config->source_id};
     sink->work.data = sink;

@@ -228,6 +228,7 @@ static const char *const upgrade_sql[] = {
           "UPDATE leat_schema_version SET version = 2;",
     [2] = "UPDATE leat_schema_version SET version = 3;",
     [3] = "ALTER TABLE leat_partitions RENAME COLUMN epoch TO claims;"
+          "ALTER TABLE leat_dead_letters ADD COLUMN control INTEGER;"
           "UPDATE leat_schema_version SET version = 4;",
 };
 _Static_assert(sizeof upgrade_sql / sizeof *upgrade_sql == LEAT_SQLITE_VERSION,

@@ -181,6 +181,7 @@ START_TEST(version_1_keeps_its_progress)
         "ALTER TABLE leat_partitions DROP COLUMN newest_epoch; ALTER TABLE leat_progress DROP COLUMN newest_at_ms;"
         "ALTER TABLE leat_progress DROP COLUMN newest_epoch;"
         "UPDATE leat_partitions SET low = 7, low_at_ms = 1234 WHERE partition = 1;"
+        "DROP INDEX leat_dead_letters_control; ALTER TABLE leat_dead_letters DROP COLUMN control;"
         "UPDATE leat_schema_version SET version = 1");
     leat_source stored;
     leat_layout read;

@@ -1,0 +1,149 @@
+/*
+ * controls.c - leat.controls: read by workers in the transaction of each claim, and with the tables
+ * over a connection of their own; changed by `leat control`. An end travels as the time that is
+ * left by the database's clock, which all workers share.
+ */
+#include "sink/pg/controls.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/shard_ops.h"
+
+#define TIME_SQL(column)                                                                           \
+    "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+
+const char leat_pg_controls_sql[] =
+    "SELECT c.id::text, c.\"table\", c.what,"
+    " (greatest(0, extract(epoch FROM c.until - clock_timestamp())) * 1000)::bigint::text,"
+    " " TIME_SQL("c.until") ", " TIME_SQL(
+        "c.since") ", c.keep::text, c.reason"
+                   " FROM leat.controls AS c WHERE c.source = $1::int4 AND c.until > clock_timestamp()"
+                   " ORDER BY c.id LIMIT " LEAT_STRINGIZE(1000);
+_Static_assert(LEAT_CONTROLS_MAX == 1000, "as many as it reads");
+
+enum { ID, TABLE, WHAT, LEFT_MS, UNTIL, SINCE, KEEP, REASON, COLUMNS };
+
+leat_control_set *leat_pg_controls_take(const PGresult *answer, int64_t read_us)
+{
+    LEAT_ASSERT(PQnfields(answer) == COLUMNS);
+    leat_control_set *set = leat_control_set_new();
+    for (int row = 0; row < PQntuples(answer); row++) {
+        leat_control control = {
+            .id = strtoll(PQgetvalue(answer, row, ID), NULL, 10),
+            .table = PQgetisnull(answer, row, TABLE) ? NULL : PQgetvalue(answer, row, TABLE),
+            .what = PQgetvalue(answer, row, WHAT),
+            .until_us = read_us + strtoll(PQgetvalue(answer, row, LEFT_MS), NULL, 10) * 1000,
+            .keep = (uint32_t)strtoul(PQgetvalue(answer, row, KEEP), NULL, 10),
+            .reason = PQgetvalue(answer, row, REASON)};
+        leat_pg_text(control.until, sizeof control.until, answer, row, UNTIL);
+        leat_pg_text(control.since, sizeof control.since, answer, row, SINCE);
+        int added = leat_control_set_add(set, &control);
+        LEAT_ASSERT(added == 0);
+    }
+    return set;
+}
+
+leat_control_set *leat_pg_controls_read(leat_pg *pg, const char *source_id, leat_error *error)
+{
+    int64_t read_us = leat_mono_us();
+    PGresult *result = leat_pg_query(pg, leat_pg_controls_sql, 1, &source_id, error);
+    leat_control_set *set = result ? leat_pg_controls_take(result, read_us) : NULL;
+    PQclear(result);
+    return set;
+}
+
+/* ---- for `leat control` and the watch over the tables ---- */
+
+static int read_controls(const char *dsn, int32_t source_id, leat_control_set **ret,
+                         leat_error *error)
+{
+    leat_pg pg;
+    char id[16];
+    snprintf(id, sizeof id, "%" PRId32, source_id);
+    *ret = NULL;
+    if (leat_pg_open(&pg, dsn, error) == 0)
+        *ret = leat_pg_controls_read(&pg, id, error);
+    leat_pg_close(&pg);
+    return *ret ? 0 : -1;
+}
+
+/* One transaction: those that have ended make room first. */
+static int put(leat_pg *pg, const char *const *values, leat_control_put *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(
+        pg, "DELETE FROM leat.controls WHERE source = $1::int4 AND until <= clock_timestamp()", 1,
+        values, error);
+    PQclear(result);
+    if (!result)
+        return -1;
+    result = leat_pg_query(
+        pg,
+        "INSERT INTO leat.controls AS c (source, \"table\", what, keep, until, reason)"
+        " SELECT $1::int4, $2, $3, $4::int4, clock_timestamp() + $5::bigint * interval"
+        " '1 millisecond', $6"
+        "  WHERE (SELECT count(*) FROM leat.controls WHERE source = $1::int4) < $7::int4"
+        " ON CONFLICT ON CONSTRAINT controls_once DO UPDATE SET keep = excluded.keep,"
+        " until = excluded.until, reason = excluded.reason"
+        " RETURNING c.id, (c.xmax <> 0), " TIME_SQL("c.until"),
+        7, values, error);
+    if (!result)
+        return -1;
+    int status = 0;
+    if (PQntuples(result) == 1) {
+        ret->id = leat_pg_integer(result, 0, 0);
+        ret->was_there = leat_pg_boolean(result, 0, 1);
+        leat_pg_text(ret->until, sizeof ret->until, result, 0, 2);
+    } else {
+        status =
+            leat_fail(error, "%s: there are %d controls already", pg->where, LEAT_CONTROLS_MAX);
+    }
+    PQclear(result);
+    return status;
+}
+
+static int put_control(const char *dsn, int32_t source_id, const leat_control_wish *wish,
+                       leat_control_put *ret, leat_error *error)
+{
+    leat_pg pg;
+    char id[16], keep[16], for_ms[24], most[16];
+    snprintf(id, sizeof id, "%" PRId32, source_id);
+    snprintf(keep, sizeof keep, "%" PRIu32, wish->keep);
+    snprintf(for_ms, sizeof for_ms, "%" PRId64, wish->for_ms);
+    snprintf(most, sizeof most, "%d", LEAT_CONTROLS_MAX);
+    const char *const values[] = {id, wish->table, wish->what, keep, for_ms, wish->reason, most};
+    int status = leat_pg_open_to_change(&pg, dsn, error);
+    if (status == 0)
+        status = put(&pg, values, ret, error);
+    if (status == 0)
+        status = leat_pg_commit(&pg, error);
+    leat_pg_close(&pg);
+    return status;
+}
+
+static int remove_control(const char *dsn, int32_t source_id, const char *table, const char *what,
+                          bool *ret_was_there, leat_error *error)
+{
+    leat_pg pg;
+    char id[16];
+    snprintf(id, sizeof id, "%" PRId32, source_id);
+    const char *const values[] = {id, table, what};
+    int status = leat_pg_open_to_change(&pg, dsn, error);
+    if (status == 0) {
+        PGresult *result = leat_pg_query(
+            &pg,
+            "DELETE FROM leat.controls WHERE source = $1::int4 AND \"table\" IS NOT DISTINCT FROM $2"
+            "   AND what = $3 RETURNING until > clock_timestamp()",
+            3, values, error);
+        *ret_was_there = result && PQntuples(result) > 0 && leat_pg_boolean(result, 0, 0);
+        status = result ? leat_pg_commit(&pg, error) : -1;
+        PQclear(result);
+    }
+    leat_pg_close(&pg);
+    return status;
+}
+
+const leat_shard_controls_ops leat_pg_controls = {
+    .read = read_controls, .put = put_control, .remove = remove_control};

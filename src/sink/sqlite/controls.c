@@ -1,0 +1,168 @@
+/*
+ * Controls in a SQLite file. It is on this machine, so its times are of the same wall clock as the
+ * process's; what counts for a worker is all the same the time that is left when it reads.
+ */
+#include "sink/sqlite/controls.h"
+
+#include <stdio.h>
+
+#include "sink/shard_ops.h"
+
+enum { BUSY_MS = 5000 };
+
+#define TIME_SQL(column) "strftime('%Y-%m-%dT%H:%M:%fZ', " column " / 1000.0, 'unixepoch')"
+
+static const char controls_sql[] =
+    "SELECT id, \"table\", what, until_ms, " TIME_SQL("until_ms") ", " TIME_SQL(
+        "since_ms") ", keep,"
+                    " reason FROM leat_controls WHERE source = ?1 AND until_ms > ?2 ORDER BY id LIMIT ?3";
+
+static const char *text_at(sqlite3_stmt *row, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    return text ? text : "";
+}
+
+static void take_control(sqlite3_stmt *row, int64_t wall_ms, leat_control_set *set)
+{
+    enum { ID, TABLE, WHAT, UNTIL_MS, UNTIL, SINCE, KEEP, REASON };
+    const char *table = text_at(row, TABLE);
+    leat_control control = {.id = sqlite3_column_int64(row, ID),
+                            .table = *table ? table : NULL,
+                            .what = text_at(row, WHAT),
+                            .until_us = leat_mono_us() +
+                                        (sqlite3_column_int64(row, UNTIL_MS) - wall_ms) * 1000,
+                            .keep = (uint32_t)sqlite3_column_int(row, KEEP),
+                            .reason = text_at(row, REASON)};
+    snprintf(control.until, sizeof control.until, "%s", text_at(row, UNTIL));
+    snprintf(control.since, sizeof control.since, "%s", text_at(row, SINCE));
+    int added = leat_control_set_add(set, &control);
+    LEAT_ASSERT(added == 0);
+}
+
+leat_control_set *leat_sqlite_read_controls(leat_sqlite *sqlite, int32_t source_id,
+                                            leat_error *error)
+{
+    int64_t wall_ms = leat_wall_ms();
+    sqlite3_stmt *query = leat_sqlite_prepare(sqlite, controls_sql, error);
+    if (!query)
+        return NULL;
+    leat_control_set *set = leat_control_set_new();
+    sqlite3_bind_int(query, 1, source_id);
+    sqlite3_bind_int64(query, 2, wall_ms);
+    sqlite3_bind_int(query, 3, LEAT_CONTROLS_MAX);
+    int status;
+    while ((status = leat_sqlite_step(sqlite, query, error)) == 1)
+        take_control(query, wall_ms, set);
+    sqlite3_finalize(query);
+    if (status == 0)
+        return set;
+    leat_control_set_drop(set);
+    return NULL;
+}
+
+/* ---- for `leat control` and the watch over the tables ---- */
+
+static int read_controls(const char *file, int32_t source_id, leat_control_set **ret,
+                         leat_error *error)
+{
+    leat_sqlite sqlite;
+    *ret = NULL;
+    if (leat_sqlite_open(&sqlite, file, BUSY_MS, error) == 0)
+        *ret = leat_sqlite_read_controls(&sqlite, source_id, error);
+    leat_sqlite_close(&sqlite);
+    return *ret ? 0 : -1;
+}
+
+static int remove_ended(leat_sqlite *sqlite, int32_t source_id, leat_error *error)
+{
+    sqlite3_stmt *remove = leat_sqlite_prepare(
+        sqlite, "DELETE FROM leat_controls WHERE source = ? AND until_ms <= ?", error);
+    if (!remove)
+        return -1;
+    sqlite3_bind_int(remove, 1, source_id);
+    sqlite3_bind_int64(remove, 2, leat_wall_ms());
+    int status = leat_sqlite_step(sqlite, remove, error);
+    sqlite3_finalize(remove);
+    return status;
+}
+
+static const char put_sql[] =
+    "INSERT INTO leat_controls AS c (source, \"table\", what, keep, since_ms, until_ms, reason)"
+    " SELECT ?1, ?2, ?3, ?4, ?5, ?5 + ?6, ?7"
+    "  WHERE (SELECT count(*) FROM leat_controls WHERE source = ?1) < ?8"
+    " ON CONFLICT (source, \"table\", what) DO UPDATE SET keep = excluded.keep,"
+    " until_ms = excluded.until_ms, reason = excluded.reason"
+    " RETURNING id, since_ms <> ?5, " TIME_SQL("until_ms");
+
+/* In a transaction that has the write lock. */
+static int put(leat_sqlite *sqlite, int32_t source_id, const leat_control_wish *wish,
+               leat_control_put *ret, leat_error *error)
+{
+    if (remove_ended(sqlite, source_id, error) != 0)
+        return -1;
+    sqlite3_stmt *insert = leat_sqlite_prepare(sqlite, put_sql, error);
+    if (!insert)
+        return -1;
+    sqlite3_bind_int(insert, 1, source_id);
+    sqlite3_bind_text(insert, 2, wish->table ? wish->table : "", -1, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 3, wish->what, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(insert, 4, wish->keep);
+    sqlite3_bind_int64(insert, 5, leat_wall_ms());
+    sqlite3_bind_int64(insert, 6, wish->for_ms);
+    sqlite3_bind_text(insert, 7, wish->reason, -1, SQLITE_STATIC);
+    sqlite3_bind_int(insert, 8, LEAT_CONTROLS_MAX);
+    int status = leat_sqlite_step(sqlite, insert, error);
+    if (status == 1) {
+        ret->id = sqlite3_column_int64(insert, 0);
+        ret->was_there = sqlite3_column_int(insert, 1) != 0;
+        snprintf(ret->until, sizeof ret->until, "%s", text_at(insert, 2));
+    }
+    sqlite3_finalize(insert);
+    return status == 0 ? leat_fail(error, "%s: there are %d controls already", sqlite->file,
+                                   LEAT_CONTROLS_MAX)
+                       : status - 1;
+}
+
+static int put_control(const char *file, int32_t source_id, const leat_control_wish *wish,
+                       leat_control_put *ret, leat_error *error)
+{
+    leat_sqlite sqlite;
+    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
+    if (status == 0)
+        status = leat_sqlite_run(&sqlite, "BEGIN IMMEDIATE", error);
+    if (status == 0)
+        status = put(&sqlite, source_id, wish, ret, error);
+    if (status == 0)
+        status = leat_sqlite_run(&sqlite, "COMMIT", error);
+    leat_sqlite_close(&sqlite);
+    return status;
+}
+
+static int remove_control(const char *file, int32_t source_id, const char *table, const char *what,
+                          bool *ret_was_there, leat_error *error)
+{
+    leat_sqlite sqlite;
+    *ret_was_there = false;
+    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
+    sqlite3_stmt *remove = NULL;
+    if (status == 0)
+        remove = leat_sqlite_prepare(&sqlite,
+                                     "DELETE FROM leat_controls WHERE source = ? AND \"table\" = ?"
+                                     " AND what = ? RETURNING until_ms > ?",
+                                     error);
+    if (remove) {
+        sqlite3_bind_int(remove, 1, source_id);
+        sqlite3_bind_text(remove, 2, table ? table : "", -1, SQLITE_STATIC);
+        sqlite3_bind_text(remove, 3, what, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(remove, 4, leat_wall_ms());
+        while ((status = leat_sqlite_step(&sqlite, remove, error)) == 1)
+            *ret_was_there = sqlite3_column_int(remove, 0) != 0;
+    }
+    sqlite3_finalize(remove);
+    leat_sqlite_close(&sqlite);
+    return remove ? status : -1;
+}
+
+const leat_shard_controls_ops leat_sqlite_controls = {
+    .read = read_controls, .put = put_control, .remove = remove_control};
