@@ -14,6 +14,11 @@ typedef struct leat_options {
     const char *route;
     uint32_t limit;
     uint32_t max_seconds;
+    const char *tenant;
+    const char *key;
+    const char *duration; /* --for */
+    const char *keep;
+    const char *reason;
     bool json;
     char *const *operands; /* as many as the command wants */
 } leat_options;
@@ -37,6 +42,9 @@ int leat_command_lag(const leat_options *options);
 int leat_command_status(const leat_options *options);
 int leat_command_dead_list(const leat_options *options);
 int leat_command_dead_show(const leat_options *options);
+int leat_command_control_block(const leat_options *options);
+int leat_command_control_unblock(const leat_options *options);
+int leat_command_control_list(const leat_options *options);
 int leat_command_config(const leat_options *options); /* prints the reference */
 int leat_command_version(const leat_options *options);
 

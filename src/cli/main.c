@@ -74,6 +74,34 @@ static const leat_command commands[] = {
      "  --shard NAME   read this shard only\n"
      "  --json         as one JSON object\n",
      leat_command_dead_show},
+    {"control block", "ctrTkfnR",
+     "(--tenant T | --key K [--table NAME | --route NAME]) --for TIME [--keep N] [--reason TEXT] [--config FILE]",
+     0, "skip the records of a tenant or of one row for a time",
+     "Every process that applies skips these records: their progress moves on as if they were applied, and their rows stay\n"
+     "as they are. That includes the ones that wait: in memory, behind a lock, parked, or because they are refused. It takes\n"
+     "effect within catalog_every, ends by itself, and is kept in the shard of the tenant or row, which must answer; the log\n"
+     "and other shards need not. Given again, it has another end. What was skipped does not come back.\n\n"
+     "  --tenant T     as in the path of a request (percent-encoded)\n"
+     "  --key K        all parts of the key in primary-key order, between them '/': 7/1\n"
+     "  --table NAME   the table of that key, named as in the configuration; not needed where there is one table\n"
+     "  --route NAME   or a route on it\n"
+     "  --for TIME     30m, 24h; at most 31 days\n"
+     "  --keep N       keep the newest N skipped records of each partition as dead letters, 0 to 10000; default 100. Of one\n"
+     "                 batch at most 10 are kept\n"
+     "  --reason TEXT  for people: it is shown with the control and its dead letters\n",
+     leat_command_control_block},
+    {"control unblock", "ctrTk",
+     "(--tenant T | --key K [--table NAME | --route NAME]) [--config FILE]", 0,
+     "end such a control",
+     "Records that come after it are applied again, from those on that a process has not tried yet.\n",
+     leat_command_control_unblock},
+    {"control list", "csj", "[--shard NAME] [--json] [--config FILE]", 0,
+     "list the controls in effect",
+     "Lists the controls that have not ended, shard by shard.\n\n"
+     "  --shard NAME   of this shard only\n"
+     "  --json         one JSON object a line\n\n"
+     "If a shard does not answer, an error names it, the others are listed, and the exit status is 1.\n",
+     leat_command_control_list},
     {"config", "", "", 0, "print the reference of all settings",
      "Prints every setting with its type, default, range and meaning.\n", leat_command_config},
     {"version", "", "", 0, "print the versions of leat and its libraries", "",
@@ -83,11 +111,21 @@ static const leat_command commands[] = {
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 static const struct option options_known[] = {
-    {"config", required_argument, NULL, 'c'},      {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},           {"shard", required_argument, NULL, 's'},
-    {"table", required_argument, NULL, 't'},       {"route", required_argument, NULL, 'r'},
-    {"limit", required_argument, NULL, 'l'},       {"json", no_argument, NULL, 'j'},
-    {"max-seconds", required_argument, NULL, 'm'}, {0},
+    {"config", required_argument, NULL, 'c'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {"shard", required_argument, NULL, 's'},
+    {"table", required_argument, NULL, 't'},
+    {"route", required_argument, NULL, 'r'},
+    {"limit", required_argument, NULL, 'l'},
+    {"json", no_argument, NULL, 'j'},
+    {"max-seconds", required_argument, NULL, 'm'},
+    {"tenant", required_argument, NULL, 'T'},
+    {"key", required_argument, NULL, 'k'},
+    {"for", required_argument, NULL, 'f'},
+    {"keep", required_argument, NULL, 'n'},
+    {"reason", required_argument, NULL, 'R'},
+    {0},
 };
 
 /* ---- help ---- */
@@ -100,7 +138,7 @@ static void print_usage(FILE *out)
         "commands:\n",
         out);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-15s %s\n", commands[i].name, commands[i].summary);
     fputs(
         "\noptions:\n"
         "  -c, --config FILE  the configuration; default leat.yaml\n"
@@ -174,6 +212,21 @@ static int take_option(leat_options *options, int letter, const char *value)
         break;
     case 'r':
         options->route = value;
+        break;
+    case 'T':
+        options->tenant = value;
+        break;
+    case 'k':
+        options->key = value;
+        break;
+    case 'f':
+        options->duration = value;
+        break;
+    case 'n':
+        options->keep = value;
+        break;
+    case 'R':
+        options->reason = value;
         break;
     case 'j':
         options->json = true;

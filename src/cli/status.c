@@ -9,11 +9,14 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "cli/control.h"
 #include "cli/json.h"
 #include "base/printable.h"
 #include "cli/with_assembly.h"
 #include "daemon/assembly_lag.h"
 #include "watch/troubles.h"
+
+enum { CONTROLS_SHOWN = 16 }; /* of a shard */
 
 typedef struct shard_status {
     const char *name;
@@ -22,8 +25,9 @@ typedef struct shard_status {
     int64_t claims;      /* how often they were claimed, in all */
     leat_lag_sum lag;
     int64_t dead_letters;
-    char held[LEAT_LAG_HELD_SIZE]; /* about its first partition that an open transaction holds
-                                      back; empty: there is none */
+    const leat_control_set *controls; /* borrowed; NULL: none is known */
+    char held[LEAT_LAG_HELD_SIZE];    /* about its first partition that an open transaction holds
+                                         back; empty: there is none */
     leat_troubles troubles;
 } shard_status;
 
@@ -66,6 +70,7 @@ static void read_shard(overview *all, uint32_t shard, uint32_t max_seconds)
     ret->error = lag->errors[shard].text;
     ret->lag = lag->shards[shard];
     ret->dead_letters = lag->works[shard].dead_letters;
+    ret->controls = lag->works[shard].controls;
     count_partitions(lag, shard, ret);
     const leat_lag_partition *held = leat_lag_first_held(lag, shard);
     if (held)
@@ -121,6 +126,22 @@ static void print_process(const leat_troubles *troubles, const leat_status_proce
     leat_buf_free(&text);
 }
 
+/* A control is what somebody wants, not a trouble, but whoever wonders why a row stays as it is
+ * must see it. */
+static void print_controls(const shard_status *shard)
+{
+    for (uint32_t i = 0; shard->controls && i < leat_control_set_count(shard->controls); i++) {
+        char text[LEAT_CONTROL_REASON_MAX + 2 * LEAT_CONTROL_NAME_SIZE];
+        if (i == CONTROLS_SHOWN) {
+            printf("    and %" PRIu32 " more controls: leat control list\n",
+                   leat_control_set_count(shard->controls) - i);
+            return;
+        }
+        leat_control_describe(leat_control_set_at(shard->controls, i), text, sizeof text);
+        print_line("    records are ", text);
+    }
+}
+
 static void print_trouble(const leat_trouble_line *trouble)
 {
     char before[64];
@@ -151,6 +172,7 @@ static void print_shard(const overview *all, const shard_status *shard)
         print_process(troubles, &troubles->processes[i]);
     if (troubles->is_pooled)
         printf("    behind a pooler: a session has the name of the process that used it last\n");
+    print_controls(shard);
     for (uint32_t i = 0; i < troubles->count; i++)
         print_trouble(&troubles->lines[i]);
     if (troubles->left_out > 0)
@@ -195,6 +217,10 @@ static void add_work(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_st
     for (uint32_t i = 0; i < shard->troubles.process_count; i++)
         add_process(doc, processes, &shard->troubles.processes[i]);
     yyjson_mut_obj_add_bool(doc, object, "pooled", shard->troubles.is_pooled);
+    yyjson_mut_val *controls = yyjson_mut_obj_add_arr(doc, object, "controls");
+    for (uint32_t i = 0; shard->controls && i < leat_control_set_count(shard->controls); i++)
+        leat_control_add_json(doc, yyjson_mut_arr_add_obj(doc, controls),
+                              leat_control_set_at(shard->controls, i));
 }
 
 static void add_lag(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_status *shard)

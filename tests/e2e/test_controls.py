@@ -1,0 +1,171 @@
+"""`leat control`: an operator has the records of a tenant or of one row left out for a time, wherever they wait."""
+import json
+
+from lib.harness import both, wait_until
+
+THINGS = {"postgres": "create table things (app int, id int, n int not null default 0, primary key (app, id))",
+          "sqlite": "create table things (app int not null, id int not null, n int not null default 0, primary key (app, id))"}
+ROUTE = {"path": "/apps/{app}/things/{id}", "table": "things", "tenant": "app", "columns": {"n": "add"}}
+
+
+def make(make_world, **settings):
+    world = make_world(shards=1, partitions=2, table_sql=THINGS, route=ROUTE, catalog_every="200ms",
+                       apply={"compact_every": "200ms", **settings})
+    world.init()
+    return world
+
+
+def write(client, app, thing, count=1):
+    for _ in range(count):
+        answer = client.patch(f"/apps/{app}/things/{thing}", json={"n": 1})
+        assert answer.status_code == 202, answer.text
+
+
+def control(world, *arguments, code=0):
+    done = world.leat("control", *arguments)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def n_of(world, app, thing):
+    found = world.rows(f"select n from things where app = {app} and id = {thing}")
+    return found[0][0] if found else None
+
+
+def low_reaches_the_end(world):
+    """Everything in the log is disposed of."""
+    lows = dict(world.rows("select partition, low from leat.partitions"))
+    return all(lows[partition] == end - 1 for partition, end in world.log_ends().items() if end > 0)
+
+
+@both
+def test_a_blocked_tenant_is_left_out_others_are_not_and_it_comes_back(make_world):
+    world = make(make_world)
+    worker, edge = world.start("apply"), world.start("edge")
+    with world.client(edge) as client:
+        write(client, 7, 1)
+        write(client, 8, 1)
+        wait_until(lambda: (n_of(world, 7, 1), n_of(world, 8, 1)) == (1, 1), "both to be applied")
+        said = control(world, "block", "--tenant", "07", "--for", "1h", "--keep", "3", "--reason", "it floods")
+        assert "control 1: records of tenant 7 are skipped in shard a until " in said
+        wait_until(lambda: world.metric(worker, "leat_controls_active") == 1, "the worker to know of it")
+        write(client, 7, 1, 5)
+        write(client, 7, 2, 5)
+        write(client, 8, 1, 5)
+        wait_until(lambda: world.metric(worker, "leat_records_skipped_by_control_total") == 10, "ten to be left out")
+        wait_until(lambda: n_of(world, 8, 1) == 6, "the other tenant's")
+        wait_until(lambda: low_reaches_the_end(world), "the low water at the end")
+        assert (n_of(world, 7, 1), n_of(world, 7, 2)) == (1, None)
+        assert world.metric(worker, "leat_records_applied_total") == 7
+        letters = world.rows("select partition, sqlstate, message, control from leat.dead_letters order by partition, \"offset\"")
+        assert 3 <= len(letters) <= 6 and all(sum(l[0] == p for l in letters) <= 3 for p in (0, 1))
+        assert all(l[1] is None and l[3] == 1 and l[2].startswith("skipped by control 1 of tenant 7 until ")
+                   and l[2].endswith(": it floods") for l in letters), letters
+
+        status = world.leat("status")
+        assert status.returncode == 0, status.stdout
+        assert "control 1 of tenant 7 until " in status.stdout and "it floods" in status.stdout
+        (listed,) = control(world, "list", "--json").splitlines()
+        listed = json.loads(listed)
+        assert (listed["control"], listed["shard"], listed["tenant"], listed["table"], listed["keep"]) == (1, "a", "7", None, 3)
+        assert 3500 < listed["left"] <= 3600
+
+        control(world, "unblock", "--tenant", "7")
+        assert control(world, "list") == "no controls\n"
+        wait_until(lambda: world.metric(worker, "leat_controls_active") == 0, "the worker to know of that")
+        write(client, 7, 1)
+        wait_until(lambda: n_of(world, 7, 1) == 2, "it to be applied again")
+    assert world.metric(worker, "leat_records_skipped_by_control_total") == 10
+
+
+@both
+def test_a_control_ends_by_itself(make_world):
+    world = make(make_world)
+    worker, edge = world.start("apply"), world.start("edge")
+    control(world, "block", "--tenant", "7", "--for", "4s", "--keep", "0")
+    wait_until(lambda: world.metric(worker, "leat_controls_active") == 1, "the worker to know of it")
+    with world.client(edge) as client:
+        write(client, 7, 1)
+        wait_until(lambda: world.metric(worker, "leat_controls_active") == 0, "its end")
+        write(client, 7, 2)
+        wait_until(lambda: n_of(world, 7, 2) == 1, "the next to be applied")
+    assert world.rows("select count(*) from leat.dead_letters") == [(0,)]
+
+
+@both
+def test_one_row_is_left_out_and_its_neighbours_are_not(make_world):
+    world = make(make_world)
+    worker, edge = world.start("apply"), world.start("edge")
+    assert "key things 7/1" in control(world, "block", "--key", "7/01", "--for", "1h")
+    wait_until(lambda: world.metric(worker, "leat_controls_active") == 1, "the worker to know of it")
+    with world.client(edge) as client:
+        for thing in (1, 2, 1, 3):
+            write(client, 7, thing)
+        wait_until(lambda: (n_of(world, 7, 2), n_of(world, 7, 3)) == (1, 1), "the neighbours")
+        wait_until(lambda: world.metric(worker, "leat_records_skipped_by_control_total") == 2, "the row's to be left out")
+    assert n_of(world, 7, 1) is None
+
+
+def test_a_record_that_is_stuck_behind_a_lock_is_left_out_at_once(make_world):
+    """It is found although it waits with a back-off, and so are those behind it. A new process knows of the control before it
+    applies anything."""
+    world = make(make_world, lock_timeout="100ms", patience="10m")
+    worker, edge = world.start("apply"), world.start("edge")
+    with world.db("a") as other, world.client(edge) as client:
+        other.autocommit = False
+        other.execute("insert into things (app, id) values (7, 1)")  # not committed: any writer of the row waits
+        write(client, 7, 1, 20)
+        wait_until(lambda: world.metric(worker, "leat_subpartitions_stalled") >= 1, "it to be stalled")
+        write(client, 8, 1)
+        wait_until(lambda: n_of(world, 8, 1) == 1, "another")
+        assert not low_reaches_the_end(world)
+        control(world, "block", "--tenant", "7", "--for", "1h", "--keep", "1")
+        wait_until(lambda: low_reaches_the_end(world), "the low water to go on", timeout=20)
+        assert world.metric(worker, "leat_subpartitions_stalled") == 0
+        assert world.metric(worker, "leat_records_skipped_by_control_total") == 20
+        worker.kill()
+        write(client, 7, 1, 5)
+        again = world.start("apply")
+        wait_until(lambda: low_reaches_the_end(world), "what came meanwhile to be left out")
+        assert world.metric(again, "leat_records_skipped_by_control_total") == 5
+        other.rollback()
+    assert n_of(world, 7, 1) is None
+    assert again.terminate() == 0
+
+
+def test_what_cannot_be_meant_changes_nothing(make_world):
+    world = make(make_world)
+    for arguments, words in [
+        (["block", "--for", "1h"], "give one of --tenant and --key"),
+        (["block", "--tenant", "7", "--key", "7/1", "--for", "1h"], "give one of --tenant and --key"),
+        (["block", "--tenant", "7", "--table", "things", "--for", "1h"], "--table and --route belong to --key"),
+        (["block", "--tenant", "7"], "--for is needed"),
+        (["block", "--tenant", "7", "--for", "900h"], "--for must be from 1s to 744h"),
+        (["block", "--tenant", "7", "--for", "soon"], "--for must be from 1s to 744h"),
+        (["block", "--tenant", "7", "--for", "1h", "--keep", "-1"], "--keep must be a number from 0 to 10000"),
+        (["block", "--tenant", "7", "--for", "1h", "--reason", "x" * 201], "--reason is longer than 200 bytes"),
+        (["list", "--tenant", "7"], "takes no option --tenant"),
+    ]:
+        assert words in control(world, *arguments, code=2), arguments
+    for arguments, words in [
+        (["block", "--tenant", "seven", "--for", "1h"], "there is no tenant seven: app: "),
+        (["block", "--key", "7", "--for", "1h"], "it is no key of table things: the key must have 2 parts"),
+        (["block", "--key", "7/x", "--for", "1h"], "it is no key of table things: id: "),
+        (["block", "--key", "7/1", "--table", "others", "--for", "1h"], "writes others"),
+        (["block", "--key", "7/1", "--route", "others", "--for", "1h"], "has no route others"),
+        (["unblock", "--tenant", "7"], "there is no control of tenant 7"),
+        (["list", "--shard", "b"], "has no shard b"),
+    ]:
+        assert words in control(world, *arguments, code=1), arguments
+    assert control(world, "list") == "no controls\n"
+
+    control(world, "block", "--tenant", "7", "--for", "1h")
+    said = control(world, "unblock", "--key", "7/1", code=1)
+    assert "key 7/1 is skipped with its tenant until" in said and "nothing was changed" in said
+    assert "its end has changed" in control(world, "block", "--tenant", "7", "--for", "2h")
+    (listed,) = control(world, "list", "--json").splitlines()
+    assert json.loads(listed)["left"] > 7000
+
+    del world.settings["routes"][0]["tenant"]
+    world.write_config()
+    assert "no route has a tenant" in control(world, "block", "--tenant", "7", "--for", "1h", code=1)
