@@ -138,7 +138,7 @@ static void print_usage(FILE *out)
         "commands:\n",
         out);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  %-15s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-16s %s\n", commands[i].name, commands[i].summary);
     fputs(
         "\noptions:\n"
         "  -c, --config FILE  the configuration; default leat.yaml\n"

@@ -76,6 +76,10 @@ typedef struct leat_config {
     int64_t body_timeout_ms;   /* of a whole body */
     int64_t idle_timeout_ms;   /* between requests */
     int64_t edge_connections;
+    int64_t tenant_rate;  /* writes a second of one tenant; 0: no limit */
+    int64_t tenant_burst; /* 0: as many as the rate */
+    int64_t key_rate;     /* likewise of one row */
+    int64_t key_burst;
     int64_t in_flight_max; /* requests that wait for the log; beyond: 503 */
 
     /* apply, of each worker */

@@ -256,6 +256,17 @@ static int check_order(const checker *c, const char *group, const char *smaller,
                           "%s is more than %s has (at most %s)", low, larger, high);
 }
 
+/* A burst alone would look like a limit, and be none. */
+static int check_rate(const checker *c, const char *name, int64_t rate, int64_t burst)
+{
+    const leat_node *of = leat_node_get(leat_node_get(c->root, "limits"), name);
+    const leat_node *given = of ? leat_node_get(of, "burst") : NULL;
+    if (rate > 0 || burst == 0 || !given)
+        return 0;
+    return leat_node_fail(c->config->file, given, NULL, c->error,
+                          "limits nothing without limits.%s.rate", name);
+}
+
 static int check_budgets(const checker *c)
 {
     const leat_config *config = c->config;
@@ -264,6 +275,9 @@ static int check_budgets(const checker *c)
         return -1;
     if (check_order(c, "apply", "batch_records", config->batch_records, "apply.records",
                     config->records_max, LEAT_UNIT_ONE) < 0)
+        return -1;
+    if (check_rate(c, "tenant", config->tenant_rate, config->tenant_burst) < 0 ||
+        check_rate(c, "key", config->key_rate, config->key_burst) < 0)
         return -1;
     return check_order(c, "limits", "body_max", config->body_max, "apply.memory",
                        config->memory_max, LEAT_UNIT_BYTES);

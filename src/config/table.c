@@ -200,6 +200,21 @@ static const leat_setting settings[] = {
          "the other half a partition may take as much as it leaves free. With Kafka, more than 100000 also needs the property "
          "`queue.buffering.max.messages`."},
 
+    {"limits.tenant", GROUP, .help = "How often one tenant may write, at each edge."},
+    {"limits.tenant.rate", TOP(tenant_rate), COUNT(0, 10000000, "0"),
+     .help =
+         "Writes a second; beyond, they are answered 429 with `Retry-After`. Each edge counts for itself. 0: no limit."},
+    {"limits.tenant.burst", TOP(tenant_burst), COUNT(1, 10000000, NULL),
+     .fallback_words = "as many as the rate",
+     .help = "How many it may write at once after it has been quiet."},
+    {"limits.key", GROUP, .help = "How often one row may be written, at each edge."},
+    {"limits.key.rate", TOP(key_rate), COUNT(0, 10000000, "0"),
+     .help =
+         "Writes a second; beyond, they are answered 429 with `Retry-After`. Each edge counts for itself. 0: no limit."},
+    {"limits.key.burst", TOP(key_burst), COUNT(1, 10000000, NULL),
+     .fallback_words = "as many as the rate",
+     .help = "How many there may be at once after it has been quiet."},
+
     {"apply", GROUP, .help = "Budgets of each worker, and the times of its work."},
     {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),
      .help = "The most bytes of records that a worker holds; then partitions pause."},

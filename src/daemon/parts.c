@@ -120,6 +120,11 @@ int leat_daemon_make_versions(leat_daemon *daemon, leat_error *error)
 
 /* ---- the edge ---- */
 
+static leat_edge_rate edge_rate(int64_t rate, int64_t burst)
+{
+    return (leat_edge_rate){(uint64_t)rate, (uint64_t)(burst > 0 ? burst : rate)};
+}
+
 int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
 {
     const leat_config *from = &daemon->assembly.config;
@@ -130,6 +135,8 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
         .layout = &daemon->assembly.catalog.layout,
         .schema_versions = daemon->schema_versions,
         .in_flight_max = (uint32_t)from->in_flight_max,
+        .tenant_rate = edge_rate(from->tenant_rate, from->tenant_burst),
+        .key_rate = edge_rate(from->key_rate, from->key_burst),
         .ready_age_ms = READY_AGE_MS,
         .catalog_stale_ms = CATALOG_STALE_READS * from->catalog_every_ms + READY_AGE_MS,
         .metrics = daemon->metrics,

@@ -61,6 +61,15 @@ void edge_answer_error(leat_edge *edge, leat_http_request *request, leat_http_co
     answer_error(edge, request, code, field, message, NULL);
 }
 
+void edge_answer_limited(leat_edge *edge, leat_http_request *request, const char *message,
+                         int64_t after_s)
+{
+    char header[64];
+    int size = snprintf(header, sizeof header, "Retry-After: %lld\r\n", (long long)after_s);
+    LEAT_ASSERT(size > 0 && (size_t)size < sizeof header);
+    answer_error(edge, request, LEAT_HTTP_LIMITED, NULL, message, header);
+}
+
 void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow)
 {
     char header[64];

@@ -250,7 +250,8 @@ static void on_request(void *context, leat_http_request *request)
     if (answer_health(edge, request, leat_http_request_path(request)))
         return;
     edge_write write = {.request = request};
-    if (find_route(edge, &write) && admit(edge, &write) && check_body(edge, &write))
+    if (find_route(edge, &write) && admit(edge, &write) &&
+        edge_admission_admit(edge, request, write.route) && check_body(edge, &write))
         append(edge, &write);
 }
 
@@ -320,6 +321,7 @@ static void on_tick(uv_timer_t *timer)
     leat_edge *edge = timer->data;
     LEAT_ASSERT(edge->state != EDGE_FREED);
     edge_metrics_show(edge);
+    edge_admission_report(edge);
     report_failed(edge);
     if (edge->state != EDGE_ANSWERING || edge->in_flight > 0)
         return;
@@ -339,6 +341,7 @@ static void free_edge(leat_edge *edge)
 {
     LEAT_ASSERT(edge->in_flight == 0);
     leat_body_parser_free(edge->parser);
+    edge_admission_fini(edge);
     leat_buf_free(&edge->text);
     leat_buf_free(&edge->accepted_head);
     free(edge->in_flight_of);
@@ -357,6 +360,7 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
     edge->begun_us = leat_mono_us();
     edge->parser = leat_body_parser_new();
     LEAT_ASSERT(edge->parser);
+    edge_admission_init(edge);
     edge->http = leat_http_listen(loop, &config->http, on_request, edge, error);
     if (!edge->http) {
         free_edge(edge);

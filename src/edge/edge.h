@@ -16,6 +16,12 @@
 
 typedef struct leat_edge leat_edge;
 
+/* How often something may write. */
+typedef struct leat_edge_rate {
+    uint64_t rate;  /* writes a second; 0: as often as it likes */
+    uint64_t burst; /* at once; above 0 where the rate is */
+} leat_edge_rate;
+
 typedef struct leat_edge_config {
     leat_http_config http;
     leat_log_config log;
@@ -26,6 +32,8 @@ typedef struct leat_edge_config {
                                               shard that gets the write has them */
     uint32_t in_flight_max;                /* requests waiting for the log, above 0; shared by the
                                               partitions (shares.h); beyond: 503 with Retry-After */
+    leat_edge_rate tenant_rate, key_rate;  /* of each tenant, of each row; beyond: 429 with
+                                              Retry-After */
     int64_t ready_age_ms; /* a partition whose record waits longer for the log is in trouble; above
                              0 */
     int64_t catalog_stale_ms; /* a shard whose tables were not read for this long is listed by

@@ -1,11 +1,13 @@
 /*
  * internal.h - what the edge's files share: edge.c decides what a request means, answer.c writes
- * the answers, metrics.c counts them, health.c knows whether writes are taken.
+ * the answers, metrics.c counts them, health.c knows whether writes are taken, admission.c who
+ * writes too often.
  */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
 
 #include "base/shares.h"
+#include "edge/buckets.h"
 #include "edge/edge.h"
 #include "ops/health.h"
 #include "record/body.h"
@@ -22,7 +24,25 @@ typedef struct edge_metrics {
     leat_counter *malformed;
     leat_counter *timeouts;
     leat_counter *refusals[LEAT_REFUSAL_COUNT];
+    leat_counter *limited_tenant, *limited_key;
 } edge_metrics;
+
+/* Texts of names that were refused; a later one may take the place of an earlier one. */
+enum { EDGE_REFUSED_NAMES = 16 };
+typedef struct edge_refused_name {
+    uint64_t name;
+    uint32_t size;
+    char text[128]; /* cut */
+} edge_refused_name;
+typedef struct edge_refused {
+    edge_refused_name names[EDGE_REFUSED_NAMES];
+} edge_refused;
+
+typedef struct edge_admission {
+    leat_buckets tenants, keys;
+    edge_refused refused_tenants, refused_keys;
+    int64_t reported_us;
+} edge_admission;
 
 /* Its life; edge.c has the legal edges. */
 typedef enum edge_state {
@@ -49,6 +69,7 @@ struct leat_edge {
     void (*on_drained)(void *context);
     void *drained_context;
     leat_body_parser *parser;
+    edge_admission admission;
     edge_metrics metrics;
     leat_buf text;          /* of the answer being written */
     leat_buf accepted_head; /* the start of every 202: {"topic":"...","partition": */
@@ -66,10 +87,21 @@ void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t 
 /* `field` NULL or "": it is not about one field. */
 void edge_answer_error(leat_edge *edge, leat_http_request *request, leat_http_code code,
                        const char *field, const char *message);
+/* 429; `after_s`: when it may come again. */
+void edge_answer_limited(leat_edge *edge, leat_http_request *request, const char *message,
+                         int64_t after_s);
 void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow);
 #define EDGE_HEALTH_METHODS "GET, HEAD, OPTIONS"
 /* /healthz and /readyz; not counted. */
 void edge_answer_health(leat_edge *edge, leat_http_request *request, const leat_health *health);
+
+void edge_admission_init(leat_edge *edge);
+void edge_admission_fini(leat_edge *edge);
+/* May the write of edge->key be taken by the limits of its key and its tenant? Answers it and
+ * returns false when not. */
+bool edge_admission_admit(leat_edge *edge, leat_http_request *request, const leat_route *route);
+/* Logs who was refused most often, once a minute. */
+void edge_admission_report(leat_edge *edge);
 
 /* Fills it in: is the edge ready, and which partitions and shards are in trouble all the same? */
 void edge_health_check(const leat_edge *edge, leat_health *health);

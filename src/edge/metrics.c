@@ -18,6 +18,7 @@ static const leat_http_code counted[] = {
     LEAT_HTTP_TOO_LARGE,
     LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE,
     LEAT_HTTP_INVALID,
+    LEAT_HTTP_LIMITED,
     LEAT_HTTP_OVERLOADED,
     LEAT_HTTP_UNAVAILABLE,
     LEAT_HTTP_UNKNOWN,
@@ -68,6 +69,16 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
                                               NULL);
     metrics->timeouts = leat_metrics_counter(registry, "leat_edge_timeouts_total",
                                              "Clients cut off because they were too slow.", NULL);
+    metrics->limited_tenant =
+        leat_metrics_counter(registry, "leat_edge_limited_total",
+                             "Writes refused because their tenant or key has too "
+                             "many.",
+                             "by=\"tenant\"");
+    metrics->limited_key =
+        leat_metrics_counter(registry, "leat_edge_limited_total",
+                             "Writes refused because their tenant or key has too "
+                             "many.",
+                             "by=\"key\"");
     for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++) {
         char label[64];
         snprintf(label, sizeof label, "cause=\"%s\"", leat_log_refusal_name(cause));

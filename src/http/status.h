@@ -23,6 +23,7 @@ typedef enum leat_http_code {
     LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE,
     LEAT_HTTP_EXPECTATION_FAILED,
     LEAT_HTTP_INVALID,
+    LEAT_HTTP_LIMITED, /* its Retry-After comes with each answer */
     LEAT_HTTP_HEADERS_TOO_LARGE,
     LEAT_HTTP_NOT_IMPLEMENTED,
     LEAT_HTTP_OVERLOADED,

@@ -302,6 +302,8 @@ static const broken broken_files[] = {
      "c.yaml:6: apply.batch_records: 65 is more than apply.records has (at most 64)"},
     {LOG SHARD ROUTE "apply: { memory: 1MiB, batch_bytes: 1MiB }\nlimits: { body_max: 2MiB }\n",
      "c.yaml:5: limits.body_max: 2MiB is more than apply.memory has (at most 1MiB)"},
+    {LOG SHARD ROUTE "limits:\n  key: { burst: 5 }\n",
+     "c.yaml:5: limits.key.burst: limits nothing without limits.key.rate"},
 
     /* variables of the environment: never a part of the text itself */
     {"log: { kafka: { brokers: $LEAT_TEST_UNSET } }\n",

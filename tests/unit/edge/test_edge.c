@@ -391,6 +391,51 @@ START_TEST(test_in_flight_limit)
 }
 END_TEST
 
+/* One tenant and one row, each in a burst; the others go on. */
+START_TEST(test_limits_of_tenants_and_keys)
+{
+    static const struct {
+        const char *path;
+        int status;
+        const char *message;
+    } writes[] = {
+        {"/apps/7/devices/x", 202, ""},
+        {"/apps/7/devices/x", 202, ""},
+        {"/apps/7/devices/x", 429, "limits.key"},
+        {"/apps/7/devices/y", 202, ""},
+        {"/apps/7/devices/z", 429, "limits.tenant"},
+        {"/apps/8/devices/x", 202, ""},
+        {"/apps/08/devices/x", 202, ""}, /* another spelling of it */
+        {"/apps/8/devices/x", 429, "limits.key"},
+    };
+    edge_world *world = world_new();
+    world->version->routes.routes[0].tenant_key_position = 0;
+    world->config.tenant_rate = (leat_edge_rate){1, 3};
+    world->config.key_rate = (leat_edge_rate){1, 2};
+    world_open(world);
+    int64_t begun_us = leat_mono_us();
+    for (uint32_t i = 0, taken = 0; i < COUNT_OF(writes); i++) {
+        char line[64], room[16];
+        snprintf(line, sizeof line, "DELETE %s", writes[i].path);
+        send_request(world, line, "", "");
+        if (writes[i].status == 202) {
+            wait_record(world, ++taken);
+            fake_log_answer(world->log, taken - 1, LEAT_APPENDED, taken, NULL);
+        }
+        ck_assert(test_read_answer(&world->loop, &world->reader, false, &world->answer));
+        if (leat_mono_us() - begun_us > 900000)
+            break; /* a machine so slow that the rate lets more through */
+        ck_assert_msg(world->answer.status == writes[i].status, "%u: %d", i, world->answer.status);
+        if (writes[i].status == 202)
+            continue;
+        expect_start(world, "{\"error\":\"limited\",\"field\":null,");
+        ck_assert_ptr_nonnull(strstr(world->answer.body, writes[i].message));
+        ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room), "1");
+    }
+    world_free(world);
+}
+END_TEST
+
 /* A device whose writes are in that partition. */
 static void line_of_partition(const edge_world *world, uint32_t partition, char *ret, size_t size)
 {
@@ -661,6 +706,7 @@ static Suite *suite(void)
     tcase_add_loop_test(answers, test_answers_of_the_log, 0, COUNT_OF(from_log));
     tcase_add_loop_test(answers, test_log_that_takes_nothing, 0, COUNT_OF(at_append));
     tcase_add_test(answers, test_in_flight_limit);
+    tcase_add_test(answers, test_limits_of_tenants_and_keys);
     tcase_add_test(answers, test_a_partition_that_hangs_leaves_the_others_their_part);
     tcase_add_test(answers, test_a_partition_without_a_leader);
     tcase_add_test(answers, test_health);

@@ -1,0 +1,100 @@
+/*
+ * admission.c - which writes the edge does not take although the log would: those of a tenant or a
+ * key that writes more often than the configuration allows. Each edge counts for itself, so the
+ * limits of several edges add up. A write is counted when it is let through, whatever becomes of
+ * it.
+ *
+ * Nobody writes a line for each refusal: once a minute the one that was refused most often is
+ * named, by what the last of its refused writes was called.
+ */
+#include "edge/internal.h"
+
+#include <string.h>
+
+#include "base/diag.h"
+
+enum { NAMES = 65536, RETRY_MAX_S = 600 };
+#define REPORT_EVERY_US (60 * INT64_C(1000000))
+
+void edge_admission_init(leat_edge *edge)
+{
+    const leat_edge_rate *tenant = &edge->config.tenant_rate, *key = &edge->config.key_rate;
+    edge_admission *own = &edge->admission;
+    leat_buckets_init(&own->tenants, tenant->rate, tenant->burst, NAMES);
+    leat_buckets_init(&own->keys, key->rate, key->burst, NAMES);
+    own->reported_us = leat_mono_us();
+}
+
+void edge_admission_fini(leat_edge *edge)
+{
+    leat_buckets_fini(&edge->admission.tenants);
+    leat_buckets_fini(&edge->admission.keys);
+}
+
+/* Remembers how a name that was refused is spelled: the table has hashes only. A few at a time, the
+ * latest: whoever is refused most often is refused again and again. */
+static void note(edge_refused *refused, uint64_t name, leat_slice text)
+{
+    edge_refused_name *at = &refused->names[name % EDGE_REFUSED_NAMES];
+    at->name = name;
+    at->size = text.size < sizeof at->text ? (uint32_t)text.size : (uint32_t)sizeof at->text;
+    memcpy(at->text, text.data, at->size);
+}
+
+static void refuse(leat_edge *edge, leat_http_request *request, bool is_tenant, uint64_t name,
+                   leat_slice text, int64_t wait_us)
+{
+    edge_admission *own = &edge->admission;
+    int64_t wait_s = (wait_us + 999999) / 1000000;
+    note(is_tenant ? &own->refused_tenants : &own->refused_keys, name, text);
+    leat_count(is_tenant ? edge->metrics.limited_tenant : edge->metrics.limited_key, 1);
+    edge_answer_limited(edge, request,
+                        is_tenant ? "this tenant writes more often than limits.tenant allows"
+                                  : "this row is written more often than limits.key allows",
+                        wait_s > RETRY_MAX_S ? RETRY_MAX_S : wait_s);
+}
+
+bool edge_admission_admit(leat_edge *edge, leat_http_request *request, const leat_route *route)
+{
+    edge_admission *own = &edge->admission;
+    int64_t now_us = leat_mono_us();
+    leat_slice key = {edge->key.canonical, edge->key.canonical_size};
+    leat_slice tenant = leat_route_tenant(route, key);
+    uint64_t name = own->keys.rate > 0 ? edge->key.hash ^ (uint64_t)route->table_index << 32 : 0;
+    int64_t wait_us = own->keys.rate > 0 ? leat_buckets_take(&own->keys, name, now_us) : 0;
+    if (wait_us > 0) {
+        refuse(edge, request, false, name, key, wait_us);
+        return false;
+    }
+    if (own->tenants.rate == 0 || tenant.size == 0)
+        return true;
+    name = leat_hash(tenant);
+    wait_us = leat_buckets_take(&own->tenants, name, now_us);
+    if (wait_us > 0)
+        refuse(edge, request, true, name, tenant, wait_us);
+    return wait_us == 0;
+}
+
+static void report(leat_buckets *buckets, const edge_refused *refused, const char *what)
+{
+    uint64_t name;
+    uint32_t count = leat_buckets_worst(buckets, &name);
+    if (count == 0)
+        return;
+    const edge_refused_name *at = &refused->names[name % EDGE_REFUSED_NAMES];
+    bool is_known = at->name == name;
+    leat_warn("writes are answered 429: more come than the limit allows, and this one is refused "
+              "most often %s=%.*s refused=%u",
+              what, is_known ? (int)at->size : 1, is_known ? at->text : "?", count);
+}
+
+void edge_admission_report(leat_edge *edge)
+{
+    edge_admission *own = &edge->admission;
+    int64_t now_us = leat_mono_us();
+    if (now_us - own->reported_us < REPORT_EVERY_US)
+        return;
+    own->reported_us = now_us;
+    report(&own->tenants, &own->refused_tenants, "tenant");
+    report(&own->keys, &own->refused_keys, "key");
+}
