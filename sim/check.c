@@ -16,6 +16,8 @@ void sim_check_after_commit(sim_world *world, const sim_state *state, const sim_
 {
     for (uint32_t i = 0; i < commit->progress_count; i++)
         sim_check_progress(world, state, commit->progress[i].partition);
+    if (commit->parked_count > 0 || commit->step_count > 0)
+        sim_check_parked(world, state, commit->progress[0].partition);
     if (commit->compaction)
         sim_check_progress(world, state, commit->partition);
 }

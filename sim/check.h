@@ -4,8 +4,9 @@
  *
  *   effects       no record's effect is missing when a later one of its subpartition is there, and
  *                 none is there twice
- *   order         the records of a key are applied in the order of the log
- *   progress      schema leat shows as applied exactly what is applied, after each commit
+ *   order         the records of a key are applied in the order of the log, and parked in it
+ *   progress      schema leat shows as applied exactly what is applied or parked, after each commit
+ *   parked        each parked record is in one chunk, and the chunks hold nothing else
  *   commits       nothing is committed to the group above a record that no database has applied
  *   flight        one batch in flight per subpartition, under one claim
  *   ownership     no work for a partition that was given back, or in another shard's database

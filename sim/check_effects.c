@@ -9,9 +9,15 @@ void sim_check_effects(sim_world *world, const sim_state *state, const sim_commi
 {
     for (uint32_t i = 0; i < commit->fate_count; i++) {
         const sim_record *record = commit->fates[i].record;
-        if (sim_state_fate(state, record) != FATE_NONE)
+        sim_fate now = sim_state_fate(state, record);
+        if (now != FATE_NONE && now != FATE_PARKED)
             sim_fail(world, "effects", "partition %u offset %lld is applied twice",
                      record->record.partition, (long long)record->record.offset);
+        if (now != (commit->step_count > 0 ? FATE_PARKED : FATE_NONE))
+            sim_fail(world, "effects", "partition %u offset %lld is %s, and comes %s",
+                     record->record.partition, (long long)record->record.offset,
+                     now == FATE_PARKED ? "parked" : "not parked",
+                     commit->step_count > 0 ? "from a chunk" : "from the log");
     }
 }
 
@@ -39,7 +45,10 @@ void sim_check_order(sim_world *world, const sim_state *state, const sim_commit 
     for (uint32_t i = 0; i < commit->fate_count; i++) {
         const sim_record *record = commit->fates[i].record;
         const sim_record *before = previous(world, record);
-        if (before && sim_state_fate(state, before) == FATE_NONE && !is_in(commit, i, before))
+        sim_fate was = before ? sim_state_fate(state, before) : FATE_APPLIED;
+        bool is_ahead = was == FATE_NONE ||
+                        (was == FATE_PARKED && commit->fates[i].fate != FATE_PARKED);
+        if (is_ahead && !is_in(commit, i, before))
             sim_fail(world, "order",
                      "partition %u offset %lld is applied before offset %lld of its subpartition",
                      record->record.partition, (long long)record->record.offset,

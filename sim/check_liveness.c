@@ -7,7 +7,8 @@
 
 static bool is_left(const sim_state *state, const sim_record *record)
 {
-    return !sim_record_is_lost(record) && sim_state_fate(state, record) == FATE_NONE;
+    sim_fate fate = sim_state_fate(state, record);
+    return !sim_record_is_lost(record) && (fate == FATE_NONE || fate == FATE_PARKED);
 }
 
 static const sim_record *first_unapplied(const sim_world *world, uint32_t partition)
@@ -48,6 +49,9 @@ static void describe_unfinished(const sim_world *world, uint32_t p, char *ret, s
         snprintf(ret, size,
                  "partition %u: all is applied, and %u records are held, %u of them in flight", p,
                  view.records, view.in_flight);
+    else if (view.parked_records > 0 || view.loaded > 0)
+        snprintf(ret, size, "partition %u: all is applied, and %llu records count as parked", p,
+                 (unsigned long long)view.parked_records);
     else if (view.state != LEAT_ENGINE_READING)
         snprintf(ret, size, "partition %u is not read; its state is %d %s", p, (int)view.state,
                  view.reason);
@@ -87,7 +91,7 @@ static bool is_excused(const sim_world *world, uint32_t partition)
     leat_engine_partition_view view;
     if (!view_of(world, partition, &view))
         return false;
-    return view.full ||
+    return view.full || view.parked_full ||
            (world->broker.partitions[partition].is_damaged && view.state == LEAT_ENGINE_STOPPED);
 }
 

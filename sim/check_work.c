@@ -21,12 +21,14 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
         check_owned(world, process, shard, job->partition, true);
     if (job->kind == LEAT_ENGINE_JOB_COMPACT)
         check_owned(world, process, shard, job->compaction.partition, false);
-    if (job->kind != LEAT_ENGINE_JOB_BATCH)
+    if (job->kind == LEAT_ENGINE_JOB_LOAD)
+        check_owned(world, process, shard, job->partition, true);
+    if (job->kind != LEAT_ENGINE_JOB_BATCH && job->kind != LEAT_ENGINE_JOB_PARK)
         return;
     for (uint32_t i = 0; i < job->batch.part_count; i++) {
         const leat_engine_batch_part *part = &job->batch.parts[i];
         check_owned(world, process, shard, part->partition, true);
-        if (sim_sink_is_moving(process->sinks[shard], part))
+        if (sim_sink_is_moving(process->sinks[shard], &job->batch, part))
             sim_fail(world, "flight",
                      "process %u has two batches of one subpartition of partition %u in flight",
                      process->index, part->partition);
@@ -44,13 +46,18 @@ void sim_check_memory(sim_world *world, const sim_process *process)
         sim_fail(world, "scope",
                  "process %u: a shard is halted, and nothing but records was refused",
                  process->index);
-    uint64_t records = 0, bytes = 0;
+    uint64_t records = 0, bytes = 0, loaded = 0;
     for (uint32_t p = 0; p < world->broker.partition_count; p++) {
         leat_engine_partition_view view;
         leat_engine_partition(process->worker->engine, p, &view);
         records += view.records;
         bytes += view.bytes;
+        loaded += view.loaded;
+        world->sometimes->count[SOMETIMES_PARKED_FULL] += view.parked_full;
     }
+    if (loaded > leat_engine_loaded_max(limits))
+        sim_fail(world, "memory", "process %u holds %llu loaded records, more than it may",
+                 process->index, (unsigned long long)loaded);
     if (records > limits->records_max || bytes > limits->bytes_max)
         sim_fail(world, "memory", "process %u holds %llu records and %llu bytes, more than it may",
                  process->index, (unsigned long long)records, (unsigned long long)bytes);

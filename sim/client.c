@@ -213,10 +213,12 @@ static void make_senseless(sim_world *world, leat_record *record, sim_poison *po
     case 2:
         record->op = LEAT_SLICE("put");
         record->value = LEAT_SLICE("{\"n\":");
+        record->value_is_null = false;
         break;
     case 3:
         record->op = LEAT_SLICE("patch");
         record->value = LEAT_SLICE("{\"nothing\":1}");
+        record->value_is_null = false;
         break;
     default:
         record->op = LEAT_SLICE("upsert");

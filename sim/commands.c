@@ -201,6 +201,38 @@ static ran run_read_progress(sim_session *session, const sim_command *command)
     return RAN_DONE;
 }
 
+static ran run_read_parked(sim_session *session, const sim_command *command)
+{
+    sim_parked_read(session->server->world, stored(session, command->partition), &session->answer);
+    return RAN_DONE;
+}
+
+static ran run_park(sim_session *session, const sim_command *command)
+{
+    sim_commit *tx = transaction(session, COMMIT_BATCH);
+    if (refusal(session, false))
+        return failed(session, refusal(session, false), command->partition);
+    const char *error =
+        sim_parked_park(stored(session, command->partition), command, tx, &session->answer);
+    return error ? failed(session, error, command->partition) : RAN_DONE;
+}
+
+static ran run_unpark(sim_session *session, const sim_command *command)
+{
+    sim_commit *tx = transaction(session, COMMIT_BATCH);
+    const char *error = sim_parked_check(stored(session, command->partition), command, tx);
+    return error ? failed(session, error, command->partition) : RAN_DONE;
+}
+
+/* It only reads: a server that takes no writes answers it. */
+static ran run_load(sim_session *session, const sim_command *command)
+{
+    const char *error = random_error(session->server->world);
+    if (!error)
+        error = sim_parked_load(stored(session, command->partition), command, &session->answer);
+    return error ? failed(session, error, command->partition) : RAN_DONE;
+}
+
 static ran run_compact(sim_session *session, const sim_command *command)
 {
     const leat_engine_compaction *compaction = &command->compaction;
@@ -239,9 +271,11 @@ static void commit(sim_session *session)
     sim_world *world = server->world;
     sim_commit *tx = session->tx;
     session->tx = NULL;
+    sim_fate fate = session->pipeline->is_dead_letter ? FATE_DEAD
+                    : session->pipeline->is_park      ? FATE_PARKED
+                                                      : FATE_APPLIED;
     for (uint32_t i = 0; i < session->pipeline->record_count; i++)
-        sim_commit_put_fate(tx, session->pipeline->records[i],
-                            session->pipeline->is_dead_letter ? FATE_DEAD : FATE_APPLIED);
+        sim_commit_put_fate(tx, session->pipeline->records[i], fate);
     sim_check_before_commit(world, &server->state, tx);
     sim_state_apply(&server->state, tx);
     sim_list_add(&server->commits, tx);
@@ -276,6 +310,10 @@ static ran (*const run[])(sim_session *session, const sim_command *command) = {
     [CMD_CLAIM] = run_claim,
     [CMD_READ_PROGRESS] = run_read_progress,
     [CMD_COMPACT] = run_compact,
+    [CMD_PARK] = run_park,
+    [CMD_UNPARK] = run_unpark,
+    [CMD_LOAD] = run_load,
+    [CMD_READ_PARKED] = run_read_parked,
     [CMD_SYNC] = run_sync,
 };
 

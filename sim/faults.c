@@ -272,8 +272,10 @@ static void refuse_all(sim_world *world)
 static void lock_row(sim_world *world)
 {
     uint32_t shard = some_shard(world);
-    sim_server_lock_row(world->shards[shard].primary, sim_below(world, world->schema.row_count),
-                        until_us(world, world->options.values[OPT_LOCK_TIMEOUT_MS]));
+    /* The first row is the one that many writes are for. */
+    uint32_t row = sim_below(world, 2) ? 0 : sim_below(world, world->schema.row_count);
+    sim_server_lock_row(world->shards[shard].primary, row,
+                        until_us(world, world->options.values[OPT_LOCKED_MS]));
 }
 
 /* ---- when ---- */

@@ -97,6 +97,11 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_NOT_UNDERSTOOD] = {"not_understood", FAULT, 2000, 30000, 0},
     [OPT_FOREIGN_LOCK] = {"foreign_lock", FAULT, 200, 20000, 0},
     [OPT_REFUSE_ALL] = {"refuse_all", FAULT, 1000, 30000, 0},
+    [OPT_LOCKED_MS] = {"locked_ms", SCALE, 50, 10000, 50},
+    [OPT_PARKED_MAX_KB] = {"parked_max_kb", SCALE, 1, 4096, 1},
+    [OPT_PARK_AFTER_MS] = {"park_after_ms", SCALE, 5, 2000, 5},
+    [OPT_PARK_TAIL_MS] = {"park_tail_ms", SCALE, 5, 5000, 5},
+    [OPT_CHUNK_RECORDS_MAX] = {"chunk_records_max", SCALE, 1, 256, 1},
 };
 
 /* A power of two below the span is drawn first, so that no logarithm's rounding depends on the

@@ -94,6 +94,12 @@ typedef enum sim_option {
     OPT_NOT_UNDERSTOOD, /* all of a shard fails with XX001 for a while */
     OPT_FOREIGN_LOCK,   /* another program holds a row */
     OPT_REFUSE_ALL,     /* a shard takes no writes at all for a while, not even dead letters */
+    OPT_LOCKED_MS,      /* how long it holds it, on average */
+    /* Parking */
+    OPT_PARKED_MAX_KB, /* of a shard */
+    OPT_PARK_AFTER_MS,
+    OPT_PARK_TAIL_MS,
+    OPT_CHUNK_RECORDS_MAX,
     OPTION_COUNT,
 } sim_option;
 

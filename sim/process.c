@@ -118,6 +118,8 @@ static void count_up(sim_world *world, const sim_process *process)
     sometimes->count[SOMETIMES_SKIPPED] += count->records_skipped;
     sometimes->count[SOMETIMES_COMPACTED] += count->compactions;
     sometimes->count[SOMETIMES_DEAD_LETTER] += count->dead_letters;
+    sometimes->count[SOMETIMES_PARKED] += count->parks;
+    sometimes->count[SOMETIMES_UNPARKED] += count->unparks;
 }
 
 static void on_restart(sim_world *world, void *object, uint64_t argument)
@@ -189,6 +191,10 @@ static leat_engine_config engine_config(sim_world *world)
     bool all_heals = option[OPT_POISON_HEALS] && option[OPT_FOREIGN] == 0;
     config.dead_letters_per_minute = (uint32_t)option[OPT_DEAD_LETTERS_PER_MINUTE];
     config.dead_letters_percent = all_heals ? 20 : 100;
+    config.park_after_us = 1000 * option[OPT_PARK_AFTER_MS];
+    config.park_tail_us = 1000 * option[OPT_PARK_TAIL_MS];
+    config.chunk_records_max = (uint32_t)option[OPT_CHUNK_RECORDS_MAX];
+    config.chunk_bytes_max = config.batch_bytes_max;
     config.seed = leat_prng_next(&world->prng);
     return config;
 }
@@ -197,9 +203,10 @@ static void make_worker(sim_world *world, sim_process *process)
 {
     const leat_layout *layout = &world->schema.catalog.layout;
     for (uint32_t shard = 0; shard < layout->shard_count; shard++)
-        process->shards[shard] =
-            (leat_worker_shard){.name = layout->shards[shard].name,
-                                .connections = (uint32_t)world->options.values[OPT_CONNECTIONS]};
+        process->shards[shard] = (leat_worker_shard){
+            .name = layout->shards[shard].name,
+            .connections = (uint32_t)world->options.values[OPT_CONNECTIONS],
+            .parked_max = 1024 * (uint64_t)world->options.values[OPT_PARKED_MAX_KB]};
     process->metrics = leat_metrics_new();
     leat_worker_config config = {
         .index = process->index,

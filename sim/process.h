@@ -59,6 +59,8 @@ void sim_reader_tell(sim_world *world, uint32_t process, uint64_t member,
 void sim_readers_wake(sim_world *world, uint32_t partition);
 /* The log's start (else its end) has moved: a process that reads there is notified. */
 void sim_readers_recheck(sim_world *world, uint32_t partition, bool start);
+/* The process has the record, now or since it was read: its patience begins. */
+void sim_reader_note(const sim_world *world, const sim_process *process, sim_record *record);
 /* Does the process believe that the partition is its own? `fully`: and that nobody wants it
  * back. */
 bool sim_reader_holds(const leat_log_reader *reader, uint32_t partition, bool fully);
@@ -71,7 +73,9 @@ uint64_t sim_reader_held(const leat_log_reader *reader);
 void sim_sink_cut(sim_world *world, leat_sink *sink, bool unseen);
 /* The process has ended: every server finds out by itself. */
 void sim_sink_cut_all(sim_world *world, leat_sink *sink);
-/* Is a batch open at the sink, under this claim, that moves one of the same subpartitions? */
-bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch_part *part);
+/* Is a batch or a park open at the sink, under this claim, with one of the subpartitions that
+ * `part` of `batch` has? */
+bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch *batch,
+                        const leat_engine_batch_part *part);
 
 #endif

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "base/leader_epoch.h"
 #include "log/range.h"
+#include "record/headers.h"
 #include "world.h"
 
 enum { FETCH_MAX = 16, REASON_SIZE = 400 };
@@ -338,7 +339,7 @@ void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t o
     check_range_later(reader, partition);
 }
 
-static void note_read(const sim_world *world, const sim_process *process, sim_record *record)
+void sim_reader_note(const sim_world *world, const sim_process *process, sim_record *record)
 {
     if (record->read[process->index].life == process->life)
         return;
@@ -377,7 +378,7 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
         return false;
     }
     reader->held++;
-    note_read(world, reader->process, record);
+    sim_reader_note(world, reader->process, record);
     sim_broker_saw(&world->broker, partition, record->record.offset);
     if (!reader->events.record(reader->events.context, &record->record, record)) {
         reader->held--;
@@ -500,7 +501,9 @@ void leat_log_reader_health(const leat_log_reader *reader, leat_log_health *ret)
 int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out)
 {
     (void)reader;
-    (void)log_handle;
+    const leat_record *record = &((const sim_record *)log_handle)->record;
+    for (leat_header i = 0; i < LEAT_HEADER_COUNT; i++)
+        leat_headers_pack(out, leat_slice_of(leat_header_name(i)), leat_header_value(record, i));
     return out->failed ? -1 : 0;
 }
 

@@ -17,6 +17,10 @@ typedef enum sim_command_kind {
     CMD_CLAIM,
     CMD_READ_PROGRESS,
     CMD_COMPACT,
+    CMD_PARK,
+    CMD_UNPARK, /* the check of its chunks; rows or a dead letter follow */
+    CMD_LOAD,
+    CMD_READ_PARKED,
     CMD_SYNC,
 } sim_command_kind;
 
@@ -26,30 +30,37 @@ typedef struct sim_write {
     leat_row_write write;
 } sim_write;
 
-typedef struct sim_command {
+struct sim_command {
     sim_command_kind kind;
     leat_engine_batch_part part;       /* ADVANCE */
-    uint32_t partition;                /* CLAIM, READ_PROGRESS, COMPACT */
+    uint32_t partition;                /* of all others but ROWS, DEAD_LETTER and SYNC */
     leat_engine_compaction compaction; /* COMPACT */
     const leat_route *route;           /* ROWS */
     uint32_t write_count;
     sim_write *writes;
     leat_value *values;
     char *bytes; /* borrowed by the values */
-} sim_command;
+    uint32_t park_count;
+    sim_chunk *parks; /* PARK; the world's */
+    uint32_t step_count;
+    uint16_t steps_of;                                   /* subpartition */
+    leat_engine_chunk_step steps[LEAT_BATCH_CHUNKS_MAX]; /* UNPARK */
+    leat_engine_load load;                               /* LOAD */
+};
 
 /* A pipeline: all that a client sends for one job. Owned by the world. */
-typedef struct sim_pipeline {
+struct sim_pipeline {
     uint32_t command_count;
     sim_command *commands;
     uint32_t record_count;
     sim_record **records; /* the batch's records */
     bool is_dead_letter;
+    bool is_park;
     int64_t lock_timeout_us;
-} sim_pipeline;
+};
 
 /* Messages to the client. */
-typedef struct sim_answer {
+struct sim_answer {
     bool failed;
     bool is_commit; /* it is the commit that failed */
     bool is_fatal;  /* and the session is over */
@@ -59,8 +70,12 @@ typedef struct sim_answer {
     int32_t partition;
     bool is_lock_timeout;           /* of a claim */
     uint64_t server;                /* the server that it ran on, by the job's own statements */
-    leat_engine_progress *progress; /* a claim; owned by the session's server */
-} sim_answer;
+    leat_engine_progress *progress; /* a claim; owned by the session's server, as is the next */
+    const leat_engine_parked *parked;
+    uint32_t parked_count;
+    uint64_t parked_bytes;   /* a park */
+    leat_engine_chunk chunk; /* a load */
+};
 
 typedef struct sim_process sim_process;
 typedef struct sim_server sim_server;

@@ -222,7 +222,7 @@ static leat_sql_part part_of(const pool_member *connection, sim_command_kind at)
 {
     if (at == CMD_ROWS)
         return LEAT_SQL_ROWS;
-    if (connection->kind != LEAT_ENGINE_JOB_BATCH || at == CMD_ADVANCE)
+    if (connection->kind != LEAT_ENGINE_JOB_BATCH || at == CMD_ADVANCE || at == CMD_UNPARK)
         return LEAT_SQL_OWN;
     return connection->is_letter ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
 }
@@ -240,11 +240,17 @@ static leat_engine_job_result result_of(const pool_member *connection, const sim
         result.from_rows = part == LEAT_SQL_ROWS;
         snprintf(result.sqlstate, sizeof result.sqlstate, "%s", answer->sqlstate);
         snprintf(result.message, sizeof result.message, "simulated");
-        if (result.outcome == LEAT_ENGINE_FENCED || result.outcome == LEAT_ENGINE_WENT_BACK)
+        if (result.outcome == LEAT_ENGINE_FENCED || result.outcome == LEAT_ENGINE_WENT_BACK ||
+            result.outcome == LEAT_ENGINE_CHUNK_GONE)
             result.partition = answer->partition;
     } else if (connection->kind == LEAT_ENGINE_JOB_CLAIM) {
         result.progress = answer->progress;
+        result.parked = answer->parked;
+        result.parked_count = answer->parked_count;
+    } else if (connection->kind == LEAT_ENGINE_JOB_LOAD) {
+        result.chunk = &answer->chunk;
     }
+    result.parked_bytes = answer->parked_bytes;
     return result;
 }
 
@@ -256,6 +262,9 @@ static void count_up(const pool_member *connection, const leat_engine_job_result
         sometimes->count[SOMETIMES_BISECTED]++;
     if (result->outcome == LEAT_ENGINE_DRIFT)
         sometimes->count[SOMETIMES_DRIFT]++;
+    bool is_applied = result->outcome == LEAT_ENGINE_APPLIED;
+    sometimes->count[SOMETIMES_LOADED] += is_applied && connection->kind == LEAT_ENGINE_JOB_LOAD;
+    sometimes->count[SOMETIMES_CLAIMED_PARKED] += result->parked_count > 0;
 }
 
 /* An open connection has shown which server it is on. */
@@ -265,6 +274,17 @@ static bool is_another(leat_sink *sink, uint64_t server)
     sink->server = server;
     sink->heard_us = sink->world->clock.now_us;
     return is_other;
+}
+
+/* The worker has what is parked from its claim on. */
+static void note_parked(const pool_member *connection)
+{
+    const leat_sink *sink = connection->sink;
+    const sim_state *state = sim_server_view_of(sim_session_server(connection->session)).state;
+    const sim_partition *log = &sink->world->broker.partitions[connection->partition];
+    for (uint32_t i = 0; i < log->count; i++)
+        if (sim_state_fate(state, log->records[i]) == FATE_PARKED)
+            sim_reader_note(sink->world, sink->process, log->records[i]);
 }
 
 static void on_answered(sim_world *world, void *client, uint64_t life, const sim_answer *answer)
@@ -281,8 +301,10 @@ static void on_answered(sim_world *world, void *client, uint64_t life, const sim
                                      connection->partition);
     bool is_unusable = result.outcome == LEAT_ENGINE_UNKNOWN ||
                        strcmp(answer->sqlstate, "25006") == 0;
-    if (result.progress)
+    if (result.progress) {
         sim_check_claim(world, connection->partition, result.progress);
+        note_parked(connection);
+    }
     if (!answer->failed && is_another(connection->sink, answer->server)) {
         world->sometimes->count[SOMETIMES_JOB_TOLD]++;
         leave_server(connection->sink, connection, &result);
@@ -366,6 +388,35 @@ static void count_folds(leat_sink *sink, const leat_engine_batch *batch)
                                           LEAT_ROUTE_OP_COUNT;
 }
 
+static void add_steps(sim_command *command, const leat_engine_batch *batch)
+{
+    command->partition = batch->parts[0].partition;
+    command->steps_of = batch->chunks_of;
+    command->step_count = batch->chunk_count;
+    memcpy(command->steps, batch->chunks, sizeof command->steps);
+}
+
+static sim_pipeline *build_park(leat_sink *sink, const leat_engine_batch *batch)
+{
+    sim_pipeline *pipeline = new_pipeline(sink, 3);
+    add(pipeline, CMD_ADVANCE)->part = batch->parts[0];
+    sim_parked_build(sink->world, pipeline, batch);
+    pipeline->is_park = true;
+    add_records(sink, pipeline, batch);
+    add(pipeline, CMD_SYNC);
+    return pipeline;
+}
+
+static sim_pipeline *build_load(leat_sink *sink, const leat_engine_job *job)
+{
+    sim_pipeline *pipeline = new_pipeline(sink, 2);
+    sim_command *command = add(pipeline, CMD_LOAD);
+    command->partition = job->partition;
+    command->load = job->load;
+    add(pipeline, CMD_SYNC);
+    return pipeline;
+}
+
 /* NULL: it cannot be built; then `ret` has the reason. */
 static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch,
                                  leat_engine_job_result *ret)
@@ -385,9 +436,11 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
         return NULL;
     }
     statements = batch->dead ? 1 : leat_rows_statement_count(sink->rows);
-    sim_pipeline *pipeline = new_pipeline(sink, batch->part_count + statements + 1);
+    sim_pipeline *pipeline = new_pipeline(sink, batch->part_count + statements + 2);
     for (uint32_t i = 0; i < batch->part_count; i++)
         add(pipeline, CMD_ADVANCE)->part = batch->parts[i];
+    if (batch->chunk_count > 0)
+        add_steps(add(pipeline, CMD_UNPARK), batch);
     for (uint32_t i = 0; i < statements && !batch->dead; i++)
         add_rows(sink, pipeline, i);
     if (batch->dead)
@@ -402,9 +455,10 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
 
 static sim_pipeline *build_claim(leat_sink *sink, uint32_t partition)
 {
-    sim_pipeline *pipeline = new_pipeline(sink, 3);
+    sim_pipeline *pipeline = new_pipeline(sink, 4);
     add(pipeline, CMD_CLAIM)->partition = partition;
     add(pipeline, CMD_READ_PROGRESS)->partition = partition;
+    add(pipeline, CMD_READ_PARKED)->partition = partition;
     add(pipeline, CMD_SYNC);
     return pipeline;
 }
@@ -502,6 +556,17 @@ static void on_tick(sim_world *world, void *object, uint64_t argument)
 
 /* ---- jobs handed over ---- */
 
+static bool moves(const leat_engine_job *job)
+{
+    return job->kind == LEAT_ENGINE_JOB_BATCH || job->kind == LEAT_ENGINE_JOB_PARK;
+}
+
+/* One that takes parked records names its subpartition, and moves none. */
+static uint32_t touches(const leat_engine_batch *batch, const leat_engine_batch_part *part)
+{
+    return batch->chunk_count > 0 ? 1 : part->count;
+}
+
 static void take_job(pool_member *connection, const leat_engine_job *job)
 {
     connection->has_job = true;
@@ -509,26 +574,49 @@ static void take_job(pool_member *connection, const leat_engine_job *job)
     connection->kind = job->kind;
     connection->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
                                                                  : job->partition;
-    connection->part_count = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.part_count : 0;
+    connection->part_count = moves(job) ? job->batch.part_count : 0;
     connection->record_count = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.record_count : 0;
     connection->is_letter = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead;
     connection->only =
         connection->record_count == 1 ? record_of(connection->sink, &job->batch.records[0]) : NULL;
     connection->verdict = connection->only ? connection->only->refused : 0;
-    for (uint32_t i = 0; i < connection->part_count; i++)
+    for (uint32_t i = 0; i < connection->part_count; i++) {
         connection->parts[i] = job->batch.parts[i];
+        connection->parts[i].count = touches(&job->batch, &job->batch.parts[i]);
+    }
 }
 
 static void tell_job(const pool_member *connection, const leat_engine_job *job)
 {
-    static const char *const names[] = {"none", "claim", "batch", "compaction"};
+    static const char *const names[] = {"none", "claim", "batch", "compaction", "park", "load"};
     const leat_sink *sink = connection->sink;
-    uint32_t partition = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.parts[0].partition
-                                                            : connection->partition;
-    sim_trace(sink->world, "process %u: job %u, a %s of partition %u%s, %u records%s",
+    uint32_t partition = moves(job) ? job->batch.parts[0].partition : connection->partition;
+    sim_trace(sink->world, "process %u: job %u, a %s of partition %u%s, %u records%s%s",
               sink->process->index, job->id, names[job->kind], partition,
-              connection->part_count > 1 ? " and others" : "", connection->record_count,
-              job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead ? ", a dead letter" : "");
+              connection->part_count > 1 ? " and others" : "",
+              moves(job) ? job->batch.record_count : 0,
+              moves(job) && job->batch.chunk_count > 0 ? ", from chunks" : "",
+              moves(job) && job->batch.dead ? ", a dead letter" : "");
+    for (uint32_t i = 0; moves(job) && i < job->batch.record_count; i++)
+        sim_trace(sink->world, "  partition %u offset %lld", job->batch.records[i].partition,
+                  (long long)job->batch.records[i].offset);
+}
+
+static sim_pipeline *build(pool_member *connection, const leat_engine_job *job)
+{
+    leat_sink *sink = connection->sink;
+    switch (job->kind) {
+    case LEAT_ENGINE_JOB_BATCH:
+        return build_batch(sink, &job->batch, &connection->result);
+    case LEAT_ENGINE_JOB_PARK:
+        return build_park(sink, &job->batch);
+    case LEAT_ENGINE_JOB_LOAD:
+        return build_load(sink, job);
+    case LEAT_ENGINE_JOB_CLAIM:
+        return build_claim(sink, job->partition);
+    default:
+        return build_compaction(sink, &job->compaction);
+    }
 }
 
 void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
@@ -544,11 +632,7 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     tell_job(connection, job);
     if (connection->is_letter)
         sim_check_verdict(world, sink->process, connection->only, job->batch.dead, sink->trouble);
-    sim_pipeline *pipeline = job->kind == LEAT_ENGINE_JOB_BATCH
-                                 ? build_batch(sink, &job->batch, &connection->result)
-                             : job->kind == LEAT_ENGINE_JOB_CLAIM
-                                 ? build_claim(sink, job->partition)
-                                 : build_compaction(sink, &job->compaction);
+    sim_pipeline *pipeline = build(connection, job);
     if (pipeline)
         sim_session_send(world, connection->session, pipeline);
     else
@@ -556,11 +640,12 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
                          connection->life);
 }
 
-bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch_part *part)
+bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch *batch,
+                        const leat_engine_batch_part *part)
 {
-    bool moves[LEAT_SUBPARTITIONS_MAX] = {false};
-    for (uint32_t i = 0; i < part->count; i++)
-        moves[part->subpartitions[i]] = true;
+    bool moved[LEAT_SUBPARTITIONS_MAX] = {false};
+    for (uint32_t i = 0; i < touches(batch, part); i++)
+        moved[part->subpartitions[i]] = true;
     for (uint32_t i = 0; i < sink->config.connections; i++) {
         const pool_member *connection = &sink->connections[i];
         for (uint32_t k = 0; connection->has_job && k < connection->part_count; k++) {
@@ -569,7 +654,7 @@ bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch_part *par
                 memcmp(&other->claim, &part->claim, sizeof part->claim) != 0)
                 continue;
             for (uint32_t m = 0; m < other->count; m++)
-                if (moves[other->subpartitions[m]])
+                if (moved[other->subpartitions[m]])
                     return true;
         }
     }

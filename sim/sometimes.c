@@ -62,6 +62,11 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_NOT_APPENDED] = "not_appended",
     [SOMETIMES_REFUSED_REQUEST] = "refused_request",
     [SOMETIMES_MISPLACED] = "misplaced",
+    [SOMETIMES_PARKED] = "parked",
+    [SOMETIMES_UNPARKED] = "unparked",
+    [SOMETIMES_LOADED] = "loaded",
+    [SOMETIMES_CLAIMED_PARKED] = "claimed_parked",
+    [SOMETIMES_PARKED_FULL] = "parked_full",
 };
 
 const char *sim_sometimes_name(sim_sometimes_kind kind)

@@ -65,6 +65,11 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_NOT_APPENDED,
     SOMETIMES_REFUSED_REQUEST,
     SOMETIMES_MISPLACED,
+    SOMETIMES_PARKED,
+    SOMETIMES_UNPARKED,
+    SOMETIMES_LOADED,
+    SOMETIMES_CLAIMED_PARKED,
+    SOMETIMES_PARKED_FULL, /* a partition may park no more */
     SOMETIMES_COUNT,
 } sim_sometimes_kind;
 

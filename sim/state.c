@@ -109,6 +109,7 @@ void sim_state_end(sim_state *state)
         free(state->partitions[p].base_offsets);
         free(state->partitions[p].rows);
         free(state->partitions[p].fates);
+        free(state->partitions[p].chunks);
     }
     free(state->rows);
     free(state->partitions);
@@ -163,6 +164,8 @@ void sim_state_apply(sim_state *state, const sim_commit *commit)
     }
     for (uint32_t i = 0; i < commit->progress_count; i++)
         insert_progress(&state->partitions[commit->progress[i].partition], &commit->progress[i]);
+    if (commit->parked_count > 0 || commit->step_count > 0)
+        sim_parked_apply(&state->partitions[commit->progress[0].partition], commit);
     for (uint32_t i = 0; i < commit->fate_count; i++)
         set_fate(state, &commit->fates[i]);
     if (commit->kind == COMMIT_CLAIM) {

@@ -9,8 +9,9 @@
 #include "../tests/property/record/row_model.h"
 #include "broker.h"
 #include "engine/batch.h"
+#include "parked.h"
 
-typedef enum sim_fate { FATE_NONE, FATE_APPLIED, FATE_DEAD } sim_fate;
+typedef enum sim_fate { FATE_NONE, FATE_APPLIED, FATE_DEAD, FATE_PARKED } sim_fate;
 
 /* A row of leat.progress. */
 typedef struct sim_progress_row {
@@ -22,7 +23,7 @@ typedef struct sim_progress_row {
     leat_engine_newest newest;
 } sim_progress_row;
 
-typedef struct sim_partition_state {
+struct sim_partition_state {
     leat_engine_claim claim;
     int64_t epoch;
     int64_t base_seq;
@@ -34,7 +35,10 @@ typedef struct sim_partition_state {
     uint32_t row_capacity;
     uint8_t *fates; /* sim_fate by index of the record in the log */
     uint32_t fate_count;
-} sim_partition_state;
+    sim_chunk *chunks; /* leat.parked, in no order */
+    uint32_t chunk_count;
+    uint32_t chunk_capacity;
+};
 
 typedef struct sim_state {
     uint32_t row_count;
@@ -57,7 +61,7 @@ typedef struct sim_record_fate {
 typedef enum sim_commit_kind { COMMIT_BATCH, COMMIT_CLAIM, COMMIT_COMPACTION } sim_commit_kind;
 
 /* The changes of a transaction. */
-typedef struct sim_commit {
+struct sim_commit {
     sim_commit_kind kind;
     uint32_t image_count, image_capacity;
     sim_row_image *images; /* of one row the last counts */
@@ -68,7 +72,12 @@ typedef struct sim_commit {
     uint32_t partition; /* of a claim or compaction */
     leat_engine_claim claim;
     leat_engine_compaction *compaction; /* NULL: overtaken by a newer one, it changes nothing */
-} sim_commit;
+    uint32_t parked_count;
+    sim_chunk parked[LEAT_BATCH_CUTS_MAX];
+    uint32_t step_count; /* > 0: its records come from chunks */
+    uint16_t steps_of;   /* subpartition */
+    leat_engine_chunk_step steps[LEAT_BATCH_CHUNKS_MAX];
+};
 
 void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broker *broker);
 void sim_state_end(sim_state *state);

@@ -31,7 +31,7 @@ void leat_effects_dropped(leat_engine *engine, leat_partition *partition)
 void leat_notice_add(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t notice,
                      const leat_engine_job_result *result)
 {
-    const leat_head head = leat_queue_head(engine, queue);
+    const leat_head_record head = leat_queue_head(engine, queue);
     slot->notice = (leat_notice){.pending = slot->notice.pending | notice,
                                  .result = *result,
                                  .partition = leat_queue_partition(engine, queue),

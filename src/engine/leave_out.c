@@ -34,7 +34,7 @@ void leat_engine_recheck(leat_engine *engine, int64_t now_us, uint32_t shard,
             if (queue->place != LEAT_QUEUE_WAITING)
                 continue;
             left--;
-            const leat_head head = leat_queue_head(engine, id);
+            const leat_head_record head = leat_queue_head(engine, id);
             if (!head.payload || is_wanted(context, head.payload))
                 leat_heap_set(&engine->timers, id, now_us);
         }

@@ -9,7 +9,6 @@
  */
 #include "engine/loads.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/rate_limit.h"
@@ -42,7 +41,8 @@ static bool is_in_trouble(const leat_engine *engine, uint32_t id)
 void leat_load_want(leat_engine *engine, uint32_t queue)
 {
     leat_queue_load *load = &engine->loads[queue];
-    if (!engine->queues[queue].parked || load->wanted || load->running ||
+    if (engine->partitions[queue / LEAT_SUBPARTITIONS].state != LEAT_ENGINE_READING ||
+        !engine->queues[queue].parked || load->wanted || load->running ||
         !leat_chunks_may_load(&engine->chunks[queue], &engine->chunk_pool))
         return;
     leat_shard *shard = shard_of(engine, queue);
@@ -266,9 +266,12 @@ static uint32_t applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
                                       .bad_record = -1,
                                       .partition = -1,
                                       .catalog_read_us = INT64_MAX};
-    snprintf(damaged.message, sizeof damaged.message,
-             "a parked chunk does not hold the records that it should: offsets %lld to %lld",
-             (long long)result->chunk->first_offset, (long long)result->chunk->last_offset);
+    leat_error error;
+    leat_fail(&error,
+              "a parked chunk does not hold the records that it should: offsets %lld to %lld",
+              (long long)result->chunk->first_offset, (long long)result->chunk->last_offset);
+    static_assert(sizeof error.text >= sizeof damaged.message, "a message is copied whole");
+    memcpy(damaged.message, error.text, sizeof damaged.message - 1);
     failed(engine, slot, id, &damaged);
     return 0;
 }

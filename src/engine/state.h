@@ -374,36 +374,36 @@ static inline uint32_t leat_batch_touches(const leat_engine_batch *batch,
 }
 
 /* The record that a queue must try next. */
-typedef struct leat_head {
+typedef struct leat_head_record {
     int64_t offset;
     int64_t read_us;
     uint32_t table;
     void *payload; /* NULL: it is parked and not loaded */
-} leat_head;
+} leat_head_record;
 
 static inline bool leat_queue_has_head(const leat_queue *queue)
 {
     return queue->count > 0 || queue->parked;
 }
 
-static inline leat_head leat_queue_head(const leat_engine *engine, uint32_t id)
+static inline leat_head_record leat_queue_head(const leat_engine *engine, uint32_t id)
 {
     const leat_queue *queue = &engine->queues[id];
     const leat_chunks *chunks = &engine->chunks[id];
     LEAT_ASSERT(leat_queue_has_head(queue));
     if (queue->count == 0 && queue->kept_read_us > 0)
-        return (leat_head){queue->kept_offset, queue->kept_read_us, queue->kept_table, NULL};
+        return (leat_head_record){queue->kept_offset, queue->kept_read_us, queue->kept_table, NULL};
     if (queue->count == 0)
-        return (leat_head){chunks->to + 1, chunks->read_us, 0, NULL};
+        return (leat_head_record){chunks->to + 1, chunks->read_us, 0, NULL};
     const leat_record_slot *slot = &engine->pool.slots[queue->head];
-    return (leat_head){slot->offset, slot->read_us, slot->table, slot->payload};
+    return (leat_head_record){slot->offset, slot->read_us, slot->table, slot->payload};
 }
 
 /* Its head leaves memory, and is remembered. */
 static inline void leat_queue_keep_head(leat_engine *engine, uint32_t id)
 {
     leat_queue *queue = &engine->queues[id];
-    leat_head head = leat_queue_head(engine, id);
+    leat_head_record head = leat_queue_head(engine, id);
     queue->kept_offset = head.offset;
     queue->kept_read_us = head.read_us;
     queue->kept_table = head.table;

@@ -54,7 +54,7 @@ void leat_trouble_clear(leat_engine *engine, uint32_t queue)
 static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
 {
     const leat_queue *queue = &engine->queues[id];
-    const leat_head head = leat_queue_head(engine, id);
+    const leat_head_record head = leat_queue_head(engine, id);
     const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     return (leat_engine_trouble){.outcome = engine->marks[id].outcome,
                                  .sqlstate = engine->reasons[id].sqlstate,
