@@ -259,6 +259,14 @@ static void on_lost(void *context, uint32_t partition)
     leat_engine_lost(worker->engine, leat_worker_event_us(worker), partition);
 }
 
+/* 0: it has none, or none that can be told. */
+static uint64_t tenant_of(const leat_item *item)
+{
+    if (!item->route || item->route->tenant_key_position < 0)
+        return 0;
+    return leat_hash(leat_route_tenant(item->route, item->canonical_key));
+}
+
 leat_engine_record leat_worker_record_of(const leat_worker *worker, leat_item *item)
 {
     size_t bytes = item->record.key.size + item->record.value.size + item->record.header_bytes +
@@ -269,6 +277,7 @@ leat_engine_record leat_worker_record_of(const leat_worker *worker, leat_item *i
         .accepted_ms = item->record.accepted_ms,
         .epoch = item->record.epoch,
         .subpartition = item->subpartition,
+        .tenant = tenant_of(item),
         .table = item->route ? item->route->table_index : leat_worker_table_count(worker),
         .bytes = (uint32_t)bytes,
         .payload = item,
