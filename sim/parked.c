@@ -142,7 +142,7 @@ void sim_parked_read(sim_world *world, const sim_partition_state *partition, sim
     sim_list_add(&world->garbage, parked);
     answer->parked = parked;
     answer->parked_count = 0;
-    for (uint16_t i = 0; i < LEAT_SUBPARTITIONS && partition->chunk_count > 0; i++) {
+    for (uint16_t i = 0; i < LEAT_SUBPARTITIONS_MAX && partition->chunk_count > 0; i++) {
         leat_engine_parked total = {.subpartition = i};
         for (uint32_t k = 0; k < partition->chunk_count; k++)
             if (partition->chunks[k].subpartition == i)

@@ -41,7 +41,7 @@ static bool is_in_trouble(const leat_engine *engine, uint32_t id)
 void leat_load_want(leat_engine *engine, uint32_t queue)
 {
     leat_queue_load *load = &engine->loads[queue];
-    if (engine->partitions[queue / LEAT_SUBPARTITIONS].state != LEAT_ENGINE_READING ||
+    if (engine->partitions[leat_queue_partition(engine, queue)].state != LEAT_ENGINE_READING ||
         !engine->queues[queue].parked || load->wanted || load->running ||
         !leat_chunks_may_load(&engine->chunks[queue], &engine->chunk_pool))
         return;
