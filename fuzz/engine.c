@@ -177,6 +177,8 @@ static void finish(pipeline *p, uint8_t what, uint8_t whom)
         .partition = -1,
         .catalog_read_us = what & 8 ? INT64_MAX : p->now_us,
         .sqlstate = "22000"};
+    result.is_lock_wait = result.outcome == LEAT_ENGINE_CONTENTION && what & 32;
+    result.from_rows = what & 64;
     if (job->kind == LEAT_ENGINE_JOB_CLAIM && result.outcome == LEAT_ENGINE_APPLIED)
         claimed(p, job->partition, &result);
     p->open[whom % JOBS] = NULL;

@@ -70,7 +70,7 @@ static void on_lock_timeout(sim_world *world, void *object, uint64_t wait)
     if (!session->is_alive || !session->is_waiting || session->wait != wait)
         return;
     sim_locks_stop_waiting(session);
-    sim_session_fail(session, "55P03", NOBODY);
+    sim_session_fail(session, "55P03", (int32_t)session->wanted);
     session->answer.is_lock_timeout = session->pipeline->commands[session->at].kind == CMD_CLAIM;
     world->sometimes->count[SOMETIMES_LOCK_TIMEOUT]++;
     serve_queue(session->server, session->wanted);

@@ -185,6 +185,7 @@ static leat_engine_config engine_config(sim_world *world)
     config.drain_us = 1000 * option[OPT_DRAIN_MS];
     config.retry_min_us = 1000 * option[OPT_RETRY_MIN_MS];
     config.retry_max_us = 1000 * option[OPT_RETRY_MAX_MS];
+    config.lock_timeout_us = 1000 * option[OPT_LOCK_TIMEOUT_MS];
     config.patience_us = 1000 * option[OPT_PATIENCE_MS];
     config.reclaim_min_us = 1000 * option[OPT_RECLAIM_MIN_MS];
     /* Where refused records are never accepted, a table that stops would wait indefinitely. */

@@ -238,6 +238,9 @@ static leat_engine_job_result result_of(const pool_member *connection, const sim
             said.function = "exec_stmt_raise";
         result.outcome = leat_sqlstate_outcome(&said, part);
         result.from_rows = part == LEAT_SQL_ROWS;
+        result.is_lock_wait = strcmp(answer->sqlstate, "55P03") == 0;
+        if (result.is_lock_wait && answer->at == CMD_ADVANCE)
+            result.partition = answer->partition;
         snprintf(result.sqlstate, sizeof result.sqlstate, "%s", answer->sqlstate);
         snprintf(result.message, sizeof result.message, "simulated");
         if (result.outcome == LEAT_ENGINE_FENCED || result.outcome == LEAT_ENGINE_WENT_BACK ||
@@ -437,6 +440,7 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
     }
     statements = batch->dead ? 1 : leat_rows_statement_count(sink->rows);
     sim_pipeline *pipeline = new_pipeline(sink, batch->part_count + statements + 2);
+    pipeline->lock_timeout_us = 1000 * batch->lock_timeout_ms;
     for (uint32_t i = 0; i < batch->part_count; i++)
         add(pipeline, CMD_ADVANCE)->part = batch->parts[i];
     if (batch->chunk_count > 0)

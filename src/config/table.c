@@ -238,8 +238,9 @@ static const leat_setting settings[] = {
          "The most time for running batches when a partition is handed over or the process stops."},
     {"apply.lock_timeout", TOP(lock_timeout_ms), TIME(10, 10 * MINUTE, "5s"),
      .help =
-         "The most time that a statement waits for a lock. A claim waits for at most 10 s, then it ends the session of leat that "
-         "holds the lock."},
+         "The most time that a statement waits for a lock. A batch waits for four usual ones of its shard, at least 50 ms, and "
+         "longer when one subpartition is known to be blocked. A claim waits for at most 10 s, then it ends the session of leat "
+         "that holds the lock."},
     {"apply.patience", TOP(patience_ms), TIME(0, HOUR, "30s"),
      .help =
          "How long a record is retried, counted from when it was read, if a row that it refers to is missing or it violates a "

@@ -172,6 +172,7 @@ static void take_engine_limits(const leat_config *from, leat_engine_config *engi
     engine->compact_every_us = from->compact_every_ms * 1000;
     engine->commit_every_us = from->commit_every_ms * 1000;
     engine->drain_us = from->drain_ms * 1000;
+    engine->lock_timeout_us = from->lock_timeout_ms * 1000;
     engine->patience_us = from->patience_ms * 1000;
     engine->dead_letters_per_minute = (uint32_t)from->dead_letters_per_minute;
     engine->dead_letters_percent = (uint32_t)from->dead_letters_percent;

@@ -85,6 +85,10 @@ typedef struct leat_engine_batch {
     leat_engine_chunk_step chunks[LEAT_BATCH_CHUNKS_MAX];
     uint32_t cut_count;                              /* PARK; else 0 */
     leat_engine_chunk_cut cuts[LEAT_BATCH_CUTS_MAX]; /* in the order of the records */
+    int64_t lock_timeout_ms;      /* the most time that a statement of it may wait for a lock; 0: as
+                                     long as the sink is configured to wait */
+    int64_t statement_timeout_ms; /* the most time that a statement of it may take; 0: no limit of
+                                     its own */
 } leat_engine_batch;
 
 /* Reads a chunk; only under the claim, or it is answered with LEAT_ENGINE_FENCED: an older copy of
@@ -181,11 +185,14 @@ struct leat_engine_record;
 typedef struct leat_engine_job_result {
     leat_engine_outcome outcome;
     int32_t bad_record; /* index in the batch when the culprit is known, else -1 */
-    bool from_rows;     /* OUTAGE: the error came from a statement with the data of records, so it
-                           may be one record's */
+    bool from_rows;     /* OUTAGE, CONTENTION: the error came from a statement with the data of
+                           records, so it may be one record's */
+    bool is_lock_wait;  /* CONTENTION: a wait for a lock was too long. With `from_rows` another
+                           session holds a row, else a claim waits for the partition */
     bool may_be_race;   /* NOT_YET: an insert beside ours may be the only reason: worth another try
                            at once */
-    int32_t partition;  /* FENCED, WENT_BACK, CHUNK_GONE: which one, else -1 */
+    int32_t partition;  /* FENCED, WENT_BACK, CHUNK_GONE; CONTENTION where `is_lock_wait` and not
+                           `from_rows`:  which one, else -1 */
     int64_t catalog_read_us; /* BAD_DATA: when the catalog read that the refusal relies on began, by
                                 the clock of the events. It counts only if that was after the record
                                 was first refused alone. INT64_MAX: the refusal relies on none (it

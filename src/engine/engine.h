@@ -72,6 +72,8 @@ typedef struct leat_engine_config {
     int64_t retry_min_us; /* back-off of a failed subpartition, doubled with jitter up to
                              retry_max_us */
     int64_t retry_max_us;
+    int64_t lock_timeout_us; /* the most time that a statement of a batch may wait for a lock; most
+                                wait for less (contention.h) */
     int64_t patience_us;  /* how long after it was read a record is tried again that is refused only
                              for now (LEAT_ENGINE_NOT_YET); may be 0 */
     uint32_t table_count; /* of leat_engine_record.table; 1 to 65536 */

@@ -88,6 +88,13 @@ static bool has_part(const leat_engine_batch *batch, int32_t partition)
     return false;
 }
 
+static void part_failed(leat_engine *engine, leat_job_slot *slot,
+                        const leat_engine_batch_part *part, const leat_engine_job_result *result)
+{
+    for (uint32_t i = 0; i < leat_batch_touches(&slot->job.batch, part); i++)
+        leat_queue_failed(engine, slot, part, i, result);
+}
+
 static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engine_batch_part *part,
                       const leat_engine_job_result *result)
 {
@@ -114,14 +121,20 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
         part_unknown(engine, slot, part, result);
         break;
     case LEAT_ENGINE_CONTENTION:
+        /* A claim waits for one of its partitions. */
+        if (has_part(&slot->job.batch, result->partition) &&
+            part->partition != (uint32_t)result->partition)
+            part_again(engine, partition, slot, part);
+        else
+            part_failed(engine, slot, part, result);
+        break;
     case LEAT_ENGINE_OUTAGE:
     case LEAT_ENGINE_BAD_DATA:
     case LEAT_ENGINE_NOT_YET:
     case LEAT_ENGINE_DRIFT:
     case LEAT_ENGINE_RECORD_ERROR:
     case LEAT_ENGINE_NOT_UNDERSTOOD:
-        for (uint32_t i = 0; i < leat_batch_touches(&slot->job.batch, part); i++)
-            leat_queue_failed(engine, slot, part, i, result);
+        part_failed(engine, slot, part, result);
         break;
     case LEAT_ENGINE_OUTCOME_COUNT:
         LEAT_ASSERT(false);
@@ -154,10 +167,11 @@ static void note_size(leat_engine *engine, const leat_job_slot *slot,
     int64_t took_us = engine->now_us - slot->since_us;
     if (slot->queues == 1)
         return; /* retry.h and narrow.h see to that */
-    if (result->outcome == LEAT_ENGINE_APPLIED)
+    if (result->outcome == LEAT_ENGINE_APPLIED) {
         leat_batch_size_applied(size, records, took_us, engine->config.batch_records_max);
-    else if (result->timed_out || (result->outcome == LEAT_ENGINE_UNKNOWN &&
-                                   (slot->suspected || took_us >= LEAT_BATCH_SLOW_US)))
+        leat_contention_sample(&engine->shards[slot->job.shard].contention, took_us);
+    } else if (result->timed_out || (result->outcome == LEAT_ENGINE_UNKNOWN &&
+                                     (slot->suspected || took_us >= LEAT_BATCH_SLOW_US)))
         leat_batch_size_timed_out(size, records, took_us);
 }
 
@@ -261,6 +275,10 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
     LEAT_ASSERT(shard->running > 0);
     shard->running--;
     shard->trials -= slot->trial;
+    if (slot->blocked)
+        leat_contention_ended(&shard->contention, shard->slots, result->is_lock_wait,
+                              result->outcome == LEAT_ENGINE_APPLIED,
+                              engine->now_us - slot->since_us, engine->now_us);
     shard->trouble += result->outcome == LEAT_ENGINE_OUTAGE ||
                       result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD;
     uint32_t taken = 0;

@@ -92,6 +92,7 @@ static int check_times(const leat_engine_config *config, leat_error *error)
         {"drain_us", config->drain_us},
         {"retry_min_us", config->retry_min_us},
         {"retry_max_us", config->retry_max_us},
+        {"lock_timeout_us", config->lock_timeout_us},
         {"reclaim_min_us", config->reclaim_min_us},
         {"park_after_us", config->park_after_us},
         {"park_tail_us", config->park_tail_us},

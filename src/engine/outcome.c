@@ -209,7 +209,12 @@ static leat_retry_attempt attempt_of(leat_engine *engine, const leat_job_slot *s
                                   .read_us = head_read_us(engine, id),
                                   .catalog_read_us = result->catalog_read_us,
                                   .patience_us = engine->config.patience_us,
+                                  .lock_timeout_us = engine->config.lock_timeout_us,
                                   .from_rows = result->from_rows,
+                                  .is_lock_wait = result->is_lock_wait,
+                                  .timed_out = result->timed_out,
+                                  .is_claimed = result->outcome == LEAT_ENGINE_CONTENTION &&
+                                                result->partition == (int32_t)partition,
                                   .may_be_race = result->outcome == LEAT_ENGINE_NOT_YET &&
                                                  result->may_be_race,
                                   .shard_applied = engine->shards[slot->job.shard].applied,

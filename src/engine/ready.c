@@ -21,6 +21,8 @@ static uint32_t apart_of(const leat_queue *queue)
 {
     if (leat_narrow_on_trial(&queue->narrow))
         return LEAT_READY_TRIAL;
+    if (queue->retry.blocked)
+        return LEAT_READY_BLOCKED;
     if (queue->retry.alone)
         return LEAT_READY_ALONE;
     return queue->parked ? LEAT_READY_UNPARK : LEAT_TENANT_DEPTHS + LEAT_READY_APART;
@@ -152,6 +154,11 @@ uint32_t leat_ready_first_unpark(const leat_ready *ready)
 uint32_t leat_ready_any_trial(const leat_ready *ready)
 {
     return ready->head[LEAT_READY_TRIAL - LEAT_TENANT_DEPTHS];
+}
+
+uint32_t leat_ready_first_blocked(const leat_ready *ready)
+{
+    return ready->head[LEAT_READY_BLOCKED - LEAT_TENANT_DEPTHS];
 }
 
 uint32_t leat_ready_first_trial(const leat_ready *ready, const leat_queue *queues)

@@ -2,7 +2,8 @@
  * ready.h - a shard's subpartitions that could run now, kept so that the next one to run is found
  * at once. Each belongs to the tenant of its head (tenants.h), where it is sorted by depth (lists
  * by floor(log2(records))) and by the age of its head (a heap). Apart from these are those that
- * must run alone, and those that run alone because they may end their session (narrow.h).
+ * must run alone: because they are blocked (retry.h), because they may end their session
+ * (narrow.h), or for any other reason.
  */
 #ifndef LEAT_ENGINE_READY_H
 #define LEAT_ENGINE_READY_H
@@ -12,9 +13,10 @@
 
 enum {
     LEAT_READY_ALONE = LEAT_TENANT_DEPTHS,
+    LEAT_READY_BLOCKED,
     LEAT_READY_TRIAL,
     LEAT_READY_UNPARK,    /* runs loaded records, which no other queue may share a batch with */
-    LEAT_READY_APART = 3, /* lists, of these three */
+    LEAT_READY_APART = 4, /* lists, of these four */
 };
 
 typedef struct leat_ready {
@@ -37,8 +39,11 @@ void leat_ready_deepened(leat_ready *ready, leat_queue *queues, uint32_t id);
 /* The tenant's next to run, which has one that may share a batch: one whose head was read before
  * `overdue_us`, oldest first, else one of the deepest. It stays in. */
 uint32_t leat_ready_first(const leat_ready *ready, uint32_t tenant, int64_t overdue_us);
-/* The one that has waited longest for a batch of its own. LEAT_INDEX_NONE: none. It stays in. */
+/* The one that has waited longest for a batch of its own, for no other reason than those below
+ * have. LEAT_INDEX_NONE: none. It stays in. */
 uint32_t leat_ready_first_alone(const leat_ready *ready);
+/* The blocked one that has waited longest. LEAT_INDEX_NONE: none. It stays in. */
+uint32_t leat_ready_first_blocked(const leat_ready *ready);
 /* One that runs loaded records, the one that has waited longest. LEAT_INDEX_NONE: none. It stays
  * in. */
 uint32_t leat_ready_first_unpark(const leat_ready *ready);

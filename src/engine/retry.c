@@ -10,6 +10,7 @@ enum {
     CONTENTIONS_UNREPORTED = 3,
     RACES_LOST = 2,
     OUTAGES_UNREPORTED = 3,
+    BLOCKED_DELAYS = 7, /* a lock may go at any time: the longest pause is 64 of the shortest */
     OVERDUE_DELAYS = 4, /* the longest back-off, as a count, when patience is over */
     LAST_CALL_DELAYS = OVERDUE_DELAYS + 1, /* half of it is as long as all of the other: see
                                               leat_retry_precedes */
@@ -43,6 +44,7 @@ void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_reco
     retry->waiting = false;
     retry->own = false;
     retry->dead = false;
+    retry->timeouts = 0;
     if (retry->suspects > records) {
         /* The prefix was fine, so it is among the other suspects. */
         retry->suspects -= records;
@@ -52,6 +54,7 @@ void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_reco
     retry->suspects = 0;
     retry->last_is_it = false;
     retry->alone = false;
+    retry->blocked = false;
     if (retry->limit > 0)
         retry->limit = retry->limit >= batch_records_max / 2 ? 0 : retry->limit * 2;
 }
@@ -115,9 +118,54 @@ static leat_retry_verdict later(leat_retry *retry)
     return LEAT_RETRY_LATER;
 }
 
+static bool is_one_record(const leat_retry_attempt *attempt)
+{
+    return attempt->queues == 1 && attempt->records == 1;
+}
+
+/* The next batch is smaller, and its own. */
+static void narrow(leat_retry *retry, const leat_retry_attempt *attempt)
+{
+    retry->alone = true;
+    if (attempt->culprit < 0 && attempt->queues > 1)
+        return;
+    LEAT_ASSERT(attempt->culprit < 0 || (uint32_t)attempt->culprit < attempt->records);
+    retry->last_is_it = attempt->culprit >= 0;
+    retry->suspects = retry->last_is_it ? (uint32_t)attempt->culprit + 1 : attempt->records;
+    retry->limit = piece(retry);
+}
+
+/* Others go on meanwhile, whatever this one does: that is the lane's business (contention.h). */
+static leat_retry_verdict blocked(leat_retry *retry, const leat_retry_attempt *attempt)
+{
+    if (!retry->blocked)
+        retry->blocked_us = attempt->now_us;
+    retry->blocked = true;
+    narrow(retry, attempt);
+    if (!is_one_record(attempt))
+        return LEAT_RETRY_AT_ONCE;
+    if (retry->delays < BLOCKED_DELAYS)
+        count_up(&retry->delays);
+    if (attempt->now_us - retry->blocked_us < attempt->lock_timeout_us)
+        return LEAT_RETRY_LATER;
+    retry->held = true; /* an operator wants to know */
+    return LEAT_RETRY_HELD;
+}
+
 static leat_retry_verdict contended(leat_retry *retry, const leat_retry_attempt *attempt)
 {
+    if (attempt->is_claimed)
+        return retry->delays < BLOCKED_DELAYS ? later(retry) : leat_retry_hold(retry);
     count_up(&retry->contentions);
+    if (attempt->timed_out && is_one_record(attempt))
+        count_up(&retry->timeouts);
+    if (attempt->is_lock_wait && attempt->from_rows)
+        return blocked(retry, attempt);
+    if (attempt->timed_out && attempt->queues == 1 && attempt->records > 1) {
+        retry->alone = true;
+        retry->limit = attempt->records / 2;
+        return LEAT_RETRY_AT_ONCE;
+    }
     if (retry->contentions == 1)
         return LEAT_RETRY_AT_ONCE;
     retry->alone = true;
@@ -211,23 +259,6 @@ static leat_retry_verdict refused_alone(leat_retry *retry, leat_engine_outcome o
     return is_read ? LEAT_RETRY_DEAD : await_catalog_read(retry, attempt);
 }
 
-static bool is_one_record(const leat_retry_attempt *attempt)
-{
-    return attempt->queues == 1 && attempt->records == 1;
-}
-
-/* The next batch is smaller, and its own. */
-static void narrow(leat_retry *retry, const leat_retry_attempt *attempt)
-{
-    retry->alone = true;
-    if (attempt->culprit < 0 && attempt->queues > 1)
-        return;
-    LEAT_ASSERT(attempt->culprit < 0 || (uint32_t)attempt->culprit < attempt->records);
-    retry->last_is_it = attempt->culprit >= 0;
-    retry->suspects = retry->last_is_it ? (uint32_t)attempt->culprit + 1 : attempt->records;
-    retry->limit = piece(retry);
-}
-
 static leat_retry_verdict refused(leat_retry *retry, leat_engine_outcome outcome,
                                   const leat_retry_attempt *attempt)
 {
@@ -286,6 +317,7 @@ leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outc
         (attempt->may_be_race && !retry->refused && retry->contentions < RACES_LOST))
         return contended(retry, attempt);
     retry->contentions = 0;
+    retry->blocked = false;
     if (outcome == LEAT_ENGINE_OUTAGE)
         return outage(retry, attempt);
     if (attempt->elsewhere)
@@ -302,5 +334,7 @@ void leat_retry_dropped(leat_retry *retry)
     *retry = (leat_retry){.limit = retry->limit,
                           .suspects = retry->suspects,
                           .last_is_it = retry->last_is_it,
-                          .alone = retry->alone};
+                          .alone = retry->alone,
+                          .blocked = retry->blocked,
+                          .blocked_us = retry->blocked_us};
 }

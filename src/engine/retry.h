@@ -3,7 +3,13 @@
  * smaller pieces, or later.
  *
  * Contention (another session is in the way): again at once, the second time alone, then with
- * back-off and half as many records each time.
+ * back-off and half as many records each time; one that a time limit ended has half as many at
+ * once. A batch whose rows wait for a lock in vain is split at once: each subpartition alone, and
+ * *blocked* from then on (contention.h says how often and how long those wait). A blocked one is
+ * bisected as a refusal is, so that the records before the locked row are applied, and those after
+ * it share no batch before it has passed. The record that is found waits with short pauses, and is
+ * reported once it has been blocked for the lock timeout. Where the lock is the partition's, a
+ * claim waits for it: only that partition's subpartitions wait, and nothing is held against them.
  *
  * An outage waits. When it comes a second time, from a statement with the data of records, one
  * record may be the cause: it is bisected as a refusal is, at once while other batches of the shard
@@ -45,6 +51,9 @@ typedef struct leat_retry {
     uint32_t suspects;   /* one of the first this many records is refused; 0: not known */
     bool last_is_it;     /* the refused one is the last of the suspects */
     bool alone;          /* only in a batch of its own */
+    bool blocked;        /* a wait for a lock by its records was too long, and the suspects have not
+                            passed since */
+    uint8_t timeouts;    /* of the head alone by a time limit, in a row */
     uint8_t contentions; /* in a row */
     uint8_t delays;      /* in a row, for the back-off */
     bool waiting;        /* the head was last refused alone with not yet */
@@ -65,6 +74,7 @@ typedef struct leat_retry {
     uint64_t table_applied; /* leat_retry_attempt's; meaningful while `own` */
     int64_t unwell_us;   /* when drift or trouble of the shard last occurred: patience with the head
                             began no earlier. It outlives the record; a claim forgets it */
+    int64_t blocked_us;  /* since when; meaningful while `blocked` */
     int64_t notified_us; /* when that was last reported; meaningful while `held` */
 } leat_retry;
 
@@ -76,8 +86,11 @@ typedef struct leat_retry_attempt {
     bool elsewhere;   /* the refused record is known and of another subpartition */
     bool preceded;    /* a record of its shard that was read before its head may still bring the row
                          that the head waits for */
-    bool from_rows;   /* as in leat_engine_job_result */
+    bool from_rows;   /* this and the next three as in leat_engine_job_result */
+    bool is_lock_wait;
+    bool timed_out;
     bool may_be_race;
+    bool is_claimed;        /* a claim waits for its partition, which has ended the batch */
     uint64_t shard_applied; /* batches that were applied in its shard so far */
     uint64_t table_applied; /* records of its head's table that were applied there so far */
     int64_t now_us;
@@ -85,6 +98,7 @@ typedef struct leat_retry_attempt {
     int64_t read_us;
     int64_t catalog_read_us; /* leat_engine_job_result */
     int64_t patience_us;
+    int64_t lock_timeout_us; /* leat_engine_config */
 } leat_retry_attempt;
 
 typedef enum leat_retry_verdict {
@@ -129,7 +143,7 @@ leat_retry_verdict leat_retry_mark_dead(leat_retry *retry, leat_engine_outcome r
 void leat_retry_unmark_dead(leat_retry *retry);
 
 /* Its records were dropped, to be read again. How far the bisection has come stays known, as long
- * as the head is the same. */
+ * as the head is the same, and that it is blocked. */
 void leat_retry_dropped(leat_retry *retry);
 
 #endif

@@ -14,6 +14,7 @@
 #include "engine/lists.h"
 #include "engine/loads.h"
 #include "engine/park.h"
+#include "engine/subpartition.h"
 
 void leat_schedule_shard(leat_engine *engine, leat_shard *shard)
 {
@@ -64,6 +65,12 @@ void leat_schedule_forget(leat_engine *engine, leat_partition *partition)
     partition->compact_queued = false;
 }
 
+static void limit_time(leat_job_slot *slot, int64_t lock_us, int64_t statement_us)
+{
+    slot->job.batch.lock_timeout_ms = (lock_us + 999) / 1000;
+    slot->job.batch.statement_timeout_ms = (statement_us + 999) / 1000;
+}
+
 leat_job_slot *leat_schedule_take(leat_engine *engine, leat_shard *shard, leat_engine_job_kind kind)
 {
     uint32_t id = leat_list_pop(engine, &engine->jobs_free, leat_link_job);
@@ -75,6 +82,7 @@ leat_job_slot *leat_schedule_take(leat_engine *engine, leat_shard *shard, leat_e
     slot->queues = 0;
     slot->trial = false;
     slot->shared = slot->slow = slot->alone = false;
+    slot->blocked = false;
     slot->suspected = false;
     slot->delay_us = 0;
     slot->notice.pending = 0;
@@ -88,6 +96,8 @@ leat_job_slot *leat_schedule_take(leat_engine *engine, leat_shard *shard, leat_e
     slot->job.batch.dead = NULL;
     slot->job.batch.chunk_count = 0;
     slot->job.batch.cut_count = 0;
+    limit_time(slot, leat_contention_wait_us(&shard->contention, engine->config.lock_timeout_us),
+               0);
     shard->running++;
     return slot;
 }
@@ -174,6 +184,25 @@ bool leat_schedule_is_part_full(const leat_engine *engine, uint32_t queue)
            LEAT_PART_SUBPARTITIONS_MAX;
 }
 
+/* A queue that fails, or that has parked records, has limits of its own: its records gather while
+ * it is in flight. */
+static void limit_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id)
+{
+    const leat_queue *queue = &engine->queues[id];
+    const leat_contention *contention = &shard->contention;
+    int64_t most_us = engine->config.lock_timeout_us;
+    if (!engine->marks[id].is_set && !queue->retry.blocked && queue->narrow.unknowns == 0 &&
+        !queue->parked)
+        return;
+    bool has_rivals = leat_ready_first_blocked(&shard->ready) != LEAT_INDEX_NONE;
+    int64_t wait_us = queue->retry.blocked
+                          ? leat_contention_blocked_wait_us(contention, queue->retry.delays,
+                                                            has_rivals, shard->slots, most_us)
+                          : leat_contention_wait_us(contention, most_us);
+    limit_time(slot, wait_us,
+               leat_contention_statement_us(contention, queue->retry.timeouts, wait_us));
+}
+
 static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id)
 {
     leat_queue *queue = &engine->queues[id];
@@ -190,6 +219,7 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
         records = leat_chunks_fit(&engine->chunks[id], &engine->chunk_pool, records);
     leat_fair_charge(engine, slot, shard, id, records);
     leat_schedule_pick(engine, slot, shard, id, records);
+    limit_alone(engine, slot, shard, id);
     shard->trials += slot->trial;
     if (!queue->retry.dead)
         return;
@@ -290,9 +320,22 @@ static const leat_engine_job *fill_batch(leat_engine *engine, leat_job_slot *slo
     return &slot->job;
 }
 
-/* Batches that several share, those that must be alone, those that take parked records, and trials
- * (suspects.c) take turns, so that none holds up the others. */
-typedef enum lane { LANE_TRIAL, LANE_SHARED, LANE_ALONE, LANE_UNPARK, LANES } lane;
+/* Batches that several share, those that must be alone, blocked ones (contention.h), those that
+ * take parked records, and trials (suspects.c) take turns, so that none holds up the others. */
+typedef enum lane { LANE_TRIAL, LANE_SHARED, LANE_BLOCKED, LANE_ALONE, LANE_UNPARK, LANES } lane;
+
+/* While the lane rests, its queues wait in the timers, which end with the rest. */
+static void let_rest(leat_engine *engine, leat_shard *shard)
+{
+    uint32_t id;
+    while (shard->contention.rest_us > engine->now_us &&
+           (id = leat_ready_first_blocked(&shard->ready)) != LEAT_INDEX_NONE) {
+        leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+        leat_subpartition_deactivate(engine, partition, id % LEAT_SUBPARTITIONS);
+        leat_subpartition_delay(engine, partition, id % LEAT_SUBPARTITIONS,
+                                shard->contention.rest_us - engine->now_us);
+    }
+}
 
 static bool has_some(const leat_engine *engine, const leat_shard *shard, lane which)
 {
@@ -302,6 +345,9 @@ static bool has_some(const leat_engine *engine, const leat_shard *shard, lane wh
         return leat_ready_first_alone(&shard->ready) != LEAT_INDEX_NONE;
     if (which == LANE_UNPARK)
         return leat_fair_unpark(engine, shard) != LEAT_INDEX_NONE;
+    if (which == LANE_BLOCKED)
+        return leat_ready_first_blocked(&shard->ready) != LEAT_INDEX_NONE &&
+               leat_contention_has_room(&shard->contention, shard->slots, engine->now_us);
     return shard->trials == 0 && leat_ready_any_trial(&shard->ready) != LEAT_INDEX_NONE;
 }
 
@@ -316,8 +362,11 @@ static lane next_lane(const leat_engine *engine, const leat_shard *shard)
     return LANES;
 }
 
-static uint32_t first_of(leat_engine *engine, const leat_shard *shard, lane which)
+static uint32_t first_of(const leat_engine *engine, const leat_shard *shard, lane which)
 {
+    LEAT_ASSERT(which != LANE_SHARED && which != LANES);
+    if (which == LANE_BLOCKED)
+        return leat_ready_first_blocked(&shard->ready);
     if (which == LANE_UNPARK)
         return leat_fair_unpark(engine, shard);
     return which == LANE_ALONE ? leat_ready_first_alone(&shard->ready)
@@ -326,6 +375,7 @@ static uint32_t first_of(leat_engine *engine, const leat_shard *shard, lane whic
 
 static const leat_engine_job *next_batch(leat_engine *engine, leat_shard *shard)
 {
+    let_rest(engine, shard);
     lane next = next_lane(engine, shard);
     if (next == LANES)
         return NULL;
@@ -335,6 +385,9 @@ static const leat_engine_job *next_batch(leat_engine *engine, leat_shard *shard)
         leat_fair_choose(engine, slot, shard, leat_fair_lead(shard));
     else
         choose_alone(engine, slot, shard, first_of(engine, shard, next));
+    slot->blocked = next == LANE_BLOCKED;
+    if (slot->blocked)
+        leat_contention_started(&shard->contention);
     return fill_batch(engine, slot);
 }
 

@@ -39,6 +39,7 @@
  *   retry.c         what a queue does after a failure: again, alone, halved, later, dead letter
  *   narrow.c        which record ends its session, from batches with unknown outcomes
  *   batch_size.c    how many records a shared batch of a shard may have
+ *   contention.c    how long a batch waits for locks, and what share of the slots waits for them
  *   budgets.c       how much may be held, and by whom
  *   chunks.c        the chunks of a subpartition
  *   progress.c      the applied part of a partition
@@ -63,6 +64,7 @@
 #include "engine/concurrency.h"
 #include "engine/heap.h"
 #include "engine/batch_size.h"
+#include "engine/contention.h"
 
 typedef enum leat_timer {
     LEAT_TIMER_CLAIM,
@@ -201,11 +203,12 @@ typedef struct leat_shard {
     uint32_t trials;            /* in flight, stale ones too */
     int64_t trials_after_us;    /* no trial before */
     leat_batch_size batch_size; /* of shared batches */
-    int64_t resumed_us;         /* after its last halt: no patience began before that */
-    int64_t down_us;            /* since when it has no slots; meaningful while it has none */
-    uint64_t applied;           /* batches, ever */
-    uint32_t trouble; /* counted up whenever it is unwell, not understood, or goes on: older
-                         verdicts are asked again */
+    leat_contention contention;
+    int64_t resumed_us; /* after its last halt: no patience began before that */
+    int64_t down_us;    /* since when it has no slots; meaningful while it has none */
+    uint64_t applied;   /* batches, ever */
+    uint32_t trouble;   /* counted up whenever it is unwell, not understood, or goes on: older
+                           verdicts are asked again */
     /* the queue that all else waits for while the shard is halted; else LEAT_INDEX_NONE */
     uint32_t probe;
     bool candidate; /* in the engine's list of shards that may have something to run */
@@ -284,6 +287,7 @@ typedef struct leat_job_slot {
     bool slow;                 /* and it is slow, by its estimate */
     bool alone;                /* and it has one tenant, whose cost is in doubt */
     leat_bill bill;            /* BATCH */
+    bool blocked;              /* BATCH, of a blocked subpartition, in their lane */
     bool suspected;            /* BATCH, unknown: a subpartition of it is under trial for that */
     int64_t delay_us;          /* BATCH, failed: back-off of all of it; 0: not chosen yet */
     leat_engine_reason reason; /* BATCH, `dead` points here: the queue's own may change before the

@@ -31,6 +31,7 @@ static void check_retry(const leat_queue *queue)
                     queue->in_flight <= 1);
     LEAT_ASSERT(!retry->dead || (retry->refused && !retry->guarded));
     LEAT_ASSERT(!retry->guarded || retry->refused);
+    LEAT_ASSERT(!retry->blocked || retry->alone);
 }
 
 /* Returns the offset of the first one, -1: none. */
@@ -213,6 +214,15 @@ static void check_partition(const leat_engine *engine, uint32_t id, counted *sha
     shard->ready += tally.ready;
 }
 
+/* One that runs, or is moved to the timers. */
+static bool has_blocked_work(const leat_engine *engine, const leat_shard *shard)
+{
+    const leat_contention *contention = &shard->contention;
+    return leat_ready_first_blocked(&shard->ready) != LEAT_INDEX_NONE &&
+           (contention->rest_us > engine->now_us ||
+            leat_contention_has_room(contention, shard->slots, engine->now_us));
+}
+
 static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *total,
                         leat_holding *loaded)
 {
@@ -236,6 +246,7 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
                 leat_ready_first_alone(&shard->ready) != LEAT_INDEX_NONE ||
                 leat_fair_unpark(engine, shard) != LEAT_INDEX_NONE ||
                 (!engine->load_starved && leat_load_may(engine, shard)) ||
+                has_blocked_work(engine, shard) ||
                 (shard->trials == 0 && leat_ready_any_trial(&shard->ready) != LEAT_INDEX_NONE) ||
                 shard->compactions.head != LEAT_INDEX_NONE;
     if (shard->probe != LEAT_INDEX_NONE) {
@@ -270,6 +281,7 @@ static void check_jobs(const leat_engine *engine)
 {
     uint32_t running = 0;
     uint32_t trials = 0;
+    uint32_t blocked = 0;
     uint32_t in_flight = 0;
     for (uint32_t i = 0; i < engine->config.jobs_max; i++) {
         const leat_job_slot *slot = &engine->jobs[i];
@@ -277,6 +289,7 @@ static void check_jobs(const leat_engine *engine)
             continue;
         running++;
         trials += slot->trial;
+        blocked += slot->blocked;
         if (slot->job.kind == LEAT_ENGINE_JOB_BATCH && slot->job.batch.dead)
             check_dead(engine, slot);
         for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
@@ -300,8 +313,9 @@ static void check_jobs(const leat_engine *engine)
     for (uint32_t i = 0; i < engine->config.shard_count; i++) {
         running -= engine->shards[i].running;
         trials -= engine->shards[i].trials;
+        blocked -= engine->shards[i].contention.running;
     }
-    LEAT_ASSERT(running == 0 && trials == 0);
+    LEAT_ASSERT(running == 0 && trials == 0 && blocked == 0);
     /* At most one batch in flight a subpartition: were one in two, there would be more places in
      * jobs than queues. */
     for (uint32_t i = 0; i < leat_queue_count(engine); i++)

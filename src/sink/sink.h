@@ -30,8 +30,9 @@ typedef struct leat_sink_config {
                                               next batch on */
     leat_controls *controls;               /* outlives the sink; a claim publishes those it has
                                               read. NULL: it reads none */
-    int64_t lock_timeout_ms;               /* of batches; a claim waits for 10 s at most */
-    uint64_t seed;                         /* of reconnect jitter */
+    int64_t lock_timeout_ms; /* the most of any batch; a claim waits for 10 s at most. A SQLite file
+                                has one lock: there every batch waits as long */
+    uint64_t seed;           /* of reconnect jitter */
     leat_standstill *standstill; /* the loop's; outlives the sink. A SQLite file needs none */
 } leat_sink_config;
 

@@ -23,6 +23,7 @@ static inline void engine_limits(leat_engine_config *config)
     config->compact_every_us = 5000000;
     config->commit_every_us = 1000000;
     config->drain_us = 5000000;
+    config->lock_timeout_us = 5000000;
     config->patience_us = 30000000;
     config->dead_letters_per_minute = 100;
     config->dead_letters_percent = 20;

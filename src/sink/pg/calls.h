@@ -16,6 +16,12 @@ static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
 
 static const char plan_plainly_sql[] = "SELECT leat.plan_plainly()";
 
+/* The session may have a shorter one. */
+static const char statement_timeout_sql[] =
+    "SELECT pg_catalog.set_config('statement_timeout', $1::int4::text, true)"
+    "  FROM (SELECT pg_catalog.current_setting('statement_timeout')::interval) AS t (now)"
+    " WHERE t.now = interval '0' OR t.now > $1::int4 * interval '1 millisecond'";
+
 /* The wait for the lock must end by itself, with 55P03, because only then leat ends the holder's
  * session. So where the server has a shorter time limit, which would end the statement or the
  * session first, the wait is half of that. */

@@ -183,6 +183,15 @@ static void take_isolation(leat_pg_session *session, const PGresult *error)
     shared->needs_isolation = true;
 }
 
+/* What is prepared for rows takes locks on their table. */
+static void take_lock_wait(leat_pg_session *session, const job_command *command, leat_sql_part part)
+{
+    session->result.is_lock_wait = true;
+    session->result.from_rows = part == LEAT_SQL_ROWS || part == LEAT_SQL_PREPARE;
+    if (command->kind == COMMAND_ADVANCE)
+        session->result.partition = (int32_t)command->partition;
+}
+
 /* The first error counts: nothing after it, up to the Sync, was done. */
 static void take_error(leat_pg_session *session, const job_command *command, const PGresult *error)
 {
@@ -199,6 +208,8 @@ static void take_error(leat_pg_session *session, const job_command *command, con
                                                              transaction_timeout
                                                            */
     session->result.from_rows = part == LEAT_SQL_ROWS;
+    if (outcome == LEAT_ENGINE_CONTENTION && is_state(error, "55P03"))
+        take_lock_wait(session, command, part);
     if (outcome == LEAT_ENGINE_FENCED || outcome == LEAT_ENGINE_WENT_BACK ||
         outcome == LEAT_ENGINE_CHUNK_GONE)
         session->result.partition = read_partition(error);

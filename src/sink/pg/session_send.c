@@ -33,7 +33,8 @@ static int reserve_commands(leat_pg_session *session, size_t count)
 static void note_command(leat_pg_session *session, command_kind kind, uint32_t statement)
 {
     LEAT_ASSERT(session->command_count < session->command_capacity);
-    session->commands[session->command_count++] = (job_command){kind, statement};
+    session->commands[session->command_count++] =
+        (job_command){.kind = kind, .statement = statement};
 }
 
 static void send_query(leat_pg_session *session, command_kind kind, const char *sql)
@@ -105,6 +106,7 @@ static void send_statement(leat_pg_session *session, job_command command, const 
     if (!session->is_nameless)
         prepare(session, command.statement, sql, name);
     note_command(session, command.kind, command.statement);
+    session->commands[session->command_count - 1].partition = command.partition;
     if (session->is_nameless)
         leat_pg_conn_query(session->conn, sql, count, values, sizes);
     else
@@ -127,7 +129,8 @@ static bool has_timeline(const leat_pg_session *session)
     return leat_pg_conn_server(session->conn)->timeline[0] != '\0';
 }
 
-static void send_advance(leat_pg_session *session, const leat_engine_batch_part *part)
+static void send_advance(leat_pg_session *session, const leat_engine_batch_part *part,
+                         int64_t lock_timeout_ms)
 {
     LEAT_ASSERT(part->count <= LEAT_PART_SUBPARTITIONS_MAX);
     leat_pg_params *params = &session->params;
@@ -141,9 +144,18 @@ static void send_advance(leat_pg_session *session, const leat_engine_batch_part 
     leat_pg_params_int8(params, part->newest.at_ms);
     leat_pg_params_int4(params, part->newest.epoch);
     leat_pg_params_int8s(params, part->needs, part->needs_count);
-    leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
-    send_call(session, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER},
+    leat_pg_params_int4(params, (int32_t)lock_timeout_ms);
+    send_call(session, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER, part->partition},
               advance_sql[has_timeline(session)]);
+}
+
+/* For the statements after it; leat.advance needs none, since it waits for nothing but a lock. */
+static void send_statement_timeout(leat_pg_session *session, int64_t timeout_ms)
+{
+    leat_pg_params *params = &session->params;
+    leat_pg_params_begin(params);
+    leat_pg_params_int4(params, (int32_t)timeout_ms);
+    send_query(session, COMMAND_SETTINGS, statement_timeout_sql);
 }
 
 /* Counts the rows that the row statement will drop; it must come first, because that statement does
@@ -159,8 +171,8 @@ static void send_missing(leat_pg_session *session, uint32_t at, uint32_t stateme
         return;
     }
     uint32_t number = MISSING_NUMBERS + rows.shape.route->index;
-    send_statement(session, (job_command){COMMAND_MISSING, number}, sql, rows.param_count,
-                   rows.values, rows.sizes);
+    send_statement(session, (job_command){.kind = COMMAND_MISSING, .statement = number}, sql,
+                   rows.param_count, rows.values, rows.sizes);
 }
 
 /* Planned without leat's settings, as any other session would: where triggers FOR EACH STATEMENT
@@ -180,7 +192,8 @@ static void send_settings(leat_pg_session *session, uint32_t at, const leat_shap
     bool is_plain = is_planned_plainly(shape);
     if (at == 0 && !is_plain)
         return;
-    job_command command = {COMMAND_SETTINGS, is_plain ? PLAN_PLAINLY_NUMBER : PLAN_ROWS_NUMBER};
+    job_command command = {.kind = COMMAND_SETTINGS,
+                           .statement = is_plain ? PLAN_PLAINLY_NUMBER : PLAN_ROWS_NUMBER};
     send_statement(session, command, is_plain ? plan_plainly_sql : plan_rows_sql, 0, NULL, NULL);
 }
 
@@ -199,7 +212,7 @@ static void send_rows(leat_pg_session *session, uint32_t at)
         leat_pg_conn_break(session->conn, "out of memory");
         return;
     }
-    send_statement(session, (job_command){COMMAND_ROWS, (uint32_t)statement},
+    send_statement(session, (job_command){.kind = COMMAND_ROWS, .statement = (uint32_t)statement},
                    leat_shapes_sql(session->shapes, (uint32_t)statement), rows.param_count,
                    rows.values, rows.sizes);
     shared->counters.statements++;
@@ -249,13 +262,18 @@ static bool begin_batch(leat_pg_session *session, const leat_engine_batch *batch
         end_unsent(session, LEAT_ENGINE_OUTAGE, "out of memory");
         return false;
     }
+    int64_t lock_timeout_ms = batch->lock_timeout_ms > 0 ? batch->lock_timeout_ms
+                                                         : session->shared->lock_timeout_ms;
     begin_pipeline(session);
     for (uint32_t i = 0; i < batch->part_count; i++)
-        send_advance(session, &batch->parts[i]);
+        send_advance(session, &batch->parts[i], lock_timeout_ms);
     if (batch->chunk_count > 0) {
         leat_pg_unpark_params(&session->params, session->shared->source_id, batch);
-        send_call(session, (job_command){COMMAND_UNPARK, UNPARK_NUMBER}, leat_pg_unpark_sql);
+        send_call(session, (job_command){.kind = COMMAND_UNPARK, .statement = UNPARK_NUMBER},
+                  leat_pg_unpark_sql);
     }
+    if (batch->statement_timeout_ms > 0)
+        send_statement_timeout(session, batch->statement_timeout_ms);
     return true;
 }
 
@@ -337,7 +355,8 @@ static void start_park(leat_pg_session *session, const leat_engine_batch *batch)
         session->result.parked_bytes = chunks.bytes.size;
         for (uint32_t i = 0; i < batch->cut_count; i++) {
             leat_pg_park_params(&session->params, session->shared->source_id, batch, &chunks, i);
-            send_call(session, (job_command){COMMAND_PARK, PARK_NUMBER}, leat_pg_park_sql);
+            send_call(session, (job_command){.kind = COMMAND_PARK, .statement = PARK_NUMBER},
+                      leat_pg_park_sql);
         }
         send_sync(session);
     }
@@ -349,7 +368,7 @@ static void start_load(leat_pg_session *session, const leat_engine_load *load)
     LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_LOAD);
     begin_pipeline(session);
     leat_pg_load_params(&session->params, session->shared->source_id, session->partition, load);
-    send_call(session, (job_command){COMMAND_LOAD, LOAD_NUMBER},
+    send_call(session, (job_command){.kind = COMMAND_LOAD, .statement = LOAD_NUMBER},
               leat_pg_load_sql[has_timeline(session)]);
     send_sync(session);
 }

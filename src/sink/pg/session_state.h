@@ -35,6 +35,7 @@ typedef struct job_command {
     command_kind kind;
     /* PREPARE, ROWS, MISSING: its number; ADVANCE_NUMBER for advance, and so on */
     uint32_t statement;
+    uint32_t partition; /* ADVANCE */
 } job_command;
 
 enum {
@@ -49,7 +50,8 @@ enum {
     NAME_SIZE = 40,
     PARSES_MAX = 1000, /* each costs the backend a plan: a connection that has had this many is
                           replaced */
-    COMMANDS_FEW = 7,  /* of a claim, a compaction, a question */
+    COMMANDS_FEW = 7,  /* of a claim, a compaction, a question; of a batch without its parts and
+                          rows */
 };
 
 /* A job goes down this list, and from ANSWERED once back to SENT when it asks a question. */

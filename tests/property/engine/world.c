@@ -81,6 +81,7 @@ static void make_config(test_world *world)
     config->drain_us = between(world, 100, 10000);
     config->retry_min_us = 100;
     config->retry_max_us = 5000;
+    config->lock_timeout_us = between(world, 100, 200000);
     config->patience_us = world_below(world, 3000);
     config->table_count = between(world, 1, 3);
     world->bad_stays_bad = world_chance(world, 2);

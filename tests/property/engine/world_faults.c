@@ -121,6 +121,11 @@ static void fail_one(test_world *world)
                                                                        : LEAT_ENGINE_CONTENTION,
                                      .bad_record = -1,
                                      .partition = -1};
+    result.is_lock_wait = result.outcome == LEAT_ENGINE_CONTENTION && world_chance(world, 2);
+    result.from_rows = world_chance(world, 2);
+    result.timed_out = !result.is_lock_wait && world_chance(world, 3);
+    if (result.is_lock_wait && !result.from_rows)
+        result.partition = (int32_t)world_below(world, world->config.partition_count);
     /* Dead letters can be refused too. */
     if (job->dead && world_chance(world, 2))
         result.outcome = LEAT_ENGINE_DRIFT;

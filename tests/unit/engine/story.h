@@ -277,6 +277,20 @@ static inline void story_done(story *s, uint32_t n, leat_engine_outcome outcome)
                                            .message = "because"});
 }
 
+/* A row of it was locked for longer than it may wait. */
+static inline void story_locked(story *s, uint32_t n)
+{
+    story_result(s, n,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_CONTENTION,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .catalog_read_us = INT64_MAX,
+                                           .from_rows = true,
+                                           .is_lock_wait = true,
+                                           .sqlstate = "55P03",
+                                           .message = "locked"});
+}
+
 /* A shard's answer to a first claim: nothing is applied. */
 static inline leat_engine_progress story_nothing(story *s)
 {

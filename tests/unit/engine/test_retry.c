@@ -43,6 +43,112 @@ START_TEST(contention_goes_from_together_to_alone_to_later)
 }
 END_TEST
 
+/* At `now_us`, of a row that another session holds; the lock timeout is 1,000. */
+static leat_retry_verdict locked_at(leat_retry *retry, uint32_t queues, uint32_t records,
+                                    int64_t now_us)
+{
+    return leat_retry_failed(retry, LEAT_ENGINE_CONTENTION,
+                             &(leat_retry_attempt){.queues = queues,
+                                                   .records = records,
+                                                   .culprit = -1,
+                                                   .now_us = now_us,
+                                                   .from_rows = true,
+                                                   .is_lock_wait = true,
+                                                   .lock_timeout_us = 1000,
+                                                   .catalog_read_us = INT64_MAX});
+}
+
+START_TEST(a_locked_row_splits_the_batch_at_once)
+{
+    leat_retry retry = {0};
+    ck_assert_int_eq(locked_at(&retry, 3, 8, 50), LEAT_RETRY_AT_ONCE);
+    ck_assert(retry.alone && retry.blocked);
+    ck_assert_uint_eq(retry.limit, 0);
+    leat_retry_applied(&retry, 8, 100); /* it was another's row */
+    ck_assert(!retry.alone && !retry.blocked);
+}
+END_TEST
+
+START_TEST(what_is_before_a_locked_row_passes_and_what_is_after_it_stays_apart)
+{
+    leat_retry retry = {0};
+    ck_assert_int_eq(locked_at(&retry, 1, 8, 50), LEAT_RETRY_AT_ONCE);
+    ck_assert_uint_eq(retry.limit, 4);
+    ck_assert_int_eq(locked_at(&retry, 1, 4, 60), LEAT_RETRY_AT_ONCE);
+    ck_assert_uint_eq(retry.limit, 2);
+    leat_retry_applied(&retry, 2, 100); /* so it is the third or fourth */
+    ck_assert(retry.alone && retry.blocked);
+    ck_assert_uint_eq(retry.limit, 1);
+    leat_retry_applied(&retry, 1, 100);
+    ck_assert(retry.blocked);
+    leat_retry_applied(&retry, 1, 100);
+    ck_assert(!retry.alone && !retry.blocked);
+}
+END_TEST
+
+START_TEST(a_locked_row_is_reported_after_the_lock_timeout)
+{
+    leat_retry retry = {0};
+    int64_t now_us = 50;
+    for (; now_us < 1050; now_us += 50) {
+        ck_assert_int_eq(locked_at(&retry, 1, 1, now_us), LEAT_RETRY_LATER);
+        ck_assert_uint_le(retry.delays, 7); /* the pauses stay short */
+    }
+    ck_assert(!retry.held);
+    ck_assert_int_eq(locked_at(&retry, 1, 1, now_us), LEAT_RETRY_HELD);
+    ck_assert(retry.held);
+    leat_retry_applied(&retry, 1, 100);
+    ck_assert(!retry.held && !retry.blocked);
+    ck_assert_int_eq(locked_at(&retry, 1, 1, now_us), LEAT_RETRY_LATER);
+}
+END_TEST
+
+START_TEST(that_it_is_blocked_survives_a_claim_and_ends_with_another_answer)
+{
+    leat_retry retry = {0};
+    locked_at(&retry, 1, 1, 50);
+    leat_retry_dropped(&retry);
+    ck_assert(retry.blocked && retry.alone);
+    ck_assert_int_eq(locked_at(&retry, 1, 1, 1050), LEAT_RETRY_HELD); /* since 50 */
+    failed(&retry, LEAT_ENGINE_DRIFT, 1, 1, 0);
+    ck_assert(retry.alone && !retry.blocked);
+}
+END_TEST
+
+START_TEST(a_claim_in_the_way_is_held_against_no_record)
+{
+    leat_retry retry = {0};
+    for (int i = 0; i < 9; i++) {
+        leat_retry_verdict verdict = leat_retry_failed(&retry, LEAT_ENGINE_CONTENTION,
+                                                       &(leat_retry_attempt){.queues = 2,
+                                                                             .records = 4,
+                                                                             .culprit = -1,
+                                                                             .is_lock_wait = true,
+                                                                             .is_claimed = true});
+        ck_assert_int_eq(verdict, i < 7 ? LEAT_RETRY_LATER : LEAT_RETRY_HELD);
+        ck_assert(!retry.alone && !retry.blocked && retry.limit == 0);
+    }
+}
+END_TEST
+
+START_TEST(a_record_that_takes_too_long_alone_gets_more_time)
+{
+    leat_retry retry = {0};
+    leat_retry_attempt attempt = {.queues = 1, .records = 2, .culprit = -1, .timed_out = true};
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_CONTENTION, &attempt),
+                     LEAT_RETRY_AT_ONCE);
+    ck_assert_uint_eq(retry.limit, 1);
+    ck_assert_uint_eq(retry.timeouts, 0);
+    attempt.records = 1;
+    for (uint8_t i = 1; i < 4; i++) {
+        leat_retry_failed(&retry, LEAT_ENGINE_CONTENTION, &attempt);
+        ck_assert_uint_eq(retry.timeouts, i);
+    }
+    leat_retry_applied(&retry, 1, 100);
+    ck_assert_uint_eq(retry.timeouts, 0);
+}
+END_TEST
+
 /* Works through `records` of which `bad` is refused; returns how many attempts it took to have it
  * alone. */
 static uint32_t hunt(uint32_t records, uint32_t bad)
@@ -427,8 +533,14 @@ START_TEST(others_are_not_blamed_for_a_named_one)
 END_TEST
 
 STORY_MAIN("retry", contention_goes_from_together_to_alone_to_later,
-           halving_finds_it_wherever_it_is, a_named_one_goes_after_its_prefix_and_alone,
-           contention_alone_takes_half_each_time, what_the_database_refuses_is_dead_at_once,
+           a_locked_row_splits_the_batch_at_once,
+           what_is_before_a_locked_row_passes_and_what_is_after_it_stays_apart,
+           a_locked_row_is_reported_after_the_lock_timeout,
+           that_it_is_blocked_survives_a_claim_and_ends_with_another_answer,
+           a_claim_in_the_way_is_held_against_no_record,
+           a_record_that_takes_too_long_alone_gets_more_time, halving_finds_it_wherever_it_is,
+           a_named_one_goes_after_its_prefix_and_alone, contention_alone_takes_half_each_time,
+           what_the_database_refuses_is_dead_at_once,
            what_leat_refuses_is_dead_once_somebody_has_looked_since,
            that_nobody_looks_is_said_in_the_end,
            not_yet_is_dead_when_patience_is_over_since_it_was_read,

@@ -289,6 +289,7 @@ static inline void submit_batch(world *w, uint32_t job_id)
     fixture_clear(w->f);
     memset(w->parts, 0xee, sizeof w->parts);
     w->f->batch.part_count = 0;
+    w->f->batch.lock_timeout_ms = w->f->batch.statement_timeout_ms = 0;
 }
 
 static inline void expect_outcome(const leat_engine_job_result *result, leat_engine_outcome outcome,

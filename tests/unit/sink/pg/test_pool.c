@@ -222,6 +222,76 @@ START_TEST(a_lock_held_is_contention)
 }
 END_TEST
 
+START_TEST(a_batch_waits_for_locks_no_longer_than_it_says)
+{
+    world *w = world_open(1, 600000);
+    PGconn *other = other_session(w, "");
+    claim(w, 0);
+    fixture_run_on(other, "INSERT INTO things VALUES (1); BEGIN; UPDATE things SET n = 1");
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 1, 10);
+    w->f->batch.lock_timeout_ms = 50;
+    const leat_engine_job_result *result = run_batch(w);
+    expect_outcome(result, LEAT_ENGINE_CONTENTION, "55P03");
+    ck_assert(result->from_rows && result->is_lock_wait && !result->timed_out);
+    ck_assert_int_eq(result->partition, -1);
+    PQfinish(other);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_batch_says_which_partition_is_being_claimed)
+{
+    world *w = world_open(1, 600000);
+    PGconn *other = other_session(w, "");
+    char sql[128];
+    claim(w, 0);
+    claim(w, 2);
+    snprintf(sql, sizeof sql, "BEGIN; SELECT pg_advisory_xact_lock(1818583412 # %d, 2)",
+             w->f->catalog.source.id);
+    fixture_run_on(other, sql);
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 1, 10);
+    add_part(w, 2, 1, 10);
+    w->f->batch.lock_timeout_ms = 50;
+    const leat_engine_job_result *result = run_batch(w);
+    expect_outcome(result, LEAT_ENGINE_CONTENTION, "55P03");
+    ck_assert(!result->from_rows && result->is_lock_wait);
+    ck_assert_int_eq(result->partition, 2);
+    PQfinish(other);
+    world_free(w);
+}
+END_TEST
+
+/* Or than its session says, if that is shorter. */
+START_TEST(a_batch_takes_no_longer_than_it_says)
+{
+    static const struct {
+        const char *session;
+        int64_t batch_ms;
+    } limits[] = {{"0", 100}, {"1h", 100}, {"100ms", 3600000}};
+    world *w = world_new();
+    char dsn[1024];
+    prepare_database(w);
+    fixture_sql(w->f,
+                "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN PERFORM pg_sleep(3600); RETURN new; END $$;"
+                " CREATE TRIGGER slow AFTER INSERT ON things FOR EACH ROW EXECUTE FUNCTION slow()");
+    snprintf(dsn, sizeof dsn, "%s options='-c statement_timeout=%s'", w->f->dsn,
+             limits[_i].session);
+    start_sink(w, dsn, 1, 600000);
+    wait_usable(w, 1);
+    claim(w, 0);
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 1, 10);
+    w->f->batch.statement_timeout_ms = limits[_i].batch_ms;
+    const leat_engine_job_result *result = run_batch(w);
+    expect_outcome(result, LEAT_ENGINE_CONTENTION, "57014");
+    ck_assert(result->from_rows && result->timed_out && !result->is_lock_wait);
+    world_free(w);
+}
+END_TEST
+
 /* Worth another try at once. */
 static void expect_race(const leat_engine_job_result *result)
 {
@@ -668,6 +738,9 @@ int main(void)
     tcase_add_test(outcomes, fenced_by_another_claim);
     tcase_add_test(outcomes, the_database_went_back);
     tcase_add_test(outcomes, a_lock_held_is_contention);
+    tcase_add_test(outcomes, a_batch_waits_for_locks_no_longer_than_it_says);
+    tcase_add_test(outcomes, a_batch_says_which_partition_is_being_claimed);
+    tcase_add_loop_test(outcomes, a_batch_takes_no_longer_than_it_says, 0, 3);
     tcase_add_test(outcomes, a_foreign_insert_of_the_key_is_a_race);
     tcase_add_test(outcomes, an_error_of_the_commit_is_a_failure);
     tcase_add_test(outcomes, bad_data_and_drift_fail_whole_and_leave_the_connection_well);
