@@ -6,6 +6,7 @@
  */
 #include "base/leader_epoch.h"
 #include "engine/state.h"
+#include "engine/breaker.h"
 #include "engine/low_water.h"
 #include "engine/partition.h"
 #include "engine/pause.h"
@@ -322,6 +323,7 @@ void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint
     s->slots = slots;
     if (before > 0 && slots == 0) {
         s->down_us = now_us;
+        leat_breaker_reset(engine, s);
         shard_down(engine, s);
     }
     if (before == 0 && slots > 0) {

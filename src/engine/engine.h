@@ -338,6 +338,8 @@ typedef struct leat_engine_shard_view {
     double level_us;  /* what a batch of 64 usual records takes now */
     double normal_us; /* the same over the last ten minutes; 0: not known yet */
     double slowness;  /* level_us in terms of normal_us; 1: as usual, or not known */
+    bool is_open;     /* its breaker (breaker.h): one job is tried at a time, the rest waits */
+    int64_t open_us;  /* since when; meaningful while it is */
     uint32_t tenants; /* with something that could run */
 } leat_engine_shard_view;
 void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_shard_view *ret);

@@ -7,6 +7,7 @@
 #include "engine/state.h"
 
 #include "base/rate_limit.h"
+#include "engine/breaker.h"
 #include "engine/compact.h"
 #include "engine/effects.h"
 #include "engine/fair.h"
@@ -281,6 +282,7 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
                               engine->now_us - slot->since_us, engine->now_us);
     shard->trouble += result->outcome == LEAT_ENGINE_OUTAGE ||
                       result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD;
+    leat_breaker_done(engine, shard, result->outcome);
     uint32_t taken = 0;
     if (slot->job.kind == LEAT_ENGINE_JOB_BATCH)
         batch_done(engine, slot, result);

@@ -258,7 +258,8 @@ static void carve_shards(leat_engine *engine, arena *carver, const leat_engine_c
     leat_pairing_node *ages = carve(carver, queue_count, sizeof *ages);
     for (uint32_t i = 0; i < config->shard_count; i++)
         carve_shard(engine, carver, config, i, ages);
-    size_t timer_count = queue_count + (size_t)config->partition_count * LEAT_TIMER_COUNT;
+    size_t timer_count = queue_count + (size_t)config->partition_count * LEAT_TIMER_COUNT +
+                         config->shard_count;
     leat_heap_entry *timers = carve(carver, timer_count, sizeof *timers);
     uint32_t *timers_where = carve_where(engine, carver, timer_count);
     if (engine)

@@ -63,7 +63,8 @@ static bool may_park(const leat_engine *engine, const leat_partition *partition)
 {
     const leat_shard *shard = &engine->shards[partition->shard];
     return partition->state == LEAT_ENGINE_READING && !partition->parking && shard->slots > 0 &&
-           shard->probe == LEAT_INDEX_NONE && partition->parked_bytes < shard->parked_share &&
+           shard->probe == LEAT_INDEX_NONE && !shard->breaker.is_open &&
+           partition->parked_bytes < shard->parked_share &&
            engine->now_us >= partition->park_at_us &&
            engine->now_us - partition->rows_us < OTHERS_US;
 }

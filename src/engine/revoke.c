@@ -74,7 +74,7 @@ static void last_compaction(leat_engine *engine, leat_partition *partition)
     bool worth = partition->uncompacted && leat_compaction_moves_base(engine, partition);
     const leat_shard *shard = leat_shard_of(engine, partition);
     bool possible = shard->slots > 0 && shard->probe == LEAT_INDEX_NONE &&
-                    !partition->compact_running;
+                    !shard->breaker.is_open && !partition->compact_running;
     if (!worth || !possible) {
         leat_revoke_end(engine, partition);
         return;

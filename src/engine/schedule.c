@@ -8,6 +8,7 @@
  */
 #include "engine/schedule.h"
 
+#include "engine/breaker.h"
 #include "engine/compact.h"
 #include "engine/fair.h"
 #include "engine/guard.h"
@@ -403,7 +404,7 @@ static const leat_engine_job *next_probe(leat_engine *engine, leat_shard *shard)
 
 static const leat_engine_job *next_of_shard(leat_engine *engine, leat_shard *shard)
 {
-    if (shard->running >= shard->slots)
+    if (shard->running >= shard->slots || leat_breaker_blocks(engine, shard))
         return NULL;
     const leat_engine_job *job = next_claim(engine, shard);
     if (!job && shard->probe != LEAT_INDEX_NONE)

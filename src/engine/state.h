@@ -19,6 +19,7 @@
  *   outcome.c       the outcome of a batch, for one of its queues
  *   guard.c         what share of a table's records may become dead letters
  *   halt.c          a shard that answers with an error that leat does not understand
+ *   breaker.c       a shard that answers everything with an outage
  *   suspects.c      records that end their session
  *   effects.c       what is reported to the caller
  *   lists.c         the intrusive lists between them
@@ -182,6 +183,15 @@ typedef struct leat_fair {
     leat_concurrency concurrency;
 } leat_fair;
 
+/* See breaker.h. */
+typedef struct leat_breaker {
+    uint8_t outages; /* answers in a row, while it is closed */
+    bool is_open;
+    uint8_t delays; /* in a row */
+    int64_t since_us;
+    int64_t until_us; /* before that nothing runs, then one job */
+} leat_breaker;
+
 typedef struct leat_shard {
     uint32_t slots;
     uint32_t running;     /* jobs in flight, stale ones too: each has a connection */
@@ -189,6 +199,7 @@ typedef struct leat_shard {
     leat_holding loaded;
     leat_ready ready;
     leat_fair fair;
+    leat_breaker breaker;
     leat_list claims; /* partitions */
     leat_list compactions;
     leat_list parks;
@@ -317,7 +328,7 @@ struct leat_engine {
     uint32_t job_records_max; /* of a job's batch */
     leat_list jobs_free;
     leat_list jobs_notifying;
-    leat_heap timers;     /* ids: queues first, then LEAT_TIMER_COUNT a partition */
+    leat_heap timers;     /* ids: queues, then LEAT_TIMER_COUNT a partition, then shards */
     leat_list emitting;   /* partitions with effects */
     leat_list candidates; /* shards */
     leat_list paused;     /* partitions paused by a budget, longest waiting first */

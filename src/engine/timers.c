@@ -1,6 +1,7 @@
 /*
  * timers.c - one heap for everything that happens later. An id below the number of queues is the
- * end of that queue's delay; after those come LEAT_TIMER_COUNT ids for each partition. Every id has
+ * end of that queue's delay; after those come LEAT_TIMER_COUNT ids for each partition, then one for
+ * each shard. Every id has
  * its place, so that a timer is set, moved and cleared without an allocation, and the engine's next
  * deadline is the heap's first entry. The effect of a timer is not known here: the file that has
  * its rule carries it out.
@@ -29,6 +30,23 @@ void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer t
 void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer)
 {
     leat_heap_remove(&engine->timers, timer_id(engine, partition, timer));
+}
+
+static uint32_t first_shard_id(const leat_engine *engine)
+{
+    return timer_id(engine, engine->partitions, 0) +
+           engine->config.partition_count * LEAT_TIMER_COUNT;
+}
+
+void leat_timer_set_shard(leat_engine *engine, const leat_shard *shard, int64_t at_us)
+{
+    uint32_t id = first_shard_id(engine) + (uint32_t)(shard - engine->shards);
+    leat_heap_set(&engine->timers, id, at_us);
+}
+
+void leat_timer_clear_shard(leat_engine *engine, const leat_shard *shard)
+{
+    leat_heap_remove(&engine->timers, first_shard_id(engine) + (uint32_t)(shard - engine->shards));
 }
 
 void leat_timers_dropped(leat_engine *engine, leat_partition *partition)
@@ -78,6 +96,8 @@ void leat_timers_run(leat_engine *engine)
         leat_heap_remove(&engine->timers, id);
         if (id < queues)
             leat_subpartition_delay_over(engine, id);
+        else if (id >= first_shard_id(engine))
+            leat_schedule_shard(engine, &engine->shards[id - first_shard_id(engine)]);
         else
             partition_timer_over(engine, &engine->partitions[(id - queues) / LEAT_TIMER_COUNT],
                                  (leat_timer)((id - queues) % LEAT_TIMER_COUNT));

@@ -24,6 +24,9 @@ void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer t
 bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition,
                        leat_timer timer);
 void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer);
+/* The shard's only one: its breaker may let a job pass. */
+void leat_timer_set_shard(leat_engine *engine, const leat_shard *shard, int64_t at_us);
+void leat_timer_clear_shard(leat_engine *engine, const leat_shard *shard);
 /* Clears all of the partition's own. */
 void leat_timers_dropped(leat_engine *engine, leat_partition *partition);
 

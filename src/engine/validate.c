@@ -4,6 +4,7 @@
  * counter, so that two counters with the same mistake cannot confirm each other.
  */
 #include "engine/state.h"
+#include "engine/breaker.h"
 #include "engine/fair.h"
 #include "engine/loads.h"
 #include "engine/low_water.h"
@@ -258,7 +259,8 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
         work = probe->place == LEAT_QUEUE_READY;
     }
     work = work || shard->claims.head != LEAT_INDEX_NONE;
-    LEAT_ASSERT(!work || shard->candidate || shard->running >= shard->slots);
+    LEAT_ASSERT(!work || shard->candidate || shard->running >= shard->slots ||
+                leat_breaker_blocks(engine, shard));
     total->records += tally.holding.records;
     total->bytes += tally.holding.bytes;
     loaded->records += tally.loaded.records;

@@ -111,6 +111,8 @@ void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_sh
         .level_us = level_us,
         .normal_us = cost->normal_us,
         .slowness = cost->normal_us > 0 ? level_us / cost->normal_us : 1,
+        .is_open = of->breaker.is_open,
+        .open_us = of->breaker.since_us,
         .tenants = of->ready.tenants.ready,
     };
 }
