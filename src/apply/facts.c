@@ -52,6 +52,8 @@ static void put_fact(const fact_document *to, const leat_fact *fact)
     put_number(to, "offset", fact->offset);
     if (fact->count > 0)
         put_number(to, "count", fact->count);
+    if (fact->wait_s > 0)
+        put_number(to, "wait_s", fact->wait_s);
     put_text(to, "table", text_of(fact->table));
     put_text(to, "key", fact->key);
     put_text(to, "tenant", fact->tenant);

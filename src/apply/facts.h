@@ -11,6 +11,7 @@
 #define LEAT_APPLY_FACTS_H
 
 #include "base/buf.h"
+#include "sink/shard.h"
 
 enum { LEAT_FACTS_BYTES_MAX = 24 * 1024, LEAT_FACT_TEXT_SIZE = 1024 };
 
@@ -28,6 +29,7 @@ typedef struct leat_fact {
     const char *outcome;
     const char *sqlstate;
     const char *message;
+    int64_t wait_s; /* how long whoever is told of it should wait; 0: does not apply */
     leat_slice key; /* empty: of none; likewise the tenant */
     leat_slice tenant;
 } leat_fact;

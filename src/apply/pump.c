@@ -81,6 +81,8 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
     }
     if (job->kind == LEAT_ENGINE_JOB_BATCH)
         leat_worker_leave_out(worker, job);
+    if (is_park)
+        leat_worker_note_parked(worker, job);
     if (job->kind == LEAT_ENGINE_JOB_LOAD)
         leat_worker_note_load(worker, job);
     leat_sink_submit(worker->shards[job->shard].sink, job);

@@ -33,6 +33,7 @@ static void on_after_poll(uv_check_t *check)
 static void on_show(uv_timer_t *timer)
 {
     leat_worker_follow_controls(timer->data);
+    leat_worker_follow_drain(timer->data);
     leat_worker_metrics_show(timer->data);
     leat_worker_update_reports(timer->data);
 }

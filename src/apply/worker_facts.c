@@ -422,6 +422,7 @@ static void update_report(leat_worker *worker, uint32_t shard)
         add_unanswered(&draft, &flight);
     add_partitions(&draft, is_slow, &partitions, stopped);
     add_parked(&draft);
+    leat_worker_flood_facts(worker, shard, &facts);
     leat_worker_waits waits = is_slow        ? LEAT_WAITS_NOW
                               : is_contended ? LEAT_WAITS_BETWEEN
                                              : LEAT_WAITS_NOT;

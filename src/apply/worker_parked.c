@@ -56,6 +56,7 @@ void leat_worker_parked_add(leat_worker *worker, uint32_t partition,
 {
     int64_t until_us = left_us(worker, partition, view);
     sum->full += view->parked_full;
+    sum->half += view->parked_max_bytes > 0 && view->parked_bytes >= view->parked_max_bytes / 2;
     if (view->parked_records == 0)
         return;
     sum->partitions++;

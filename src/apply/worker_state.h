@@ -7,6 +7,7 @@
 
 #include "apply/facts.h"
 #include "apply/fill.h"
+#include "apply/flood.h"
 #include "apply/heads.h"
 #include "apply/items.h"
 #include "apply/worker.h"
@@ -26,6 +27,7 @@ typedef struct leat_parked_sum {
     uint32_t partitions; /* with parked records */
     uint32_t full;       /* paused because their share is used up */
     uint32_t spent;      /* with a subpartition that has used up its part of that */
+    uint32_t half;       /* that have used half of their share, or more */
     uint64_t subpartitions, chunks, records, bytes;
     int64_t oldest_ms; /* 0: nothing is parked */
     int64_t left_us; /* until the first of them has used up its share; INT64_MAX: not foreseeable */
@@ -67,6 +69,8 @@ typedef struct leat_worker_shard_state {
     leat_gauge *message_lag;
     leat_gauge *stalled;
     leat_worker_parked parked;
+    leat_flood flood;       /* whose records are parked */
+    int64_t flood_since_ms; /* since when somebody is told to be loud; 0: nobody is */
 } leat_worker_shard_state;
 
 /* The place that a chunk is loaded for. */
@@ -110,6 +114,11 @@ struct leat_worker {
     leat_gauge **stalled_ms; /* [partition_count] */
     leat_fill *fills; /* [2 * partition_count]: of what is parked in each, then of what is parked in
                          the fullest subpartition of each */
+    struct {
+        int64_t at_us;
+        uint64_t unparked; /* records, then */
+        double per_s;      /* in the seconds before */
+    } drain;               /* how fast what is parked is applied */
     leat_heads heads;
     leat_rate_limit rate_limit; /* of the lines of worker_facts.c and worker_parked.c */
     struct {
@@ -199,6 +208,12 @@ void leat_worker_parked_add(leat_worker *worker, uint32_t partition,
 void leat_worker_parked_show(leat_worker *worker, uint32_t shard, const leat_parked_sum *sum);
 bool leat_worker_parked_fact(leat_worker *worker, uint32_t shard, leat_fact *ret,
                              char text[LEAT_FACT_TEXT_SIZE]);
+
+/* worker_flood.c: counts what a job parks, by tenant; how fast that is drained (a few times a
+ * second); and the facts about who is loud. */
+void leat_worker_note_parked(leat_worker *worker, const leat_engine_job *job);
+void leat_worker_follow_drain(leat_worker *worker);
+void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts);
 
 /* worker_metrics.c */
 void leat_worker_metrics_register(leat_worker *worker);

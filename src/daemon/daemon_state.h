@@ -30,6 +30,7 @@ typedef struct leat_daemon {
     leat_metrics *metrics;
     leat_schema_versions *schema_versions;
     leat_controls *controls; /* read by a process that applies only */
+    leat_controls *floods;   /* read by a process with an edge only: leat_shard_read_floods */
     leat_catalog_watch *watch;
     char listen_host[LEAT_DAEMON_HOST_SIZE];
     char admin_host[LEAT_DAEMON_HOST_SIZE];

@@ -47,15 +47,18 @@ static void request_read(void *context)
     leat_catalog_watch_request_read(daemon->watch);
 }
 
-/* Workers that could not claim would notice by themselves: an old set is better than none. */
-static void read_controls(const leat_daemon *daemon, uint32_t shard)
+typedef int read_set(leat_shard_address at, int32_t source_id, leat_control_set **ret,
+                     leat_error *error);
+
+/* An old set is better than none: each of its members ends by itself. Workers that could not claim
+ * would notice by themselves. */
+static void follow(const leat_daemon *daemon, uint32_t shard, read_set *read, leat_controls *into)
 {
     leat_control_set *set;
     leat_error error;
     int64_t read_us = leat_mono_us();
-    if (leat_shard_read_controls(daemon->shards[shard].at, daemon->assembly.catalog.source.id, &set,
-                                 &error) == 0)
-        leat_controls_publish(daemon->controls, shard, set, read_us);
+    if (read(daemon->shards[shard].at, daemon->assembly.catalog.source.id, &set, &error) == 0)
+        leat_controls_publish(into, shard, set, read_us);
     else
         leat_debug("controls not read shard=%s reason=\"%s\"", daemon->shard_names[shard],
                    error.text);
@@ -68,7 +71,9 @@ static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, u
 {
     const leat_daemon *daemon = context;
     if (daemon->with_apply)
-        read_controls(daemon, shard);
+        follow(daemon, shard, leat_shard_read_controls, daemon->controls);
+    if (daemon->with_edge)
+        follow(daemon, shard, leat_shard_read_floods, daemon->floods);
     return leat_assembly_read_tables(&daemon->assembly, daemon->shards[shard].at, ret_tables,
                                      ret_count, error);
 }
@@ -97,6 +102,7 @@ int leat_daemon_make_versions(leat_daemon *daemon, leat_error *error)
     uint32_t count = assembly->catalog.layout.shard_count;
     daemon->schema_versions = leat_schema_versions_new(count, request_read, daemon);
     daemon->controls = leat_controls_new(count);
+    daemon->floods = leat_controls_new(count);
     for (uint32_t i = 0; i < count; i++) {
         ptrdiff_t at = leat_assembly_find_shard(assembly, daemon->shard_names[i]) -
                        assembly->config.shards;
@@ -136,6 +142,7 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
         .schema_versions = daemon->schema_versions,
         .in_flight_max = (uint32_t)from->in_flight_max,
         .tenant_rate = edge_rate(from->tenant_rate, from->tenant_burst),
+        .floods = daemon->floods,
         .key_rate = edge_rate(from->key_rate, from->key_burst),
         .ready_age_ms = READY_AGE_MS,
         .catalog_stale_ms = CATALOG_STALE_READS * from->catalog_every_ms + READY_AGE_MS,

@@ -205,6 +205,7 @@ static void tear_down(leat_daemon *daemon)
     leat_loop_end(&daemon->loop);
     leat_schema_versions_free(daemon->schema_versions);
     leat_controls_free(daemon->controls);
+    leat_controls_free(daemon->floods);
     leat_metrics_free(daemon->metrics);
     free(daemon->shards);
     free(daemon->shard_names);

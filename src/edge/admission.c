@@ -29,6 +29,8 @@ void edge_admission_fini(leat_edge *edge)
 {
     leat_buckets_fini(&edge->admission.tenants);
     leat_buckets_fini(&edge->admission.keys);
+    for (uint32_t i = 0; i < LEAT_SHARDS_MAX; i++)
+        leat_control_set_drop(edge->admission.floods[i].set);
 }
 
 /* Remembers how a name that was refused is spelled: the table has hashes only. A few at a time, the
@@ -54,12 +56,46 @@ static void refuse(leat_edge *edge, leat_http_request *request, bool is_tenant, 
                         wait_s > RETRY_MAX_S ? RETRY_MAX_S : wait_s);
 }
 
-bool edge_admission_admit(leat_edge *edge, leat_http_request *request, const leat_route *route)
+/* One load while the set is the same. */
+static const leat_control *find_flood(leat_edge *edge, uint32_t partition, leat_slice tenant,
+                                      int64_t now_us)
+{
+    leat_controls *floods = edge->config.floods;
+    if (!floods || tenant.size == 0)
+        return NULL;
+    uint32_t shard = leat_layout_shard_of_partition(edge->config.layout, partition);
+    edge_floods *own = &edge->admission.floods[shard];
+    uint32_t version = leat_controls_version(floods, shard);
+    if (version != own->version) {
+        leat_control_set_drop(own->set);
+        own->set = leat_controls_hold(floods, shard);
+        own->version = version;
+    }
+    return own->set ? leat_control_set_find_tenant(own->set, tenant, now_us) : NULL;
+}
+
+static void refuse_flood(leat_edge *edge, leat_http_request *request, const leat_control *flood)
+{
+    leat_count(edge->metrics.limited_parked, 1);
+    edge_answer_limited(edge, request,
+                        "too many writes of this tenant wait to be applied; others are accepted",
+                        flood->keep < 1             ? 1
+                        : flood->keep > RETRY_MAX_S ? RETRY_MAX_S
+                                                    : flood->keep);
+}
+
+bool edge_admission_admit(leat_edge *edge, leat_http_request *request, const leat_route *route,
+                          uint32_t partition)
 {
     edge_admission *own = &edge->admission;
     int64_t now_us = leat_mono_us();
     leat_slice key = {edge->key.canonical, edge->key.canonical_size};
     leat_slice tenant = leat_route_tenant(route, key);
+    const leat_control *flood = find_flood(edge, partition, tenant, now_us);
+    if (flood) {
+        refuse_flood(edge, request, flood);
+        return false;
+    }
     uint64_t name = own->keys.rate > 0 ? edge->key.hash ^ (uint64_t)route->table_index << 32 : 0;
     int64_t wait_us = own->keys.rate > 0 ? leat_buckets_take(&own->keys, name, now_us) : 0;
     if (wait_us > 0) {

@@ -251,7 +251,8 @@ static void on_request(void *context, leat_http_request *request)
         return;
     edge_write write = {.request = request};
     if (find_route(edge, &write) && admit(edge, &write) &&
-        edge_admission_admit(edge, request, write.route) && check_body(edge, &write))
+        edge_admission_admit(edge, request, write.route, write.partition) &&
+        check_body(edge, &write))
         append(edge, &write);
 }
 

@@ -12,6 +12,7 @@
 #include "http/http.h"
 #include "log/log.h"
 #include "ops/metrics.h"
+#include "record/controls.h"
 #include "record/schema_versions.h"
 
 typedef struct leat_edge leat_edge;
@@ -34,8 +35,10 @@ typedef struct leat_edge_config {
                                               partitions (shares.h); beyond: 503 with Retry-After */
     leat_edge_rate tenant_rate, key_rate;  /* of each tenant, of each row; beyond: 429 with
                                               Retry-After */
-    int64_t ready_age_ms; /* a partition whose record waits longer for the log is in trouble; above
-                             0 */
+    leat_controls *floods; /* tenants whose writes are refused for now: 429, `keep` is Retry-After;
+                              outlives the edge. NULL: none are */
+    int64_t ready_age_ms;  /* a partition whose record waits longer for the log is in trouble; above
+                              0 */
     int64_t catalog_stale_ms; /* a shard whose tables were not read for this long is listed by
                                  /readyz; 0: none is */
     leat_metrics *metrics;

@@ -24,7 +24,7 @@ typedef struct edge_metrics {
     leat_counter *malformed;
     leat_counter *timeouts;
     leat_counter *refusals[LEAT_REFUSAL_COUNT];
-    leat_counter *limited_tenant, *limited_key;
+    leat_counter *limited_tenant, *limited_key, *limited_parked;
 } edge_metrics;
 
 /* Texts of names that were refused; a later one may take the place of an earlier one. */
@@ -38,7 +38,14 @@ typedef struct edge_refused {
     edge_refused_name names[EDGE_REFUSED_NAMES];
 } edge_refused;
 
+/* The tenants of a shard that are refused for now. */
+typedef struct edge_floods {
+    leat_control_set *set; /* held; NULL: none yet */
+    uint32_t version;
+} edge_floods;
+
 typedef struct edge_admission {
+    edge_floods floods[LEAT_SHARDS_MAX];
     leat_buckets tenants, keys;
     edge_refused refused_tenants, refused_keys;
     int64_t reported_us;
@@ -99,7 +106,8 @@ void edge_admission_init(leat_edge *edge);
 void edge_admission_fini(leat_edge *edge);
 /* May the write of edge->key be taken by the limits of its key and its tenant? Answers it and
  * returns false when not. */
-bool edge_admission_admit(leat_edge *edge, leat_http_request *request, const leat_route *route);
+bool edge_admission_admit(leat_edge *edge, leat_http_request *request, const leat_route *route,
+                          uint32_t partition);
 /* Logs who was refused most often, once a minute. */
 void edge_admission_report(leat_edge *edge);
 

@@ -45,6 +45,7 @@ static void register_answers(edge_metrics *metrics, leat_metrics *registry)
 
 void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
 {
+    static const char limited[] = "Writes refused because their tenant or key has too many.";
     register_answers(metrics, registry);
     metrics->durable =
         leat_metrics_histogram(registry, "leat_accept_to_durable_seconds",
@@ -70,15 +71,11 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
     metrics->timeouts = leat_metrics_counter(registry, "leat_edge_timeouts_total",
                                              "Clients cut off because they were too slow.", NULL);
     metrics->limited_tenant =
-        leat_metrics_counter(registry, "leat_edge_limited_total",
-                             "Writes refused because their tenant or key has too "
-                             "many.",
-                             "by=\"tenant\"");
+        leat_metrics_counter(registry, "leat_edge_limited_total", limited, "by=\"tenant\"");
     metrics->limited_key =
-        leat_metrics_counter(registry, "leat_edge_limited_total",
-                             "Writes refused because their tenant or key has too "
-                             "many.",
-                             "by=\"key\"");
+        leat_metrics_counter(registry, "leat_edge_limited_total", limited, "by=\"key\"");
+    metrics->limited_parked =
+        leat_metrics_counter(registry, "leat_edge_limited_total", limited, "by=\"parked\"");
     for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++) {
         char label[64];
         snprintf(label, sizeof label, "cause=\"%s\"", leat_log_refusal_name(cause));

@@ -115,8 +115,15 @@ const leat_control *leat_control_set_find(const leat_control_set *set, const lea
     if (set->keys > 0)
         found = find(set, item->route->table->label, item->canonical_key, now_us);
     if (!found && set->keys < set->count && item->route->tenant_key_position >= 0)
-        found = find(set, NULL, leat_route_tenant(item->route, item->canonical_key), now_us);
+        found = leat_control_set_find_tenant(
+            set, leat_route_tenant(item->route, item->canonical_key), now_us);
     return found;
+}
+
+const leat_control *leat_control_set_find_tenant(const leat_control_set *set, leat_slice tenant,
+                                                 int64_t now_us)
+{
+    return set->count > set->keys && tenant.size > 0 ? find(set, NULL, tenant, now_us) : NULL;
 }
 
 uint32_t leat_control_set_active(const leat_control_set *set, int64_t now_us)
@@ -185,6 +192,7 @@ static bool is_same(const leat_control_set *a, const leat_control_set *b)
     bool same = a->count == b->count;
     for (uint32_t i = 0; same && i < a->count; i++)
         same = a->controls[i].id == b->controls[i].id &&
+               strcmp(a->controls[i].what, b->controls[i].what) == 0 &&
                strcmp(a->controls[i].until, b->controls[i].until) == 0 &&
                strcmp(a->controls[i].reason, b->controls[i].reason) == 0 &&
                a->controls[i].keep == b->controls[i].keep;

@@ -52,6 +52,9 @@ const leat_control *leat_control_set_at(const leat_control_set *set, uint32_t in
  * A record that could not be decoded comes under none. Borrowed. */
 const leat_control *leat_control_set_find(const leat_control_set *set, const leat_item *item,
                                           int64_t now_us);
+/* The control of a tenant, percent-encoded, now; NULL: none. Borrowed. */
+const leat_control *leat_control_set_find_tenant(const leat_control_set *set, leat_slice tenant,
+                                                 int64_t now_us);
 /* How many have not ended. */
 uint32_t leat_control_set_active(const leat_control_set *set, int64_t now_us);
 void leat_control_set_drop(leat_control_set *set); /* NULL: none */

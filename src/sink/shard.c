@@ -134,6 +134,12 @@ int leat_shard_read_controls(leat_shard_address at, int32_t source_id, leat_cont
     return backend_of(at)->controls->read(text_of(at), source_id, ret, error);
 }
 
+int leat_shard_read_floods(leat_shard_address at, int32_t source_id, leat_control_set **ret,
+                           leat_error *error)
+{
+    return backend_of(at)->controls->read_floods(text_of(at), source_id, ret, error);
+}
+
 int leat_shard_put_control(leat_shard_address at, int32_t source_id, const leat_control_wish *wish,
                            leat_control_put *ret, leat_error *error)
 {

@@ -150,6 +150,10 @@ typedef struct leat_shard_worker {
 enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_BYTES_MAX = 65536 };
 #define LEAT_REPORT_KEPT_MS 600000
 
+/* Of the facts in a report, those of this kind are read by edges: a tenant that fills the shard
+ * with parked records ("tenant"), and how long its writes are to be refused ("wait_s"). */
+#define LEAT_FLOOD_KIND "flood"
+
 /* Sessions of leat's that wait for the same thing. */
 typedef struct leat_shard_wait {
     bool is_commit; /* they wait for a synchronous standby, else for a lock that one session has */
@@ -242,6 +246,11 @@ typedef struct leat_control_put {
 /* The controls of this shard that have not ended; to be dropped. */
 int leat_shard_read_controls(leat_shard_address at, int32_t source_id, leat_control_set **ret,
                              leat_error *error) LEAT_MUST_CHECK;
+/* The tenants that processes at work report as such, as controls: `what` is the tenant, `keep` the
+ * wait in seconds, and it ends when the report would be stale (so `until` is another with each
+ * read, and only tells sets apart). To be dropped. */
+int leat_shard_read_floods(leat_shard_address at, int32_t source_id, leat_control_set **ret,
+                           leat_error *error) LEAT_MUST_CHECK;
 /* Stores it, in place of one of the same tenant or key. */
 int leat_shard_put_control(leat_shard_address at, int32_t source_id, const leat_control_wish *wish,
                            leat_control_put *ret, leat_error *error) LEAT_MUST_CHECK;

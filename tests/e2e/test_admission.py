@@ -1,5 +1,8 @@
 """The edge refuses a tenant or a row that writes more often than its limit, and nobody else."""
-from lib.harness import both, key_of
+import json
+import time
+
+from lib.harness import both, key_of, wait_until
 
 APPS = ["00000000-0000-0000-0000-00000000000" + n for n in "12"]
 
@@ -25,3 +28,42 @@ def test_a_loud_tenant_gets_429_and_a_quiet_one_202(make_world):
     metrics = world.metrics(edge)
     assert metrics['leat_edge_limited_total{by="tenant"}'] >= 5 and metrics['leat_edge_limited_total{by="key"}'] >= 1
     assert metrics['leat_requests_total{code="429"}'] == sum(v for k, v in metrics.items() if k.startswith("leat_edge_limited_total"))
+
+
+def report(world, tenant, wait_s):
+    """As a process that applies would, that has parked much for a tenant."""
+    said = json.dumps({"partitions": [], "facts": [{"kind": "flood", "tenant": tenant, "wait_s": wait_s, "words": "much is parked"}]})
+    now = int(time.time() * 1000)
+    instance = "00000000-0000-0000-0000-0000000000ff"
+    with world.db("a") as db:
+        if world.store.kind == "postgres":
+            db.execute("insert into leat.workers values (%s, %s, 'h', 1, now(), clock_timestamp(), %s, %s)"
+                       " on conflict (source, instance) do update set at = excluded.at, said = excluded.said",
+                       (world.source_id(), instance, now, said))
+        else:
+            db.execute("insert or replace into leat_workers values (?, ?, 'h', 1, ?, ?, ?, ?)",
+                       (world.source_id(), instance, now, now, now, said))
+
+
+@both
+def test_who_fills_a_shard_with_parked_records_is_refused_until_that_is_less(make_world):
+    """What a process reports in the shard, every edge follows within catalog_every; without new reports it ends."""
+    world = make_world(shards=1, catalog_every="200ms")
+    world.init()
+    world.start("apply")
+    edge = world.start("edge")
+    with world.client(edge) as client:
+        loud, quiet = (key_of(app, APPS[0]) for app in APPS)
+        assert client.put(loud, json={}).status_code == 202
+
+        def refused():
+            report(world, APPS[0], 90)
+            answer = client.put(loud, json={})
+            return answer if answer.status_code == 429 else None
+        wait_until(refused, "the loud one to be refused")
+        answer = refused()
+        assert answer.headers["retry-after"] == "90" and "wait to be applied" in answer.json()["message"]
+        assert client.put(quiet, json={}).status_code == 202
+        report(world, APPS[1], 5)
+        wait_until(lambda: client.put(loud, json={}).status_code == 202, "it to be taken again")
+    assert world.metrics(edge)['leat_edge_limited_total{by="parked"}'] >= 2

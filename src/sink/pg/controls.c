@@ -70,6 +70,48 @@ static int read_controls(const char *dsn, int32_t source_id, leat_control_set **
     return *ret ? 0 : -1;
 }
 
+static const char floods_sql[] =
+    "SELECT f ->> 'tenant', max(f ->> 'wait_s'),"
+    "       (extract(epoch FROM max(w.at) - clock_timestamp()) * 1000)::bigint + $2::bigint"
+    "  FROM leat.workers AS w, json_array_elements(w.said -> 'facts') AS f"
+    " WHERE w.source = $1::int4 AND w.at > clock_timestamp() - $2::bigint * interval '1 millisecond'"
+    "   AND f ->> 'kind' = '" LEAT_FLOOD_KIND
+    "' AND f ->> 'tenant' IS NOT NULL GROUP BY 1 LIMIT 1000";
+
+static leat_control_set *take_floods(const PGresult *answer, int64_t read_us)
+{
+    leat_control_set *set = leat_control_set_new();
+    for (int row = 0; row < PQntuples(answer); row++) {
+        leat_control flood = {.what = PQgetvalue(answer, row, 0),
+                              .keep = (uint32_t)strtoul(PQgetvalue(answer, row, 1), NULL, 10),
+                              .until_us = read_us + leat_pg_integer(answer, row, 2) * 1000,
+                              .reason = ""};
+        snprintf(flood.until, sizeof flood.until, "%" PRId64, flood.until_us);
+        int added = leat_control_set_add(set, &flood);
+        LEAT_ASSERT(added == 0);
+    }
+    return set;
+}
+
+static int read_floods(const char *dsn, int32_t source_id, leat_control_set **ret,
+                       leat_error *error)
+{
+    leat_pg pg;
+    char id[16], stale[16];
+    snprintf(id, sizeof id, "%" PRId32, source_id);
+    snprintf(stale, sizeof stale, "%d", LEAT_REPORT_STALE_MS);
+    const char *const values[] = {id, stale};
+    int64_t read_us = leat_mono_us();
+    *ret = NULL;
+    if (leat_pg_open(&pg, dsn, error) == 0) {
+        PGresult *result = leat_pg_query(&pg, floods_sql, 2, values, error);
+        *ret = result ? take_floods(result, read_us) : NULL;
+        PQclear(result);
+    }
+    leat_pg_close(&pg);
+    return *ret ? 0 : -1;
+}
+
 /* One transaction: those that have ended make room first. */
 static int put(leat_pg *pg, const char *const *values, leat_control_put *ret, leat_error *error)
 {
@@ -145,5 +187,7 @@ static int remove_control(const char *dsn, int32_t source_id, const char *table,
     return status;
 }
 
-const leat_shard_controls_ops leat_pg_controls = {
-    .read = read_controls, .put = put_control, .remove = remove_control};
+const leat_shard_controls_ops leat_pg_controls = {.read = read_controls,
+                                                  .read_floods = read_floods,
+                                                  .put = put_control,
+                                                  .remove = remove_control};

@@ -4,6 +4,7 @@
  */
 #include "sink/sqlite/controls.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "sink/shard_ops.h"
@@ -70,6 +71,51 @@ static int read_controls(const char *file, int32_t source_id, leat_control_set *
     *ret = NULL;
     if (leat_sqlite_open(&sqlite, file, BUSY_MS, error) == 0)
         *ret = leat_sqlite_read_controls(&sqlite, source_id, error);
+    leat_sqlite_close(&sqlite);
+    return *ret ? 0 : -1;
+}
+
+static const char floods_sql[] =
+    "SELECT f.value ->> 'tenant', max(f.value ->> 'wait_s'), max(w.at)"
+    "  FROM leat_workers AS w, json_each(w.said, '$.facts') AS f"
+    " WHERE w.source = ?1 AND w.at > ?2 AND f.value ->> 'kind' = '" LEAT_FLOOD_KIND "'"
+    "   AND f.value ->> 'tenant' IS NOT NULL GROUP BY 1 LIMIT ?3";
+
+static leat_control_set *ask_floods(leat_sqlite *sqlite, int32_t source_id, leat_error *error)
+{
+    int64_t wall_ms = leat_wall_ms();
+    sqlite3_stmt *query = leat_sqlite_prepare(sqlite, floods_sql, error);
+    if (!query)
+        return NULL;
+    leat_control_set *set = leat_control_set_new();
+    sqlite3_bind_int(query, 1, source_id);
+    sqlite3_bind_int64(query, 2, wall_ms - LEAT_REPORT_STALE_MS);
+    sqlite3_bind_int(query, 3, LEAT_CONTROLS_MAX);
+    int status;
+    while ((status = leat_sqlite_step(sqlite, query, error)) == 1) {
+        int64_t left_ms = sqlite3_column_int64(query, 2) + LEAT_REPORT_STALE_MS - wall_ms;
+        leat_control flood = {.what = text_at(query, 0),
+                              .keep = (uint32_t)sqlite3_column_int(query, 1),
+                              .until_us = leat_mono_us() + left_ms * 1000,
+                              .reason = ""};
+        snprintf(flood.until, sizeof flood.until, "%" PRId64, flood.until_us);
+        int added = leat_control_set_add(set, &flood);
+        LEAT_ASSERT(added == 0);
+    }
+    sqlite3_finalize(query);
+    if (status == 0)
+        return set;
+    leat_control_set_drop(set);
+    return NULL;
+}
+
+static int read_floods(const char *file, int32_t source_id, leat_control_set **ret,
+                       leat_error *error)
+{
+    leat_sqlite sqlite;
+    *ret = NULL;
+    if (leat_sqlite_open(&sqlite, file, BUSY_MS, error) == 0)
+        *ret = ask_floods(&sqlite, source_id, error);
     leat_sqlite_close(&sqlite);
     return *ret ? 0 : -1;
 }
@@ -164,5 +210,7 @@ static int remove_control(const char *file, int32_t source_id, const char *table
     return remove ? status : -1;
 }
 
-const leat_shard_controls_ops leat_sqlite_controls = {
-    .read = read_controls, .put = put_control, .remove = remove_control};
+const leat_shard_controls_ops leat_sqlite_controls = {.read = read_controls,
+                                                      .read_floods = read_floods,
+                                                      .put = put_control,
+                                                      .remove = remove_control};

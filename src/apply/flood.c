@@ -1,0 +1,55 @@
+/*
+ * flood.c - shares, not amounts: when the sum gets large all counts are halved, so that what was
+ * parked long ago weighs less than what is parked now.
+ */
+#include "apply/flood.h"
+
+#include <string.h>
+
+#define SUM_MAX (UINT64_C(1) << 40)
+
+static leat_flood_tenant *place_of(leat_flood *flood, uint64_t name, leat_slice text)
+{
+    leat_flood_tenant *least = &flood->tenants[0];
+    for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS; i++) {
+        leat_flood_tenant *at = &flood->tenants[i];
+        if (at->name == name && leat_slice_is(text, at->text))
+            return at;
+        if (at->bytes < least->bytes)
+            least = at;
+    }
+    least->name = name;
+    memcpy(least->text, text.data, text.size);
+    least->text[text.size] = '\0';
+    return least;
+}
+
+void leat_flood_add(leat_flood *flood, leat_slice tenant, uint64_t bytes)
+{
+    if (flood->bytes > SUM_MAX) {
+        flood->bytes /= 2;
+        for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS; i++)
+            flood->tenants[i].bytes /= 2;
+    }
+    flood->bytes += bytes;
+    if (tenant.size > 0 && tenant.size <= LEAT_FLOOD_TEXT_MAX)
+        place_of(flood, leat_hash(tenant), tenant)->bytes += bytes;
+}
+
+uint32_t leat_flood_loud(const leat_flood *flood, const leat_flood_tenant **ret)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS && count < LEAT_FLOOD_LOUD_MAX; i++)
+        if (flood->tenants[i].bytes > flood->bytes / 4)
+            ret[count++] = &flood->tenants[i];
+    return count;
+}
+
+int64_t leat_flood_wait_s(uint64_t records, double drained_per_s)
+{
+    enum { LEAST = 1, MOST = 600, UNKNOWN = 60 };
+    if (drained_per_s <= 0)
+        return UNKNOWN;
+    double wait_s = (double)records / drained_per_s;
+    return wait_s >= MOST ? MOST : wait_s < LEAST ? LEAST : (int64_t)(wait_s + 0.5);
+}

@@ -1,0 +1,39 @@
+/*
+ * flood.h - whose records most of what is parked in a shard are. Pure, of fixed size: a record is
+ * counted for its tenant when it is parked (the space-saving algorithm of Metwally, Agrawal and El
+ * Abbadi: a tenant that is not known takes the place of the smallest, and its count). A tenant with
+ * more than a sixteenth of the bytes is always among those that are known, and none is counted too
+ * low, or too high by more than a sixteenth of all.
+ */
+#ifndef LEAT_APPLY_FLOOD_H
+#define LEAT_APPLY_FLOOD_H
+
+#include "base/base.h"
+
+enum {
+    LEAT_FLOOD_TENANTS = 16,
+    LEAT_FLOOD_TEXT_MAX = 128,
+    LEAT_FLOOD_LOUD_MAX = 3, /* more cannot have above a quarter */
+};
+
+typedef struct leat_flood_tenant {
+    uint64_t name; /* hash of the text */
+    uint64_t bytes;
+    char text[LEAT_FLOOD_TEXT_MAX + 1]; /* percent-encoded; a longer one is not counted */
+} leat_flood_tenant;
+
+typedef struct leat_flood {
+    uint64_t bytes; /* of all tenants, and of records without one */
+    leat_flood_tenant tenants[LEAT_FLOOD_TENANTS];
+} leat_flood;
+
+/* A record was parked; `tenant` may be empty. */
+void leat_flood_add(leat_flood *flood, leat_slice tenant, uint64_t bytes);
+/* The tenants with more than a quarter of all bytes, at most LEAT_FLOOD_LOUD_MAX; how many. */
+uint32_t leat_flood_loud(const leat_flood *flood, const leat_flood_tenant **ret);
+
+/* How long whoever is refused should wait, in seconds: until so many records are drained at this
+ * rate, from 1 to 600; 60 when nothing is drained. */
+int64_t leat_flood_wait_s(uint64_t records, double drained_per_s);
+
+#endif

@@ -1,0 +1,93 @@
+/* Whose records most of what is parked are, and how long whoever is refused should wait. */
+#include "../record/fixture.h"
+
+#include "apply/flood.h"
+
+static uint32_t loud(const leat_flood *flood, const char *tenant)
+{
+    const leat_flood_tenant *found[LEAT_FLOOD_LOUD_MAX];
+    uint32_t count = leat_flood_loud(flood, found), named = 0;
+    for (uint32_t i = 0; i < count; i++)
+        named += strcmp(found[i]->text, tenant) == 0;
+    ck_assert_uint_le(named, 1);
+    return named;
+}
+
+START_TEST(above_a_quarter_is_loud)
+{
+    leat_flood flood = {0};
+    const leat_flood_tenant *found[LEAT_FLOOD_LOUD_MAX];
+    ck_assert_uint_eq(leat_flood_loud(&flood, found), 0);
+    leat_flood_add(&flood, LEAT_SLICE("7"), 26);
+    leat_flood_add(&flood, LEAT_SLICE("8"), 24);
+    leat_flood_add(&flood, LEAT_SLICE(""), 50); /* without a tenant */
+    ck_assert_uint_eq(loud(&flood, "7"), 1);
+    ck_assert_uint_eq(loud(&flood, "8"), 0);
+    ck_assert_uint_eq(leat_flood_loud(&flood, found), 1);
+}
+END_TEST
+
+START_TEST(the_loud_one_is_found_among_very_many)
+{
+    leat_flood flood = {0};
+    char name[16];
+    for (uint32_t i = 0; i < 200000; i++) {
+        snprintf(name, sizeof name, "t%u", i % 5000);
+        leat_flood_add(&flood, leat_slice_of(name), 10);
+        if (i % 2 == 0)
+            leat_flood_add(&flood, LEAT_SLICE("loud"), 11);
+    }
+    const leat_flood_tenant *found[LEAT_FLOOD_LOUD_MAX];
+    ck_assert_uint_eq(leat_flood_loud(&flood, found), 1);
+    ck_assert_uint_eq(loud(&flood, "loud"), 1);
+}
+END_TEST
+
+START_TEST(many_of_one_size_are_none_of_them_loud)
+{
+    leat_flood flood = {0};
+    const leat_flood_tenant *found[LEAT_FLOOD_LOUD_MAX];
+    char name[16];
+    for (uint32_t i = 0; i < 100000; i++) {
+        snprintf(name, sizeof name, "t%u", i % 1000);
+        leat_flood_add(&flood, leat_slice_of(name), 100);
+    }
+    ck_assert_uint_eq(leat_flood_loud(&flood, found), 0);
+}
+END_TEST
+
+START_TEST(a_name_that_is_too_long_is_not_counted)
+{
+    leat_flood flood = {0};
+    const leat_flood_tenant *found[LEAT_FLOOD_LOUD_MAX];
+    char name[LEAT_FLOOD_TEXT_MAX + 2];
+    memset(name, 'x', sizeof name);
+    leat_flood_add(&flood, (leat_slice){name, LEAT_FLOOD_TEXT_MAX + 1}, 100);
+    ck_assert_uint_eq(leat_flood_loud(&flood, found), 0);
+    leat_flood_add(&flood, (leat_slice){name, LEAT_FLOOD_TEXT_MAX}, 100);
+    ck_assert_uint_eq(leat_flood_loud(&flood, found), 1);
+    ck_assert_uint_eq(strlen(found[0]->text), LEAT_FLOOD_TEXT_MAX);
+}
+END_TEST
+
+START_TEST(a_wait_is_the_backlog_over_the_rate_within_bounds)
+{
+    ck_assert_int_eq(leat_flood_wait_s(1000, 0), 60);
+    ck_assert_int_eq(leat_flood_wait_s(1000, 10), 100);
+    ck_assert_int_eq(leat_flood_wait_s(1, 1000), 1);
+    ck_assert_int_eq(leat_flood_wait_s(UINT64_MAX, 0.001), 600);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("flood");
+    TCase *tests = tcase_create("flood");
+    suite_add_tcase(suite, tests);
+    tcase_add_test(tests, above_a_quarter_is_loud);
+    tcase_add_test(tests, the_loud_one_is_found_among_very_many);
+    tcase_add_test(tests, many_of_one_size_are_none_of_them_loud);
+    tcase_add_test(tests, a_name_that_is_too_long_is_not_counted);
+    tcase_add_test(tests, a_wait_is_the_backlog_over_the_rate_within_bounds);
+    return fixture_run(suite);
+}
