@@ -9,6 +9,8 @@
  *   parked        each parked record is in one chunk, and the chunks hold nothing else
  *   commits       nothing is committed to the group above a record that no database has applied
  *   flight        one batch in flight per subpartition, under one claim
+ *   locks         a subpartition whose row may be locked shares no batch, and those that wait for
+ *                 locked rows leave a connection to the others
  *   ownership     no work for a partition that was given back, or in another shard's database
  *   memory        records and bytes held stay below their bounds, and are released
  *   acknowledged  a write answered with 202 is in the log, one answered with 4xx or 503 is not
@@ -36,6 +38,14 @@ void sim_check_commit(sim_world *world, uint32_t partition, int64_t offset);
 /* A worker gives a job to the sink of the shard. */
 void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
                    const leat_engine_job *job);
+/* It sends a batch there, which has `connections`; the batch, or a claim, was answered. */
+void sim_check_batch_sent(sim_world *world, sim_process *process, uint32_t shard,
+                          const leat_engine_batch_part *parts, uint32_t part_count,
+                          uint32_t connections);
+void sim_check_batch_done(sim_process *process, const leat_engine_batch_part *parts,
+                          uint32_t part_count, const leat_engine_job_result *result);
+void sim_check_claim_done(sim_process *process, uint32_t partition,
+                          const leat_engine_progress *progress);
 /* A worker's step is over; it has drained. */
 void sim_check_process(sim_world *world, const sim_process *process);
 /* A worker gives a dead letter of the record to a shard whose last trouble was reported to it at

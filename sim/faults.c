@@ -269,13 +269,17 @@ static void refuse_all(sim_world *world)
     sim_server_refuse(world->shards[shard].primary, state, until_us(world, 1500));
 }
 
-static void lock_row(sim_world *world)
+/* One row, or a number of them, as a person's transaction may. */
+static void lock_rows(sim_world *world)
 {
     uint32_t shard = some_shard(world);
-    /* The first row is the one that many writes are for. */
-    uint32_t row = sim_below(world, 2) ? 0 : sim_below(world, world->schema.row_count);
-    sim_server_lock_row(world->shards[shard].primary, row,
-                        until_us(world, world->options.values[OPT_LOCKED_MS]));
+    uint32_t count = sim_below(world, 3) == 0 ? 10 : 1;
+    for (uint32_t i = 0; i < count; i++) {
+        /* The first row is the one that many writes are for. */
+        uint32_t row = sim_below(world, 2) ? 0 : sim_below(world, world->schema.row_count);
+        sim_server_lock_row(world->shards[shard].primary, row,
+                            until_us(world, world->options.values[OPT_LOCKED_MS]));
+    }
 }
 
 /* ---- when ---- */
@@ -303,7 +307,7 @@ static const struct {
     {OPT_SLOW, slow_down},
     {OPT_DRIFT, drift},
     {OPT_NOT_UNDERSTOOD, not_understood},
-    {OPT_FOREIGN_LOCK, lock_row},
+    {OPT_FOREIGN_LOCK, lock_rows},
     {OPT_REFUSE_ALL, refuse_all},
 };
 

@@ -92,7 +92,7 @@ typedef enum sim_option {
     OPT_DEFERRED, /* share of transactions that fail at their commit */
     OPT_DRIFT,    /* all of a shard fails with 42703 for a while */
     OPT_NOT_UNDERSTOOD, /* all of a shard fails with XX001 for a while */
-    OPT_FOREIGN_LOCK,   /* another program holds a row */
+    OPT_FOREIGN_LOCK,   /* another program holds rows */
     OPT_REFUSE_ALL,     /* a shard takes no writes at all for a while, not even dead letters */
     OPT_LOCKED_MS,      /* how long it holds it, on average */
     /* Parking */

@@ -24,6 +24,7 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_COMPACTED] = "compacted",
     [SOMETIMES_LOCK_TIMEOUT] = "lock_timeout",
     [SOMETIMES_ROW_LOCK_TIMEOUT] = "row_lock_timeout",
+    [SOMETIMES_BLOCKED_BESIDE] = "blocked_beside",
     [SOMETIMES_CLAIM_WAITED] = "claim_waited",
     [SOMETIMES_BATCH_WAITED] = "batch_waited",
     [SOMETIMES_HOLDER_TERMINATED] = "holder_terminated",

@@ -29,6 +29,29 @@ def low(world):
     return world.rows("select low from leat.partitions")[0][0]
 
 
+def test_ten_locked_rows_leave_the_shard_to_the_others_and_end_with_their_locks(make_world):
+    """With a lock timeout of ten minutes: what is waited for is waited for shortly, whatever the setting allows."""
+    world = make_world(shards=1, partitions=1, table_sql=THINGS, route=ROUTE, apply={"lock_timeout": "10m"})
+    world.init()
+    stuck = range(STUCK, STUCK + 10)
+    with world.db("a") as other:
+        other.autocommit = False
+        for key in stuck:
+            other.execute("insert into things (id) values (%s)", [key])
+        worker = world.start("apply")
+        write(world, 2)
+        # The others of ten subpartitions of 64 at most are behind one of them.
+        wait_until(lambda: keys_with(world, 2) > KEYS * 0.75, "the others, all of their records")
+        wait_until(lambda: 7 <= world.metric(worker, "leat_subpartitions_stalled") <= 10, "those that are blocked, and no others")
+        write(world, 1)
+        wait_until(lambda: keys_with(world, 3) > KEYS * 0.75, "the others go on")
+        assert world.rows(f"select count(*) from things where id between {stuck[0]} and {stuck[-1]}") == [(0,)]
+        other.rollback()
+    wait_until(lambda: keys_with(world, 3) == KEYS, "all, nothing lost and nothing doubled")
+    wait_until(lambda: world.metric(worker, "leat_subpartitions_stalled") == 0, "no trouble left")
+    assert worker.terminate() == 0
+
+
 def test_a_locked_row_holds_up_its_subpartition_alone_and_a_restart_skips_what_is_applied(make_world):
     world = make_world(shards=1, partitions=1, table_sql=THINGS, route=ROUTE,
                        apply={"compact_every": "200ms", "lock_timeout": "200ms"})

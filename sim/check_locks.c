@@ -1,0 +1,97 @@
+/*
+ * check_locks.c - locks: a row that another session holds delays its own subpartition only. A
+ * process is judged by what it was told: what it sends after a wait in vain, and how much at once.
+ */
+#include "check.h"
+#include "world.h"
+
+/* What a process knows of a subpartition since something of it was applied. */
+enum {
+    MET = 1,   /* a batch that it was in has waited for a row in vain */
+    FOUND = 2, /* it was alone in that batch */
+    LOST = 4,  /* a session of it has ended: when it is tried again is not the lane's business */
+    FLIES = 8, /* a batch of it alone is in flight, and it was FOUND and not LOST */
+};
+
+static uint32_t subpartitions_of(const leat_engine_batch_part *parts, uint32_t part_count)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < part_count; i++)
+        count += parts[i].count;
+    return count;
+}
+
+static uint32_t flying(const sim_world *world, const sim_process *process, uint32_t shard)
+{
+    uint32_t count = 0;
+    for (uint32_t p = 0; p < world->broker.partition_count; p++)
+        for (uint32_t i = 0; i < LEAT_SUBPARTITIONS && sim_world_shard_of(world, p) == shard; i++)
+            count += (process->lock_marks[p][i] & FLIES) != 0;
+    return count;
+}
+
+static void check_alone(sim_world *world, sim_process *process, uint32_t shard,
+                        const leat_engine_batch_part *part, uint32_t connections)
+{
+    uint8_t *mark = &process->lock_marks[part->partition][part->subpartitions[0]];
+    if ((*mark & (FOUND | LOST)) != FOUND)
+        return;
+    *mark |= FLIES;
+    uint32_t count = flying(world, process, shard);
+    world->sometimes->count[SOMETIMES_BLOCKED_BESIDE] += count > 1;
+    if (count > 1 && count >= connections)
+        sim_fail(world, "locks",
+                 "process %u: all %u connections to shard %u try subpartitions with a locked row",
+                 process->index, connections, shard);
+}
+
+void sim_check_batch_sent(sim_world *world, sim_process *process, uint32_t shard,
+                          const leat_engine_batch_part *parts, uint32_t part_count,
+                          uint32_t connections)
+{
+    if (subpartitions_of(parts, part_count) == 1) {
+        check_alone(world, process, shard, &parts[0], connections);
+        return;
+    }
+    for (uint32_t i = 0; i < part_count; i++)
+        for (uint32_t k = 0; k < parts[i].count; k++)
+            if (process->lock_marks[parts[i].partition][parts[i].subpartitions[k]] & MET)
+                sim_fail(world, "locks",
+                         "process %u: subpartition %u/%d, which a locked row may be of, shares a "
+                         "batch",
+                         process->index, parts[i].partition, parts[i].subpartitions[k]);
+}
+
+static uint8_t next_mark(uint8_t mark, const leat_engine_job_result *result, bool is_alone)
+{
+    mark &= (uint8_t)~FLIES;
+    if (result->outcome == LEAT_ENGINE_UNKNOWN)
+        return mark | LOST;
+    if (result->outcome != LEAT_ENGINE_CONTENTION)
+        return mark & LOST & (result->outcome == LEAT_ENGINE_APPLIED ? 0 : LOST);
+    if (!result->is_lock_wait || !result->from_rows)
+        return mark;
+    return mark | MET | (is_alone ? FOUND : 0);
+}
+
+void sim_check_batch_done(sim_process *process, const leat_engine_batch_part *parts,
+                          uint32_t part_count, const leat_engine_job_result *result)
+{
+    bool is_alone = subpartitions_of(parts, part_count) == 1;
+    for (uint32_t i = 0; i < part_count; i++) {
+        bool is_stale = memcmp(&parts[i].claim, &process->claims[parts[i].partition],
+                               sizeof parts[i].claim) != 0;
+        for (uint32_t k = 0; k < parts[i].count; k++) {
+            uint8_t *mark = &process->lock_marks[parts[i].partition][parts[i].subpartitions[k]];
+            *mark = is_stale ? *mark & (uint8_t)~FLIES : next_mark(*mark, result, is_alone);
+        }
+    }
+}
+
+void sim_check_claim_done(sim_process *process, uint32_t partition,
+                          const leat_engine_progress *progress)
+{
+    process->claims[partition] = progress->claim;
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+        process->lock_marks[partition][i] &= FLIES | LOST;
+}
