@@ -3,8 +3,7 @@
  * writes to the shard (reporter.h), and a line of the log: the first within two seconds, then one a
  * minute for each cause. One lock or one missing column may hold up thousands of keys, so there is
  * one fact for each cause, with an example and a count. A fact and its line have the same text, so
- * that `leat status` and the log can be searched for the same words. Dead letters are logged here
- * too, because there may be as many of them.
+ * that `leat status` and the log can be searched for the same words.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -22,7 +21,6 @@ enum {
     UNANSWERED_MS = 5000,
     STUCK_MS = 10000,
     KEY_SHOWN = LEAT_HEAD_TEXT_MAX,
-    DEAD_LOGGED_MAX = 100, /* a minute: each is in leat.dead_letters, and in the metrics */
 };
 
 /* The state that a shard's report is made from. */
@@ -104,42 +102,6 @@ const char *leat_worker_describe_record(const leat_worker *worker, uint32_t tabl
     set_record(&fact, item);
     describe_record(&fact, ret);
     return ret;
-}
-
-/* ---- dead letters ---- */
-
-static void end_minute(leat_worker *worker, int64_t now_us)
-{
-    if (now_us - worker->dead_letters.since_us < LEAT_RATE_LIMIT_US)
-        return;
-    if (worker->dead_letters.suppressed > 0)
-        leat_warn("more dead letters than are logged in a minute worker=%" PRIu32
-                  " suppressed=%" PRIu32 " advice=\"`leat dead list` shows them\"",
-                  worker->config.index, worker->dead_letters.suppressed);
-    worker->dead_letters.since_us = now_us;
-    worker->dead_letters.logged = worker->dead_letters.suppressed = 0;
-}
-
-void leat_worker_log_dead_letter(leat_worker *worker, const leat_engine_effect *effect)
-{
-    const leat_engine_job_result *result = effect->result;
-    char record[LEAT_RECORD_TEXT_SIZE];
-    LEAT_ASSERT(effect->partition < worker->partition_count);
-    LEAT_ASSERT(worker->dead_letters.logged <= DEAD_LOGGED_MAX);
-    end_minute(worker, leat_worker_now_us(worker));
-    if (worker->dead_letters.logged == DEAD_LOGGED_MAX) {
-        worker->dead_letters.suppressed++;
-        return;
-    }
-    worker->dead_letters.logged++;
-    leat_warn("dead letter shard=%s partition=%" PRIu32 " offset=%" PRId64
-              " %s sqlstate=%s reason=\"%s\" advice=\"`leat dead show %" PRIu32 " %" PRId64
-              "` shows it\"",
-              worker->config.shards[worker->shard_of[effect->partition]].name, effect->partition,
-              effect->offset,
-              leat_worker_describe_record(worker, effect->table, effect->payload, record),
-              *result->sqlstate ? result->sqlstate : "none", result->message, effect->partition,
-              effect->offset);
 }
 
 /* ---- records that are tried again ---- */
@@ -437,7 +399,7 @@ static void update_report(leat_worker *worker, uint32_t shard)
 
 void leat_worker_update_reports(leat_worker *worker)
 {
-    end_minute(worker, leat_worker_now_us(worker));
+    leat_worker_end_minute(worker, leat_worker_now_us(worker));
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         update_report(worker, shard);
 }

@@ -192,9 +192,12 @@ enum { LEAT_RECORD_TEXT_SIZE = 512 };
 
 /* worker_facts.c: finds what does not move, logs it, and puts it into each shard's report. */
 void leat_worker_update_reports(leat_worker *worker);
-/* Logs that the record of the effect is a dead letter; a bounded number in a minute, then how many
- * more there were. */
+/* dead_letters.c: logs that the record of the effect is a dead letter; a bounded number in a
+ * minute, then how many more there were. */
 void leat_worker_log_dead_letter(leat_worker *worker, const leat_engine_effect *effect);
+/* Says how many more there were, if the minute is over at `now_us`. */
+void leat_worker_end_minute(leat_worker *worker, int64_t now_us);
+/* worker_facts.c, as the first. */
 /* "table=t key=\"1/2\" tenant=1" of a record of this table, for a log line; returns `ret`. `item`
  * may be NULL. */
 const char *leat_worker_describe_record(const leat_worker *worker, uint32_t table,

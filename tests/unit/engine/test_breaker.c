@@ -116,6 +116,7 @@ START_TEST(a_partition_is_given_back_without_asking_a_database_that_is_unwell)
 }
 END_TEST
 
-STORY_MAIN("breaker", after_five_outages_in_a_row_one_job_runs_at_a_time, any_other_answer_closes_it,
-           one_that_passes_in_between_keeps_it_closed, without_a_connection_it_is_forgotten,
+STORY_MAIN("breaker", after_five_outages_in_a_row_one_job_runs_at_a_time,
+           any_other_answer_closes_it, one_that_passes_in_between_keeps_it_closed,
+           without_a_connection_it_is_forgotten,
            a_partition_is_given_back_without_asking_a_database_that_is_unwell)
