@@ -121,6 +121,10 @@ static void make_world(void)
         do
             route->ops[i] = (leat_column_op)below(LEAT_OP_COUNT);
         while (!leat_op_fits(route->ops[i], &f.table.columns[i]));
+        bool is_integer = leat_type_is_integer(f.table.columns[i].type);
+        route->steps[i] = (leat_step){0};
+        if (route->ops[i] == LEAT_OP_MAX && is_integer && below(2) == 0)
+            route->steps[i] = (leat_step){.is_set = true, .integer = below(2) ? 2 : 32767};
     }
 }
 
@@ -138,9 +142,12 @@ static void expect_value(const model_row *row, uint32_t column, const char *reco
     char *json = kinds[column - 1].is_json && strcmp(stored, none) != 0 ? row_model_json(stored)
                                                                         : NULL;
     const char *wanted = row->values[column] ? row->values[column] : none;
-    ck_assert_msg(strcmp(json ? json : stored, wanted) == 0, "%s: c%u (%s) is %s, not %s", record,
-                  column, leat_op_name(f.routes.routes[0].ops[column]), json ? json : stored,
-                  wanted);
+    bool may_be_behind = f.routes.routes[0].steps[column].is_set && row->values[column] &&
+                         strcmp(stored, none) != 0 &&
+                         row_model_within_step(&f.routes.routes[0], column, wanted, stored);
+    ck_assert_msg(may_be_behind || strcmp(json ? json : stored, wanted) == 0,
+                  "%s: c%u (%s) is %s, not %s", record, column,
+                  leat_op_name(f.routes.routes[0].ops[column]), json ? json : stored, wanted);
     free(json);
 }
 
