@@ -16,12 +16,15 @@ TROUBLES = ["locked_quiet_row", "locked_hot_row", "ten_locked_rows", "parents_1_
             "slow_tenant", "frozen_shard", "slow_shard", "restart"]
 if "`routes[].on_refused`" in (ROOT / "docs" / "configuration.md").read_text():
     TROUBLES.append("parents_2_held")
+HAS_LEVER = (ROOT / "src" / "cli" / "control.c").exists()
+if HAS_LEVER:
+    TROUBLES.append("lever")
 
 # The output of each with --json: docs/performance.md is made from it. The longest first.
 FIGURES = {
     "isolation": [*(f"{trouble}_{figure}" for trouble in TROUBLES for figure in ("p99_ms", "p99_ms_without", "ratio", "applied_s")),
                   *(f"{case}_{figure}" for case in ("hot_key", "uniform_overload") for figure in ("applied_s", "ratio")),
-                  "restart_reread_s", "restart_reread_s_without", "restart_rss_mib"],
+                  "restart_reread_s", "restart_reread_s_without", "restart_rss_mib", *(["lever_recovered_s"] if HAS_LEVER else [])],
     "apply": ["ceiling_rows_s", "leat_rows_s", "leat_of_ceiling", "leat_cpu_us", "postgres_cpu_us", "broker_cpu_us", "leat_rss_mib",
               "row_writes", "single_1_rows_s", "single_16_rows_s", "deadlocks", "zipf_of_uniform", "hot_of_uniform",
               *(f"{figure}_{skew}" for skew in ("zipf", "hot") for figure in ("leat_rows_s", "leat_cpu_us", "postgres_cpu_us", "row_writes"))],
