@@ -1,5 +1,7 @@
 """The edge refuses a tenant or a row that writes more often than its limit, and nobody else."""
+import itertools
 import json
+import random
 import time
 
 from lib.harness import both, key_of, wait_until
@@ -67,3 +69,36 @@ def test_who_fills_a_shard_with_parked_records_is_refused_until_that_is_less(mak
         report(world, APPS[1], 5)
         wait_until(lambda: client.put(loud, json={}).status_code == 202, "it to be taken again")
     assert world.metrics(edge)['leat_edge_limited_total{by="parked"}'] >= 2
+
+
+def test_a_flood_behind_a_locked_row_ends_at_the_edge_and_goes_on_when_it_is_applied(make_world):
+    world = make_world(shards=1, partitions=1, catalog_every="200ms", table_sql="create table things (app int, id int, t text, primary key (app, id))",
+                       route={"path": "/apps/{app}/things/{id}", "table": "things", "tenant": "app"},
+                       apply={"compact_every": "200ms", "lock_timeout": "100ms"})
+    world.settings["shards"][0]["parked_max"] = "64KiB"
+    world.write_config()
+    world.init()
+    worker, edge = world.start("apply"), world.start("edge")
+    with world.db("a") as other, world.client(edge) as client:
+        other.autocommit = False
+        other.execute("insert into things values (7, 1)")  # not committed: any writer of the row waits
+        numbers = random.Random(1)
+        other_id = itertools.count(1)
+
+        def is_refused():
+            for _ in range(50):
+                answer = client.put("/apps/7/things/1", json={"t": numbers.randbytes(400).hex()})
+                if answer.status_code == 429:
+                    return answer
+                assert answer.status_code == 202
+            assert client.put(f"/apps/8/things/{next(other_id)}", json={}).status_code == 202
+        wait_until(is_refused, "the flood to be refused")
+        assert 1 <= int(client.put("/apps/7/things/1", json={}).headers["retry-after"]) <= 600
+        assert client.put("/apps/8/things/100000", json={}).status_code == 202
+        status = world.leat("status")
+        assert status.returncode == 3 and "tenant=7" in status.stdout and "answered 429" in status.stdout, status.stdout
+        assert world.metric(worker, "leat_parked_bytes") > 0
+        other.rollback()
+        wait_until(lambda: world.metric(worker, "leat_parked_records") == 0, "what is parked to be applied")
+        wait_until(lambda: client.put("/apps/7/things/1", json={}).status_code == 202, "the tenant to be taken again")
+    assert world.rows("select count(*) from leat.dead_letters") == [(0,)]
