@@ -29,7 +29,7 @@ struct sim_process {
     int64_t log_in_us; /* messages from the log keep their order */
     bool is_draining;
     leat_engine_claim claims[SIM_PARTITIONS_MAX];               /* the last ones */
-    uint8_t lock_marks[SIM_PARTITIONS_MAX][LEAT_SUBPARTITIONS]; /* check_locks.c */
+    uint8_t lock_marks[SIM_PARTITIONS_MAX][LEAT_SUBPARTITIONS_MAX]; /* check_locks.c */
 };
 
 void sim_process_start(sim_world *world, sim_process *process);

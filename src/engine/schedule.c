@@ -331,9 +331,9 @@ static void let_rest(leat_engine *engine, leat_shard *shard)
     uint32_t id;
     while (shard->contention.rest_us > engine->now_us &&
            (id = leat_ready_first_blocked(&shard->ready)) != LEAT_INDEX_NONE) {
-        leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
-        leat_subpartition_deactivate(engine, partition, id % LEAT_SUBPARTITIONS);
-        leat_subpartition_delay(engine, partition, id % LEAT_SUBPARTITIONS,
+        leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
+        leat_subpartition_deactivate(engine, partition, leat_queue_subpartition(engine, id));
+        leat_subpartition_delay(engine, partition, leat_queue_subpartition(engine, id),
                                 shard->contention.rest_us - engine->now_us);
     }
 }
