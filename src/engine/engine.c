@@ -8,6 +8,7 @@
 #include "engine/state.h"
 #include "engine/breaker.h"
 #include "engine/low_water.h"
+#include "engine/park.h"
 #include "engine/partition.h"
 #include "engine/pause.h"
 #include "engine/revoke.h"
@@ -198,6 +199,8 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     slot->epoch = record->epoch;
     uint32_t at = leat_queue_id(engine, record->partition, record->subpartition);
     leat_queue *queue = &engine->queues[at];
+    leat_park_offered(engine, partition, queue);
+    leat_tenants_saw(&leat_shard_of(engine, partition)->ready.tenants, record->tenant);
     if (queue->parked) {
         leat_queue_push_behind(queue, pool, id);
         return;
@@ -208,7 +211,6 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     else if (queue->count == 0 && queue->kept_read_us > 0)
         queue->retry = (leat_retry){0};
     queue->kept_read_us = queue->count == 0 ? 0 : queue->kept_read_us;
-    leat_tenants_saw(&leat_shard_of(engine, partition)->ready.tenants, record->tenant);
     leat_queue_push(queue, pool, id);
     if (queue->place == LEAT_QUEUE_READY)
         leat_ready_deepened(&leat_shard_of(engine, partition)->ready, engine->queues, at);

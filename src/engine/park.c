@@ -6,6 +6,11 @@
  * failing head included. What comes after that is parked when it fills a chunk or is old; else a
  * stalled subpartition with one record a second would make one commit a second.
  *
+ * When a partition is paused because it holds all that it may, those subpartitions are parked that
+ * hold much more than a share: what it may hold divided by the subpartitions that are active. It is
+ * never compared with what others hold, because in a pause those that are quick empty themselves
+ * and only the deep ones are left. Where all are equally slow nothing is parked.
+ *
  * Nothing is parked where nothing else gets through: then it would protect nobody, and copy the log
  * into a database that has enough to do.
  *
@@ -34,6 +39,8 @@
 enum {
     TIME_PARTS = 4,    /* parks have one part of a shard's time */
     STALL_PARTS = 100, /* a tail may be as old as this part of the stall */
+    DEEP_SHARES = 4,   /* the deep ones hold more than so many; if there are none: */
+    DEEP_SHARES_ELSE = 2,
 };
 
 /* ---- when ---- */
@@ -48,7 +55,7 @@ static bool is_worth_a_look(const leat_engine *engine, const leat_partition *par
 {
     return partition->state == LEAT_ENGINE_READING &&
            engine->shards[partition->shard].parked_share > 0 &&
-           (partition->troubled > 0 || partition->parked > 0);
+           (partition->troubled > 0 || partition->parked > 0 || partition->paused_for_room);
 }
 
 void leat_park_plan(leat_engine *engine, leat_partition *partition)
@@ -56,6 +63,27 @@ void leat_park_plan(leat_engine *engine, leat_partition *partition)
     if (is_worth_a_look(engine, partition) &&
         !leat_timer_is_set(engine, partition, LEAT_TIMER_PARK))
         leat_timer_set(engine, partition, LEAT_TIMER_PARK, engine->now_us + look_us(engine));
+}
+
+void leat_park_full(leat_engine *engine, leat_partition *partition)
+{
+    partition->room = partition->holding;
+    if (partition->state == LEAT_ENGINE_READING &&
+        engine->shards[partition->shard].parked_share > 0)
+        leat_timer_set(engine, partition, LEAT_TIMER_PARK, engine->now_us + 1);
+}
+
+void leat_park_offered(leat_engine *engine, leat_partition *partition, leat_queue *queue)
+{
+    if (partition->span_left == 0) {
+        partition->span++;
+        partition->span_left = engine->config.records_max;
+        partition->active_before = partition->active;
+        partition->active = 0;
+    }
+    partition->span_left--;
+    partition->active += queue->span != partition->span;
+    queue->span = partition->span;
 }
 
 /* May anything of the partition be parked now? */
@@ -87,42 +115,89 @@ static bool is_tail_due(const leat_engine *engine, uint32_t id, const leat_run *
            engine->now_us - engine->pool.slots[tail->head].read_us > age_us;
 }
 
-/* Is the queue to be parked now? A record that is about to be a dead letter is not. */
-static bool is_due(const leat_engine *engine, uint32_t id)
+/* Does the queue hold more than `shares`? */
+static bool is_deep(const leat_engine *engine, const leat_partition *partition, uint32_t id,
+                    uint32_t shares)
+{
+    leat_run memory = leat_queue_memory(&engine->queues[id]);
+    uint64_t active = partition->active > partition->active_before ? partition->active
+                                                                   : partition->active_before;
+    return memory.count * active > (uint64_t)shares * partition->room.records ||
+           memory.bytes * active > shares * partition->room.bytes;
+}
+
+/* How many shares a queue of a paused partition must hold to be parked; UINT32_MAX: none is. */
+static uint32_t deep_shares(const leat_engine *engine, const leat_partition *partition)
+{
+    static const uint32_t limits[] = {DEEP_SHARES, DEEP_SHARES_ELSE};
+    uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
+    for (size_t k = 0; partition->paused_for_room && k < sizeof limits / sizeof limits[0]; k++)
+        for (uint32_t i = 0; i < engine->config.subpartitions; i++)
+            if (is_deep(engine, partition, first + i, limits[k]))
+                return limits[k];
+    return UINT32_MAX;
+}
+
+/* Is the queue to be parked once it is in no batch? A record that is about to be a dead letter is
+ * not. One that has chunks and goes on takes some of them first. */
+static bool is_wanted(const leat_engine *engine, uint32_t id, uint32_t shares)
 {
     const leat_queue *queue = &engine->queues[id];
     const leat_queue_mark *mark = &engine->marks[id];
     const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     uint64_t share = engine->shards[partition->shard].parked_share;
     leat_run memory = leat_queue_memory(queue);
-    if (memory.count == 0 || queue->place == LEAT_QUEUE_IN_FLIGHT || queue->retry.dead)
+    if (memory.count == 0 || queue->retry.dead || queue->parking > 0)
         return false;
     bool stalled = mark->is_set && engine->now_us - mark->since_us >= engine->config.park_after_us;
+    bool deep = shares != UINT32_MAX && is_deep(engine, partition, id, shares);
     if (!queue->parked)
-        return stalled;
+        return stalled || deep;
+    bool goes_on = queue->place == LEAT_QUEUE_READY && !mark->is_set;
     return engine->chunks[id].bytes <= share / LEAT_BACKLOG_PARTS &&
-           is_tail_due(engine, id, &memory, stalled);
+           ((deep && !(goes_on && queue->parked_last)) ||
+            is_tail_due(engine, id, &memory, stalled));
 }
 
-static bool is_any_due(const leat_engine *engine, const leat_partition *partition)
+static bool is_due(const leat_engine *engine, uint32_t id, uint32_t shares)
+{
+    return engine->queues[id].place != LEAT_QUEUE_IN_FLIGHT && is_wanted(engine, id, shares);
+}
+
+/* `flying`: those in a batch count too. */
+static bool is_any_due(const leat_engine *engine, const leat_partition *partition, bool flying)
 {
     uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
+    uint32_t shares = deep_shares(engine, partition);
     for (uint32_t i = 0; i < engine->config.subpartitions; i++)
-        if (is_due(engine, first + i))
+        if (flying ? is_wanted(engine, first + i, shares) : is_due(engine, first + i, shares))
             return true;
     return false;
+}
+
+static void queue_up(leat_engine *engine, leat_partition *partition)
+{
+    leat_shard *shard = leat_shard_of(engine, partition);
+    if (!partition->park_queued)
+        leat_list_push(engine, &shard->parks, leat_link_park, leat_partition_id(engine, partition));
+    partition->park_queued = true;
+    leat_schedule_shard(engine, shard);
+}
+
+/* One that is slow is in a batch nearly always: it is parked in between, or never. */
+void leat_park_landed(leat_engine *engine, leat_partition *partition)
+{
+    if (partition->park_wanted && partition->state == LEAT_ENGINE_READING)
+        queue_up(engine, partition);
 }
 
 void leat_park_look(leat_engine *engine, leat_partition *partition)
 {
     leat_park_plan(engine, partition);
-    leat_shard *shard = leat_shard_of(engine, partition);
-    if (!may_park(engine, partition) || !is_any_due(engine, partition))
-        return;
-    if (!partition->park_queued)
-        leat_list_push(engine, &shard->parks, leat_link_park, leat_partition_id(engine, partition));
-    partition->park_queued = true;
-    leat_schedule_shard(engine, shard);
+    bool may = may_park(engine, partition);
+    partition->park_wanted = may && is_any_due(engine, partition, true);
+    if (may && is_any_due(engine, partition, false))
+        queue_up(engine, partition);
 }
 
 /* ---- making one ---- */
@@ -201,9 +276,10 @@ static const leat_engine_job *make(leat_engine *engine, leat_shard *shard,
     draft made = {.engine = engine,
                   .slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_PARK)};
     made.part = leat_schedule_begin_part(engine, &made.slot->job.batch, id);
+    uint32_t shares = deep_shares(engine, partition);
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         uint32_t queue = leat_queue_id(engine, id, i);
-        if (made.slot->job.batch.cut_count < LEAT_BATCH_CUTS_MAX && is_due(engine, queue))
+        if (made.slot->job.batch.cut_count < LEAT_BATCH_CUTS_MAX && is_due(engine, queue, shares))
             cut_queue(&made, queue);
     }
     LEAT_ASSERT(made.part->count > 0);
@@ -226,7 +302,7 @@ const leat_engine_job *leat_park_next(leat_engine *engine, leat_shard *shard)
             return NULL;
         leat_partition *partition = &engine->partitions[id];
         partition->park_queued = false;
-        if (may_park(engine, partition) && is_any_due(engine, partition))
+        if (may_park(engine, partition) && is_any_due(engine, partition, false))
             return make(engine, shard, partition);
     }
     return NULL;
@@ -283,6 +359,7 @@ static void cut_applied(leat_engine *engine, leat_partition *partition,
         leat_queue_release_behind(&engine->queues[id], &engine->pool, cut->record_count);
     leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
                         &partition->holding, cut->record_count, bytes);
+    engine->queues[id].parked_last = true;
     engine->counters.records_parked += cut->record_count;
 }
 
@@ -383,6 +460,7 @@ void leat_park_dropped(leat_engine *engine, leat_partition *partition)
         leat_list_remove(engine, &leat_shard_of(engine, partition)->parks, leat_link_park,
                          leat_partition_id(engine, partition));
     partition->park_queued = false;
+    partition->park_wanted = false;
     partition->parking = false;
     partition->park_failures = 0;
 }

@@ -8,6 +8,7 @@
 
 #include "engine/effects.h"
 #include "engine/lists.h"
+#include "engine/park.h"
 
 /* After all that have waited longer; partitions without a refused record come last. */
 static void insert_paused(leat_engine *engine, leat_partition *partition)
@@ -34,6 +35,8 @@ void leat_partition_pause_for_room(leat_engine *engine, leat_partition *partitio
         if (partition->room_stamp == 0)
             partition->room_stamp = ++engine->room_stamps;
     }
+    if (!partition->paused_for_room)
+        leat_park_full(engine, partition);
     partition->paused_for_room = true;
     insert_paused(engine, partition);
     leat_emit(engine, partition, 0);

@@ -145,11 +145,17 @@ typedef struct leat_partition {
     int64_t compact_at_us;
     uint32_t compact_next;
 
-    uint32_t parked;       /* subpartitions with chunks */
-    uint64_t parked_bytes; /* all chunks together */
-    bool parked_full;      /* paused until that is less */
-    bool parking;          /* a park of this incarnation is in flight */
-    bool park_queued;      /* in the shard's list */
+    leat_holding room;      /* what it held when it was paused: as much as it may */
+    uint32_t span;          /* records that it is offered are counted in spans of `records_max` */
+    uint32_t span_left;     /* of the current one */
+    uint32_t active;        /* subpartitions that were offered one in it */
+    uint32_t active_before; /* the same of the span before */
+    bool park_wanted;       /* some that hold much are parked when their batch is over */
+    uint32_t parked;        /* subpartitions with chunks */
+    uint64_t parked_bytes;  /* all chunks together */
+    bool parked_full;       /* paused until that is less */
+    bool parking;           /* a park of this incarnation is in flight */
+    bool park_queued;       /* in the shard's list */
     uint32_t park_next;
     uint8_t park_failures;    /* in a row */
     int64_t park_at_us;       /* none before */

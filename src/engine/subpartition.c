@@ -9,6 +9,7 @@
 #include "engine/guard.h"
 #include "engine/loads.h"
 #include "engine/backlog.h"
+#include "engine/park.h"
 #include "engine/schedule.h"
 #include "engine/suspects.h"
 #include "engine/trouble.h"
@@ -24,6 +25,7 @@ void leat_subpartition_wake(leat_engine *engine, leat_partition *partition, uint
     LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->in_flight == 0);
     if (partition->state != LEAT_ENGINE_READING || !leat_queue_has_head(queue))
         return;
+    leat_park_landed(engine, partition);
     int64_t wait_us = leat_suspects_wait_us(engine, id);
     if (wait_us > 0) {
         leat_subpartition_delay(engine, partition, subpartition, wait_us);
