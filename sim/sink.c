@@ -111,7 +111,8 @@ static void report(pool_member *connection, leat_engine_job_result *result)
     leat_sink *sink = connection->sink;
     connection->has_job = false;
     note(connection, result);
-    sim_check_batch_done(sink->process, connection->parts, connection->part_count, result);
+    if (connection->kind != LEAT_ENGINE_JOB_PARK) /* it waits for no row of a table */
+        sim_check_batch_done(sink->process, connection->parts, connection->part_count, result);
     if (result->progress)
         sim_check_claim_done(sink->process, connection->partition, result->progress);
     sim_trace(sink->world, "process %u: job %u %s %s", sink->process->index, connection->job,
@@ -637,8 +638,9 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     }
     take_job(connection, job);
     tell_job(connection, job);
-    sim_check_batch_sent(world, sink->process, sink->shard, connection->parts,
-                         connection->part_count, sink->config.connections);
+    if (job->kind != LEAT_ENGINE_JOB_PARK)
+        sim_check_batch_sent(world, sink->process, sink->shard, connection->parts,
+                             connection->part_count, sink->config.connections);
     if (connection->is_letter)
         sim_check_verdict(world, sink->process, connection->only, job->batch.dead, sink->trouble);
     sim_pipeline *pipeline = build(connection, job);
