@@ -44,12 +44,14 @@ static void make_log(test_world *world, log_partition *log)
     int64_t offset = world_below(world, 3);
     for (uint32_t i = 0; i < log->count; i++) {
         log_record *record = &log->records[i];
-        *record = (log_record){.offset = offset,
-                               .at_ms = 1000 + offset * 7,
-                               .subpartition = world_below(world, subpartitions) * 9,
-                               .bytes = between(world, 1, 60),
-                               .table = world_below(world, world->config.table_count),
-                               .poison = LEAT_ENGINE_APPLIED};
+        *record = (log_record){
+            .offset = offset,
+            .at_ms = 1000 + offset * 7,
+            .subpartition = (world_below(world, subpartitions) * 9 + 64 * world_below(world, 5)) %
+                            TEST_SUBPARTITIONS,
+            .bytes = between(world, 1, 60),
+            .table = world_below(world, world->config.table_count),
+            .poison = LEAT_ENGINE_APPLIED};
         if (poison_one_in && world_chance(world, poison_one_in)) {
             record->poison = any_poison(world);
             record->poison_known = world_chance(world, 2);
