@@ -21,6 +21,8 @@
  *   tables        the tables equal those of a sequential oracle over the log
  *   others        once only records that end their session go wrong, every record is applied that
  *                 is not after one of those
+ *   controls      a batch leaves out the records of tenants that are blocked when it is sent, and
+ *                 no others
  *   liveness      once nothing goes wrong any longer, all is applied, committed and given back
  */
 #ifndef SIM_CHECK_H
@@ -52,6 +54,8 @@ void sim_check_process(sim_world *world, const sim_process *process);
  * `trouble` (world.serial). */
 void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record,
                        const leat_engine_reason *reason, uint64_t trouble);
+/* A worker gives the record to a sink, to be written or not. */
+void sim_check_left_out(sim_world *world, const sim_record *record, bool is_skipped);
 void sim_check_drained(sim_world *world, const sim_process *process);
 /* The result of a claim is about to be used: it may be less than what was acknowledged. */
 void sim_check_claim(sim_world *world, uint32_t partition, const leat_engine_progress *progress);

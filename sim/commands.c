@@ -275,7 +275,8 @@ static void commit(sim_session *session)
                     : session->pipeline->is_park      ? FATE_PARKED
                                                       : FATE_APPLIED;
     for (uint32_t i = 0; i < session->pipeline->record_count; i++)
-        sim_commit_put_fate(tx, session->pipeline->records[i], fate);
+        sim_commit_put_fate(tx, session->pipeline->records[i],
+                            session->pipeline->left_out[i] ? FATE_LEFT_OUT : fate);
     sim_check_before_commit(world, &server->state, tx);
     sim_state_apply(&server->state, tx);
     sim_list_add(&server->commits, tx);

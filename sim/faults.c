@@ -309,6 +309,7 @@ static const struct {
     {OPT_NOT_UNDERSTOOD, not_understood},
     {OPT_FOREIGN_LOCK, lock_rows},
     {OPT_REFUSE_ALL, refuse_all},
+    {OPT_BLOCK, sim_controls_block},
 };
 
 static void on_fault(sim_world *world, void *object, uint64_t at);

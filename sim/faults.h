@@ -11,4 +11,7 @@ void sim_faults_begin(sim_world *world);
  * off are soon. */
 void sim_faults_heal(sim_world *world);
 
+/* controls.c: blocks a tenant for a while. */
+void sim_controls_block(sim_world *world);
+
 #endif

@@ -102,6 +102,7 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_PARK_AFTER_MS] = {"park_after_ms", SCALE, 5, 2000, 5},
     [OPT_PARK_TAIL_MS] = {"park_tail_ms", SCALE, 5, 5000, 5},
     [OPT_CHUNK_RECORDS_MAX] = {"chunk_records_max", SCALE, 1, 256, 1},
+    [OPT_BLOCK] = {"block", FAULT, 500, 30000, 0},
 };
 
 /* A power of two below the span is drawn first, so that no logarithm's rounding depends on the

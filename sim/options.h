@@ -100,6 +100,7 @@ typedef enum sim_option {
     OPT_PARK_AFTER_MS,
     OPT_PARK_TAIL_MS,
     OPT_CHUNK_RECORDS_MAX,
+    OPT_BLOCK, /* an operator has the records of a tenant left out for a while */
     OPTION_COUNT,
 } sim_option;
 

@@ -216,6 +216,7 @@ static void make_worker(sim_world *world, sim_process *process)
                      .partition_count = layout->partition_count},
         .catalog = &world->schema.catalog,
         .schema_versions = world->schema.schema_versions,
+        .controls = world->schema.controls,
         .shards = process->shards,
         .owner = "sim",
         .engine = engine_config(world),

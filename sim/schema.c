@@ -126,6 +126,7 @@ void sim_schema_begin(sim_schema *schema, const sim_options *options)
     make_catalog(schema, options);
     uint32_t shards = schema->catalog.layout.shard_count;
     schema->schema_versions = leat_schema_versions_new(shards, ask_nobody, NULL);
+    schema->controls = leat_controls_new(shards);
     for (uint32_t shard = 0; shard < shards; shard++) {
         leat_schema_version *version = leat_must_calloc(1, sizeof *version);
         version->table_count = SIM_TABLES;
@@ -140,6 +141,7 @@ void sim_schema_begin(sim_schema *schema, const sim_options *options)
 void sim_schema_end(sim_schema *schema)
 {
     leat_schema_versions_free(schema->schema_versions);
+    leat_controls_free(schema->controls);
     leat_catalog_fini(&schema->catalog);
 }
 

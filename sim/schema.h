@@ -12,10 +12,11 @@
 #define SIM_SCHEMA_H
 
 #include "options.h"
+#include "record/controls.h"
 #include "record/schema_versions.h"
 #include "record/catalog.h"
 
-enum { SIM_TABLES = 2, SIM_SHARDS_MAX = 4, SIM_PARTITIONS_MAX = 8 };
+enum { SIM_TABLES = 2, SIM_SHARDS_MAX = 4, SIM_PARTITIONS_MAX = 8, SIM_APPS_MAX = 8 };
 
 enum {
     COLUMN_APP,
@@ -34,6 +35,8 @@ typedef struct sim_schema {
     uint32_t row_count; /* rows there can be: SIM_TABLES * apps * ids */
     leat_catalog catalog;
     leat_schema_versions *schema_versions;
+    leat_controls *controls;
+    int64_t blocked_us[SIM_APPS_MAX];   /* until then, by the world's clock */
     const char *defaults[COLUMN_COUNT]; /* as row_model.h has them */
 } sim_schema;
 

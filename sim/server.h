@@ -54,6 +54,7 @@ struct sim_pipeline {
     sim_command *commands;
     uint32_t record_count;
     sim_record **records; /* the batch's records */
+    bool *left_out;       /* [record_count] */
     bool is_dead_letter;
     bool is_park;
     int64_t lock_timeout_us;

@@ -380,8 +380,12 @@ static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_engi
 {
     pipeline->record_count = batch->record_count;
     pipeline->records = leat_must_calloc(batch->record_count, sizeof *pipeline->records);
+    pipeline->left_out = leat_must_calloc(batch->record_count, sizeof *pipeline->left_out);
     for (uint32_t i = 0; i < batch->record_count; i++) {
         pipeline->records[i] = record_of(sink, &batch->records[i]);
+        pipeline->left_out[i] = batch->records[i].skip;
+        if (!batch->dead && !pipeline->is_park)
+            sim_check_left_out(sink->world, pipeline->records[i], batch->records[i].skip);
         if (pipeline->records[i]->record.offset != batch->records[i].offset)
             sim_fail(sink->world, "effects", "a batch has a record with the offset of another");
     }

@@ -43,6 +43,7 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_READ_ONLY] = "read_only",
     [SOMETIMES_SLOW] = "slow",
     [SOMETIMES_REFUSED_ALL] = "refused_all",
+    [SOMETIMES_LEFT_OUT] = "left_out",
     [SOMETIMES_DRIFT] = "drift",
     [SOMETIMES_CRASH] = "crash",
     [SOMETIMES_DRAINED] = "drained",

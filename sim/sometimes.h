@@ -71,6 +71,7 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_LOADED,
     SOMETIMES_CLAIMED_PARKED,
     SOMETIMES_PARKED_FULL, /* a partition may park no more */
+    SOMETIMES_LEFT_OUT,
     SOMETIMES_COUNT,
 } sim_sometimes_kind;
 

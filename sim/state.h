@@ -11,7 +11,7 @@
 #include "engine/batch.h"
 #include "parked.h"
 
-typedef enum sim_fate { FATE_NONE, FATE_APPLIED, FATE_DEAD, FATE_PARKED } sim_fate;
+typedef enum sim_fate { FATE_NONE, FATE_APPLIED, FATE_DEAD, FATE_PARKED, FATE_LEFT_OUT } sim_fate;
 
 /* A row of leat.progress. */
 typedef struct sim_progress_row {
