@@ -117,9 +117,9 @@ struct leat_pg_session {
     bool parked_read;           /* the answer of leat.parked_totals is in the next two */
     leat_engine_parked *parked; /* of the last claim, allocated */
     uint32_t parked_count;
-    leat_engine_chunk *chunk; /* of the load, allocated; NULL: none */
-    int64_t *progress_memory; /* of its arrays */
-    int64_t *base_offsets;    /* [subpartitions]: as a claim is read */
+    leat_engine_chunk *chunk;   /* of the load, allocated; NULL: none */
+    int64_t *progress_memory;   /* of its arrays */
+    int64_t *base_offsets;      /* [subpartitions]: as a claim is read */
     leat_control_set *controls; /* what a claim has found; NULL: nothing yet. Owned */
     int64_t controls_us;        /* when it was sent */
     leat_pg_params params;
