@@ -12,6 +12,8 @@
  *   locks         a subpartition whose row may be locked shares no batch, and those that wait for
  *                 locked rows leave a connection to the others
  *   ownership     no work for a partition that was given back, or in another shard's database
+ *   scope         no shard is halted for records alone; nothing is parked where nothing gets
+ *                 through, nor record by record
  *   memory        records and bytes held stay below their bounds, and are released
  *   acknowledged  a write answered with 202 is in the log, one answered with 4xx or 503 is not
  *   dead_letters  only a record that the database refuses for good is kept as a dead letter, and

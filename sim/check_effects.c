@@ -7,6 +7,10 @@
 
 void sim_check_effects(sim_world *world, const sim_state *state, const sim_commit *commit)
 {
+    /* It would bring back, after a failover, that they were parked. */
+    if (commit->step_count > 0 && commit->progress[0].count > 0)
+        sim_fail(world, "effects", "a batch of parked records moves the progress of partition %u",
+                 commit->progress[0].partition);
     for (uint32_t i = 0; i < commit->fate_count; i++) {
         const sim_record *record = commit->fates[i].record;
         sim_fate now = sim_state_fate(state, record);

@@ -1,6 +1,9 @@
 /* check_work.c - flight, ownership, memory: the limits of a worker. */
 #include "check.h"
+#include "engine/state.h"
 #include "world.h"
+
+enum { OTHERS_US = 1000000 };
 
 static void check_owned(sim_world *world, const sim_process *process, uint32_t shard,
                         uint32_t partition, bool fully)
@@ -14,6 +17,31 @@ static void check_owned(sim_world *world, const sim_process *process, uint32_t s
                  partition, shard);
 }
 
+/* Parking protects others: it comes only where some get through, and in chunks worth a commit. */
+static void check_park(sim_world *world, const sim_process *process, const leat_engine_job *job)
+{
+    const leat_engine *engine = process->worker->engine;
+    uint32_t p = job->batch.parts[0].partition;
+    int64_t now_us = leat_worker_now_us(process->worker);
+    if (now_us - process->rows_us[p] > OTHERS_US)
+        sim_fail(
+            world, "scope",
+            "process %u parks records of partition %u, where nothing else was applied for %.3f s",
+            process->index, p, (double)(now_us - process->rows_us[p]) / 1e6);
+    for (uint32_t i = 0; i < job->batch.cut_count; i++) {
+        const leat_queue *queue =
+            &engine->queues[leat_queue_id(engine, p, job->batch.cuts[i].subpartition)];
+        leat_run tail = leat_queue_memory(queue);
+        bool is_whole = tail.count >= engine->config.chunk_records_max ||
+                        tail.bytes >= engine->config.chunk_bytes_max;
+        bool is_old = now_us - engine->pool.slots[tail.head].read_us > engine->config.park_tail_us;
+        if (queue->parked && !is_whole && !is_old && !engine->partitions[p].paused_for_room)
+            sim_fail(world, "scope",
+                     "process %u parks %u new records of partition %u after its chunks",
+                     process->index, tail.count, p);
+    }
+}
+
 void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
                    const leat_engine_job *job)
 {
@@ -23,6 +51,8 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
         check_owned(world, process, shard, job->compaction.partition, false);
     if (job->kind == LEAT_ENGINE_JOB_LOAD)
         check_owned(world, process, shard, job->partition, true);
+    if (job->kind == LEAT_ENGINE_JOB_PARK)
+        check_park(world, process, job);
     if (job->kind != LEAT_ENGINE_JOB_BATCH && job->kind != LEAT_ENGINE_JOB_PARK)
         return;
     for (uint32_t i = 0; i < job->batch.part_count; i++) {

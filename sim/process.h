@@ -30,6 +30,8 @@ struct sim_process {
     bool is_draining;
     leat_engine_claim claims[SIM_PARTITIONS_MAX];               /* the last ones */
     uint8_t lock_marks[SIM_PARTITIONS_MAX][LEAT_SUBPARTITIONS_MAX]; /* check_locks.c */
+    int64_t rows_us[SIM_PARTITIONS_MAX]; /* when a batch of records from the log was last applied;
+                                            the worker's clock */
 };
 
 void sim_process_start(sim_world *world, sim_process *process);

@@ -33,6 +33,7 @@ typedef struct pool_member {
     leat_engine_batch_part parts[SIM_PARTITIONS_MAX];
     uint32_t record_count;
     sim_record *only;              /* the batch's single record, else NULL */
+    bool unparks;                  /* a batch of parked records */
     bool is_letter;                /* and the batch keeps it as a dead letter */
     uint64_t verdict;              /* the refusal that it is kept for */
     leat_engine_job_result result; /* of a batch that could not be built */
@@ -115,6 +116,11 @@ static void report(pool_member *connection, leat_engine_job_result *result)
         sim_check_batch_done(sink->process, connection->parts, connection->part_count, result);
     if (result->progress)
         sim_check_claim_done(sink->process, connection->partition, result->progress);
+    bool is_rows = connection->kind == LEAT_ENGINE_JOB_BATCH && !connection->unparks;
+    for (uint32_t i = 0; is_rows && i < connection->part_count; i++)
+        if (result->outcome == LEAT_ENGINE_APPLIED)
+            sink->process->rows_us[connection->parts[i].partition] =
+                leat_worker_now_us(sink->process->worker);
     sim_trace(sink->world, "process %u: job %u %s %s", sink->process->index, connection->job,
               leat_engine_outcome_name(result->outcome), result->sqlstate);
     sink->events.done(sink->events.context, connection->job, result);
@@ -588,6 +594,7 @@ static void take_job(pool_member *connection, const leat_engine_job *job)
                                                                  : job->partition;
     connection->part_count = moves(job) ? job->batch.part_count : 0;
     connection->record_count = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.record_count : 0;
+    connection->unparks = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.chunk_count > 0;
     connection->is_letter = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead;
     connection->only =
         connection->record_count == 1 ? record_of(connection->sink, &job->batch.records[0]) : NULL;
