@@ -17,7 +17,7 @@ enum { LEAT_FACTS_BYTES_MAX = 24 * 1024, LEAT_FACT_TEXT_SIZE = 1024 };
 
 typedef struct leat_fact {
     const char *kind;  /* "stalled", "halted", "table", "stopped", "full", "stuck", "parked_full",
-                          "unanswered", "lock", "commit", ... */
+                          "unanswered", "slow", "outage", "lock", "commit", ... */
     const char *text;  /* one sentence; the member "words" */
     int64_t since_ms;  /* since 1970, this process's clock */
     int64_t partition; /* -1: of none; likewise the next two */

@@ -18,7 +18,9 @@ enum {
     CAUSES_MAX = 16,
     LOG_AFTER_MS = 1000, /* a trouble that has ended by then is not worth a line */
     SLOW_MS = 1000,      /* a job without an answer for this long may wait for another session */
-    UNANSWERED_MS = 5000,
+    UNANSWERED_MS = 3000,
+    SLOW_TIMES = 4, /* as long as usual, and at least */
+    SLOW_BATCH_MS = 20,
     STUCK_MS = 10000,
     KEY_SHOWN = LEAT_HEAD_TEXT_MAX,
 };
@@ -215,6 +217,43 @@ static void add_unanswered(const report_draft *draft, const leat_engine_flight_v
         leat_warn("%s shard=%s %s", text.message, draft->name, text.keys);
 }
 
+/* ---- the shard ---- */
+
+static void add_of_shard(const report_draft *draft, leat_fact *fact, const fact_text *text)
+{
+    fact->partition = fact->subpartition = fact->offset = -1;
+    leat_facts_add(draft->facts, fact);
+    if (may_log(draft, fact->kind, "", ""))
+        leat_warn("%s shard=%s %s", text->message, draft->name, text->keys);
+}
+
+/* It answers, but slowly, or with nothing but outages. */
+static void add_shard(const report_draft *draft)
+{
+    leat_worker_shard_state *state = &draft->worker->shards[draft->shard];
+    leat_engine_shard_view view;
+    leat_engine_shard(draft->worker->engine, draft->shard, &view);
+    bool is_slow = view.slowness >= SLOW_TIMES && view.batch_us >= SLOW_BATCH_MS * 1000;
+    if (!is_slow)
+        state->slow_since_ms = 0;
+    else if (state->slow_since_ms == 0)
+        state->slow_since_ms = draft->now_ms;
+    fact_text text;
+    if (is_slow && draft->now_ms - state->slow_since_ms >= LOG_AFTER_MS) {
+        leat_fact fact = {.kind = "slow", .since_ms = state->slow_since_ms};
+        fact.text = put_text(&text, "batches take much longer than usual",
+                             "batch_ms=%.0f usual_ms=%.0f", view.batch_us / 1000,
+                             view.batch_us / view.slowness / 1000);
+        add_of_shard(draft, &fact, &text);
+    }
+    if (view.is_open && draft->now_us - view.open_us >= LOG_AFTER_MS * 1000) {
+        leat_fact fact = {.kind = "outage", .since_ms = wall_of(draft, view.open_us)};
+        fact.text = put_text(&text, "outage of the database: one job is tried at a time",
+                             "waiting=%u", view.tenants);
+        add_of_shard(draft, &fact, &text);
+    }
+}
+
 /* ---- partitions ---- */
 
 static const char *state_name(const leat_engine_partition_view *view)
@@ -382,6 +421,7 @@ static void update_report(leat_worker *worker, uint32_t shard)
     bool is_contended = add_troubles(&draft);
     if (is_slow && draft.now_us - flight.since_us >= 2 * SLOW_MS * 1000)
         add_unanswered(&draft, &flight);
+    add_shard(&draft);
     add_partitions(&draft, is_slow, &partitions, stopped);
     add_parked(&draft);
     leat_worker_flood_facts(worker, shard, &facts);

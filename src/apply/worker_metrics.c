@@ -90,6 +90,15 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         1);
     state->connections = leat_metrics_gauge(metrics, "leat_shard_connections",
                                             "Usable connections to the shard.", own, 1);
+    state->limit = leat_metrics_gauge(
+        metrics, "leat_shard_limit",
+        "Most batches of several subpartitions that the shard is given at once.", own, 1);
+    state->breaker = leat_metrics_gauge(
+        metrics, "leat_shard_breaker_open",
+        "1: the shard answers with outages, and one job is tried at a time; else 0.", own, 1);
+    state->batch_us = leat_metrics_gauge(metrics, "leat_shard_batch_seconds",
+                                         "How long the last batches took, the median.", own,
+                                         1000000);
     state->connections_busy =
         leat_metrics_gauge(metrics, "leat_shard_connections_busy",
                            "Connections to the shard with a job that is not answered yet.", own, 1);
@@ -228,6 +237,11 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         int64_t usable = atomic_load_explicit(&state->usable, memory_order_relaxed),
                 idle = usable - (int64_t)flight.jobs;
         leat_gauge_set(state->paused, sums[shard].paused);
+        leat_engine_shard_view view;
+        leat_engine_shard(worker->engine, shard, &view);
+        leat_gauge_set(state->limit, view.limit);
+        leat_gauge_set(state->breaker, view.is_open);
+        leat_gauge_set(state->batch_us, view.batch_us > 0 ? (int64_t)view.batch_us : INT64_MIN);
         leat_gauge_set(state->connections, usable);
         leat_gauge_set(state->connections_busy, flight.jobs);
         leat_gauge_set(state->connections_idle, idle > 0 ? idle : 0);

@@ -55,12 +55,16 @@ typedef struct leat_worker_shard_state {
     uint32_t controls_version;  /* theirs */
     bool is_recheck_due;        /* what waits has not been looked at since they changed */
     leat_gauge *controls_active;
+    int64_t slow_since_ms; /* 0: it is not slow */
     leat_counter *rows;
     leat_counter *connects;
     leat_counter *connect_failures;
     leat_counter *holders_terminated;
     leat_counter *patches_dropped;
     leat_gauge *connections;
+    leat_gauge *limit;
+    leat_gauge *breaker;
+    leat_gauge *batch_us;
     leat_gauge *silent_ms;
     leat_gauge *connections_busy;
     leat_gauge *connections_idle;
