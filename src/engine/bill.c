@@ -14,11 +14,22 @@ void leat_bill_begin(leat_bill *bill, leat_tenants *tenants)
     bill->number = ++tenants->bills;
 }
 
+static bool has_charge(const leat_bill *bill, const leat_tenant *tenant, uint32_t at)
+{
+    return tenant->bill == bill->number && tenant->charge < bill->count &&
+           bill->charges[tenant->charge].at == at;
+}
+
+uint32_t leat_bill_records(const leat_bill *bill, const leat_tenants *tenants, uint32_t at)
+{
+    const leat_tenant *tenant = &tenants->at[at];
+    return has_charge(bill, tenant, at) ? bill->charges[tenant->charge].records : 0;
+}
+
 static leat_charge *charge_of(leat_bill *bill, leat_tenants *tenants, uint32_t at)
 {
     leat_tenant *tenant = &tenants->at[at];
-    if (tenant->bill == bill->number && tenant->charge < bill->count &&
-        bill->charges[tenant->charge].at == at)
+    if (has_charge(bill, tenant, at))
         return &bill->charges[tenant->charge];
     if (bill->count == bill->max)
         return &bill->charges[0];

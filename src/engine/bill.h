@@ -31,6 +31,8 @@ void leat_bill_begin(leat_bill *bill, leat_tenants *tenants);
 /* So many records of the tenant, whose place is `at`. Tenants that there is no room for are charged
  * together with the first. */
 void leat_bill_add(leat_bill *bill, leat_tenants *tenants, uint32_t at, uint32_t records);
+/* How many records of the tenant it has. */
+uint32_t leat_bill_records(const leat_bill *bill, const leat_tenants *tenants, uint32_t at);
 /* The tenant is served what it was charged so far. */
 void leat_bill_serve(leat_bill *bill, leat_tenants *tenants, uint32_t at);
 /* There is at least one record, and there are no more. Everybody is served by the estimate. */

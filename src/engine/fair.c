@@ -14,7 +14,10 @@
 #define TARGET_ONE_US 50000.0
 /* A batch is slow when it takes 4 times as long as the middle one, but not when it is as short as
  * this: a queue that was quiet may be full suddenly. */
-enum { UNPARKS_LOOKED_AT = 16 };
+enum {
+    UNPARKS_LOOKED_AT = 16,
+    UNKNOWN_RECORDS = 32, /* in a batch, of a tenant whose cost is only guessed */
+};
 
 #define SLOW_FACTOR 4
 #define SLOW_MIN_US 20000
@@ -157,6 +160,8 @@ static uint32_t fit_many(const leat_engine *engine, leat_job_slot *slot, leat_te
         bool fits = *ret_bytes + record->bytes <= left->bytes && us + tenant->row_us <= left->us;
         bool mixes = tenant->class == left->class && !left->alone && !tenant->alone;
         bool is_head = count == 0;
+        if (!tenant->is_known && leat_bill_records(&slot->bill, tenants, at) >= UNKNOWN_RECORDS)
+            break;
         if ((!fits && !(is_head && slot->queues == 0)) ||
             (!is_head && !mixes && at != queue->tenant))
             break;

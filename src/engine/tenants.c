@@ -154,6 +154,7 @@ void leat_tenants_set_cost(leat_tenants *tenants, uint32_t at, double row_us)
     leat_tenant *tenant = &tenants->at[at];
     uint8_t class = leat_cost_class(row_us, tenant->class);
     tenant->row_us = row_us;
+    tenant->is_known = true;
     if (class == tenant->class)
         return;
     if (tenant->ready > 0)

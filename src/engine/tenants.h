@@ -42,6 +42,7 @@ typedef struct leat_tenant {
     uint32_t ready;    /* its queues that could run (ready.h) */
     uint16_t next;     /* in its bucket, a place + 1; 0: none */
     uint8_t class;     /* of row_us */
+    bool is_known;     /* row_us was learned from a batch of its own */
     bool alone;        /* its next batch has no other tenant */
     uint32_t bill;     /* bill.h: in the one of this number, `charge` is its own */
     uint32_t charge;
