@@ -25,7 +25,8 @@ static uint32_t flying(const sim_world *world, const sim_process *process, uint3
 {
     uint32_t count = 0;
     for (uint32_t p = 0; p < world->broker.partition_count; p++)
-        for (uint32_t i = 0; i < LEAT_SUBPARTITIONS_MAX && sim_world_shard_of(world, p) == shard; i++)
+        for (uint32_t i = 0; i < LEAT_SUBPARTITIONS_MAX && sim_world_shard_of(world, p) == shard;
+             i++)
             count += (process->lock_marks[p][i] & FLIES) != 0;
     return count;
 }

@@ -11,7 +11,7 @@
 #include "../../lib/engine_limits.h"
 #include "engine/engine.h"
 
-#define SECOND_US INT64_C(1000000)
+#define SECOND_US   INT64_C(1000000)
 #define SLOW_ROW_US 50000
 
 enum { JOBS = 8, TENANTS_MAX = 8, WINDOW = 8, DELAYS_MAX = 200000 };
@@ -46,8 +46,8 @@ typedef struct scene {
     uint32_t tenant_count;
     tenant tenants[TENANTS_MAX];
     int64_t offset;
-    int64_t longest_us;             /* of the batches */
-    int64_t *delays;                /* of tenants that do not always have work */
+    int64_t longest_us; /* of the batches */
+    int64_t *delays;    /* of tenants that do not always have work */
     uint32_t delay_count;
 } scene;
 
@@ -231,8 +231,7 @@ START_TEST(who_always_has_work_gets_the_same_time)
         s.tenant_count = 2 + (uint32_t)leat_prng_below(&s.prng, TENANTS_MAX - 1);
         for (uint32_t i = 0; i < s.tenant_count; i++)
             s.tenants[i] = (tenant){.row_us = 5 + (double)leat_prng_below(&s.prng, 200),
-                                    .backlog =
-                                        4000u << leat_prng_below(&s.prng, 3)};
+                                    .backlog = 4000u << leat_prng_below(&s.prng, 3)};
         run(&s, 8 * SECOND_US);
         double least = 1e18, most = 0;
         for (uint32_t i = 0; i < s.tenant_count; i++) {
