@@ -225,14 +225,14 @@ static uint64_t first_seed(void)
 
 START_TEST(who_always_has_work_gets_the_same_time)
 {
-    for (uint64_t seed = first_seed(); seed < first_seed() + 6; seed++) {
+    for (uint64_t seed = first_seed(); seed < first_seed() + 2; seed++) {
         scene s;
         begin(&s, seed, 2 + (uint32_t)leat_prng_below(&(leat_prng){seed}, 5));
         s.tenant_count = 2 + (uint32_t)leat_prng_below(&s.prng, TENANTS_MAX - 1);
         for (uint32_t i = 0; i < s.tenant_count; i++)
             s.tenants[i] = (tenant){.row_us = 5 + (double)leat_prng_below(&s.prng, 200),
                                     .backlog = 4000u << leat_prng_below(&s.prng, 3)};
-        run(&s, 8 * SECOND_US);
+        run(&s, 5 * SECOND_US);
         double least = 1e18, most = 0;
         for (uint32_t i = 0; i < s.tenant_count; i++) {
             least = s.tenants[i].time_us < least ? s.tenants[i].time_us : least;
@@ -257,12 +257,12 @@ static void quiet_and(scene *s, uint64_t seed, tenant last)
 
 START_TEST(others_do_not_notice_one_that_floods)
 {
-    for (uint64_t seed = first_seed(); seed < first_seed() + 2; seed++) {
+    for (uint64_t seed = first_seed(); seed < first_seed() + 1; seed++) {
         scene s;
         quiet_and(&s, seed, (tenant){.row_us = 20, .backlog = 20000});
-        run(&s, 12 * SECOND_US);
+        run(&s, 9 * SECOND_US);
         int64_t flooded_us = p99_us(&s);
-        ck_assert_uint_gt(s.tenants[TENANTS_MAX - 1].applied, 800000);
+        ck_assert_uint_gt(s.tenants[TENANTS_MAX - 1].applied, 600000);
         /* A full batch takes 21 ms, and there are four. */
         ck_assert_msg(flooded_us < 50000, "seed %llu: p99 %lld us", (unsigned long long)seed,
                       (long long)flooded_us);
