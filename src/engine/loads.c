@@ -276,6 +276,13 @@ static uint32_t applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
     return 0;
 }
 
+/* The chunks before it may have been released while it was under way: then it is not the next, and
+ * its records would go before theirs. */
+static bool is_next(const leat_engine *engine, uint32_t id, const leat_engine_load *load)
+{
+    return load->above == leat_chunks_load_above(&engine->chunks[id], &engine->chunk_pool);
+}
+
 uint32_t leat_load_done(leat_engine *engine, leat_job_slot *slot,
                         const leat_engine_job_result *result)
 {
@@ -293,7 +300,11 @@ uint32_t leat_load_done(leat_engine *engine, leat_job_slot *slot,
         return 0;
     switch (result->outcome) {
     case LEAT_ENGINE_APPLIED:
-        return applied(engine, slot, id, result);
+        if (is_next(engine, id, &slot->job.load))
+            return applied(engine, slot, id, result);
+        if (engine->queues[id].place == LEAT_QUEUE_QUIET)
+            leat_subpartition_wake(engine, partition, leat_queue_subpartition(engine, id));
+        return 0;
     case LEAT_ENGINE_FENCED:
         leat_partition_fence(engine, partition);
         return 0;
