@@ -83,10 +83,10 @@ static void finish(scene *s, running *slot)
                                      .bad_record = -1,
                                      .partition = -1,
                                      .catalog_read_us = INT64_MAX};
-    leat_engine_progress progress;
-    int64_t none[LEAT_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+    int64_t none[TEST_SUBPARTITIONS];
+    for (uint32_t i = 0; i < TEST_SUBPARTITIONS; i++)
         none[i] = -1;
+    TEST_PROGRESS(progress);
     if (job->kind == LEAT_ENGINE_JOB_CLAIM) {
         leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 0, none, -1,
                                    (leat_engine_newest){-1, 0, -1});
@@ -129,7 +129,7 @@ static void read_one(scene *s, uint32_t index)
         .offset = s->offset++,
         .accepted_ms = 1,
         .epoch = -1,
-        .hash = index * WINDOW + leat_prng_below(&s->prng, WINDOW),
+        .subpartition = index * WINDOW + (uint32_t)leat_prng_below(&s->prng, WINDOW),
         .tenant = 1000 + index,
         .bytes = 10,
         .payload = record,
