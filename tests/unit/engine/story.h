@@ -6,6 +6,9 @@
  *     batch 0/5:10,12   a batch: partition/subpartition:offsets, ...
  *     compact 0 to 3    a compaction whose new base_seq is 3
  *     bury 0/5:10       a batch that keeps its only record as a dead letter
+ *     park 0/5:10,12 0/5:14   chunks that are to be parked
+ *     load 0/5 above 12       the next chunk is to be read
+ *     unpark 0/5:10,12        a batch of parked records
  *     seek 0 from 7, commit 0 at 9, pause 0, resume 0, confirm, revoked 0, stalled 0/5 at 10
  *     drained, dead 0/5 at 10, table 1 stopped, halted 0/5 at 10
  */
@@ -62,11 +65,21 @@ static inline void story_tell_job(story *s, const leat_engine_job *job)
         story_tell(s, "compact %u to %lld\n", job->partition, (long long)job->compaction.base_seq);
         return;
     }
-    story_tell(s, job->batch.dead ? "bury" : "batch");
+    if (job->kind == LEAT_ENGINE_JOB_LOAD) {
+        story_tell(s, "load %u/%u above %lld\n", job->partition, job->load.subpartition,
+                   (long long)job->load.above);
+        return;
+    }
+    story_tell(s, job->kind == LEAT_ENGINE_JOB_PARK ? "park"
+                  : job->batch.dead                 ? "bury"
+                  : job->batch.chunk_count > 0      ? "unpark"
+                                                    : "batch");
     const leat_engine_batch_record *before = NULL;
-    for (uint32_t i = 0; i < job->batch.record_count; i++) {
+    for (uint32_t i = 0, cut = 0; i < job->batch.record_count; i++) {
         const leat_engine_batch_record *record = &job->batch.records[i];
-        if (before && before->partition == record->partition &&
+        bool cuts = cut < job->batch.cut_count && job->batch.cuts[cut].first_record == i;
+        cut += cuts;
+        if (before && !cuts && before->partition == record->partition &&
             before->subpartition == record->subpartition)
             story_tell(s, ",%lld", (long long)record->offset);
         else
@@ -289,6 +302,44 @@ static inline void story_locked(story *s, uint32_t n)
                                            .is_lock_wait = true,
                                            .sqlstate = "55P03",
                                            .message = "locked"});
+}
+
+/* The job, a park, is applied; its chunks take so many bytes. */
+static inline void story_parked(story *s, uint32_t n, uint64_t bytes)
+{
+    ck_assert_int_eq(story_job(s, n)->kind, LEAT_ENGINE_JOB_PARK);
+    story_result(s, n,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .parked_bytes = bytes});
+}
+
+/* The job, a load, brings a chunk of records of 10 bytes at each offset from `first` to `last`, of
+ * which those after `done` are parked. */
+static inline void story_loaded(story *s, uint32_t n, int64_t first, int64_t last, int64_t done)
+{
+    const leat_engine_job *job = story_job(s, n);
+    ck_assert_int_eq(job->kind, LEAT_ENGINE_JOB_LOAD);
+    static leat_engine_record records[256];
+    leat_engine_chunk chunk = {
+        .first_offset = first, .last_offset = last, .done = done, .size = 100};
+    for (int64_t offset = first > done ? first : done + 1; offset <= last; offset++)
+        records[chunk.records++] = (leat_engine_record){.partition = job->partition,
+                                                        .offset = offset,
+                                                        .accepted_ms = 1000 + offset,
+                                                        .epoch = -1,
+                                                        .subpartition = job->load.subpartition,
+                                                        .table = s->table,
+                                                        .bytes = 10,
+                                                        .payload = s};
+    story_result(s, n,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .chunk = &chunk,
+                                           .loaded = records,
+                                           .loaded_count = chunk.records});
 }
 
 /* A shard's answer to a first claim: nothing is applied. */
