@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/placement.h"
+
 /* How an option is drawn. */
 typedef enum drawing {
     UNIFORM, /* from min to max */
@@ -103,6 +105,8 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_PARK_TAIL_MS] = {"park_tail_ms", SCALE, 5, 5000, 5},
     [OPT_CHUNK_RECORDS_MAX] = {"chunk_records_max", SCALE, 1, 256, 1},
     [OPT_BLOCK] = {"block", FAULT, 500, 30000, 0},
+    [OPT_SUBPARTITIONS] = {"subpartitions", SCALE, 8, LEAT_SUBPARTITIONS_MAX, 8},
+    [OPT_WINDOW] = {"window", UNIFORM, 0, LEAT_TENANT_WINDOW_MAX, 0},
 };
 
 /* A power of two below the span is drawn first, so that no logarithm's rounding depends on the

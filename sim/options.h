@@ -101,6 +101,10 @@ typedef enum sim_option {
     OPT_PARK_TAIL_MS,
     OPT_CHUNK_RECORDS_MAX,
     OPT_BLOCK, /* an operator has the records of a tenant left out for a while */
+    /* Where records are worked on. Drawn last, so that a seed's other options do not depend on it.
+     */
+    OPT_SUBPARTITIONS, /* of each partition */
+    OPT_WINDOW, /* subpartitions of a tenant, at most; 0: placement by the key's hash alone */
     OPTION_COUNT,
 } sim_option;
 

@@ -101,17 +101,26 @@ static void ask_nobody(void *context)
     (void)context; /* no table is altered here */
 }
 
+static leat_placement placement_of(const sim_options *options)
+{
+    uint32_t count = (uint32_t)options->values[OPT_SUBPARTITIONS];
+    uint32_t window = (uint32_t)options->values[OPT_WINDOW], most = count / LEAT_TENANT_WINDOW_PART;
+    window = window < most ? window : most;
+    return window > 0
+               ? (leat_placement){2, count, window, 0} /* of the app */
+               : (leat_placement){.version = 1, .subpartitions = count, .tenant_position = -1};
+}
+
 static void make_catalog(sim_schema *schema, const sim_options *options)
 {
     static const char *const names[SIM_SHARDS_MAX] = {"a", "b", "c", "d"};
     leat_catalog *catalog = &schema->catalog;
-    catalog->source =
-        (leat_source){.id = 1,
-                      .log_identity = "sim",
-                      .topic = "writes",
-                      .topic_id = "one",
-                      .hash = "xxh3-64",
-                      .placement = {.version = 1, .subpartitions = 64, .tenant_position = -1}};
+    catalog->source = (leat_source){.id = 1,
+                                    .log_identity = "sim",
+                                    .topic = "writes",
+                                    .topic_id = "one",
+                                    .hash = "xxh3-64",
+                                    .placement = placement_of(options)};
     leat_layout_even(&catalog->layout, (uint32_t)options->values[OPT_PARTITIONS],
                      (uint32_t)options->values[OPT_SHARDS], names);
     catalog->table_count = SIM_TABLES;

@@ -118,6 +118,11 @@ uint64_t leat_hash(leat_slice bytes)
     return XXH3_64bits(bytes.data, bytes.size);
 }
 
+uint64_t leat_hash_seeded(leat_slice bytes, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes.data, bytes.size, seed);
+}
+
 uint64_t leat_prng_next(leat_prng *prng)
 {
     uint64_t z = (prng->state += 0x9e3779b97f4a7c15u);

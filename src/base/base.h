@@ -69,6 +69,8 @@ char *leat_must_strdup(const char *text);
 /* xxHash's XXH3, 64 bits, seed 0: the hash named "xxh3-64" in leat.sources. It never changes:
  * records are placed by it. */
 uint64_t leat_hash(leat_slice bytes);
+/* The same with another seed. */
+uint64_t leat_hash_seeded(leat_slice bytes, uint64_t seed);
 
 /* A seeded generator (splitmix64): jitter, load generation. Not for secrets. */
 typedef struct leat_prng {

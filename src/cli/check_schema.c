@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "daemon/log_identity.h"
+#include "daemon/place_source.h"
 #include "daemon/shard_tables.h"
 #include "daemon/start_catalog.h"
 
@@ -21,7 +22,11 @@ static int compare_source(leat_examination *about, const leat_source *stored,
     leat_layout even;
     if (leat_assembly_running_source(about->assembly, &running, &even, error) != 0)
         return -1;
-    return leat_shard_check_source(stored, layout, &running, &even, error);
+    if (leat_shard_check_source(stored, layout, &running, &even, error) != 0)
+        return -1;
+    /* The routes of the checks after this one are built for it. */
+    about->assembly->catalog.source.placement = stored->placement;
+    return leat_assembly_check_placement(about->assembly, &stored->placement, error);
 }
 
 /* Compared with the shards before it; the others have not been read yet. */

@@ -11,6 +11,7 @@
 
 #include "cli/with_assembly.h"
 #include "daemon/log_identity.h"
+#include "daemon/place_source.h"
 #include "daemon/shard_tables.h"
 #include "daemon/start_catalog.h"
 #include "sink/shard.h"
@@ -107,10 +108,11 @@ static int set_up(leat_assembly *assembly, const int64_t *starts, leat_error *er
     return 0;
 }
 
-static int init_shards(leat_assembly *assembly, leat_error *error)
+static int init_shards(leat_assembly *assembly, const leat_routes *routes, leat_error *error)
 {
-    if (leat_assembly_running_source(assembly, &assembly->catalog.source, &assembly->catalog.layout,
-                                     error) != 0)
+    leat_source *source = &assembly->catalog.source;
+    if (leat_assembly_running_source(assembly, source, &assembly->catalog.layout, error) != 0 ||
+        leat_assembly_place_source(assembly, routes, source, error) != 0)
         return -1;
     const leat_layout *layout = &assembly->catalog.layout;
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
@@ -125,8 +127,10 @@ static int init_shards(leat_assembly *assembly, leat_error *error)
 
 static int init_with(leat_assembly *assembly, const leat_schema_version *version, leat_error *error)
 {
-    if (make_topic(assembly, error) != 0 || init_shards(assembly, error) != 0)
+    if (make_topic(assembly, error) != 0 || init_shards(assembly, &version->routes, error) != 0)
         return -1;
+    char placement[128];
+    printf("source: %s\n", leat_placement_describe(&assembly->catalog.source.placement, placement));
     for (uint32_t r = 0; r < version->routes.count; r++)
         printf("route %s: %s -> table %s\n", version->routes.routes[r].name,
                assembly->config.routes[r].path, version->routes.routes[r].table->label);

@@ -12,7 +12,7 @@
 
 #include "config/tree.h"
 
-enum { PARTITIONS_PER_SHARD = 2 };
+enum { PARTITIONS_PER_SHARD = 2, SUBPARTITIONS = 256 };
 
 const char *leat_config_topic(const leat_config *config)
 {
@@ -82,6 +82,11 @@ int leat_config_blame(const leat_config *config, leat_error *error, const char *
         if ((next = step(at, &rest)) != NULL)
             at = next;
     return leat_fail_prefix(error, "%s:%d: %s", config->file, at->line, text);
+}
+
+uint32_t leat_config_subpartitions(const leat_config *config)
+{
+    return config->subpartitions ? (uint32_t)config->subpartitions : SUBPARTITIONS;
 }
 
 uint32_t leat_config_partitions(const leat_config *config)

@@ -53,6 +53,8 @@ typedef struct leat_config {
     char *data_dir;
     char *log_level; /* debug, info, warn, error */
 
+    int64_t subpartitions;    /* of a new source; 0: not given */
+    int64_t tenant_window;    /* likewise, 0: none; -1: not given */
     char *local_path;         /* the built-in log's file; NULL: Kafka */
     int64_t local_partitions; /* 0: two per shard */
     char *kafka_brokers;      /* NULL: the built-in log */
@@ -110,6 +112,8 @@ int leat_config_blame(const leat_config *config, leat_error *error, const char *
 const leat_config_pair *leat_config_property(const leat_config *config, const char *name);
 /* The name of the log in the shards: the topic, or the name of the built-in log's file. */
 const char *leat_config_topic(const leat_config *config);
+/* How many subpartitions a new source gets. */
+uint32_t leat_config_subpartitions(const leat_config *config);
 /* How many partitions a new log gets. */
 uint32_t leat_config_partitions(const leat_config *config);
 /* The reference: every setting with type, default, range and help, as Markdown. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/placement.h"
 #include "config/text.h"
 
 enum { PARAMETERS_WORDS = 400 };
@@ -47,9 +48,27 @@ static int check_renewal(const checker *c, const leat_node *kafka)
                           "must be shorter than log.kafka.give_up_after (%s)", text);
 }
 
+/* A window that is a large part of all is no protection. */
+static int check_window(const checker *c, const leat_node *log)
+{
+    const leat_node *window = leat_node_get(log, "tenant_window");
+    uint32_t subpartitions = leat_config_subpartitions(c->config);
+    uint32_t most = subpartitions / LEAT_TENANT_WINDOW_PART;
+    if (!window)
+        c->config->tenant_window = -1;
+    else if (c->config->tenant_window > most)
+        return leat_node_fail(
+            c->config->file, window, NULL, c->error,
+            "must be at most one %dth of log.subpartitions, which is %u (0 to %u)",
+            LEAT_TENANT_WINDOW_PART, subpartitions, most);
+    return 0;
+}
+
 static int check_log(const checker *c)
 {
     const leat_node *log = leat_node_get(c->root, "log");
+    if (check_window(c, log) < 0)
+        return -1;
     const leat_node *kafka = leat_node_get(log, "kafka"), *local = leat_node_get(log, "local");
     if (!kafka && !local)
         return leat_node_fail(c->config->file, log, NULL, c->error,

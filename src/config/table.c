@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/placement.h"
 #include "config/text.h"
 
 enum {
@@ -111,6 +112,17 @@ static const leat_setting settings[] = {
      .fallback_words = "two per shard",
      .help =
          "The number of partitions of a file that is created. At most this many workers can share it."},
+    {"log.subpartitions", TOP(subpartitions), COUNT(1, LEAT_SUBPARTITIONS_MAX, NULL),
+     .fallback_words = "256",
+     .help =
+         "How many subpartitions, queues of their own, each partition of a new source has. `leat init` stores it with the "
+         "source, and then it never changes: one that was set up before keeps its own number, and another one here is refused."},
+    {"log.tenant_window", TOP(tenant_window), COUNT(0, LEAT_TENANT_WINDOW_MAX, NULL),
+     .fallback_words = "8, at most subpartitions / 32",
+     .help =
+         "How many subpartitions of each partition a tenant has, in a new source whose routes have tenants. A tenant that "
+         "floods its own holds up few others. 0: all of them, by the key's hash alone. Stored and kept as log.subpartitions "
+         "is."},
 
     {"shards", TOP(shards), .kind = LEAT_SETTING_LIST, .shape = &shards_shape, .min = 1,
      .max = LEAT_SHARDS_MAX, .required = true,

@@ -17,6 +17,7 @@
 #include "base/diag.h"
 #include "config/text.h"
 #include "daemon/log_identity.h"
+#include "daemon/place_source.h"
 #include "daemon/shard_tables.h"
 
 /* ---- versions ---- */
@@ -30,9 +31,10 @@ static leat_step_spec step_of(const leat_config_pair *column)
     return step;
 }
 
-static int build_route(const leat_config *config, uint32_t index, const leat_catalog *over,
+static int build_route(const leat_assembly *assembly, uint32_t index, const leat_catalog *over,
                        leat_routes *ret, leat_error *error)
 {
+    const leat_config *config = &assembly->config;
     const leat_config_route *from = &config->routes[index];
     int table = leat_catalog_table(over, from->table);
     if (table < 0) {
@@ -66,7 +68,7 @@ static int build_route(const leat_config *config, uint32_t index, const leat_cat
     if (leat_route_build(&spec, &over->tables[table], (uint32_t)table, route, error) != 0)
         return leat_config_blame(config, error, "routes[%u]", index);
     route->index = ret->count++;
-    return 0;
+    return leat_assembly_check_tenant(assembly, &assembly->catalog.source.placement, route, error);
 }
 
 leat_schema_version *leat_assembly_build_version(const leat_assembly *assembly, leat_table *tables,
@@ -78,7 +80,7 @@ leat_schema_version *leat_assembly_build_version(const leat_assembly *assembly, 
     const leat_catalog over = {.table_count = count, .tables = tables};
     int status = 0;
     for (uint32_t r = 0; status == 0 && r < assembly->config.route_count; r++)
-        status = build_route(&assembly->config, r, &over, &version->routes, error);
+        status = build_route(assembly, r, &over, &version->routes, error);
     if (status == 0)
         status = leat_routes_check(&version->routes, error) == 0
                      ? 0
@@ -153,10 +155,28 @@ static int fill_versions(leat_assembly *assembly, leat_error *error)
 
 /* ---- the shards ---- */
 
+/* By the tables that the file has: a place for each route's tenant follows from their keys. */
+static int place_source(leat_assembly *assembly, uint32_t shard, leat_source *source,
+                        leat_error *error)
+{
+    leat_table *tables = NULL;
+    uint32_t count = 0;
+    if (leat_assembly_read_tables(assembly, leat_assembly_address(&assembly->config.shards[shard]),
+                                  &tables, &count, error) != 0)
+        return -1;
+    leat_schema_version *version = leat_assembly_build_version(assembly, tables, count, error);
+    int status = version ? leat_assembly_place_source(assembly, &version->routes, source, error)
+                         : -1;
+    leat_schema_version_free(version);
+    return status;
+}
+
 static int init_file(leat_assembly *assembly, uint32_t shard, leat_source *source,
                      const leat_layout *layout, leat_error *error)
 {
     const leat_config_shard *at = &assembly->config.shards[shard];
+    if (place_source(assembly, shard, source, error) != 0)
+        return -1;
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
     int status = leat_log_starts(&assembly->log, layout->partition_count, LEAT_START_BROKER_MS,
                                  starts, error);
@@ -207,6 +227,10 @@ static int check_shards(leat_assembly *assembly, leat_error *error)
                              from->name, assembly->log.topic);
         if (leat_shard_check_source(&stored, &layout, &running, &even, error) != 0)
             return leat_fail_prefix(error, "shard %s", from->name);
+        /* All others must have the same. */
+        running.placement = stored.placement;
+        if (leat_assembly_check_placement(assembly, &stored.placement, error) != 0)
+            return -1;
         assembly->catalog.source = stored;
         assembly->catalog.layout = layout;
         answered++;
@@ -255,6 +279,8 @@ static int catalog_from_file(leat_assembly *assembly, leat_error *error)
          leat_shard_check_source(&assembly->catalog.source, &assembly->catalog.layout, &running,
                                  &even, error) != 0))
         return leat_fail_prefix(error, "%s", assembly->catalog_file);
+    if (leat_assembly_check_placement(assembly, &assembly->catalog.source.placement, error) != 0)
+        return -1;
     leat_info("tables and layout come from the catalog file file=%s", assembly->catalog_file);
     return 0;
 }

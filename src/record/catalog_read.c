@@ -80,6 +80,18 @@ static yyjson_val *read_array(reader *in, yyjson_val *object, const char *name, 
     return NULL;
 }
 
+static void read_placement(reader *in, yyjson_val *object, leat_placement *ret)
+{
+    const int64_t most = LEAT_SUBPARTITIONS_MAX;
+    ret->version = (uint32_t)read_integer(in, object, "placement", 1, 2);
+    ret->subpartitions = (uint32_t)read_integer(in, object, "subpartitions", 1, most);
+    ret->tenant_window = (uint32_t)read_integer(in, object, "tenant_window", 0, most);
+    ret->tenant_position =
+        (int32_t)read_integer(in, object, "tenant_position", -1, LEAT_KEY_COLUMNS_MAX - 1);
+    if (!in->failed && !leat_placement_is_valid(ret))
+        fault(in, "tenant_window", "does not go with the placement beside it");
+}
+
 static void read_source(reader *in, yyjson_val *object, leat_source *ret)
 {
     ret->id = (int32_t)read_integer(in, object, "id", INT32_MIN, INT32_MAX);
@@ -87,9 +99,7 @@ static void read_source(reader *in, yyjson_val *object, leat_source *ret)
     read_string(in, object, "topic", ret->topic, sizeof ret->topic);
     read_string(in, object, "topic_id", ret->topic_id, sizeof ret->topic_id);
     read_string(in, object, "hash", ret->hash, sizeof ret->hash);
-    ret->placement = (leat_placement){.version = 1, .tenant_position = -1};
-    ret->placement.subpartitions =
-        (uint32_t)read_integer(in, object, "subpartitions", 1, LEAT_SUBPARTITIONS_MAX);
+    read_placement(in, object, &ret->placement);
 }
 
 /* ---- Layout ---- */

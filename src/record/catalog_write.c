@@ -11,6 +11,14 @@
 typedef yyjson_mut_doc doc;
 typedef yyjson_mut_val val;
 
+static bool add_placement(doc *json, val *object, const leat_placement *placement)
+{
+    return yyjson_mut_obj_add_uint(json, object, "placement", placement->version) &&
+           yyjson_mut_obj_add_uint(json, object, "subpartitions", placement->subpartitions) &&
+           yyjson_mut_obj_add_uint(json, object, "tenant_window", placement->tenant_window) &&
+           yyjson_mut_obj_add_int(json, object, "tenant_position", placement->tenant_position);
+}
+
 static bool add_source(doc *json, val *root, const leat_source *source)
 {
     val *object = yyjson_mut_obj_add_obj(json, root, "source");
@@ -19,7 +27,7 @@ static bool add_source(doc *json, val *root, const leat_source *source)
            yyjson_mut_obj_add_str(json, object, "topic", source->topic) &&
            yyjson_mut_obj_add_str(json, object, "topic_id", source->topic_id) &&
            yyjson_mut_obj_add_str(json, object, "hash", source->hash) &&
-           yyjson_mut_obj_add_uint(json, object, "subpartitions", source->placement.subpartitions);
+           add_placement(json, object, &source->placement);
 }
 
 static bool add_shards(doc *json, val *object, const leat_layout *layout)

@@ -67,6 +67,12 @@ int leat_shard_read_source(leat_shard_address at, const char *topic, leat_source
     return backend_of(at)->source->read(text_of(at), topic, ret_source, ret_layout, error);
 }
 
+int leat_shard_read_placement(leat_shard_address at, const char *topic, leat_placement *ret,
+                              leat_error *error)
+{
+    return backend_of(at)->source->read_placement(text_of(at), topic, ret, error);
+}
+
 int leat_shard_read_self(leat_shard_address at, const char *topic, leat_shard_self *ret,
                          leat_error *error)
 {

@@ -34,6 +34,11 @@ int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uin
 int leat_shard_read_source(leat_shard_address at, const char *topic, leat_source *ret_source,
                            leat_layout *ret_layout, leat_error *error) LEAT_MUST_CHECK;
 
+/* The placement of the topic's source alone, also from a schema of an older version, which
+ * leat_shard_read_source refuses. Returns as that does. */
+int leat_shard_read_placement(leat_shard_address at, const char *topic, leat_placement *ret,
+                              leat_error *error) LEAT_MUST_CHECK;
+
 /* A database as it describes itself. */
 typedef struct leat_shard_self {
     char database[64]; /* which one it is: the same text where two addresses lead to one, until its
@@ -54,8 +59,8 @@ int leat_shard_check_self(const char *const *names, const leat_shard_self *selve
 
 /* Makes or updates schema `leat` and stores source, layout, tenant slots and the partitions of this
  * shard; idempotent. An existing source with another log identity, topic id, layout, hash or
- * subpartition count is an error with the difference and the remedy. Fills source->id, and the
- * placement with what is stored. `starts`:
+ * subpartition count is an error with the difference and the remedy. Fills source->id. `source`
+ * has the placement that a new one gets, which a stored one must have. `starts`:
  * the first offset each partition of the topic has now; progress begins there, so that whatever the
  * log loses later is noticed from the first start on. */
 int leat_shard_init(leat_shard_address at, leat_source *source, const leat_layout *layout,

@@ -20,6 +20,8 @@ typedef struct leat_shard_tables_ops {
 typedef struct leat_shard_source_ops {
     int (*read)(const char *address, const char *topic, leat_source *ret_source,
                 leat_layout *ret_layout, leat_error *error);
+    int (*read_placement)(const char *address, const char *topic, leat_placement *ret,
+                          leat_error *error);
     int (*read_self)(const char *address, const char *topic, leat_shard_self *ret,
                      leat_error *error);
     int (*init)(const char *address, leat_source *source, const leat_layout *layout, uint32_t shard,

@@ -59,16 +59,23 @@ static int check_identity(const leat_source *stored, const leat_source *running,
 static int check_placement(const char *topic, const leat_placement *stored,
                            const leat_placement *running, leat_error *error)
 {
-    if (stored->subpartitions == 0 || stored->subpartitions > LEAT_SUBPARTITIONS_MAX)
+    const char *advice = "It never changes: the order of writes depends on it.";
+    if (!leat_placement_is_valid(stored))
         return leat_fail(error,
-                         "topic %s: the database was set up for %" PRIu32
-                         " subpartitions, this program knows 1 to %d: use a newer leat",
-                         topic, stored->subpartitions, LEAT_SUBPARTITIONS_MAX);
+                         "topic %s: the database was set up for placement %" PRIu32 " with %" PRIu32
+                         " subpartitions, which this program does not know: use a newer leat",
+                         topic, stored->version, stored->subpartitions);
     if (running->subpartitions == 0)
         return 0;
-    return check_number(topic, "a count of subpartitions of", stored->subpartitions,
-                        running->subpartitions,
-                        "It never changes: the order of writes depends on it.", error);
+    if (check_number(topic, "placement", stored->version, running->version, advice, error) != 0 ||
+        check_number(topic, "a count of subpartitions of", stored->subpartitions,
+                     running->subpartitions, advice, error) != 0 ||
+        check_number(topic, "a tenant window of", stored->tenant_window, running->tenant_window,
+                     advice, error) != 0)
+        return -1;
+    return check_number(topic, "keys in which the tenant is part",
+                        (uint32_t)(stored->tenant_position + 1),
+                        (uint32_t)(running->tenant_position + 1), advice, error);
 }
 
 static int check_numbering(const leat_source *stored, const leat_source *running, leat_error *error)
@@ -146,13 +153,6 @@ int32_t leat_source_id(const leat_source *source)
     LEAT_ASSERT(size > 0 && (size_t)size < sizeof text);
     int32_t id = (int32_t)(leat_hash((leat_slice){text, (size_t)size}) & 0x7fffffff);
     return id ? id : 1;
-}
-
-void leat_source_place(leat_source *source)
-{
-    if (source->placement.subpartitions == 0)
-        source->placement =
-            (leat_placement){.version = 1, .subpartitions = 64, .tenant_position = -1};
 }
 
 static bool add_shards(yyjson_mut_doc *json, yyjson_mut_val *root, const leat_layout *layout)

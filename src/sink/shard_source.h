@@ -11,8 +11,6 @@
  * recreated, so that rows of the old one that were left behind are never taken for its own. Never
  * 0. */
 int32_t leat_source_id(const leat_source *source);
-/* Gives a new source a placement, unless it has one. */
-void leat_source_place(leat_source *source);
 /* {"partitions":4,"shards":[{"name":"a","first":0,"count":2}, ...]}: the caller frees it. NULL: out
  * of memory. The slots of tenants are stored apart. */
 char *leat_layout_to_json(const leat_layout *layout);

@@ -67,8 +67,25 @@ CREATE TABLE IF NOT EXISTS leat.sources (
     topic_id      text NOT NULL,
     layout        jsonb NOT NULL,           -- {"partitions": 4, "shards": [{"name": "a", "first": 0, "count": 2}, ...]}
     subpartitions int NOT NULL CHECK (subpartitions BETWEEN 1 AND 32767),
-    hash          text NOT NULL
+    hash          text NOT NULL,
+    -- The rule by which a record has its subpartition (docs/record-format.md). 1: by the key's hash. 2: the same where
+    -- there is no window, else the tenant's window.
+    placement       int NOT NULL DEFAULT 1,
+    tenant_window   int NOT NULL DEFAULT 0,  -- subpartitions of a tenant; 0: as many as there are
+    tenant_position int NOT NULL DEFAULT -1  -- of the tenant among the parts of the key; -1: none
 );
+
+-- From version 4.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute
+                    WHERE attrelid = 'leat.sources'::regclass AND attname = 'placement' AND NOT attisdropped) THEN
+        ALTER TABLE leat.sources ADD COLUMN placement int NOT NULL DEFAULT 1,
+                                 ADD COLUMN tenant_window int NOT NULL DEFAULT 0,
+                                 ADD COLUMN tenant_position int NOT NULL DEFAULT -1;
+    END IF;
+END
+$$;
 
 -- The shard (index into the layout's shards) of each tenant hash slot.
 CREATE TABLE IF NOT EXISTS leat.tenant_slots (
@@ -109,6 +126,20 @@ CREATE TABLE IF NOT EXISTS leat.progress (
     CONSTRAINT progress_pairs CHECK (cardinality(subpartitions) = cardinality(offsets))
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_insert_threshold = -1);
+
+-- A journal row stays in one piece, and what a compaction writes stays out of the row that every batch reads.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_attribute
+                WHERE attrelid = 'leat.progress'::regclass AND attname IN ('subpartitions', 'offsets') AND attstorage <> 'm') THEN
+        ALTER TABLE leat.progress ALTER COLUMN subpartitions SET STORAGE MAIN, ALTER COLUMN offsets SET STORAGE MAIN;
+    END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_attribute
+                WHERE attrelid = 'leat.partitions'::regclass AND attname = 'base_offsets' AND attstorage <> 'e') THEN
+        ALTER TABLE leat.partitions ALTER COLUMN base_offsets SET STORAGE EXTERNAL;
+    END IF;
+END
+$$;
 
 -- From version 2: there the newest record was the one at `low`. Functions whose form has changed are dropped. Only this step
 -- locks a table against batches; an `init` of a current schema runs beside them.

@@ -29,7 +29,18 @@ static int copy_text(char *ret, size_t size, const PGresult *result, int column,
 static int take_source(const PGresult *result, leat_source *ret, leat_layout *ret_layout,
                        leat_error *error)
 {
-    enum { ID, LOG_IDENTITY, TOPIC, TOPIC_ID, HASH, SUBPARTITIONS, PARTITIONS };
+    enum {
+        ID,
+        LOG_IDENTITY,
+        TOPIC,
+        TOPIC_ID,
+        HASH,
+        PLACEMENT,
+        SUBPARTITIONS,
+        WINDOW,
+        POSITION,
+        PARTITIONS
+    };
     ret->id = (int32_t)leat_pg_integer(result, 0, ID);
     if (copy_text(ret->log_identity, sizeof ret->log_identity, result, LOG_IDENTITY, error) != 0 ||
         copy_text(ret->topic, sizeof ret->topic, result, TOPIC, error) != 0 ||
@@ -37,9 +48,10 @@ static int take_source(const PGresult *result, leat_source *ret, leat_layout *re
         copy_text(ret->hash, sizeof ret->hash, result, HASH, error) != 0)
         return -1;
     ret->placement =
-        (leat_placement){.version = 1,
+        (leat_placement){.version = (uint32_t)leat_pg_integer(result, 0, PLACEMENT),
                          .subpartitions = (uint32_t)leat_pg_integer(result, 0, SUBPARTITIONS),
-                         .tenant_position = -1};
+                         .tenant_window = (uint32_t)leat_pg_integer(result, 0, WINDOW),
+                         .tenant_position = (int32_t)leat_pg_integer(result, 0, POSITION)};
     if (PQgetisnull(result, 0, PARTITIONS))
         return leat_fail(error, "leat.sources.layout of topic %s has no partitions", ret->topic);
     ret_layout->partition_count = (uint32_t)leat_pg_integer(result, 0, PARTITIONS);
@@ -113,7 +125,8 @@ static int query_source(leat_pg *pg, const char *topic, leat_source *ret_source,
     memset(ret_layout, 0, sizeof *ret_layout);
     PGresult *result =
         leat_pg_query(pg,
-                      "SELECT id, log_identity, topic, topic_id, hash, subpartitions,"
+                      "SELECT id, log_identity, topic, topic_id, hash, placement, subpartitions,"
+                      "       tenant_window, tenant_position,"
                       "       (layout->>'partitions')::int FROM leat.sources WHERE topic = $1",
                       1, &topic, error);
     if (!result)
@@ -182,6 +195,46 @@ static int read_source(const char *dsn, const char *topic, leat_source *ret_sour
         status = check_schema(&pg, error);
     if (status == 0)
         status = query_source(&pg, topic, ret_source, ret_layout, error);
+    leat_pg_close(&pg);
+    return status < 0 && pg.is_away ? 2 : status;
+}
+
+/* From any version of the schema, before and after columns were added: as a row's JSON. */
+static const char placement_sql[] =
+    "SELECT coalesce((to_jsonb(s)->>'placement')::int, 1), s.subpartitions,"
+    "       coalesce((to_jsonb(s)->>'tenant_window')::int, 0),"
+    "       coalesce((to_jsonb(s)->>'tenant_position')::int, -1)"
+    "  FROM leat.sources AS s WHERE s.topic = $1";
+
+static int query_placement(leat_pg *pg, const char *topic, leat_placement *ret, leat_error *error)
+{
+    enum { PLACEMENT, SUBPARTITIONS, WINDOW, POSITION };
+    int64_t version = 0;
+    int missing = read_version(pg, &version, error);
+    if (missing != 0)
+        return missing;
+    if (refuse_newer(pg, version, error) != 0)
+        return -1;
+    PGresult *result = leat_pg_query(pg, placement_sql, 1, &topic, error);
+    if (!result)
+        return -1;
+    missing = PQntuples(result) == 0;
+    if (!missing)
+        *ret = (leat_placement){(uint32_t)leat_pg_integer(result, 0, PLACEMENT),
+                                (uint32_t)leat_pg_integer(result, 0, SUBPARTITIONS),
+                                (uint32_t)leat_pg_integer(result, 0, WINDOW),
+                                (int32_t)leat_pg_integer(result, 0, POSITION)};
+    PQclear(result);
+    return missing;
+}
+
+static int read_placement(const char *dsn, const char *topic, leat_placement *ret,
+                          leat_error *error)
+{
+    leat_pg pg;
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = query_placement(&pg, topic, ret, error);
     leat_pg_close(&pg);
     return status < 0 && pg.is_away ? 2 : status;
 }
@@ -278,17 +331,31 @@ static int store_slots(leat_pg *pg, const char *id, const leat_layout *layout, l
 static int store_source(leat_pg *pg, const leat_source *source, const leat_layout *layout,
                         leat_error *error)
 {
-    char id[16], subpartitions[16];
+    const leat_placement *placement = &source->placement;
+    char id[16], version[16], subpartitions[16], window[16], position[16];
     snprintf(id, sizeof id, "%" PRId32, source->id);
-    snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->placement.subpartitions);
+    snprintf(version, sizeof version, "%" PRIu32, placement->version);
+    snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, placement->subpartitions);
+    snprintf(window, sizeof window, "%" PRIu32, placement->tenant_window);
+    snprintf(position, sizeof position, "%" PRId32, placement->tenant_position);
+    LEAT_ASSERT(leat_placement_is_valid(placement));
     char *json = leat_layout_to_json(layout);
-    const char *const values[] = {id,   source->log_identity, source->topic, source->topic_id,
-                                  json, subpartitions,        source->hash};
+    const char *const values[] = {id,
+                                  source->log_identity,
+                                  source->topic,
+                                  source->topic_id,
+                                  json,
+                                  subpartitions,
+                                  source->hash,
+                                  version,
+                                  window,
+                                  position};
     int status = json ? change(pg,
                                "INSERT INTO leat.sources"
-                               " (id, log_identity, topic, topic_id, layout, subpartitions, hash)"
-                               " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                               7, values, error)
+                               " (id, log_identity, topic, topic_id, layout, subpartitions, hash,"
+                               "  placement, tenant_window, tenant_position)"
+                               " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                               10, values, error)
                       : leat_fail(error, "out of memory");
     free(json);
     return status == 0 ? store_slots(pg, id, layout, error) : -1;
@@ -370,10 +437,8 @@ static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layo
         if (leat_shard_check_source(&stored, &stored_layout, source, layout, error) != 0)
             return leat_fail_prefix(error, "%s", pg->where);
         source->id = stored.id;
-        source->placement = stored.placement;
     } else {
         source->id = leat_source_id(source);
-        leat_source_place(source);
         if (store_source(pg, source, layout, error) != 0)
             return -1;
     }
@@ -458,6 +523,7 @@ static int refuse_others(const char *dsn, const leat_source *source, const char 
 }
 
 const leat_shard_source_ops leat_pg_source = {.read = read_source,
+                                              .read_placement = read_placement,
                                               .read_self = read_self,
                                               .init = init,
                                               .rehearse_init = rehearse_init,

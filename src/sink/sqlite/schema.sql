@@ -20,7 +20,10 @@ CREATE TABLE IF NOT EXISTS leat_sources (
     layout        TEXT NOT NULL,    -- {"partitions": 4, "shards": [{"name": "a", "first": 0, "count": 2}, ...]}
     tenant_slots  BLOB NOT NULL,    -- one byte per slot: its shard
     subpartitions INTEGER NOT NULL,
-    hash          TEXT NOT NULL
+    hash          TEXT NOT NULL,
+    placement       INTEGER NOT NULL DEFAULT 1, -- the rule by which a record has its subpartition
+    tenant_window   INTEGER NOT NULL DEFAULT 0, -- subpartitions of a tenant; 0: as many as there are
+    tenant_position INTEGER NOT NULL DEFAULT -1 -- of the tenant among the parts of the key; -1: none
 ) STRICT;
 
 -- One row per partition of this shard; changed by claims and compactions only.

@@ -31,12 +31,25 @@ static int copy_text(char *ret, size_t size, sqlite3_stmt *row, int column, leat
 static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_layout,
                        leat_error *error)
 {
-    enum { ID, LOG_IDENTITY, TOPIC, TOPIC_ID, HASH, SUBPARTITIONS, PARTITIONS, SLOTS };
+    enum {
+        ID,
+        LOG_IDENTITY,
+        TOPIC,
+        TOPIC_ID,
+        HASH,
+        PLACEMENT,
+        SUBPARTITIONS,
+        WINDOW,
+        POSITION,
+        PARTITIONS,
+        SLOTS
+    };
     ret->id = sqlite3_column_int(row, ID);
     ret->placement =
-        (leat_placement){.version = 1,
+        (leat_placement){.version = (uint32_t)sqlite3_column_int(row, PLACEMENT),
                          .subpartitions = (uint32_t)sqlite3_column_int(row, SUBPARTITIONS),
-                         .tenant_position = -1};
+                         .tenant_window = (uint32_t)sqlite3_column_int(row, WINDOW),
+                         .tenant_position = sqlite3_column_int(row, POSITION)};
     ret_layout->partition_count = (uint32_t)sqlite3_column_int(row, PARTITIONS);
     if (sqlite3_column_bytes(row, SLOTS) != LEAT_TENANT_SLOTS)
         return leat_fail(error, "leat_sources.tenant_slots does not have %d slots",
@@ -86,8 +99,8 @@ static int query_source(leat_sqlite *sqlite, const char *topic, leat_source *ret
     memset(ret_layout, 0, sizeof *ret_layout);
     sqlite3_stmt *query = leat_sqlite_prepare(
         sqlite,
-        "SELECT id, log_identity, topic, topic_id, hash, subpartitions, layout ->> 'partitions',"
-        "       tenant_slots FROM leat_sources WHERE topic = ?",
+        "SELECT id, log_identity, topic, topic_id, hash, placement, subpartitions, tenant_window,"
+        "       tenant_position, layout ->> 'partitions', tenant_slots FROM leat_sources WHERE topic = ?",
         error);
     if (!query)
         return -1;
@@ -138,6 +151,54 @@ static int read_source(const char *file, const char *topic, leat_source *ret_sou
         status = check_version(&sqlite, error);
     if (status == 0)
         status = query_source(&sqlite, topic, ret_source, ret_layout, error);
+    bool is_busy = status < 0 && leat_sqlite_is_busy(&sqlite);
+    leat_sqlite_close(&sqlite);
+    return is_busy ? 2 : status;
+}
+
+/* From any version of the tables, before and after columns were added. */
+static int query_placement(leat_sqlite *sqlite, const char *topic, leat_placement *ret,
+                           leat_error *error)
+{
+    enum { PLACEMENT, SUBPARTITIONS, WINDOW, POSITION };
+    int64_t version = 0, has_columns = 0;
+    if (read_version(sqlite, &version, error) != 0)
+        return -1;
+    if (version == 0)
+        return 1;
+    if (version > LEAT_SQLITE_VERSION)
+        return check_version(sqlite, error);
+    if (leat_sqlite_integer(sqlite,
+                            "SELECT count(*) FROM pragma_table_info('leat_sources')"
+                            " WHERE name = 'placement'",
+                            &has_columns, error) != 0)
+        return -1;
+    sqlite3_stmt *query = leat_sqlite_prepare(
+        sqlite,
+        has_columns ? "SELECT placement, subpartitions, tenant_window, tenant_position"
+                      "  FROM leat_sources WHERE topic = ?"
+                    : "SELECT 1, subpartitions, 0, -1 FROM leat_sources WHERE topic = ?",
+        error);
+    if (!query)
+        return -1;
+    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
+    int status = leat_sqlite_step(sqlite, query, error);
+    if (status == 1)
+        *ret = (leat_placement){(uint32_t)sqlite3_column_int(query, PLACEMENT),
+                                (uint32_t)sqlite3_column_int(query, SUBPARTITIONS),
+                                (uint32_t)sqlite3_column_int(query, WINDOW),
+                                sqlite3_column_int(query, POSITION)};
+    sqlite3_finalize(query);
+    return status < 0 ? -1 : status == 0;
+}
+
+static int read_placement(const char *file, const char *topic, leat_placement *ret,
+                          leat_error *error)
+{
+    leat_sqlite sqlite;
+    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
+    if (status == 0)
+        status = query_placement(&sqlite, topic, ret, error);
     bool is_busy = status < 0 && leat_sqlite_is_busy(&sqlite);
     leat_sqlite_close(&sqlite);
     return is_busy ? 2 : status;
@@ -229,6 +290,9 @@ static const char *const upgrade_sql[] = {
     [2] = "UPDATE leat_schema_version SET version = 3;",
     [3] = "ALTER TABLE leat_partitions RENAME COLUMN epoch TO claims;"
           "ALTER TABLE leat_dead_letters ADD COLUMN control INTEGER;"
+          "ALTER TABLE leat_sources ADD COLUMN placement INTEGER NOT NULL DEFAULT 1;"
+          "ALTER TABLE leat_sources ADD COLUMN tenant_window INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE leat_sources ADD COLUMN tenant_position INTEGER NOT NULL DEFAULT -1;"
           "UPDATE leat_schema_version SET version = 4;",
 };
 _Static_assert(sizeof upgrade_sql / sizeof *upgrade_sql == LEAT_SQLITE_VERSION,
@@ -249,15 +313,15 @@ static int upgrade(leat_sqlite *sqlite, leat_error *error)
 static int store_source(leat_sqlite *sqlite, const leat_source *source, const leat_layout *layout,
                         leat_error *error)
 {
-    LEAT_ASSERT(source->id > 0);
+    LEAT_ASSERT(source->id > 0 && leat_placement_is_valid(&source->placement));
     char *json = leat_layout_to_json(layout);
     if (!json)
         return leat_fail(error, "%s: out of memory", sqlite->file);
     sqlite3_stmt *insert = leat_sqlite_prepare(
         sqlite,
         "INSERT INTO leat_sources"
-        " (id, log_identity, topic, topic_id, layout, tenant_slots, subpartitions, hash)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " (id, log_identity, topic, topic_id, layout, tenant_slots, subpartitions, hash, placement,"
+        "  tenant_window, tenant_position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         error);
     int status = -1;
     if (insert) {
@@ -269,6 +333,9 @@ static int store_source(leat_sqlite *sqlite, const leat_source *source, const le
         sqlite3_bind_blob(insert, 6, layout->tenant_slots, LEAT_TENANT_SLOTS, SQLITE_STATIC);
         sqlite3_bind_int(insert, 7, (int)source->placement.subpartitions);
         sqlite3_bind_text(insert, 8, source->hash, -1, SQLITE_STATIC);
+        sqlite3_bind_int(insert, 9, (int)source->placement.version);
+        sqlite3_bind_int(insert, 10, (int)source->placement.tenant_window);
+        sqlite3_bind_int(insert, 11, source->placement.tenant_position);
         status = leat_sqlite_step(sqlite, insert, error);
     }
     sqlite3_finalize(insert);
@@ -285,14 +352,9 @@ static int compare_or_store(leat_sqlite *sqlite, leat_source *source, const leat
     source->id = leat_source_id(source);
     if (found < 0)
         return -1;
-    if (found == 1) {
-        leat_source_place(source);
+    if (found == 1)
         return store_source(sqlite, source, layout, error);
-    }
-    if (leat_shard_check_source(&stored, &stored_layout, source, layout, error) != 0)
-        return -1;
-    source->placement = stored.placement;
-    return 0;
+    return leat_shard_check_source(&stored, &stored_layout, source, layout, error);
 }
 
 /* One file for two shards would give a partition two owners' rows. */
@@ -396,5 +458,8 @@ static int rehearse_init(const char *file, leat_source *source, const leat_layou
     return run_init(file, source, layout, shard, starts, "ROLLBACK", error);
 }
 
-const leat_shard_source_ops leat_sqlite_source = {
-    .read = read_source, .read_self = read_self, .init = init, .rehearse_init = rehearse_init};
+const leat_shard_source_ops leat_sqlite_source = {.read = read_source,
+                                                  .read_placement = read_placement,
+                                                  .read_self = read_self,
+                                                  .init = init,
+                                                  .rehearse_init = rehearse_init};

@@ -107,7 +107,7 @@ static const broken broken_files[] = {
     {"log:\n  kafka:\n    broker: x\n",
      "c.yaml:3: log.kafka.broker: unknown key; did you mean brokers? (known here: " KAFKA_KEYS ")"},
     {"log:\n  kafak: {}\n",
-     "c.yaml:2: log.kafak: unknown key; did you mean kafka? (known here: kafka, local)"},
+     "c.yaml:2: log.kafak: unknown key; did you mean kafka? (known here: kafka, local, subpartitions, tenant_window)"},
     {"shards:\n  - name: a\n    dns: 'password=secret'\n",
      "c.yaml:3: shards[0].dns: unknown key; did you mean dsn? (known here: name, dsn, sqlite, connections, parked_max)"},
     {"shards: [ { name: a, host=h password=secret } ]\n",
@@ -128,7 +128,8 @@ static const broken broken_files[] = {
     {"workers: [ 1 ]\n", "c.yaml:1: workers: must be a number, not a list (1 to 64)"},
     {"listen: { port: 1 }\n",
      "c.yaml:1: listen: must be a text, not a mapping (" ADDRESS_WORDS ")"},
-    {"log: kafka\n", "c.yaml:1: log: must be a mapping, not a text (a mapping of kafka, local)"},
+    {"log: kafka\n",
+     "c.yaml:1: log: must be a mapping, not a text (a mapping of kafka, local, subpartitions, tenant_window)"},
     {"shards: { name: a }\n",
      "c.yaml:1: shards: must be a list, not a mapping (a list of mappings of name, dsn, sqlite, connections, parked_max)"},
     {"shards: [ 'password=secret' ]\n",
@@ -204,7 +205,8 @@ static const broken broken_files[] = {
      "c.yaml:1: log.kafka.start: \"latest\" is not known (only earliest)"},
 
     /* missing */
-    {SHARD ROUTE, "c.yaml:1: log: missing (a mapping of kafka, local)"},
+    {SHARD ROUTE,
+     "c.yaml:1: log: missing (a mapping of kafka, local, subpartitions, tenant_window)"},
     {"log: {}\n" SHARD ROUTE,
      "c.yaml:1: log: has no log (give kafka with brokers and topic, or local with path)"},
     {LOG ROUTE,
@@ -288,6 +290,13 @@ static const broken broken_files[] = {
     {"log: { kafka: { brokers: x, topic: t, partitions: 1 } }\n"
      "shards: [ { name: a, dsn: x }, { name: b, dsn: y } ]\nroutes: [ { path: '/{id}', table: t, tenant: id } ]\n",
      "c.yaml:1: log.kafka.partitions: 1 is less than the number of shards, and each needs a partition (at least 2)"},
+    {"log: { kafka: { brokers: x, topic: t }, tenant_window: 9 }\n" SHARD ROUTE,
+     "c.yaml:1: log.tenant_window: must be at most one 32th of log.subpartitions, which is 256 (0 to 8)"},
+    {"log:\n  kafka: { brokers: x, topic: t }\n  subpartitions: 31\n  tenant_window: 1\n" SHARD
+         ROUTE,
+     "c.yaml:4: log.tenant_window: must be at most one 32th of log.subpartitions, which is 31 (0 to 0)"},
+    {"log: { kafka: { brokers: x, topic: t }, subpartitions: 1025 }\n" SHARD ROUTE,
+     "c.yaml:1: log.subpartitions: 1025 is out of range (1 to 1024)"},
     {LOG SHARD ROUTE "apply:\n  drain: 5m\n",
      "c.yaml:5: apply.drain: the group waits 5m (max.poll.interval.ms) for a member that hands partitions over "
      "(apply.drain must be less)"},
@@ -391,6 +400,9 @@ START_TEST(test_defaults)
     ck_assert_str_eq(c.kafka_topic, "t");
     ck_assert_str_eq(c.kafka_group, "leat");
     ck_assert_int_eq(c.kafka_partitions, 0);
+    ck_assert_int_eq(c.subpartitions, 0);
+    ck_assert_uint_eq(leat_config_subpartitions(&c), 256);
+    ck_assert_int_eq(c.tenant_window, -1);
     ck_assert_int_eq(c.kafka_replication, 0);
     ck_assert_uint_eq(c.kafka_property_count, 0);
     ck_assert_uint_eq(c.shard_count, 1);
@@ -458,6 +470,7 @@ START_TEST(test_everything_given)
         "listen: '[::1]:1'\nadmin: off\nworkers: 2\ndata_dir: /var/lib/leat\nlog_level: debug\n"
         "log:\n  kafka:\n    brokers: k1:1,k2:2\n    topic: writes\n    group: g\n    partitions: 6\n"
         "    replication: 3\n    start: earliest\n    properties:\n      compression.type: lz4\n      linger.ms: 2\n"
+        "  subpartitions: 512\n  tenant_window: 16\n"
         "shards:\n- { name: a, dsn: x, connections: 2 }\n- name: b\n  dsn: y\n"
         "routes:\n- name: subs\n  path: /apps/{app_id}/subs/{sub_id}\n  table: public.subs\n  tenant: app_id\n"
         "  patch: upsert\n  columns:\n    n: add\n    history: append\n    plain: set\n    seen: {operation: max, step: 60s}\n"
@@ -467,6 +480,8 @@ START_TEST(test_everything_given)
     ck_assert_str_eq(c.admin, "off");
     ck_assert_int_eq(c.workers, 2);
     ck_assert_int_eq(c.kafka_partitions, 6);
+    ck_assert_uint_eq(leat_config_subpartitions(&c), 512);
+    ck_assert_int_eq(c.tenant_window, 16);
     ck_assert_int_eq(c.kafka_replication, 3);
     ck_assert_uint_eq(c.kafka_property_count, 2);
     ck_assert_str_eq(c.kafka_properties[1].name, "linger.ms");

@@ -24,10 +24,7 @@ static void teardown(void)
 static leat_catalog make_catalog(void)
 {
     static const char *const names[] = {"a", "b", "\xc3\xbc \"quoted\""};
-    leat_catalog catalog = {
-        .source = {.id = 3,
-                   .placement = {.version = 1, .subpartitions = 64, .tenant_position = -1}},
-        .table_count = 2};
+    leat_catalog catalog = {.source = {.id = 3, .placement = {2, 256, 8, 1}}, .table_count = 2};
     strcpy(catalog.source.log_identity, "cluster");
     strcpy(catalog.source.topic, "subscriptions");
     strcpy(catalog.source.topic_id, "AAAA");
@@ -145,9 +142,9 @@ static void expect_refused(const char *says)
 static const struct {
     const char *from, *to, *says;
 } damages[] = {
-    {"\"version\": 2", "\"version\": 3", "newer leat"},
-    {"\"version\": 2", "\"version\": \"2\"", "no version"},
-    {"\"version\": 2", "\"version\": -1", "no version"},
+    {"\"version\": 3", "\"version\": 4", "newer leat"},
+    {"\"version\": 3", "\"version\": \"3\"", "no version"},
+    {"\"version\": 3", "\"version\": -1", "no version"},
     {"\"is_ordered\": false", "\"is_ordered\": 0", "tables[0].is_ordered"},
     {"\"deletes_matter\"", "\"deletes\"", "tables[0].deletes_matter is missing"},
     {"\"cast_name\"", "\"cast\"", "tables[0].columns[0].cast_name is missing"},
@@ -156,7 +153,13 @@ static const struct {
     {"\"id\": 3", "\"id\": 3000000000", "source.id"},
     {"\"id\": 3", "\"id\": null", "source.id"},
     {"\"topic\": \"subscriptions\"", "\"topik\": \"subscriptions\"", "source.topic is missing"},
-    {"\"subpartitions\": 64", "\"subpartitions\": 0", "source.subpartitions"},
+    {"\"subpartitions\": 256", "\"subpartitions\": 0", "source.subpartitions"},
+    {"\"subpartitions\": 256", "\"subpartitions\": 1025", "source.subpartitions"},
+    {"\"subpartitions\": 256", "\"subpartitions\": 255", "source.tenant_window does not go"},
+    {"\"placement\": 2", "\"placement\": 1", "source.tenant_window does not go"},
+    {"\"placement\": 2", "\"placement\": 3", "source.placement"},
+    {"\"tenant_window\": 8", "\"tenant_window\": 0", "source.tenant_window does not go"},
+    {"\"tenant_position\": 1", "\"tenant_position\": -1", "source.tenant_window does not go"},
     {"\"partitions\": 7", "\"partitions\": 8", "layout.shards do not have each partition"},
     {"\"first_partition\": 2", "\"first_partition\": 1",
      "layout.shards do not have each partition"},
@@ -203,7 +206,7 @@ START_TEST(a_file_of_an_older_leat_is_as_good_as_none)
 {
     leat_catalog loaded = {.table_count = 77};
     leat_error error = {""};
-    write_changed_file("\"version\": 2", "\"version\": 1");
+    write_changed_file("\"version\": 3", "\"version\": 2");
     ck_assert_int_eq(leat_catalog_load(&loaded, path, &error), 1);
     ck_assert_ptr_nonnull(strstr(error.text, path));
     ck_assert_ptr_nonnull(strstr(error.text, "leat init"));

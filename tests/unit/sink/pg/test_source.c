@@ -133,6 +133,55 @@ START_TEST(init_stores_what_read_source_reads)
 }
 END_TEST
 
+START_TEST(a_placement_is_stored_and_read_from_any_version)
+{
+    fixture *f = fixture_new("place");
+    const leat_placement wanted = {2, 512, 16, 1};
+    leat_placement found;
+    ck_assert_int_eq(leat_shard_read_placement(pg_address(f), "writes", &found, &f->error), 1);
+    f->source.placement = wanted;
+    init(f, 0);
+    ck_assert_int_eq(leat_shard_read_placement(pg_address(f), "writes", &found, &f->error), 0);
+    ck_assert_mem_eq(&found, &wanted, sizeof wanted);
+    ck_assert_int_eq(leat_shard_read_placement(pg_address(f), "others", &found, &f->error), 1);
+    leat_source source;
+    leat_layout layout;
+    ck_assert_int_eq(leat_shard_read_source(pg_address(f), "writes", &source, &layout, &f->error),
+                     0);
+    ck_assert_mem_eq(&source.placement, &wanted, sizeof wanted);
+    f->source.placement.tenant_window = 8;
+    assert_refused(f, "a tenant window of 16, but this is 8");
+    f->source.placement = (leat_placement){2, 512, 16, 0};
+    assert_refused(f, "tenant is part 2, but this is 1");
+    run(f->dsn, "ALTER TABLE leat.sources DROP placement, DROP tenant_window, DROP tenant_position;"
+                "UPDATE leat.schema_version SET version = 4");
+    ck_assert_int_eq(leat_shard_read_placement(pg_address(f), "writes", &found, &f->error), 0);
+    const leat_placement old = {1, 512, 0, -1};
+    ck_assert_mem_eq(&found, &old, sizeof old);
+    f->source.placement = old;
+    init(f, 0);
+    run(f->dsn, "UPDATE leat.sources SET placement = 3");
+    ck_assert_int_eq(leat_shard_init(pg_address(f), &f->source, &f->layout, 0, starts, &f->error),
+                     -1);
+    ck_assert_ptr_nonnull(strstr(f->error.text, "use a newer leat"));
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(arrays_are_stored_where_they_disturb_least)
+{
+    fixture *f = fixture_new("storage");
+    init(f, 0);
+    const char *sql =
+        "SELECT string_agg(attname || ' ' || attstorage::text, ', ' ORDER BY attname)"
+        "  FROM pg_attribute WHERE (attrelid = 'leat.progress'::regclass"
+        "   AND attname IN ('offsets', 'subpartitions'))"
+        "    OR (attrelid = 'leat.partitions'::regclass AND attname = 'base_offsets')";
+    assert_answer(f, sql, "base_offsets e, offsets m, subpartitions m");
+    fixture_free(f);
+}
+END_TEST
+
 START_TEST(init_again_keeps_progress)
 {
     fixture *f = fixture_new("again");
@@ -179,6 +228,9 @@ START_TEST(init_refuses_another_source)
     fixture_source(f);
     f->source.placement.subpartitions = 32;
     assert_refused(f, "subpartitions");
+    fixture_source(f);
+    f->source.placement.version = 2;
+    assert_refused(f, "set up for placement 1, but this is 2");
     fixture_source(f);
     leat_layout_even(&f->layout, 6, 2, (const char *const[]){"a", "b"});
     assert_refused(f, "Adding partitions");
@@ -761,6 +813,8 @@ int main(void)
     TCase *tests = tcase_create("blocking");
     tcase_set_timeout(tests, 30);
     tcase_add_test(tests, init_stores_what_read_source_reads);
+    tcase_add_test(tests, a_placement_is_stored_and_read_from_any_version);
+    tcase_add_test(tests, arrays_are_stored_where_they_disturb_least);
     tcase_add_test(tests, init_again_keeps_progress);
     tcase_add_test(tests, shards_agree_on_the_id_whatever_else_they_hold);
     tcase_add_test(tests, init_refuses_another_source);

@@ -170,6 +170,36 @@ START_TEST(what_contradicts_is_refused)
 }
 END_TEST
 
+START_TEST(a_placement_is_stored_and_read_from_any_version)
+{
+    const leat_placement wanted = {2, 512, 16, 1};
+    leat_placement found;
+    ck_assert_int_eq(leat_shard_read_placement(sqlite_address(&f), source.topic, &found, &f.error),
+                     1);
+    source.placement = wanted;
+    init(0);
+    ck_assert_int_eq(leat_shard_read_placement(sqlite_address(&f), source.topic, &found, &f.error),
+                     0);
+    ck_assert_mem_eq(&found, &wanted, sizeof wanted);
+    ck_assert_int_eq(leat_shard_read_placement(sqlite_address(&f), "x", &found, &f.error), 1);
+    leat_source stored;
+    leat_layout stored_layout;
+    ck_assert_int_eq(
+        leat_shard_read_source(sqlite_address(&f), source.topic, &stored, &stored_layout, &f.error),
+        0);
+    ck_assert_mem_eq(&stored.placement, &wanted, sizeof wanted);
+    source.placement.tenant_window = 8;
+    expect_refused(0, "a tenant window of 16, but this is 8");
+    sqlite_sql(&f, "ALTER TABLE leat_sources DROP placement;"
+                   "ALTER TABLE leat_sources DROP tenant_window;"
+                   "ALTER TABLE leat_sources DROP tenant_position;");
+    ck_assert_int_eq(leat_shard_read_placement(sqlite_address(&f), source.topic, &found, &f.error),
+                     0);
+    const leat_placement old = {1, 512, 0, -1};
+    ck_assert_mem_eq(&found, &old, sizeof old);
+}
+END_TEST
+
 START_TEST(version_1_keeps_its_progress)
 {
     init(0);
@@ -182,6 +212,8 @@ START_TEST(version_1_keeps_its_progress)
         "ALTER TABLE leat_progress DROP COLUMN newest_epoch;"
         "UPDATE leat_partitions SET low = 7, low_at_ms = 1234 WHERE partition = 1;"
         "DROP INDEX leat_dead_letters_control; ALTER TABLE leat_dead_letters DROP COLUMN control;"
+        "ALTER TABLE leat_sources DROP COLUMN placement; ALTER TABLE leat_sources DROP COLUMN tenant_window;"
+        "ALTER TABLE leat_sources DROP COLUMN tenant_position;"
         "UPDATE leat_schema_version SET version = 1");
     leat_source stored;
     leat_layout read;
@@ -340,6 +372,7 @@ int main(void)
     tcase_add_test(tests, what_init_stores_is_read_again);
     tcase_add_test(tests, init_again_changes_nothing);
     tcase_add_test(tests, what_contradicts_is_refused);
+    tcase_add_test(tests, a_placement_is_stored_and_read_from_any_version);
     tcase_add_test(tests, version_1_keeps_its_progress);
     tcase_add_test(tests, a_program_that_does_not_know_parked_records_gets_no_claim);
     tcase_add_test(tests, a_process_says_what_it_knows);
