@@ -12,7 +12,15 @@
 #include "../tests/lib/engine_limits.h"
 #include "target.h"
 
-enum { PARTITIONS = 3, SHARDS = 2, JOBS = 4, RECORDS = 64 };
+enum { PARTITIONS = 3, SHARDS = 2, JOBS = 4, RECORDS = 64, CHUNKS = 64, CHUNK_RECORDS = 4 };
+
+/* What was parked. */
+typedef struct parked_chunk {
+    uint32_t partition, subpartition;
+    uint32_t count; /* 0: not there */
+    int64_t offsets[CHUNK_RECORDS];
+    int64_t done;
+} parked_chunk;
 
 typedef struct pipeline {
     leat_engine *engine;
@@ -29,6 +37,7 @@ typedef struct pipeline {
     int64_t progress_memory[PARTITIONS][2 * TEST_SUBPARTITIONS];
     char payloads[RECORDS];
     bool taken[RECORDS];
+    parked_chunk chunks[CHUNKS];
 } pipeline;
 
 static uint32_t shard_of(uint32_t partition)
@@ -36,25 +45,36 @@ static uint32_t shard_of(uint32_t partition)
     return partition % SHARDS;
 }
 
+static bool is_batch(const leat_engine_job *job)
+{
+    return job->kind == LEAT_ENGINE_JOB_BATCH || job->kind == LEAT_ENGINE_JOB_PARK;
+}
+
+/* One that takes parked records names its subpartition, and moves none. */
+static uint32_t touched(const leat_engine_job *job, const leat_engine_batch_part *part)
+{
+    return job->batch.chunk_count > 0 ? 1 : part->count;
+}
+
 static bool moves(const leat_engine_job *job, const leat_engine_batch_part *part,
                   int16_t subpartition)
 {
-    for (uint32_t i = 0; job && job->kind == LEAT_ENGINE_JOB_BATCH && i < job->batch.part_count;
-         i++) {
+    for (uint32_t i = 0; job && is_batch(job) && i < job->batch.part_count; i++) {
         const leat_engine_batch_part *other = &job->batch.parts[i];
         bool same = other->partition == part->partition &&
                     memcmp(&other->claim, &part->claim, sizeof part->claim) == 0;
-        for (uint32_t k = 0; same && k < other->count; k++)
+        for (uint32_t k = 0; same && k < touched(job, other); k++)
             if (other->subpartitions[k] == subpartition)
                 return true;
     }
     return false;
 }
 
-static void check_part(const pipeline *p, const leat_engine_batch_part *part)
+static void check_part(const pipeline *p, const leat_engine_job *of,
+                       const leat_engine_batch_part *part)
 {
     LEAT_ASSERT(p->held[part->partition] && !p->revoking[part->partition]);
-    for (uint32_t i = 0; i < part->count; i++)
+    for (uint32_t i = 0; i < touched(of, part); i++)
         for (uint32_t job = 0; job < JOBS; job++)
             LEAT_ASSERT(!moves(p->open[job], part, part->subpartitions[i]));
 }
@@ -62,12 +82,12 @@ static void check_part(const pipeline *p, const leat_engine_batch_part *part)
 static void take_job(pipeline *p, const leat_engine_job *job)
 {
     LEAT_ASSERT(job->id < JOBS && !p->open[job->id]);
-    if (job->kind == LEAT_ENGINE_JOB_BATCH)
+    if (is_batch(job))
         for (uint32_t i = 0; i < job->batch.part_count; i++)
-            check_part(p, &job->batch.parts[i]);
+            check_part(p, job, &job->batch.parts[i]);
     else
-        LEAT_ASSERT(p->held[job->kind == LEAT_ENGINE_JOB_CLAIM ? job->partition
-                                                               : job->compaction.partition]);
+        LEAT_ASSERT(p->held[job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
+                                                                 : job->partition]);
     p->open[job->id] = job;
 }
 
@@ -164,6 +184,98 @@ static void claimed(pipeline *p, uint32_t partition, leat_engine_job_result *res
     leat_engine_progress_begin(&p->progress[partition], claim, (int64_t)p->claims, 0, offsets, -1,
                                (leat_engine_newest){-1, 0, -1});
     result->progress = &p->progress[partition];
+    for (uint32_t i = 0; i < CHUNKS; i++)
+        if (p->chunks[i].partition == partition)
+            p->chunks[i].count = 0;
+}
+
+static void parked(pipeline *p, const leat_engine_batch *batch)
+{
+    for (uint32_t i = 0, at = 0; i < batch->cut_count; i++) {
+        const leat_engine_chunk_cut *cut = &batch->cuts[i];
+        const leat_engine_batch_record *records = &batch->records[cut->first_record];
+        while (at < CHUNKS && p->chunks[at].count > 0)
+            at++;
+        if (at == CHUNKS)
+            return; /* it will be gone */
+        parked_chunk *chunk = &p->chunks[at];
+        *chunk = (parked_chunk){.partition = batch->parts[0].partition,
+                                .subpartition = cut->subpartition,
+                                .count = cut->record_count,
+                                .done = records[0].offset - 1};
+        LEAT_ASSERT(cut->record_count <= CHUNK_RECORDS);
+        for (uint32_t k = 0; k < cut->record_count; k++)
+            chunk->offsets[k] = records[k].offset;
+    }
+}
+
+static void unparked(pipeline *p, const leat_engine_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->chunk_count; i++)
+        for (uint32_t at = 0; at < CHUNKS; at++) {
+            parked_chunk *chunk = &p->chunks[at];
+            if (chunk->count == 0 || chunk->partition != batch->parts[0].partition ||
+                chunk->subpartition != batch->chunks_of ||
+                chunk->offsets[0] != batch->chunks[i].first_offset)
+                continue;
+            chunk->done = batch->chunks[i].done_after;
+            chunk->count = chunk->done == chunk->offsets[chunk->count - 1] ? 0 : chunk->count;
+        }
+}
+
+static const parked_chunk *find_chunk(const pipeline *p, const leat_engine_job *job)
+{
+    const parked_chunk *found = NULL;
+    for (uint32_t i = 0; i < CHUNKS; i++) {
+        const parked_chunk *chunk = &p->chunks[i];
+        if (chunk->count > 0 && chunk->partition == job->partition &&
+            chunk->subpartition == job->load.subpartition && chunk->offsets[0] > job->load.above &&
+            (!found || chunk->offsets[0] < found->offsets[0]))
+            found = chunk;
+    }
+    return found;
+}
+
+/* Sometimes it does not say what it holds. */
+static void load(pipeline *p, const leat_engine_job *job, leat_engine_job_result *result,
+                 uint8_t what)
+{
+    leat_engine_record records[CHUNK_RECORDS];
+    leat_engine_chunk chunk;
+    const parked_chunk *from = find_chunk(p, job);
+    if (!from)
+        result->outcome = LEAT_ENGINE_CHUNK_GONE;
+    uint32_t payload = 0;
+    for (uint32_t i = 0; from && i < from->count; i++) {
+        if (from->offsets[i] <= from->done)
+            continue;
+        while (payload < RECORDS && p->taken[payload])
+            payload++;
+        if (payload == RECORDS) {
+            result->outcome = LEAT_ENGINE_CONTENTION;
+            break;
+        }
+        records[result->loaded_count++] =
+            (leat_engine_record){.partition = job->partition,
+                                 .offset = from->offsets[i],
+                                 .accepted_ms = 1000,
+                                 .epoch = -1,
+                                 .subpartition = job->load.subpartition,
+                                 .bytes = 1 + (uint32_t)what * 8,
+                                 .payload = &p->payloads[payload++]};
+    }
+    if (from)
+        chunk =
+            (leat_engine_chunk){.first_offset = from->offsets[0],
+                                .last_offset = from->offsets[from->count - 1] + (what % 16 == 15),
+                                .done = from->done,
+                                .records = result->loaded_count + (what % 16 == 14),
+                                .size = 10};
+    result->chunk = from ? &chunk : NULL;
+    result->loaded = records;
+    uint32_t taken = leat_engine_job_done(p->engine, p->now_us, job->id, result);
+    for (uint32_t i = 0; i < taken; i++)
+        p->taken[(char *)records[i].payload - p->payloads] = true;
 }
 
 static void finish(pipeline *p, uint8_t what, uint8_t whom)
@@ -182,6 +294,16 @@ static void finish(pipeline *p, uint8_t what, uint8_t whom)
     if (job->kind == LEAT_ENGINE_JOB_CLAIM && result.outcome == LEAT_ENGINE_APPLIED)
         claimed(p, job->partition, &result);
     p->open[whom % JOBS] = NULL;
+    bool applied = result.outcome == LEAT_ENGINE_APPLIED;
+    if (applied && job->kind == LEAT_ENGINE_JOB_LOAD) {
+        load(p, job, &result, what);
+        return;
+    }
+    if (applied && job->kind == LEAT_ENGINE_JOB_PARK)
+        parked(p, &job->batch);
+    if (applied && is_batch(job) && job->batch.chunk_count > 0)
+        unparked(p, &job->batch);
+    result.parked_bytes = what;
     leat_engine_job_done(p->engine, p->now_us, job->id, &result);
 }
 
@@ -243,6 +365,11 @@ static leat_engine *make_engine(void)
     config.batch_records_max = 8;
     config.table_count = 2;
     config.dead_letters_per_minute = 2;
+    const uint64_t parked_max[SHARDS] = {2000, 300};
+    config.parked_max_bytes = parked_max;
+    config.park_after_us = 10000;
+    config.park_tail_us = 10000;
+    config.chunk_records_max = CHUNK_RECORDS;
     leat_engine *engine = leat_engine_new(&config, &error);
     LEAT_ASSERT(engine);
     return engine;
