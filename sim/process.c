@@ -177,6 +177,7 @@ static leat_engine_config engine_config(sim_world *world)
     config.records_max = (uint32_t)option[OPT_RECORDS_MAX];
     config.bytes_max = (uint64_t)option[OPT_BYTES_MAX];
     config.batch_records_max = (uint32_t)option[OPT_BATCH_RECORDS_MAX];
+    config.deep_records_max = 4 * config.batch_records_max;
     config.batch_bytes_max = (uint64_t)option[OPT_BATCH_BYTES_MAX];
     config.age_bound_us = 1000 * option[OPT_AGE_BOUND_MS];
     config.compact_every_us = 1000 * option[OPT_COMPACT_EVERY_MS];

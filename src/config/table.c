@@ -235,7 +235,9 @@ static const leat_setting settings[] = {
          "The most records that a worker holds, read and not applied; then partitions pause. One partition holds at most half of "
          "them, or all of them in a log with one partition. With several shards, one shard holds at most half."},
     {"apply.batch_records", TOP(batch_records), COUNT(1, 65536, "1000"),
-     .help = "The most records in one transaction."},
+     .help =
+         "The most records in one transaction. A subpartition that alone has more waiting, often for one hot row, may have 10 times as "
+         "many, at most 10000, if they are expected to take less than 250 ms."},
     {"apply.batch_bytes", TOP(batch_bytes), BYTES(KIB, GIB, "4MiB"),
      .help = "The most bytes in one transaction. A larger record is applied alone."},
     {"apply.age_bound", TOP(age_bound_ms), TIME(1, MINUTE, "20ms"),

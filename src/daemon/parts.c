@@ -168,6 +168,9 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
 
 /* ---- the workers ---- */
 
+/* The most of one deep subpartition in a transaction: as many usual batches, and in all. */
+enum { DEEP_BATCHES = 10, DEEP_RECORDS_MAX = 10000 };
+
 static void take_engine_limits(const leat_config *from, leat_engine_config *engine)
 {
     leat_engine_config_defaults(engine);
@@ -175,6 +178,8 @@ static void take_engine_limits(const leat_config *from, leat_engine_config *engi
     engine->bytes_max = (uint64_t)from->memory_max;
     engine->batch_records_max = (uint32_t)from->batch_records;
     engine->batch_bytes_max = (uint64_t)from->batch_bytes;
+    int64_t deep = DEEP_BATCHES * from->batch_records;
+    engine->deep_records_max = deep < DEEP_RECORDS_MAX ? (uint32_t)deep : DEEP_RECORDS_MAX;
     engine->age_bound_us = from->age_bound_ms * 1000;
     engine->compact_every_us = from->compact_every_ms * 1000;
     engine->commit_every_us = from->commit_every_ms * 1000;

@@ -61,6 +61,8 @@ typedef struct leat_engine_config {
                            half of it (budgets.h) */
     uint32_t batch_records_max;
     uint64_t batch_bytes_max;
+    uint32_t deep_records_max; /* of a batch of one subpartition that has more than
+                                  batch_records_max; 0: as many as others */
     int64_t age_bound_us; /* a subpartition whose head has waited longer goes before deeper ones */
     int64_t compact_every_us;
     int64_t verify_every_us; /* a partition in which nothing moves is verified in its shard at this

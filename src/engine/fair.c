@@ -201,6 +201,16 @@ static bool may_join(const leat_tenants *tenants, const room *left, uint32_t lea
     return at == lead || (!left->alone && !tenants->at[at].alone);
 }
 
+/* A queue that alone has more than a batch may give more, since it is often one hot row that all of
+ * them are writes to, and they fold; the time of a batch bounds them as ever. */
+static uint32_t most_of_first(const leat_engine *engine, const leat_shard *shard,
+                              const leat_queue *queue, uint32_t usual)
+{
+    uint32_t deep = engine->config.deep_records_max;
+    bool is_deep = queue->count > usual && shard->batch_size.limit == 0 && queue->retry.limit == 0;
+    return is_deep && deep > usual ? deep : usual;
+}
+
 void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t lead)
 {
     leat_tenants *tenants = &shard->ready.tenants;
@@ -215,6 +225,7 @@ void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shar
     slot->alone = left.alone;
     leat_tenants_lead(tenants, lead);
     leat_bill_begin(&slot->bill, tenants);
+    uint32_t usual = left.records;
     while (left.records > 0) {
         uint32_t at = tenants->first[left.class];
         if (at == LEAT_PAIRING_NONE || !may_join(tenants, &left, lead, at))
@@ -223,6 +234,8 @@ void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shar
         /* Then the batch is full too: this queue and those after it are in turn later. */
         if (leat_schedule_is_part_full(engine, id))
             break;
+        if (slot->queues == 0)
+            left.records = most_of_first(engine, shard, &engine->queues[id], usual);
         double before_us = slot->bill.rows_us;
         uint64_t bytes;
         uint32_t records = fit(engine, slot, shard, &left, &engine->queues[id], &bytes);
@@ -230,7 +243,9 @@ void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shar
             break;
         leat_schedule_pick(engine, slot, shard, id, records);
         leat_bill_serve(&slot->bill, tenants, at);
-        left.records -= records;
+        left.records = slot->queues > 1  ? left.records - records
+                       : records < usual ? usual - records
+                                         : 0;
         left.bytes -= bytes < left.bytes ? bytes : left.bytes;
         left.us -= slot->bill.rows_us - before_us;
     }

@@ -60,6 +60,8 @@ static int check_counts(const leat_engine_config *config, leat_error *error)
         return leat_fail(error, "records_max must be 1 to %u", many);
     if (config->batch_records_max == 0 || config->batch_records_max > 65536)
         return leat_fail(error, "batch_records_max must be 1 to 65536");
+    if (config->deep_records_max > 65536)
+        return leat_fail(error, "deep_records_max must be at most 65536");
     if (config->table_count == 0 || config->table_count > 65536)
         return leat_fail(error, "table_count must be 1 to 65536");
     if ((uint64_t)config->shard_count * config->table_count > many)
@@ -122,12 +124,15 @@ static uint32_t parts_max(const leat_engine_config *config)
     return most < config->batch_records_max ? most : config->batch_records_max;
 }
 
-/* A batch that takes parked records, or parks some, may have more than others. The memory is not
+/* A batch of a deep queue, or one that takes parked records, or parks some, may have more than
+ * others. The memory is not
  * touched as long as none does. */
 static uint32_t job_records_max(const leat_engine_config *config)
 {
-    return config->batch_records_max > config->chunk_records_max ? config->batch_records_max
-                                                                 : config->chunk_records_max;
+    uint32_t most = config->batch_records_max > config->chunk_records_max
+                        ? config->batch_records_max
+                        : config->chunk_records_max;
+    return most > config->deep_records_max ? most : config->deep_records_max;
 }
 
 uint32_t leat_engine_loaded_max(const leat_engine_config *config)
@@ -144,8 +149,8 @@ static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_con
     for (uint32_t i = 0; i < config->jobs_max; i++) {
         leat_engine_batch_record *records = carve(carver, job_records_max(config), sizeof *records);
         leat_engine_batch_part *batch_parts = carve(carver, parts, sizeof *batch_parts);
-        uint32_t charges_max = config->batch_records_max < LEAT_TENANTS_MAX + 1
-                                   ? config->batch_records_max
+        uint32_t charges_max = job_records_max(config) < LEAT_TENANTS_MAX + 1
+                                   ? job_records_max(config)
                                    : LEAT_TENANTS_MAX + 1;
         leat_charge *charges = carve(carver, charges_max, sizeof *charges);
         int64_t *base_offsets = carve(carver, config->subpartitions, sizeof *base_offsets);

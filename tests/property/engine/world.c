@@ -75,6 +75,7 @@ static void make_config(test_world *world)
     config->records_max = between(world, 2, 100);
     config->bytes_max = between(world, 80, 3000);
     config->batch_records_max = between(world, 1, BATCH_MAX);
+    config->deep_records_max = world_below(world, BATCH_MAX + 1);
     config->batch_bytes_max = between(world, 30, 400);
     config->age_bound_us = between(world, 10, 5000);
     config->compact_every_us = between(world, 500, 20000);

@@ -102,6 +102,37 @@ START_TEST(a_batch_is_filled_up_to_a_time)
 }
 END_TEST
 
+/* One hot row, whose writes fold. */
+START_TEST(a_deep_queue_gives_more_than_a_batch_and_then_has_it_for_itself)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.batch_records_max = 10;
+    s.config.deep_records_max = 40;
+    story_reading(&s, 1);
+    int64_t offset = 0;
+    for (int i = 0; i < 60; i++) { /* until its cost is known */
+        load_of(&s, 0, 1, offset, offset + i % 9);
+        offset += 1 + i % 9;
+        story_settle(&s);
+        while (s.open_count > 0)
+            applied_after(&s, 0, 1000);
+    }
+    load_of(&s, 0, 2, offset, offset);
+    story_settle(&s);
+    load_of(&s, 0, 1, offset + 1, offset + 60);
+    load_of(&s, 0, 2, offset + 61, offset + 63);
+    applied_after(&s, 0, 1000);
+    ck_assert_uint_eq(records(&s, 0), 40);
+    ck_assert_uint_eq(story_job(&s, 0)->batch.parts[0].count, 1);
+    applied_after(&s, 0, 1000);
+    ck_assert_uint_eq(records(&s, 0), 20);
+    applied_after(&s, 0, 1000);
+    ck_assert_uint_eq(records(&s, 0), 3);
+    story_end(&s);
+}
+END_TEST
+
 /* B's records take 50 ms: its batch is a surprise, then it is alone, then it has its own batches.
  */
 static int64_t make_slow(story *s, int64_t offset)
@@ -202,5 +233,7 @@ END_TEST
 
 STORY_MAIN("fair", the_one_that_was_served_least_goes_first,
            a_record_of_another_tenant_behind_the_head_is_charged_to_that_one,
-           a_batch_is_filled_up_to_a_time, a_tenant_with_slow_rows_has_batches_of_its_own,
-           slow_batches_leave_half_of_the_slots, a_shard_that_slows_down_gets_fewer_batches_at_once)
+           a_batch_is_filled_up_to_a_time,
+           a_deep_queue_gives_more_than_a_batch_and_then_has_it_for_itself,
+           a_tenant_with_slow_rows_has_batches_of_its_own, slow_batches_leave_half_of_the_slots,
+           a_shard_that_slows_down_gets_fewer_batches_at_once)
