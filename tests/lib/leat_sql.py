@@ -311,7 +311,8 @@ class Shard:
     def save(self):
         """The state a standby may have: give it to `fail_over` to lose all that was committed since."""
         return {table: self.observer.run(f"SELECT * FROM {table}") for table in
-                ("leat.partitions", "leat.progress", "leat.parked", "leat.dead_letters", "hits")}
+                ("leat.partitions", "leat.progress", "leat.parked", "leat.held", "leat.parked_keys", "leat.dead_letters",
+                 "hits")}
 
     def fail_over(self, state):
         with self.observer.transaction():

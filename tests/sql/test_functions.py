@@ -18,7 +18,7 @@ def test_older_schema_is_brought_up_to_date(shard):
     a = shard.session()
     a.run("UPDATE leat.schema_version SET version = 1")
     a.run("DROP INDEX leat.dead_letters_at")
-    a.run("DROP TABLE leat.workers, leat.parked, leat.controls")
+    a.run("DROP TABLE leat.workers, leat.parked, leat.controls, leat.parked_keys, leat.held")
     a.run("ALTER TABLE leat.dead_letters DROP COLUMN control")
     a.run("GRANT SELECT, DELETE ON leat.progress TO PUBLIC")
     letter = ("INSERT INTO leat.dead_letters (source, partition, \"offset\", message, accepted_at)"
@@ -30,9 +30,10 @@ def test_older_schema_is_brought_up_to_date(shard):
     assert a.value("SELECT count(*) FROM leat.dead_letters") == 2
     assert a.value("SELECT to_regclass('leat.dead_letters_at') IS NOT NULL")
     assert a.run("SELECT oid::regclass::text, string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM pg_class, aclexplode(relacl)"
-                 " WHERE oid IN ('leat.workers'::regclass, 'leat.parked'::regclass, 'leat.controls'::regclass) AND grantee = 0"
+                 " WHERE oid IN ('leat.workers'::regclass, 'leat.parked'::regclass, 'leat.controls'::regclass,"
+                 " 'leat.held'::regclass, 'leat.parked_keys'::regclass) AND grantee = 0"
                  " GROUP BY oid ORDER BY 1"
-                 ) == [("leat.controls", "DELETE SELECT"), ("leat.parked", "DELETE SELECT"), ("leat.workers", "DELETE SELECT")]
+                 ) == [(f"leat.{table}", "DELETE SELECT") for table in ("controls", "held", "parked", "parked_keys", "workers")]
     assert a.value("SELECT to_regclass('leat.dead_letters_control') IS NOT NULL")
 
 

@@ -17,6 +17,9 @@
 --   unpark   a batch of records from chunks of one subpartition: leat.unpark before the rows. Its progress names no
 --            subpartition: the park has moved it already.
 --   load     one statement: leat.load.
+--   hold     a batch whose records are kept as those of held keys: leat.hold or leat.keep_held before its rows; and
+--            leat.check_not_held, where it writes records of keys that were held.
+--   retry    no worker's: one transaction, leat.retry, leat.held_records, then their rows or dead letters, leat.retried.
 --   compact  one statement: leat.compact.
 --
 -- Their own errors:
@@ -27,6 +30,7 @@
 --   LT004  the partition does not exist: `leat init` has not been run for it. DETAIL is the partition's number.
 --   LT005  the schema is of a newer version than this file.
 --   LT006  a table has triggers that the statement was not made for: read the table again.
+--   LT007  a key is not held, or it is, and the worker believes the opposite. DETAIL is its partition and hash.
 --   LT008  a row statement touched fewer rows than it must: a BEFORE trigger returned NULL, or another session was faster.
 --   LT009  a chunk is not what the worker believes. DETAIL is the partition's number.
 --
@@ -210,7 +214,49 @@ BEGIN
 END
 $$;
 
--- A partition is not forgotten while it has parked records: they are nowhere else.
+-- Keys whose records are kept until the first of them can be applied, or a person decides. What follows a refused record of
+-- such a key is kept behind it, in the order of the log, and the other keys of its subpartition go on. A key is known by its
+-- `hash`, of table and key. Two that share one would share a row, which holds more than it must and breaks no order.
+--
+-- Only the partition's owner adds, in batches, so that it is right whenever it takes a key for not held. Only retries take away.
+-- They have no claim, and so "held" may be out of date. The row of the key orders the two: who adds a record has a KEY SHARE lock
+-- on it, who takes some away has NO KEY UPDATE and does not disturb that, and who removes the row itself has UPDATE.
+DO $$
+BEGIN
+    IF to_regclass('leat.held') IS NULL THEN
+        CREATE TABLE leat.held (
+            source    int NOT NULL,
+            partition int NOT NULL,
+            hash      bigint NOT NULL,
+            "table"   text NOT NULL,         -- with its schema
+            key       bytea NOT NULL,        -- in the form of the log's keys
+            since     timestamptz NOT NULL DEFAULT clock_timestamp(),
+            at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+            tries     int NOT NULL DEFAULT 0,-- since then, as of `at`
+            sqlstate  text,                  -- of the last refusal; NULL: leat itself could not make sense of the record
+            message   text NOT NULL,
+            PRIMARY KEY (source, partition, hash)
+        ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+        CREATE TABLE leat.parked_keys (
+            source      int NOT NULL,
+            partition   int NOT NULL,
+            hash        bigint NOT NULL,
+            "offset"    bigint NOT NULL,
+            accepted_at timestamptz NOT NULL,
+            codec       int NOT NULL,        -- as in leat.parked: a chunk with one record
+            record      bytea NOT NULL,
+            PRIMARY KEY (source, partition, hash, "offset"),
+            CONSTRAINT parked_keys_held FOREIGN KEY (source, partition, hash) REFERENCES leat.held
+        ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_insert_threshold = -1,
+                toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 20000,
+                toast.autovacuum_vacuum_insert_threshold = -1);
+        ALTER TABLE leat.parked_keys ALTER COLUMN record SET STORAGE EXTERNAL;
+        PERFORM leat.grant_as_progress('leat.held'), leat.grant_as_progress('leat.parked_keys');
+    END IF;
+END
+$$;
+
+-- A partition is not forgotten while it has parked records or held keys: their records are nowhere else.
 CREATE OR REPLACE FUNCTION leat.keep_parked()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
@@ -219,6 +265,11 @@ BEGIN
     IF EXISTS (SELECT FROM leat.parked AS c WHERE c.source = OLD.source AND c.partition = OLD.partition) THEN
         RAISE EXCEPTION 'partition % of source % has parked records, which are nowhere else', OLD.partition, OLD.source
             USING ERRCODE = 'restrict_violation', HINT = 'Let them be applied, or delete them from leat.parked to give them up.';
+    END IF;
+    IF EXISTS (SELECT FROM leat.held AS h WHERE h.source = OLD.source AND h.partition = OLD.partition) THEN
+        RAISE EXCEPTION 'partition % of source % has held keys, whose records are nowhere else', OLD.partition, OLD.source
+            USING ERRCODE = 'restrict_violation',
+                  HINT = 'Let them be applied, or delete them from leat.parked_keys and leat.held to give them up.';
     END IF;
     RETURN OLD;
 END
@@ -778,6 +829,163 @@ BEGIN
                 USING ERRCODE = 'LT009', DETAIL = p_partition::text;
         END IF;
     END LOOP;
+END
+$$;
+
+-- ---- held keys ----
+--
+-- The owner's part of a batch comes after leat.advance and chunks and before the rows, as the last step of a retry locks the
+-- key's row first and writes rows afterwards.
+
+-- Makes a key held, with the record that was refused. LT007 if it is held.
+CREATE OR REPLACE FUNCTION leat.hold(p_source int, p_partition int, p_hash bigint, p_table text, p_key bytea, p_sqlstate text,
+                                     p_message text, p_offset bigint, p_accepted_at timestamptz, p_codec int, p_record bytea)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+BEGIN
+    PERFORM leat.plan_rows();
+    INSERT INTO leat.held (source, partition, hash, "table", key, sqlstate, message)
+    VALUES (p_source, p_partition, p_hash, p_table, p_key, p_sqlstate, p_message) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'partition % of source %: the key of offset % is held', p_partition, p_source, p_offset
+            USING ERRCODE = 'LT007', DETAIL = concat(p_partition, ' ', p_hash);
+    END IF;
+    INSERT INTO leat.parked_keys (source, partition, hash, "offset", accepted_at, codec, record)
+    VALUES (p_source, p_partition, p_hash, p_offset, p_accepted_at, p_codec, p_record);
+END
+$$;
+
+-- Keeps records of held keys, one element each. LT007 unless all of their keys are held; it names one that is not. The lock keeps
+-- those held until this commits: a retry's last step waits, and sees what was added.
+CREATE OR REPLACE FUNCTION leat.keep_held(p_source int, p_partition int, p_hashes bigint[], p_offsets bigint[],
+                                          p_accepted_at timestamptz[], p_codec int, p_records bytea[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+DECLARE
+    kept bigint[];
+BEGIN
+    PERFORM leat.plan_rows();
+    WITH added AS (
+        INSERT INTO leat.parked_keys (source, partition, hash, "offset", accepted_at, codec, record)
+        SELECT p_source, p_partition, r.hash, r."offset", r.accepted_at, p_codec, r.record
+          FROM unnest(p_hashes, p_offsets, p_accepted_at, p_records) AS r (hash, "offset", accepted_at, record)
+         WHERE EXISTS (SELECT FROM leat.held AS h
+                        WHERE h.source = p_source AND h.partition = p_partition AND h.hash = r.hash FOR KEY SHARE)
+        RETURNING hash
+    )
+    SELECT coalesce(array_agg(hash), '{}') INTO kept FROM added;
+    IF cardinality(kept) < cardinality(p_hashes) THEN
+        RAISE EXCEPTION 'partition % of source %: a key is not held any more', p_partition, p_source
+            USING ERRCODE = 'LT007',
+                  DETAIL = concat(p_partition, ' ', (SELECT w.hash FROM unnest(p_hashes) WITH ORDINALITY AS w (hash, at)
+                                                      WHERE w.hash <> ALL (kept) ORDER BY w.at LIMIT 1));
+    END IF;
+END
+$$;
+
+-- For the first batch that writes a key which was held: LT007 if it is held, which it is again once a failover has lost the
+-- end of it. A batch from then on would go before what is kept; the retry has no number that a batch could need.
+CREATE OR REPLACE FUNCTION leat.check_not_held(p_source int, p_partition int, p_hashes bigint[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+DECLARE
+    held bigint;
+BEGIN
+    PERFORM leat.plan_rows();
+    SELECT h.hash INTO held FROM leat.held AS h
+     WHERE h.source = p_source AND h.partition = p_partition AND h.hash = ANY (p_hashes)
+     ORDER BY h.hash LIMIT 1 FOR KEY SHARE;
+    IF FOUND THEN
+        RAISE EXCEPTION 'partition % of source %: a key is held', p_partition, p_source
+            USING ERRCODE = 'LT007', DETAIL = concat(p_partition, ' ', held);
+    END IF;
+END
+$$;
+
+-- The held keys of a partition, at most `p_limit`, for the transaction that has claimed it; VOLATILE as leat.rows is.
+CREATE OR REPLACE FUNCTION leat.held_keys(p_source int, p_partition int, p_limit int)
+RETURNS TABLE (hash bigint, since_ms bigint)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+AS $$
+    SELECT h.hash, (extract(epoch FROM clock_timestamp() - h.since) * 1000)::bigint FROM leat.held AS h
+     WHERE h.source = p_source AND h.partition = p_partition ORDER BY h.hash LIMIT p_limit
+$$;
+
+-- Begins a retry: one session at a time has the key. `p_last`: nobody adds records until the transaction ends, so that the key
+-- may be let go. False: the key is not held.
+CREATE OR REPLACE FUNCTION leat.retry(p_source int, p_partition int, p_hash bigint, p_last boolean, p_lock_timeout_ms int)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+BEGIN
+    PERFORM leat.plan_rows();
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'leat.retry needs READ COMMITTED' USING ERRCODE = 'LT003';
+    END IF;
+    PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true);
+    IF p_last THEN
+        PERFORM FROM leat.held AS h WHERE h.source = p_source AND h.partition = p_partition AND h.hash = p_hash FOR UPDATE;
+    ELSE
+        PERFORM FROM leat.held AS h WHERE h.source = p_source AND h.partition = p_partition AND h.hash = p_hash
+            FOR NO KEY UPDATE;
+    END IF;
+    RETURN FOUND;
+END
+$$;
+
+-- The first records of a held key: at most `p_limit`, and, but for the first, `p_bytes` as they are stored. After leat.retry and
+-- not in one statement with it: a record that the lock has waited for is seen only by a snapshot that is taken afterwards.
+CREATE OR REPLACE FUNCTION leat.held_records(p_source int, p_partition int, p_hash bigint, p_limit int, p_bytes bigint)
+RETURNS TABLE ("offset" bigint, accepted_at timestamptz, codec int, record bytea)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+AS $$
+    SELECT s."offset", s.accepted_at, s.codec, s.record
+      FROM (SELECT k.*, sum(octet_length(k.record)) OVER (ORDER BY k."offset") AS bytes, row_number() OVER (ORDER BY k."offset") AS n
+              FROM (SELECT * FROM leat.parked_keys AS p
+                     WHERE p.source = p_source AND p.partition = p_partition AND p.hash = p_hash
+                     ORDER BY p."offset" LIMIT p_limit) AS k) AS s
+     WHERE s.n = 1 OR s.bytes <= p_bytes
+     ORDER BY s."offset"
+$$;
+
+-- Ends a retry: these records are written, or dead letters. Each must have been there. With `p_last`, and if there is none left,
+-- the key is no longer held. Returns whether it is.
+CREATE OR REPLACE FUNCTION leat.retried(p_source int, p_partition int, p_hash bigint, p_offsets bigint[], p_last boolean)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+DECLARE
+    gone bigint;
+BEGIN
+    PERFORM leat.plan_rows();
+    DELETE FROM leat.parked_keys AS p
+     WHERE p.source = p_source AND p.partition = p_partition AND p.hash = p_hash AND p."offset" = ANY (p_offsets);
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    IF gone <> cardinality(p_offsets) THEN
+        RAISE EXCEPTION 'partition % of source %: a kept record is gone', p_partition, p_source
+            USING ERRCODE = 'LT007', DETAIL = concat(p_partition, ' ', p_hash);
+    END IF;
+    IF p_last AND NOT EXISTS (SELECT FROM leat.parked_keys AS p
+                               WHERE p.source = p_source AND p.partition = p_partition AND p.hash = p_hash) THEN
+        DELETE FROM leat.held AS h WHERE h.source = p_source AND h.partition = p_partition AND h.hash = p_hash;
+        RETURN false;
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- What a retry was refused with, in a transaction after it.
+CREATE OR REPLACE FUNCTION leat.retry_failed(p_source int, p_partition int, p_hash bigint, p_sqlstate text, p_message text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+BEGIN
+    PERFORM leat.plan_rows();
+    UPDATE leat.held AS h SET at = clock_timestamp(), tries = h.tries + 1, sqlstate = p_sqlstate, message = p_message
+     WHERE h.source = p_source AND h.partition = p_partition AND h.hash = p_hash;
 END
 $$;
 
