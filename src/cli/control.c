@@ -12,21 +12,11 @@
 #include "cli/commands.h"
 #include "cli/control.h"
 #include "base/diag.h"
+#include "cli/ground.h"
 #include "config/text.h"
-#include "daemon/shard_tables.h"
-#include "daemon/start_catalog.h"
 
 enum { KEEP_DEFAULT = 100 };
 #define FOR_MAX_MS (INT64_C(31) * 24 * 3600 * 1000)
-
-/* What the shards know: source, layout, and the routes over the tables of the first that answers.
- */
-typedef struct ground {
-    leat_assembly assembly; /* its configuration only */
-    leat_source source;
-    leat_layout layout;
-    leat_schema_version *version;
-} ground;
 
 /* Where a control belongs. */
 typedef struct target {
@@ -35,51 +25,8 @@ typedef struct target {
     uint32_t shard; /* of the layout */
 } target;
 
-/* ---- the ground ---- */
-
-static int read_version(ground *on, leat_shard_address at, leat_error *error)
-{
-    leat_table *tables = NULL;
-    uint32_t count = 0;
-    if (leat_assembly_read_tables(&on->assembly, at, &tables, &count, error) != 0)
-        return -1;
-    on->version = leat_assembly_build_version(&on->assembly, tables, count, error);
-    return on->version ? 0 : -1;
-}
-
-/* From the first shard that answers. */
-static int read_ground(ground *on, leat_error *error)
-{
-    const leat_config *config = &on->assembly.config;
-    const char *topic = leat_config_topic(config);
-    for (uint32_t i = 0; i < config->shard_count; i++) {
-        leat_shard_address at = leat_assembly_address(&config->shards[i]);
-        int found = leat_shard_read_source(at, topic, &on->source, &on->layout, error);
-        if (found == 1)
-            leat_fail(error, "it was not set up for topic %s: run `leat init` first", topic);
-        if (found == 0 && read_version(on, at, error) == 0)
-            return 0;
-        leat_fail_prefix(error, "shard %s", config->shards[i].name);
-    }
-    return -1;
-}
-
-static void ground_free(ground *on)
-{
-    leat_schema_version_free(on->version);
-    on->version = NULL;
-    leat_assembly_fini(&on->assembly);
-}
-
-static int load(ground *on, const leat_options *options, leat_error *error)
-{
-    if (leat_config_load(options->config_file, &on->assembly.config, error) != 0)
-        return -1;
-    return leat_assembly_check_addresses(&on->assembly.config, error);
-}
-
 /* The configured shard of a target. */
-static const leat_config_shard *shard_of(const ground *on, const target *at, leat_error *error)
+static const leat_config_shard *shard_of(const leat_ground *on, const target *at, leat_error *error)
 {
     const char *name = on->layout.shards[at->shard].name;
     const leat_config_shard *shard = leat_assembly_find_shard(&on->assembly, name);
@@ -97,34 +44,11 @@ static void set_what(target *ret, const leat_key *key)
     ret->what[key->canonical_size] = '\0';
 }
 
-/* The route that --route or --table names, or the only table's. */
-static const leat_route *find_route(const ground *on, const leat_options *options,
-                                    leat_error *error)
-{
-    const leat_routes *routes = &on->version->routes;
-    const char *file = on->assembly.config.file;
-    if (options->route) {
-        const leat_route *route = leat_routes_by_name(routes, leat_slice_of(options->route));
-        if (!route)
-            leat_fail(error, "--route: %s has no route %s", file, options->route);
-        return route;
-    }
-    if (!options->table && on->version->table_count > 1) {
-        leat_fail(error, "--key needs --table: %s writes %" PRIu32 " tables", file,
-                  on->version->table_count);
-        return NULL;
-    }
-    for (uint32_t i = 0; i < routes->count; i++)
-        if (!options->table || strcmp(on->assembly.config.routes[i].table, options->table) == 0)
-            return &routes->routes[i];
-    leat_fail(error, "--table: no route of %s writes %s", file, options->table);
-    return NULL;
-}
-
-static int find_key(const ground *on, const leat_options *options, target *ret, leat_error *error)
+static int find_key(const leat_ground *on, const leat_options *options, target *ret,
+                    leat_error *error)
 {
     leat_key key;
-    const leat_route *route = find_route(on, options, error);
+    const leat_route *route = leat_ground_find_route(on, options, error);
     if (!route)
         return -1;
     if (leat_key_decode(route, leat_slice_of(options->key), &key, error) != 0)
@@ -137,7 +61,7 @@ static int find_key(const ground *on, const leat_options *options, target *ret, 
 
 /* A tenant is one text in all routes: where two spell it in two ways, it is two tenants, and which
  * one is meant must be known. */
-static int find_tenant(const ground *on, const leat_options *options, target *ret,
+static int find_tenant(const leat_ground *on, const leat_options *options, target *ret,
                        leat_error *error)
 {
     const leat_routes *routes = &on->version->routes;
@@ -177,7 +101,7 @@ static int check_usage(const leat_options *options, leat_error *error)
     return 0;
 }
 
-static int find_target(const ground *on, const leat_options *options, target *ret,
+static int find_target(const leat_ground *on, const leat_options *options, target *ret,
                        leat_error *error)
 {
     return options->key ? find_key(on, options, ret, error) : find_tenant(on, options, ret, error);
@@ -205,7 +129,7 @@ static int read_wish(const leat_options *options, leat_control_wish *ret, leat_e
     return 0;
 }
 
-static int put_control(const ground *on, const target *at, leat_control_wish *wish,
+static int put_control(const leat_ground *on, const target *at, leat_control_wish *wish,
                        leat_error *error)
 {
     char name[LEAT_CONTROL_NAME_SIZE];
@@ -228,11 +152,11 @@ static int put_control(const ground *on, const target *at, leat_control_wish *wi
     return 0;
 }
 
-static int block(ground *on, const leat_options *options, leat_error *error)
+static int block(leat_ground *on, const leat_options *options, leat_error *error)
 {
     leat_control_wish wish;
     target at = {.table = NULL};
-    if (read_ground(on, error) != 0 || find_target(on, options, &at, error) != 0 ||
+    if (leat_ground_read(on, error) != 0 || find_target(on, options, &at, error) != 0 ||
         read_wish(options, &wish, error) != 0)
         return -1;
     return put_control(on, &at, &wish, error);
@@ -241,11 +165,11 @@ static int block(ground *on, const leat_options *options, leat_error *error)
 /* ---- leat control unblock ---- */
 
 /* A control of a tenant holds for its keys: one key cannot be taken out of it. */
-static int check_not_its_tenants(const ground *on, const leat_config_shard *shard,
+static int check_not_its_tenants(const leat_ground *on, const leat_config_shard *shard,
                                  const leat_options *options, const target *at, leat_error *error)
 {
     leat_control_set *set;
-    const leat_route *route = options->key ? find_route(on, options, error) : NULL;
+    const leat_route *route = options->key ? leat_ground_find_route(on, options, error) : NULL;
     if (!route || route->tenant_key_position < 0)
         return 0;
     if (leat_shard_read_controls(leat_assembly_address(shard), on->source.id, &set, error) != 0)
@@ -264,12 +188,12 @@ static int check_not_its_tenants(const ground *on, const leat_config_shard *shar
     return status;
 }
 
-static int unblock(ground *on, const leat_options *options, leat_error *error)
+static int unblock(leat_ground *on, const leat_options *options, leat_error *error)
 {
     target at = {.table = NULL};
     char name[LEAT_CONTROL_NAME_SIZE];
     bool was_there;
-    if (read_ground(on, error) != 0 || find_target(on, options, &at, error) != 0)
+    if (leat_ground_read(on, error) != 0 || find_target(on, options, &at, error) != 0)
         return -1;
     const leat_config_shard *shard = shard_of(on, &at, error);
     if (!shard)
@@ -312,7 +236,7 @@ static int read_one(const leat_config_shard *shard, const char *topic, leat_cont
     return found == 0 ? leat_shard_read_controls(at, source.id, ret, error) : -1;
 }
 
-static int list(ground *on, const leat_options *options, leat_error *error)
+static int list(leat_ground *on, const leat_options *options, leat_error *error)
 {
     const leat_config *config = &on->assembly.config;
     uint32_t count = 0, failed = 0;
@@ -342,13 +266,13 @@ static int list(ground *on, const leat_options *options, leat_error *error)
 /* What is wrong with the command line or the configuration is known before anybody is asked. `use`
  * returns an exit code, or -1 with a message. */
 static int run(const char *name, const leat_options *options, bool names_target,
-               int (*use)(ground *on, const leat_options *options, leat_error *error))
+               int (*use)(leat_ground *on, const leat_options *options, leat_error *error))
 {
-    ground *on = leat_must_calloc(1, sizeof *on);
+    leat_ground *on = leat_must_calloc(1, sizeof *on);
     leat_error error = {0};
     leat_control_wish wish;
     int code = LEAT_EXIT_USAGE;
-    bool is_fine = load(on, options, &error) == 0 &&
+    bool is_fine = leat_ground_load(on, options, &error) == 0 &&
                    (!names_target || check_usage(options, &error) == 0) &&
                    (use != block || read_wish(options, &wish, &error) == 0);
     int status = is_fine ? use(on, options, &error) : -1;
@@ -359,7 +283,7 @@ static int run(const char *name, const leat_options *options, bool names_target,
     } else {
         code = status;
     }
-    ground_free(on);
+    leat_ground_free(on);
     free(on);
     return code;
 }
