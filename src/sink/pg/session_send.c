@@ -175,21 +175,12 @@ static void send_missing(leat_pg_session *session, uint32_t at, uint32_t stateme
                    rows.param_count, rows.values, rows.sizes);
 }
 
-/* Planned without leat's settings, as any other session would: where triggers FOR EACH STATEMENT
- * fire before leat.enter, and where the route accepts that row security hides rows. */
-static bool is_planned_plainly(const leat_shape *shape)
-{
-    const leat_table *table = shape->route->table;
-    return table->statement_triggers & leat_shape_events(shape) ||
-           (table->row_security && shape->route->accept_row_security);
-}
-
 /* leat.advance has set the planner's settings for the first row statement, and each row statement
  * restores the session's own before it writes. */
 static void send_settings(leat_pg_session *session, uint32_t at, const leat_shape *shape)
 {
     LEAT_ASSERT(at < leat_rows_statement_count(session->shared->rows));
-    bool is_plain = is_planned_plainly(shape);
+    bool is_plain = leat_shape_is_planned_plainly(shape);
     if (at == 0 && !is_plain)
         return;
     job_command command = {.kind = COMMAND_SETTINGS,

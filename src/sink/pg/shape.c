@@ -39,3 +39,10 @@ int leat_shape_events(const leat_shape *shape)
     LEAT_ASSERT(shape->op < LEAT_ROUTE_OP_COUNT);
     return shape->op == LEAT_DELETE ? LEAT_ON_DELETE : LEAT_ON_INSERT | LEAT_ON_UPDATE;
 }
+
+bool leat_shape_is_planned_plainly(const leat_shape *shape)
+{
+    const leat_table *table = shape->route->table;
+    return table->statement_triggers & leat_shape_events(shape) ||
+           (table->row_security && shape->route->accept_row_security);
+}

@@ -28,6 +28,10 @@ leat_shape leat_shape_of_any(const leat_route *route, leat_route_op op);
 int leat_shape_events(const leat_shape *shape);
 /* Are records of such rows dropped when the row is missing, and to be counted first? */
 bool leat_shape_counts_missing(const leat_shape *shape);
+/* Is its statement planned without leat's settings, as any other session would? Where triggers FOR
+ * EACH STATEMENT fire before leat.enter, and where the route accepts that row security hides rows.
+ */
+bool leat_shape_is_planned_plainly(const leat_shape *shape);
 
 static inline uint64_t leat_shape_bit(uint32_t column)
 {
