@@ -374,6 +374,12 @@ static uint32_t first_of(const leat_engine *engine, const leat_shard *shard, lan
                                : leat_ready_first_trial(&shard->ready, engine->queues);
 }
 
+static void begin_blocked(leat_job_slot *slot, leat_shard *shard)
+{
+    slot->blocked = true;
+    leat_contention_started(&shard->contention);
+}
+
 static const leat_engine_job *next_batch(leat_engine *engine, leat_shard *shard)
 {
     let_rest(engine, shard);
@@ -386,19 +392,20 @@ static const leat_engine_job *next_batch(leat_engine *engine, leat_shard *shard)
         leat_fair_choose(engine, slot, shard, leat_fair_lead(shard));
     else
         choose_alone(engine, slot, shard, first_of(engine, shard, next));
-    slot->blocked = next == LANE_BLOCKED;
-    if (slot->blocked)
-        leat_contention_started(&shard->contention);
+    if (next == LANE_BLOCKED)
+        begin_blocked(slot, shard);
     return fill_batch(engine, slot);
 }
 
-/* Everything that a halted shard runs. */
+/* Everything that a halted shard runs. The shard may go on while it still waits for its lock. */
 static const leat_engine_job *next_probe(leat_engine *engine, leat_shard *shard)
 {
     if (engine->queues[shard->probe].place != LEAT_QUEUE_READY)
         return NULL;
     leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_BATCH);
     choose_alone(engine, slot, shard, shard->probe);
+    if (engine->queues[shard->probe].retry.blocked)
+        begin_blocked(slot, shard);
     return fill_batch(engine, slot);
 }
 

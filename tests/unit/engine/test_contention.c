@@ -212,6 +212,30 @@ START_TEST(a_lock_that_is_gone_opens_the_lane)
 }
 END_TEST
 
+/* Partition 0's waits for its row as the probe of a halted shard, partition 1's for the lane. */
+START_TEST(a_probe_that_waits_for_a_row_has_the_lane)
+{
+    story s;
+    story_begin(&s, 2);
+    story_reading(&s, 2);
+    story_read(&s, 0, 1, 0);
+    story_read(&s, 1, 1, 0);
+    story_locked(&s, 1);
+    story_done(&s, 0, LEAT_ENGINE_NOT_UNDERSTOOD);
+    story_wait_for_job(&s);
+    story_locked(&s, 0);
+    story_wait_for_job(&s);
+    s.size = 0;
+    story_revoked(&s, 0); /* the shard goes on, and the probe is in flight */
+    story_pass(&s, 1000 * MS);
+    story_told(&s, "pause 0\n");
+    story_locked(&s, 0);
+    story_wait_for_job(&s);
+    story_told(&s, "revoked 0\nbatch 1/1:0\n");
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_claim_that_waits_delays_its_partition_only)
 {
     story s;
@@ -244,4 +268,4 @@ STORY_MAIN("contention", the_usual_time_is_that_of_most_batches,
            a_locked_row_sends_each_subpartition_alone,
            ten_locked_rows_leave_the_shard_to_the_others,
            with_one_slot_others_have_three_quarters_of_its_time, a_lock_that_is_gone_opens_the_lane,
-           a_claim_that_waits_delays_its_partition_only)
+           a_probe_that_waits_for_a_row_has_the_lane, a_claim_that_waits_delays_its_partition_only)
