@@ -176,6 +176,28 @@ START_TEST(parked_records_are_tried_first_and_in_order)
 }
 END_TEST
 
+START_TEST(a_chunk_behind_those_that_were_given_up_is_not_the_next)
+{
+    story s;
+    park_begin(&s, 1);
+    story_reading(&s, 2);
+    park_six(&s);
+    story_pass(&s, 20 * SECOND);
+    story_loaded(&s, 0, 0, 3, -1);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "load 0/5 above -1\nunpark 0/5:0\nload 0/5 above 3\nunpark 0/5:1,2\n");
+    while (s.open_count > 1) /* until it waits, and gives up what it has loaded */
+        story_locked(&s, 1);
+    s.size = 0;
+    story_loaded(&s, 0, 4, 5, 3);
+    story_pass(&s, 20 * SECOND);
+    story_told(&s, "load 0/5 above -1\n");
+    story_loaded(&s, 0, 0, 3, 0);
+    story_told(&s, "unpark 0/5:1\n");
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_park_that_fails_is_tried_again_and_held_against_nobody)
 {
     story s;
@@ -429,6 +451,7 @@ STORY_MAIN("park", a_stalled_subpartition_is_parked_with_its_progress,
            nothing_is_parked_where_nothing_gets_through, without_a_limit_nothing_is_parked,
            what_comes_after_chunks_is_parked_when_it_is_a_chunk_or_old,
            parked_records_are_tried_first_and_in_order,
+           a_chunk_behind_those_that_were_given_up_is_not_the_next,
            a_park_that_fails_is_tried_again_and_held_against_nobody,
            an_unknown_park_is_claimed_again, a_chunk_that_is_not_there_is_claimed_again,
            a_chunk_that_cannot_be_read_stalls_its_subpartition_alone,
