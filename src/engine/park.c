@@ -12,7 +12,10 @@
  * and only the deep ones are left. Where all are equally slow nothing is parked.
  *
  * Nothing is parked where nothing else gets through: then it would protect nobody, and copy the log
- * into a database that has enough to do.
+ * into a database that has enough to do. A partition that is paused, and holds nothing but what
+ * fails, has nothing else that could: there it counts who was offered records lately. If most of
+ * them hold none that fail, theirs got through. Otherwise what fails would keep the partition
+ * paused, the pause would keep away what shows that others get through, and all would wait for it.
  *
  * Parks share the connections with what they are to protect. They get a quarter of the time of a
  * shard's slots at most, and a partition has one in flight.
@@ -86,6 +89,31 @@ void leat_park_offered(leat_engine *engine, leat_partition *partition, leat_queu
     queue->span = partition->span;
 }
 
+/* How many subpartitions were offered a record lately. */
+static uint32_t active_of(const leat_partition *partition)
+{
+    return partition->active > partition->active_before ? partition->active
+                                                        : partition->active_before;
+}
+
+/* Is there nothing in memory that could still show whether others get through? */
+static bool holds_only_what_fails(const leat_engine *engine, const leat_partition *partition)
+{
+    uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++)
+        if (leat_queue_has_head(&engine->queues[first + i]) && !engine->marks[first + i].is_set)
+            return false;
+    return true;
+}
+
+static bool others_get_through(const leat_engine *engine, const leat_partition *partition)
+{
+    if (engine->now_us - partition->rows_us < OTHERS_US)
+        return true;
+    return partition->paused_for_room && 2 * partition->troubled <= active_of(partition) &&
+           holds_only_what_fails(engine, partition);
+}
+
 /* May anything of the partition be parked now? */
 static bool may_park(const leat_engine *engine, const leat_partition *partition)
 {
@@ -93,8 +121,7 @@ static bool may_park(const leat_engine *engine, const leat_partition *partition)
     return partition->state == LEAT_ENGINE_READING && !partition->parking && shard->slots > 0 &&
            shard->probe == LEAT_INDEX_NONE && !shard->breaker.is_open &&
            partition->parked_bytes < shard->parked_share &&
-           engine->now_us >= partition->park_at_us &&
-           engine->now_us - partition->rows_us < OTHERS_US;
+           engine->now_us >= partition->park_at_us && others_get_through(engine, partition);
 }
 
 static bool fills_chunk(const leat_engine *engine, const leat_run *run)
@@ -120,8 +147,7 @@ static bool is_deep(const leat_engine *engine, const leat_partition *partition, 
                     uint32_t shares)
 {
     leat_run memory = leat_queue_memory(&engine->queues[id]);
-    uint64_t active = partition->active > partition->active_before ? partition->active
-                                                                   : partition->active_before;
+    uint64_t active = active_of(partition);
     return memory.count * active > (uint64_t)shares * partition->room.records ||
            memory.bytes * active > shares * partition->room.bytes;
 }

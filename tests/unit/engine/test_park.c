@@ -81,6 +81,72 @@ START_TEST(nothing_is_parked_where_nothing_gets_through)
 }
 END_TEST
 
+/* What is held keeps the partition paused, and so it could never be seen that others get through.
+ */
+static void fill_with_stalled(story *s, uint32_t others)
+{
+    park_begin(s, 1);
+    s->config.records_max = 60;
+    s->config.batch_records_max = 1;
+    s->config.batch_bytes_max = 10;
+    story_reading(s, 2);
+    int64_t offset = 0;
+    for (uint32_t i = 0; i < others; i++)
+        story_read(s, 0, 10 + i, offset++);
+    while (s->open_count > 0)
+        story_done(s, 0, LEAT_ENGINE_APPLIED);
+    while (story_read_sized(s, 0, 5, offset, 10) == LEAT_ENGINE_TAKEN)
+        offset++;
+    story_settle(s);
+    ck_assert(story_view(s, 0).full);
+    story_pass(s, 3 * SECOND); /* a long wait for the lock */
+    fail_until_waiting(s);
+}
+
+START_TEST(what_fills_a_partition_is_parked_where_others_got_through)
+{
+    story s;
+    fill_with_stalled(&s, 1);
+    story_pass(&s, 200000);
+    const leat_engine_job *job = story_job(&s, 0);
+    ck_assert_int_eq(job->kind, LEAT_ENGINE_JOB_PARK);
+    ck_assert_int_eq(job->batch.parts[0].subpartitions[0], 5);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(what_fills_a_partition_is_not_parked_where_there_are_no_others)
+{
+    story s;
+    fill_with_stalled(&s, 0);
+    story_pass(&s, 200000);
+    story_told(&s, "");
+    story_end(&s);
+}
+END_TEST
+
+/* Of three subpartitions two fail: that looks like a table that is locked. */
+START_TEST(what_fills_a_partition_is_not_parked_where_most_fail)
+{
+    story s;
+    park_begin(&s, 1);
+    s.config.records_max = 60;
+    story_reading(&s, 3);
+    story_read(&s, 0, 10, 0);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    int64_t offset = 1;
+    while (story_read_sized(&s, 0, 5 + (uint32_t)offset % 2, offset, 10) == LEAT_ENGINE_TAKEN)
+        offset++;
+    story_settle(&s);
+    ck_assert(story_view(&s, 0).full);
+    story_pass(&s, 3 * SECOND);
+    fail_until_waiting(&s);
+    story_pass(&s, 200000);
+    story_told(&s, "");
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(without_a_limit_nothing_is_parked)
 {
     story s;
@@ -448,7 +514,10 @@ START_TEST(nothing_is_loaded_from_a_revoke_on)
 END_TEST
 
 STORY_MAIN("park", a_stalled_subpartition_is_parked_with_its_progress,
-           nothing_is_parked_where_nothing_gets_through, without_a_limit_nothing_is_parked,
+           nothing_is_parked_where_nothing_gets_through,
+           what_fills_a_partition_is_parked_where_others_got_through,
+           what_fills_a_partition_is_not_parked_where_there_are_no_others,
+           what_fills_a_partition_is_not_parked_where_most_fail, without_a_limit_nothing_is_parked,
            what_comes_after_chunks_is_parked_when_it_is_a_chunk_or_old,
            parked_records_are_tried_first_and_in_order,
            a_chunk_behind_those_that_were_given_up_is_not_the_next,
