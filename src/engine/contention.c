@@ -90,7 +90,8 @@ int64_t leat_contention_blocked_wait_us(const leat_contention *contention, uint3
         return wait_us;
     /* With so few slots a long attempt would be more than a quarter of them for as long. */
     uint32_t times = slots < LANE_PART && failures > 2 ? 2 : failures;
-    return least(doubled(wait_us, times), most_us);
+    int64_t longest_us = most(wait_us, least(LEAT_LOCK_WAIT_MAX_US, most_us));
+    return least(doubled(wait_us, times), longest_us);
 }
 
 int64_t leat_contention_statement_us(const leat_contention *contention, uint32_t timeouts,

@@ -22,6 +22,9 @@
 
 /* All that others' short transactions need; what holds a lock for longer may hold it for hours. */
 #define LEAT_LOCK_WAIT_MIN_US (50 * INT64_C(1000))
+/* A blocked queue waits no longer at a time: until its attempt ends it cannot be parked, and its
+ * records cannot be left out. */
+#define LEAT_LOCK_WAIT_MAX_US (2000 * INT64_C(1000))
 /* What one statement of a queue that fails may take. No good one takes as long. */
 #define LEAT_STATEMENT_MIN_US (1000 * INT64_C(1000))
 /* A sink gives a job up after 60 s: the server ends its statements long before that. */
@@ -48,8 +51,8 @@ void leat_contention_ended(leat_contention *contention, uint32_t slots, bool wai
 /* How long a batch may wait for a lock that several subpartitions share, or that has not waited in
  * vain yet. At most `most_us`, as all of these. */
 int64_t leat_contention_wait_us(const leat_contention *contention, int64_t most_us);
-/* The same for a blocked queue that has waited in vain `failures` times in a row. `has_rivals`:
- * another one waits for the lane. */
+/* The same for a blocked queue that has waited in vain `failures` times in a row: at most
+ * LEAT_LOCK_WAIT_MAX_US. `has_rivals`: another one waits for the lane. */
 int64_t leat_contention_blocked_wait_us(const leat_contention *contention, uint32_t failures,
                                         bool has_rivals, uint32_t slots, int64_t most_us);
 /* How long a statement may take of a queue that fails, after `timeouts` of a single record in a

@@ -177,7 +177,7 @@ void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index);
 /* The caller's mind about records has changed: those that wait in the shard, and that `is_wanted`
  * is true of, are tried at once. It is called for the first record of each subpartition that waits,
  * and may not call the engine. A record that is parked and not loaded is tried without a
- * question. */
+ * question, and so is what is in flight, when that has failed. */
 void leat_engine_recheck(leat_engine *engine, int64_t now_us, uint32_t shard,
                          bool (*is_wanted)(void *context, void *payload), void *context);
 

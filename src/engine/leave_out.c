@@ -3,7 +3,7 @@
  * engine knows nothing of the reason: it is told for each batch, when that is about to run, so that
  * the caller's mind of that moment counts, wherever the record has waited until then. Whoever
  * changes it says so by a recheck, because a record that holds up its queue is not tried for up to
- * the longest back-off.
+ * the longest back-off. One that is in flight then is tried at once when that has failed.
  */
 #include "engine/state.h"
 
@@ -25,7 +25,8 @@ void leat_engine_recheck(leat_engine *engine, int64_t now_us, uint32_t shard,
 {
     leat_timers_advance(engine, now_us);
     LEAT_ASSERT(shard < engine->config.shard_count);
-    const leat_shard *at = &engine->shards[shard];
+    leat_shard *at = &engine->shards[shard];
+    at->rechecked_us = now_us;
     for (uint32_t i = 0; i < at->partition_count; i++) {
         uint32_t first = leat_queue_id(engine, at->partitions[i], 0);
         uint32_t left = engine->partitions[at->partitions[i]].waiting;

@@ -290,6 +290,15 @@ static leat_retry_verdict verdict_of(leat_engine *engine, leat_job_slot *slot, u
     return leat_retry_hold(retry);
 }
 
+/* The caller has changed its mind about records since the batch was made: some of it may be left
+ * out now. (An outage has nothing to do with records.) */
+static bool is_outdated(const leat_engine *engine, const leat_job_slot *slot,
+                        const leat_engine_job_result *result)
+{
+    return slot->since_us < engine->shards[slot->job.shard].rechecked_us &&
+           result->outcome != LEAT_ENGINE_OUTAGE;
+}
+
 void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engine_batch_part *part,
                        uint32_t index, const leat_engine_job_result *result)
 {
@@ -317,6 +326,7 @@ void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engi
     bool together = result->outcome == LEAT_ENGINE_OUTAGE;
     if (!together || slot->delay_us == 0)
         slot->delay_us = leat_jobs_backoff_us(engine, queue->retry.delays);
+    int64_t delay_us = leat_retry_delay_us(&queue->retry, &attempt, slot->delay_us);
     leat_subpartition_delay(engine, partition, subpartition,
-                            leat_retry_delay_us(&queue->retry, &attempt, slot->delay_us));
+                            is_outdated(engine, slot, result) ? 0 : delay_us);
 }

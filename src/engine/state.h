@@ -221,11 +221,13 @@ typedef struct leat_shard {
     int64_t trials_after_us;    /* no trial before */
     leat_batch_size batch_size; /* of shared batches */
     leat_contention contention;
-    int64_t resumed_us; /* after its last halt: no patience began before that */
-    int64_t down_us;    /* since when it has no slots; meaningful while it has none */
-    uint64_t applied;   /* batches, ever */
-    uint32_t trouble;   /* counted up whenever it is unwell, not understood, or goes on: older
-                           verdicts are asked again */
+    int64_t resumed_us;   /* after its last halt: no patience began before that */
+    int64_t rechecked_us; /* the caller has changed its mind about records (leave_out.c); 0: never
+                           */
+    int64_t down_us;      /* since when it has no slots; meaningful while it has none */
+    uint64_t applied;     /* batches, ever */
+    uint32_t trouble;     /* counted up whenever it is unwell, not understood, or goes on: older
+                             verdicts are asked again */
     /* the queue that all else waits for while the shard is halted; else LEAT_INDEX_NONE */
     uint32_t probe;
     bool candidate; /* in the engine's list of shards that may have something to run */

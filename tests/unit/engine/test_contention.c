@@ -41,7 +41,8 @@ START_TEST(a_blocked_one_waits_longer_each_time_if_it_keeps_none_waiting)
     leat_contention c = {0};
     ck_assert_int_eq(leat_contention_blocked_wait_us(&c, 3, false, 8, most_us), 400 * MS);
     ck_assert_int_eq(leat_contention_blocked_wait_us(&c, 3, true, 8, most_us), 50 * MS);
-    ck_assert_int_eq(leat_contention_blocked_wait_us(&c, 255, false, 8, most_us), most_us);
+    ck_assert_int_eq(leat_contention_blocked_wait_us(&c, 255, false, 8, most_us), 2000 * MS);
+    ck_assert_int_eq(leat_contention_blocked_wait_us(&c, 255, false, 8, 1000 * MS), 1000 * MS);
     ck_assert_int_eq(leat_contention_blocked_wait_us(&c, 255, false, 3, most_us), 200 * MS);
 }
 END_TEST

@@ -87,6 +87,34 @@ START_TEST(what_waits_is_tried_at_once_when_it_is_wanted)
 }
 END_TEST
 
+/* It was sent before, and waits for a lock meanwhile. */
+START_TEST(what_is_in_flight_is_tried_at_once_when_it_fails)
+{
+    story s;
+    uint32_t asked = 0;
+    story_begin(&s, 1);
+    story_reading(&s, 4);
+    story_read(&s, 0, 1, 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        story_wait_for_job(&s);
+        story_locked(&s, 0);
+    }
+    story_wait_for_job(&s);
+    s.size = 0;
+    story_pass(&s, 1);
+    leat_engine_recheck(s.engine, s.now_us, 0, every_one, &asked);
+    story_pass(&s, 100000);
+    story_told(&s, "");
+    story_locked(&s, 0);
+    story_pass(&s, 0);
+    story_told(&s, "batch 0/1:0\n");
+    story_locked(&s, 0);
+    story_pass(&s, 0);
+    story_told(&s, ""); /* this one was sent since: it waits */
+    story_end(&s);
+}
+END_TEST
+
 /* Were it counted as applied, the table would give up all that it holds. */
 START_TEST(a_stopped_table_does_not_go_on_because_one_is_left_out)
 {
@@ -142,5 +170,6 @@ END_TEST
 STORY_MAIN("leave_out", what_is_left_out_is_passed_and_not_counted_as_applied,
            a_batch_that_failed_leaves_nothing_out_the_next_time,
            what_waits_is_tried_at_once_when_it_is_wanted,
+           what_is_in_flight_is_tried_at_once_when_it_fails,
            a_stopped_table_does_not_go_on_because_one_is_left_out,
            what_is_left_out_condemns_no_other)
