@@ -276,6 +276,8 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
     LEAT_ASSERT(shard->running > 0);
     shard->running--;
     shard->trials -= slot->trial;
+    if (slot->trial && result->outcome == LEAT_ENGINE_UNKNOWN)
+        shard->trial_ended_us = engine->now_us;
     if (slot->blocked)
         leat_contention_ended(&shard->contention, shard->slots, result->is_lock_wait,
                               result->outcome == LEAT_ENGINE_APPLIED,

@@ -110,9 +110,10 @@ typedef struct leat_partition {
     int64_t away_us;  /* since when it is not read, though it is ours; 0: it is */
     int64_t reread_to; /* it had been read up to here before it was dropped; 0: `position` is there
                           again */
-    int64_t reread_us; /* since when it is read again; meaningful while `reread_to` > 0 */
-    bool low_known;    /* claimed and not dropped since */
-    int64_t low;       /* while it is not: what it was last */
+    int64_t reread_us; /* when it was last claimed: since when it is read again */
+    bool reread_by_trial; /* a trial has ended a session before that claim, and after the last */
+    bool low_known;       /* claimed and not dropped since */
+    int64_t low;          /* while it is not: what it was last */
 
     leat_holding holding; /* read from the log; what came from chunks is in `loaded` */
     leat_holding loaded;
@@ -219,6 +220,7 @@ typedef struct leat_shard {
     uint8_t lane;               /* of the last batch (schedule.c) */
     uint32_t trials;            /* in flight, stale ones too */
     int64_t trials_after_us;    /* no trial before */
+    int64_t trial_ended_us;     /* when one last ended its session; 0: never */
     leat_batch_size batch_size; /* of shared batches */
     leat_contention contention;
     int64_t resumed_us;   /* after its last halt: no patience began before that */

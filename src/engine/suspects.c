@@ -11,7 +11,9 @@
  * After a claim the partition is also read again from its low water, which is before the suspect:
  * the longer it stalls, the more is read. And where the session was the shard's only one, all its
  * partitions are read again. So there is no trial until they are where they were before, and then
- * none for several times as long.
+ * none for several times as long. That holds for what trials of this worker cost, not for those of
+ * others: one whose record takes the server down, but has nothing to read again, because it is
+ * parked, would otherwise come first for ever.
  */
 #include "engine/suspects.h"
 
@@ -140,6 +142,8 @@ void leat_suspects_dropped(const leat_engine *engine, leat_partition *partition)
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
 {
     delay_trials(engine, partition);
+    partition->reread_by_trial = leat_shard_of(engine, partition)->trial_ended_us >
+                                 partition->reread_us;
     partition->reread_us = engine->now_us;
     if (partition->progress.low + 1 >= partition->reread_to)
         partition->reread_to = 0;
@@ -158,8 +162,9 @@ void leat_suspects_reread(leat_engine *engine, leat_partition *partition)
     int64_t took_us = engine->now_us - partition->reread_us;
     leat_shard *shard = leat_shard_of(engine, partition);
     partition->reread_to = 0;
-    shard->trials_after_us =
-        later(shard->trials_after_us, engine->now_us + bounded(engine, REREAD_PAUSES * took_us));
+    if (partition->reread_by_trial)
+        shard->trials_after_us = later(shard->trials_after_us,
+                                       engine->now_us + bounded(engine, REREAD_PAUSES * took_us));
 }
 
 void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
