@@ -31,7 +31,7 @@ def steal_claims(world):
     for shard in world.shard_names:
         with world.db(shard) as db:
             if world.store.kind == "sqlite":
-                db.execute("update leat_partitions set claim = randomblob(16), epoch = epoch + 1")
+                db.execute("update leat_partitions set claim = randomblob(16), claims = claims + 1")
             else:
                 db.execute("select c.* from leat.partitions p, lateral leat.take(p.source, p.partition, 5000) c")
 
