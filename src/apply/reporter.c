@@ -3,6 +3,9 @@
  * shard that is down must not delay the report to another. Four times a second it gathers the
  * workers' reports, which is cheap, and sends the result only when it is due or has changed.
  *
+ * The controls are read here, over a connection that is there anyway, and not with the tables: an
+ * operator waits for them, and a shard's tables may take long to read.
+ *
  * The query for the sessions that leat's sessions wait for goes to the server's lock manager and
  * slows it down. So it runs at most once a second, and only while a job has waited for its answer
  * for a second or more.
@@ -29,6 +32,7 @@
 enum {
     GATHER_EVERY_MS = 250,
     WAITS_EVERY_MS = 1000,
+    CONTROLS_EVERY_MS = 1000,
     CHANGED_MS = 2000,                /* between two rows, at least */
     PARTITIONS_BYTES_MAX = 32 * 1024, /* with the facts less than LEAT_REPORT_BYTES_MAX */
     RETRY_MS = 2000,                  /* after a failure: a server that crashed has lost the row */
@@ -63,6 +67,7 @@ typedef struct reporter_shard {
     int64_t waits_ms;       /* when they were seen, monotonic */
     int64_t waits_tried_ms; /* when they were last asked for, monotonic */
     int64_t waits_since_ms; /* since when they wait, wall clock */
+    int64_t controls_ms;    /* the controls are not read before, monotonic */
     leat_rate_limit rate_limit;
 } reporter_shard;
 
@@ -138,6 +143,26 @@ static void add_waits(reporter_shard *at, leat_worker_waits waits, leat_buf *fac
                           .offset = -1};
         leat_facts_add(facts, &fact);
     }
+}
+
+/* ---- controls ---- */
+
+/* An old set is better than none: each of its members ends by itself. */
+static void read_controls(reporter_shard *at)
+{
+    const leat_reporter_config *config = &at->reporter->config;
+    leat_control_set *set;
+    leat_error error;
+    int64_t read_us = leat_mono_us();
+    if (!config->controls || mono_ms() < at->controls_ms)
+        return;
+    bool is_read = leat_shard_reporter_read_controls(at->shard_reporter, &set, &error) == 0;
+    at->controls_ms = is_read ? read_us / 1000 + CONTROLS_EVERY_MS : mono_ms() + RETRY_MS;
+    if (is_read)
+        leat_controls_publish(config->controls, at->shard, set, read_us);
+    else
+        leat_debug("controls not read shard=%s reason=\"%s\"", config->shards[at->shard].name,
+                   error.text);
 }
 
 /* ---- the row ---- */
@@ -262,6 +287,7 @@ static void send_report(reporter_shard *at, leat_buf *report_text)
 static void run_once(reporter_shard *at)
 {
     leat_buf report = {0};
+    read_controls(at);
     if (gather_report(at, &report) == LEAT_WAITS_NOW && at->row != ROW_UNKNOWN)
         read_waits(at);
     if (!report.failed && is_due(at, &report))

@@ -4,6 +4,8 @@
  * neither workers nor other shards. It writes every LEAT_REPORT_EVERY_MS, sooner (two seconds) when
  * something has changed, and removes its row at the end.
  *
+ * It also reads the shard's controls every second, and publishes them for the workers.
+ *
  * While a worker has waited for an answer for a second or more, it asks the shard which sessions
  * leat's sessions wait for, and logs them.
  */
@@ -22,6 +24,7 @@ typedef struct leat_reporter_config {
     const char *owner; /* of the sessions: leat_shard_owner */
     leat_worker *const *workers;
     uint32_t worker_count;
+    leat_controls *controls; /* NULL: none are read */
 } leat_reporter_config;
 
 /* Starts the threads. NULL and a message when one cannot be started. */

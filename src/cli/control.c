@@ -142,13 +142,9 @@ static int put_control(const leat_ground *on, const target *at, leat_control_wis
     if (leat_shard_put_control(leat_assembly_address(shard), on->source.id, wish, &put, error) != 0)
         return leat_fail_prefix(error, "shard %s", shard->name);
     leat_control_name(at->table, at->what, name, sizeof name);
-    char within[32];
-    leat_text_print_number(on->assembly.config.catalog_every_ms, LEAT_UNIT_MS, within,
-                           sizeof within);
     printf("control %" PRId64 ": records of %s are skipped in shard %s until %s%s; every process "
-           "follows within %s\n",
-           put.id, name, shard->name, put.until, put.was_there ? ", its end has changed" : "",
-           within);
+           "follows within two seconds\n",
+           put.id, name, shard->name, put.until, put.was_there ? ", its end has changed" : "");
     return 0;
 }
 

@@ -79,7 +79,7 @@ static const leat_command commands[] = {
      0, "skip the records of a tenant or of one row for a time",
      "Every process that applies skips these records: their progress moves on as if they were applied, and their rows stay\n"
      "as they are. That includes the ones that wait: in memory, behind a lock, parked, or because they are refused. It takes\n"
-     "effect within catalog_every, ends by itself, and is kept in the shard of the tenant or row, which must answer; the log\n"
+     "effect within two seconds, ends by itself, and is kept in the shard of the tenant or row, which must answer; the log\n"
      "and other shards need not. Given again, it has another end. What was skipped does not come back.\n\n"
      "  --tenant T     as in the path of a request (percent-encoded)\n"
      "  --key K        all parts of the key in primary-key order, between them '/': 7/1\n"

@@ -47,33 +47,28 @@ static void request_read(void *context)
     leat_catalog_watch_request_read(daemon->watch);
 }
 
-typedef int read_set(leat_shard_address at, int32_t source_id, leat_control_set **ret,
-                     leat_error *error);
-
-/* An old set is better than none: each of its members ends by itself. Workers that could not claim
- * would notice by themselves. */
-static void follow(const leat_daemon *daemon, uint32_t shard, read_set *read, leat_controls *into)
+/* An old set is better than none: each of its members ends by itself. */
+static void follow_floods(const leat_daemon *daemon, uint32_t shard)
 {
     leat_control_set *set;
     leat_error error;
     int64_t read_us = leat_mono_us();
-    if (read(daemon->shards[shard].at, daemon->assembly.catalog.source.id, &set, &error) == 0)
-        leat_controls_publish(into, shard, set, read_us);
+    if (leat_shard_read_floods(daemon->shards[shard].at, daemon->assembly.catalog.source.id, &set,
+                               &error) == 0)
+        leat_controls_publish(daemon->floods, shard, set, read_us);
     else
-        leat_debug("controls not read shard=%s reason=\"%s\"", daemon->shard_names[shard],
+        leat_debug("floods not read shard=%s reason=\"%s\"", daemon->shard_names[shard],
                    error.text);
 }
 
-/* What is looked at in a shard again and again: the controls first, because tables that do not fit
- * must not keep an operator from acting. */
+/* What is looked at in a shard again and again: who is loud first, because tables that do not fit
+ * must not keep the edge from acting. */
 static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count,
                        leat_error *error)
 {
     const leat_daemon *daemon = context;
-    if (daemon->with_apply)
-        follow(daemon, shard, leat_shard_read_controls, daemon->controls);
     if (daemon->with_edge)
-        follow(daemon, shard, leat_shard_read_floods, daemon->floods);
+        follow_floods(daemon, shard);
     return leat_assembly_read_tables(&daemon->assembly, daemon->shards[shard].at, ret_tables,
                                      ret_count, error);
 }
@@ -244,6 +239,7 @@ int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error)
         .owner = daemon->owner,
         .workers = daemon->workers,
         .worker_count = daemon->worker_count,
+        .controls = daemon->controls,
     };
     if (daemon->worker_count == 0)
         return 0;

@@ -187,6 +187,12 @@ int leat_shard_reporter_read_waits(leat_shard_reporter *reporter, const char *na
     return reporter->ops->read_waits ? reporter->ops->read_waits(reporter, name, ret, error) : 0;
 }
 
+int leat_shard_reporter_read_controls(leat_shard_reporter *reporter, leat_control_set **ret,
+                                      leat_error *error)
+{
+    return reporter->ops->read_controls(reporter, ret, error);
+}
+
 void leat_shard_reporter_free(leat_shard_reporter *reporter)
 {
     if (reporter)

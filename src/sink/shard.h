@@ -231,6 +231,10 @@ int leat_shard_reporter_remove(leat_shard_reporter *reporter, const char *instan
  * server's lock manager: ask only when an answer is long overdue. */
 int leat_shard_reporter_read_waits(leat_shard_reporter *reporter, const char *name,
                                    leat_shard_waits *ret, leat_error *error) LEAT_MUST_CHECK;
+/* What is in effect there, like leat_shard_read_controls, over the same connection: this may be
+ * done every second. */
+int leat_shard_reporter_read_controls(leat_shard_reporter *reporter, leat_control_set **ret,
+                                      leat_error *error) LEAT_MUST_CHECK;
 void leat_shard_reporter_free(leat_shard_reporter *reporter);
 
 /* A control that an operator wants (leat.controls). */

@@ -92,6 +92,7 @@ struct leat_shard_reporter_ops {
     /* NULL: it does not know of waits. */
     int (*read_waits)(leat_shard_reporter *reporter, const char *name, leat_shard_waits *ret,
                       leat_error *error);
+    int (*read_controls)(leat_shard_reporter *reporter, leat_control_set **ret, leat_error *error);
     void (*free)(leat_shard_reporter *reporter);
 };
 

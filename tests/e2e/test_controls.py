@@ -9,7 +9,7 @@ ROUTE = {"path": "/apps/{app}/things/{id}", "table": "things", "tenant": "app", 
 
 
 def make(make_world, **settings):
-    world = make_world(shards=1, partitions=2, table_sql=THINGS, route=ROUTE, catalog_every="200ms",
+    world = make_world(shards=1, partitions=2, table_sql=THINGS, route=ROUTE, catalog_every="1h",
                        apply={"compact_every": "200ms", **settings})
     world.init()
     return world

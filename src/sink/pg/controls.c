@@ -1,7 +1,7 @@
 /*
- * controls.c - leat.controls: read by workers in the transaction of each claim, and with the tables
- * over a connection of their own; changed by `leat control`. An end travels as the time that is
- * left by the database's clock, which all workers share.
+ * controls.c - leat.controls: read by workers in the transaction of each claim, and again and again
+ * by reporters; changed by `leat control`. An end travels as the time that is left by the
+ * database's clock, which all workers share.
  */
 #include "sink/pg/controls.h"
 
@@ -55,7 +55,7 @@ leat_control_set *leat_pg_controls_read(leat_pg *pg, const char *source_id, leat
     return set;
 }
 
-/* ---- for `leat control` and the watch over the tables ---- */
+/* ---- for `leat control` and edges ---- */
 
 static int read_controls(const char *dsn, int32_t source_id, leat_control_set **ret,
                          leat_error *error)

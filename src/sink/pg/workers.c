@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "sink/pg/blocking.h"
+#include "sink/pg/controls.h"
 #include "sink/shard_ops.h"
 
 /* ---- reading the table ---- */
@@ -142,6 +143,18 @@ static int read_waits(leat_shard_reporter *base, const char *name, leat_shard_wa
     return end(reporter, leat_pg_read_waits(&reporter->pg, name, ret, error), error);
 }
 
+static int read_controls(leat_shard_reporter *base, leat_control_set **ret, leat_error *error)
+{
+    pg_reporter *reporter = (pg_reporter *)base;
+    if (begin(reporter, error) != 0)
+        return -1;
+    *ret = leat_pg_controls_read(&reporter->pg, reporter->source_id, error);
+    if (end(reporter, *ret ? 0 : -1, error) == 0)
+        return 0;
+    leat_control_set_drop(*ret);
+    return -1;
+}
+
 static void free_reporter(leat_shard_reporter *base)
 {
     pg_reporter *reporter = (pg_reporter *)base;
@@ -163,4 +176,5 @@ const leat_shard_reporter_ops leat_pg_reporter = {.open = open_reporter,
                                                   .send = send,
                                                   .remove = remove_report,
                                                   .read_waits = read_waits,
+                                                  .read_controls = read_controls,
                                                   .free = free_reporter};

@@ -62,7 +62,7 @@ leat_control_set *leat_sqlite_read_controls(leat_sqlite *sqlite, int32_t source_
     return NULL;
 }
 
-/* ---- for `leat control` and the watch over the tables ---- */
+/* ---- for `leat control` and edges ---- */
 
 static int read_controls(const char *file, int32_t source_id, leat_control_set **ret,
                          leat_error *error)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "sink/shard_ops.h"
+#include "sink/sqlite/controls.h"
 #include "sink/sqlite/db.h"
 #include "sink/sqlite/workers.h"
 
@@ -141,6 +142,15 @@ static int remove_report(leat_shard_reporter *base, const char *instance, leat_e
     return run(reporter, statement, error);
 }
 
+static int read_controls(leat_shard_reporter *base, leat_control_set **ret, leat_error *error)
+{
+    sqlite_reporter *reporter = (sqlite_reporter *)base;
+    if (open_file(reporter, error) != 0)
+        return -1;
+    *ret = leat_sqlite_read_controls(&reporter->sqlite, reporter->source_id, error);
+    return *ret ? 0 : -1;
+}
+
 static void free_reporter(leat_shard_reporter *base)
 {
     sqlite_reporter *reporter = (sqlite_reporter *)base;
@@ -159,5 +169,8 @@ static leat_shard_reporter *open_reporter(const char *file, int32_t source_id)
     return &reporter->base;
 }
 
-const leat_shard_reporter_ops leat_sqlite_reporter = {
-    .open = open_reporter, .send = send, .remove = remove_report, .free = free_reporter};
+const leat_shard_reporter_ops leat_sqlite_reporter = {.open = open_reporter,
+                                                      .send = send,
+                                                      .remove = remove_report,
+                                                      .read_controls = read_controls,
+                                                      .free = free_reporter};
