@@ -5,6 +5,8 @@
  */
 #include "sink/shard_ops.h"
 
+#include <stdlib.h>
+
 typedef struct shard_backend {
     const leat_shard_address_ops *address; /* NULL: any will do */
     const leat_shard_tables_ops *tables;
@@ -12,6 +14,7 @@ typedef struct shard_backend {
     const leat_shard_privileges_ops *privileges; /* NULL: there are none */
     const leat_shard_inspect_ops *inspect;
     const leat_shard_dead_letters_ops *dead_letters;
+    const leat_shard_held_ops *held; /* NULL: it holds none */
     const leat_shard_controls_ops *controls;
     const leat_shard_reporter_ops *reporter;
 } shard_backend;
@@ -23,6 +26,7 @@ static const shard_backend postgres = {
     .privileges = &leat_pg_privileges,
     .inspect = &leat_pg_inspect,
     .dead_letters = &leat_pg_dead_letters,
+    .held = &leat_pg_held,
     .controls = &leat_pg_controls,
     .reporter = &leat_pg_reporter,
 };
@@ -130,6 +134,38 @@ int leat_shard_dead_letters(leat_shard_address at, const leat_dead_query *query,
                             leat_dead_letters *ret, leat_error *error)
 {
     return backend_of(at)->dead_letters->read(text_of(at), query, ret, error);
+}
+
+/* ---- held keys ---- */
+
+int leat_shard_held_keys(leat_shard_address at, const leat_held_query *query, leat_held_keys *ret,
+                         leat_error *error)
+{
+    const leat_shard_held_ops *ops = backend_of(at)->held;
+    *ret = (leat_held_keys){0};
+    return ops ? ops->read(text_of(at), query, ret, error) : 0;
+}
+
+int leat_shard_end_hold(leat_shard_address at, const leat_held_work *work, leat_held_result *ret,
+                        leat_error *error)
+{
+    const leat_shard_held_ops *ops = backend_of(at)->held;
+    LEAT_ASSERT(ops); /* its key comes from there */
+    *ret = (leat_held_result){.is_held = true};
+    return ops->end(text_of(at), work, ret, error);
+}
+
+void leat_held_keys_fini(leat_held_keys *keys)
+{
+    for (uint32_t i = 0; i < keys->count; i++) {
+        leat_held_key *key = &keys->keys[i];
+        char *const owned[] = {key->table, key->key,      key->since,
+                               key->at,    key->sqlstate, key->message};
+        for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)
+            free(owned[k]);
+    }
+    free(keys->keys);
+    *keys = (leat_held_keys){0};
 }
 
 /* ---- controls ---- */

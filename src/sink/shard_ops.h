@@ -6,6 +6,7 @@
 #ifndef LEAT_SINK_SHARD_OPS_H
 #define LEAT_SINK_SHARD_OPS_H
 
+#include "sink/held.h"
 #include "sink/shard.h"
 
 typedef struct leat_shard_address_ops {
@@ -69,6 +70,13 @@ typedef struct leat_shard_dead_letters_ops {
                 leat_error *error);
 } leat_shard_dead_letters_ops;
 
+typedef struct leat_shard_held_ops {
+    int (*read)(const char *address, const leat_held_query *query, leat_held_keys *ret,
+                leat_error *error);
+    int (*end)(const char *address, const leat_held_work *work, leat_held_result *ret,
+               leat_error *error);
+} leat_shard_held_ops;
+
 typedef struct leat_shard_controls_ops {
     int (*read)(const char *address, int32_t source_id, leat_control_set **ret, leat_error *error);
     int (*read_floods)(const char *address, int32_t source_id, leat_control_set **ret,
@@ -102,6 +110,7 @@ extern const leat_shard_source_ops leat_pg_source;             /* sink/pg/source
 extern const leat_shard_privileges_ops leat_pg_privileges;     /* sink/pg/privileges.c */
 extern const leat_shard_inspect_ops leat_pg_inspect;           /* sink/pg/inspect.c */
 extern const leat_shard_dead_letters_ops leat_pg_dead_letters; /* sink/pg/dead.c */
+extern const leat_shard_held_ops leat_pg_held;                 /* sink/pg/held.c */
 extern const leat_shard_controls_ops leat_pg_controls;         /* sink/pg/controls.c */
 extern const leat_shard_reporter_ops leat_pg_reporter;         /* sink/pg/workers.c */
 

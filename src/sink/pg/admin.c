@@ -83,12 +83,16 @@ static int fail_connection(leat_pg *pg, leat_error *error)
     return fail_away(pg, PQerrorMessage(pg->connection), error);
 }
 
-static bool is_away(const PGresult *result)
+static leat_engine_outcome outcome_of(const PGresult *result, leat_sql_part part)
 {
     leat_sql_error fields = {.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
                              .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
                              .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)};
-    leat_engine_outcome outcome = leat_sqlstate_outcome(&fields, LEAT_SQL_OWN);
+    return leat_sqlstate_outcome(&fields, part);
+}
+
+static bool is_away(leat_engine_outcome outcome)
+{
     return outcome == LEAT_ENGINE_UNKNOWN || outcome == LEAT_ENGINE_OUTAGE ||
            outcome == LEAT_ENGINE_CONTENTION;
 }
@@ -102,7 +106,8 @@ static int fail_result(leat_pg *pg, const PGresult *result, leat_error *error)
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     char message[768];
-    pg->is_away = is_away(result);
+    pg->is_away = is_away(outcome_of(result, LEAT_SQL_OWN));
+    pg->as_rows = outcome_of(result, LEAT_SQL_ROWS);
     snprintf(pg->sqlstate, sizeof pg->sqlstate, "%s", sqlstate ? sqlstate : "");
     one_line(message, sizeof message, primary);
     leat_fail(error, "%s: %s (%s)", pg->where, message, sqlstate ? sqlstate : "no SQLSTATE");
@@ -193,6 +198,7 @@ static PGresult *take_results(leat_pg *pg, leat_error *error)
     LEAT_ASSERT(pg->connection);
     PGresult *last = NULL;
     bool failed = false;
+    pg->as_rows = LEAT_ENGINE_UNKNOWN;
     for (;;) {
         if (wait_result(pg, error) != 0) {
             failed = true;
@@ -219,11 +225,17 @@ static PGresult *take_results(leat_pg *pg, leat_error *error)
 PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *const *values,
                         leat_error *error)
 {
-    if (!PQsendQueryParams(pg->connection, sql, count, NULL, values, NULL, NULL, 0)) {
-        fail_connection(pg, error);
-        return NULL;
-    }
-    return take_results(pg, error);
+    return leat_pg_execute(pg, sql, count, values, NULL, NULL, error);
+}
+
+PGresult *leat_pg_execute(leat_pg *pg, const char *sql, int count, const char *const *values,
+                          const int *sizes, const int *formats, leat_error *error)
+{
+    if (PQsendQueryParams(pg->connection, sql, count, NULL, values, sizes, formats,
+                          formats != NULL))
+        return take_results(pg, error);
+    fail_connection(pg, error);
+    return NULL;
 }
 
 int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error)

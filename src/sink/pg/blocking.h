@@ -8,7 +8,7 @@
 
 #include <libpq-fe.h>
 
-#include "base/base.h"
+#include "engine/batch.h"
 
 enum { LEAT_SCHEMA_VERSION = 5 }; /* of schema.sql */
 
@@ -24,8 +24,9 @@ typedef struct leat_pg {
     char where[256];     /* database and host, for messages */
     bool is_away; /* the last failure was that of the connection or the server as a whole: it may be
                      well later. A standby counts as away too: its data may be the past */
-    bool is_not_primary; /* away because the server that answered does not take writes */
-    char sqlstate[6];    /* of the statement that failed last */
+    bool is_not_primary;         /* away because the server that answered does not take writes */
+    char sqlstate[6];            /* of the statement that failed last */
+    leat_engine_outcome as_rows; /* what that would mean to records whose row statement it was */
 } leat_pg;
 
 /* Connects to the primary and begins a transaction to read: read-only, with one snapshot, and never
@@ -48,6 +49,9 @@ void leat_pg_close(leat_pg *pg);
  * says which. */
 PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *const *values,
                         leat_error *error);
+/* The same with parameters, and the result, in binary (`formats`: all 1) or as texts (NULL). */
+PGresult *leat_pg_execute(leat_pg *pg, const char *sql, int count, const char *const *values,
+                          const int *sizes, const int *formats, leat_error *error);
 /* Runs statements without parameters or result. */
 int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error) LEAT_MUST_CHECK;
 
@@ -69,5 +73,12 @@ bool leat_pg_reason(const char *dsn, int backend, char *ret, size_t size);
 int64_t leat_pg_integer(const PGresult *result, int row, int column);
 bool leat_pg_boolean(const PGresult *result, int row, int column);
 void leat_pg_text(char *ret, size_t size, const PGresult *result, int row, int column);
+/* Or as bytes, which have come as two hexadecimal digits each, followed by a NUL; owned by the
+ * caller. NULL: the field is. */
+char *leat_pg_bytes(const PGresult *result, int row, int column, size_t *ret_size);
+
+/* Does the database have this table of leat's and know the topic? -1: no, or it did not say. */
+int leat_pg_check_source(leat_pg *pg, const char *topic, const char *table,
+                         leat_error *error) LEAT_MUST_CHECK;
 
 #endif

@@ -33,8 +33,7 @@ static char *copy_text(const PGresult *result, int row, int column)
                                             : leat_must_strdup(PQgetvalue(result, row, column));
 }
 
-/* Bytes come as two digits each. */
-static char *copy_bytes(const PGresult *result, int row, int column, size_t *ret_size)
+char *leat_pg_bytes(const PGresult *result, int row, int column, size_t *ret_size)
 {
     *ret_size = 0;
     if (PQgetisnull(result, row, column))
@@ -66,8 +65,8 @@ static void take_letter(const PGresult *result, int row, leat_dead_letter *ret)
         .sqlstate = copy_text(result, row, LEAT_DEAD_COLUMN_SQLSTATE),
         .message = copy_text(result, row, LEAT_DEAD_COLUMN_MESSAGE),
     };
-    ret->key = copy_bytes(result, row, LEAT_DEAD_COLUMN_KEY, &ret->key_size);
-    ret->body = copy_bytes(result, row, LEAT_DEAD_COLUMN_BODY, &ret->body_size);
+    ret->key = leat_pg_bytes(result, row, LEAT_DEAD_COLUMN_KEY, &ret->key_size);
+    ret->body = leat_pg_bytes(result, row, LEAT_DEAD_COLUMN_BODY, &ret->body_size);
 }
 
 static void take_letters(const PGresult *result, leat_dead_letters *ret)
@@ -79,10 +78,9 @@ static void take_letters(const PGresult *result, leat_dead_letters *ret)
         take_letter(result, (int)i, &ret->letters[i]);
 }
 
-static int check_source(leat_pg *pg, const char *topic, leat_error *error)
+int leat_pg_check_source(leat_pg *pg, const char *topic, const char *table, leat_error *error)
 {
-    PGresult *result =
-        leat_pg_query(pg, "SELECT to_regclass('leat.dead_letters') IS NOT NULL", 0, NULL, error);
+    PGresult *result = leat_pg_query(pg, "SELECT to_regclass($1) IS NOT NULL", 1, &table, error);
     bool is_there = result && leat_pg_boolean(result, 0, 0);
     PQclear(result);
     if (!result)
@@ -124,7 +122,7 @@ static int read_dead_letters(const char *dsn, const leat_dead_query *query, leat
     *ret = (leat_dead_letters){0};
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
-        status = check_source(&pg, query->topic, error);
+        status = leat_pg_check_source(&pg, query->topic, "leat.dead_letters", error);
     if (status == 0)
         status = read_letters(&pg, query, ret, error);
     leat_pg_close(&pg);
