@@ -20,6 +20,7 @@ typedef struct leat_options {
     const char *keep;
     const char *reason;
     bool json;
+    bool held;
     char *const *operands; /* as many as the command wants */
 } leat_options;
 
@@ -41,7 +42,10 @@ int leat_command_check(const leat_options *options);
 int leat_command_lag(const leat_options *options);
 int leat_command_status(const leat_options *options);
 int leat_command_dead_list(const leat_options *options);
+int leat_command_dead_list_held(const leat_options *options); /* dead list --held */
 int leat_command_dead_show(const leat_options *options);
+int leat_command_dead_retry(const leat_options *options);
+int leat_command_dead_discard(const leat_options *options);
 int leat_command_control_block(const leat_options *options);
 int leat_command_control_unblock(const leat_options *options);
 int leat_command_control_list(const leat_options *options);

@@ -206,6 +206,8 @@ static int list(const leat_config *config, const leat_options *options, leat_err
 
 int leat_command_dead_list(const leat_options *options)
 {
+    if (options->held)
+        return leat_command_dead_list_held(options);
     return with_config("dead list", options, list);
 }
 

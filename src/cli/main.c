@@ -57,10 +57,11 @@ static const leat_command commands[] = {
      "its cause: a record, a lock and its holder, a standby, a partition, a shard, the log; 1 neither the log nor any shard\n"
      "answers.\n",
      leat_command_status},
-    {"dead list", "cstrlj",
-     "[--shard NAME] [--table NAME | --route NAME] [--limit N] [--json] [--config FILE]", 0,
-     "list the records that were refused permanently",
+    {"dead list", "cstrljH",
+     "[--held] [--shard NAME] [--table NAME | --route NAME] [--limit N] [--json] [--config FILE]",
+     0, "list the records that were refused permanently",
      "Lists the dead letters of the topic, read from the shards, the newest first.\n\n"
+     "  --held         instead, the keys that are held, the oldest first, with what their first record was refused with\n"
      "  --shard NAME   of this shard only\n"
      "  --table NAME   of the routes on this table, named as in the configuration\n"
      "  --route NAME   of this route\n"
@@ -74,6 +75,27 @@ static const leat_command commands[] = {
      "  --shard NAME   read this shard only\n"
      "  --json         as one JSON object\n",
      leat_command_dead_show},
+    {"dead retry", "cstrk",
+     "[--key K [--table NAME | --route NAME]] [--shard NAME] [--config FILE]", 0,
+     "apply the records of held keys, in order",
+     "Applies what is kept of each held key, or of one, from the first record on, as far as the database takes it. A key of\n"
+     "which all is applied is held no longer. Workers may run meanwhile, or not; only the shards must answer.\n\n"
+     "  --key K        all parts of the key in primary-key order, between them '/': 7/1\n"
+     "  --table NAME   the table of that key, named as in the configuration; not needed where there is one table\n"
+     "  --route NAME   or a route on it\n"
+     "  --shard NAME   in this shard only\n\n"
+     "Exit status: 0 none of them is held any more, 3 a record is still refused, 1 not all could be tried.\n",
+     leat_command_dead_retry},
+    {"dead discard", "cstrkl",
+     "--key K [--table NAME | --route NAME] [--limit N] [--shard NAME] [--config FILE]", 0,
+     "give up the records of a held key",
+     "Keeps them as dead letters instead, and lets the key go: its later writes are applied as if these had not existed.\n\n"
+     "  --key K        all parts of the key in primary-key order, between them '/': 7/1\n"
+     "  --table NAME   the table of that key, named as in the configuration; not needed where there is one table\n"
+     "  --route NAME   or a route on it\n"
+     "  --limit N      only the first N; `leat dead retry` then applies the rest\n"
+     "  --shard NAME   in this shard only\n",
+     leat_command_dead_discard},
     {"control block", "ctrTkfnR",
      "(--tenant T | --key K [--table NAME | --route NAME]) --for TIME [--keep N] [--reason TEXT] [--config FILE]",
      0, "skip the records of a tenant or of one row for a time",
@@ -125,6 +147,7 @@ static const struct option options_known[] = {
     {"for", required_argument, NULL, 'f'},
     {"keep", required_argument, NULL, 'n'},
     {"reason", required_argument, NULL, 'R'},
+    {"held", no_argument, NULL, 'H'},
     {0},
 };
 
@@ -230,6 +253,9 @@ static int take_option(leat_options *options, int letter, const char *value)
         break;
     case 'j':
         options->json = true;
+        break;
+    case 'H':
+        options->held = true;
         break;
     case 'l':
         return take_number(value, &options->limit);
