@@ -46,13 +46,14 @@ def postmaster_pid(world, shard):
 
 
 @contextmanager
-def stage(shards=1, partitions=8, connections=2, table_sql=TABLE, route=ROUTE, **settings):
+def stage(shards=1, partitions=8, connections=2, table_sql=TABLE, route=ROUTE, log_settings=None, **settings):
     for program in (LEAT, LOAD, CEILING):
         check_program(program)
     with tempfile.TemporaryDirectory(prefix="leat-bench-") as directory:
         world = Stage(directory, shards=shards, partitions=partitions, table_sql=table_sql, route=route, program=LEAT, **settings)
         for shard in world.settings["shards"]:
             shard["connections"] = connections
+        world.settings["log"].update(log_settings or {})
         world.write_config()
         world.init()
         try:

@@ -1,6 +1,5 @@
 """The troubles of bench/isolation: each happens while its `with` lasts, to rows of a tenant of its own."""
 
-import ctypes
 import os
 import signal
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ import psycopg
 
 from measure import stat_fields
 from stage import postmaster_pid
+
+from lib.placement import subpartition, xxh3
 
 TABLE = """
 create table parents (id int primary key);
@@ -24,12 +25,8 @@ TENANT_SLOTS = 4096
 
 # ---- where keys go ----
 
-HASH = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
-HASH.restype, HASH.argtypes = ctypes.c_uint64, [ctypes.c_char_p, ctypes.c_size_t]
-
-
 def hashed(text):
-    return HASH(text.encode(), len(text))
+    return xxh3(text.encode())
 
 
 def tenants(world, count):
@@ -44,11 +41,12 @@ class Places:
     def __init__(self, world, partitions):
         self.partitions = partitions
         (self.source,) = world.rows(f"select to_jsonb(s) from leat.sources as s where topic = '{world.name}'", ["a"])[0]
-        self.count = self.source["subpartitions"]
+        self.placement = [self.source.get(name, otherwise) for name, otherwise in
+                          (("subpartitions", 64), ("tenant_window", 0), ("tenant_position", -1))]
 
     def of(self, app, row):
-        value = hashed(f"{app}/{row}")
-        return (value >> 32) % self.partitions, value % self.count
+        key = f"{app}/{row}"
+        return (hashed(key) >> 32) % self.partitions, subpartition(key.encode(), *self.placement)
 
     def rows_apart(self, app, taken, count):
         """(rows of the tenant that share no place with `taken`, False); or any, and True, where too few are apart: where a tenant

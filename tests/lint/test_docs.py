@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from lib import placement
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -119,3 +121,17 @@ def test_the_places_of_decisions_exist():
                 if not (file and file.exists() and re.search(rf"\b{re.escape(name)}\b", file.read_text())):
                     wrong.append(f"{file}: {name}")
     assert not wrong and places > 30
+
+
+def test_the_subpartitions_of_the_record_format_are_right():
+    """By the second implementation, in Python; the unit tests of the first have the same ones."""
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| (-?\d+) \| `([^`]*)` \| (\d+) \| ([\d ]*)\|$", (ROOT / "docs/record-format.md").read_text(), re.M)
+    in_c = (ROOT / "tests/unit/base/test_placement.c").read_text()
+    assert len(rows) >= 5
+    for count, size, position, key, expected, drawn in rows:
+        numbers = int(count), int(size), int(position)
+        assert placement.subpartition(key.encode(), *numbers) == int(expected), key
+        assert re.search(rf'"{re.escape(key)}"\), {expected}\)', in_c), key
+        if drawn.strip():
+            tenant = key.split("/")[numbers[2]].encode()
+            assert drawn.split() == [str(n) for n in placement.window(tenant, *numbers[:2])], key
