@@ -111,9 +111,10 @@ static int set_up(leat_assembly *assembly, const int64_t *starts, leat_error *er
 static int init_shards(leat_assembly *assembly, const leat_routes *routes, leat_error *error)
 {
     leat_source *source = &assembly->catalog.source;
-    if (leat_assembly_running_source(assembly, source, &assembly->catalog.layout, error) != 0 ||
-        leat_assembly_place_source(assembly, routes, source, error) != 0)
+    if (leat_assembly_running_source(assembly, source, &assembly->catalog.layout, error) != 0)
         return -1;
+    if (leat_assembly_place_source(assembly, routes, source, error) != 0)
+        return leat_fail_prefix(error, "no shard was changed");
     const leat_layout *layout = &assembly->catalog.layout;
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
     int status =
