@@ -42,10 +42,10 @@ def hold(world, key, *records, table="public.things"):
         for number, (offset, body, *op) in enumerate(records):
             values = [offset, kept(offset, key, body, *op)]
             if number == 0:
-                db.execute("select leat.hold(%s, 0, hashtext(%s), %s, %s, '23503', 'no parent', %s, now(), 1, %s)",
+                db.execute("select leat.hold(%s, 0, hashtext(%s), %s, %s, '23503', 'no parent', %s, 7, 1, %s)",
                            [world.source_id(), key, table, key.encode(), *values])
             else:
-                db.execute("select leat.keep_held(%s, 0, array[hashtext(%s)::bigint], array[%s::bigint], array[now()], 1, array[%s])",
+                db.execute("select leat.keep_held(%s, 0, array[hashtext(%s)::bigint], array[%s::bigint], array[7::bigint], 1, array[%s])",
                            [world.source_id(), key, *values])
 
 

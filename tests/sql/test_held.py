@@ -7,13 +7,13 @@ HASH = -77  # of the key that most tests hold; its row in hits is 0
 
 
 def hold(session, offset, hash=HASH, partition=0):
-    session.run("SELECT leat.hold(1, %s, %s, 'public.hits', 'k', '23503', 'no parent', %s, now(), 1, %s)", partition, hash, offset,
+    session.run("SELECT leat.hold(1, %s, %s, 'public.hits', 'k', '23503', 'no parent', %s, 7, 1, %s)", partition, hash, offset,
                 b"r%d" % offset)
 
 
 def keep(session, *offsets, hashes=None, partition=0):
     hashes = [HASH] * len(offsets) if hashes is None else hashes
-    session.run("SELECT leat.keep_held(1, %s, %s::bigint[], %s::bigint[], array_fill(now(), ARRAY[%s]), 1, %s::bytea[])", partition,
+    session.run("SELECT leat.keep_held(1, %s, %s::bigint[], %s::bigint[], array_fill(7::bigint, ARRAY[%s]), 1, %s::bytea[])", partition,
                 hashes, list(offsets), len(offsets), [b"r%d" % offset for offset in offsets])
 
 
@@ -70,7 +70,7 @@ def test_a_key_is_held_with_its_records(shard):
     assert a.run("SELECT partition, \"table\", key, tries, sqlstate, message FROM leat.held") == [
         (0, "public.hits", b"k", 0, "23503", "no parent")]
     assert records(a) == [10, 12, 14]
-    assert a.run("SELECT codec, record FROM leat.held_records(1, 0, %s, 1, 1)", HASH) == [(1, b"r10")]
+    assert a.run("SELECT accepted_ms, codec, record FROM leat.held_records(1, 0, %s, 1, 1)", HASH) == [(7, 1, b"r10")]
     assert a.value("SELECT since_ms BETWEEN 0 AND 60000 FROM leat.held_keys(1, 0, 10)")
 
 

@@ -242,7 +242,7 @@ BEGIN
             partition   int NOT NULL,
             hash        bigint NOT NULL,
             "offset"    bigint NOT NULL,
-            accepted_at timestamptz NOT NULL,
+            accepted_ms bigint NOT NULL,     -- its timestamp, any number
             codec       int NOT NULL,        -- as in leat.parked: a chunk with one record
             record      bytea NOT NULL,
             PRIMARY KEY (source, partition, hash, "offset"),
@@ -839,7 +839,7 @@ $$;
 
 -- Makes a key held, with the record that was refused. LT007 if it is held.
 CREATE OR REPLACE FUNCTION leat.hold(p_source int, p_partition int, p_hash bigint, p_table text, p_key bytea, p_sqlstate text,
-                                     p_message text, p_offset bigint, p_accepted_at timestamptz, p_codec int, p_record bytea)
+                                     p_message text, p_offset bigint, p_accepted_ms bigint, p_codec int, p_record bytea)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
@@ -851,15 +851,15 @@ BEGIN
         RAISE EXCEPTION 'partition % of source %: the key of offset % is held', p_partition, p_source, p_offset
             USING ERRCODE = 'LT007', DETAIL = concat(p_partition, ' ', p_hash);
     END IF;
-    INSERT INTO leat.parked_keys (source, partition, hash, "offset", accepted_at, codec, record)
-    VALUES (p_source, p_partition, p_hash, p_offset, p_accepted_at, p_codec, p_record);
+    INSERT INTO leat.parked_keys (source, partition, hash, "offset", accepted_ms, codec, record)
+    VALUES (p_source, p_partition, p_hash, p_offset, p_accepted_ms, p_codec, p_record);
 END
 $$;
 
 -- Keeps records of held keys, one element each. LT007 unless all of their keys are held; it names one that is not. The lock keeps
 -- those held until this commits: a retry's last step waits, and sees what was added.
 CREATE OR REPLACE FUNCTION leat.keep_held(p_source int, p_partition int, p_hashes bigint[], p_offsets bigint[],
-                                          p_accepted_at timestamptz[], p_codec int, p_records bytea[])
+                                          p_accepted_ms bigint[], p_codec int, p_records bytea[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
@@ -868,9 +868,9 @@ DECLARE
 BEGIN
     PERFORM leat.plan_rows();
     WITH added AS (
-        INSERT INTO leat.parked_keys (source, partition, hash, "offset", accepted_at, codec, record)
-        SELECT p_source, p_partition, r.hash, r."offset", r.accepted_at, p_codec, r.record
-          FROM unnest(p_hashes, p_offsets, p_accepted_at, p_records) AS r (hash, "offset", accepted_at, record)
+        INSERT INTO leat.parked_keys (source, partition, hash, "offset", accepted_ms, codec, record)
+        SELECT p_source, p_partition, r.hash, r."offset", r.accepted_ms, p_codec, r.record
+          FROM unnest(p_hashes, p_offsets, p_accepted_ms, p_records) AS r (hash, "offset", accepted_ms, record)
          WHERE EXISTS (SELECT FROM leat.held AS h
                         WHERE h.source = p_source AND h.partition = p_partition AND h.hash = r.hash FOR KEY SHARE)
         RETURNING hash
@@ -939,10 +939,10 @@ $$;
 -- The first records of a held key: at most `p_limit`, and, but for the first, `p_bytes` as they are stored. After leat.retry and
 -- not in one statement with it: a record that the lock has waited for is seen only by a snapshot that is taken afterwards.
 CREATE OR REPLACE FUNCTION leat.held_records(p_source int, p_partition int, p_hash bigint, p_limit int, p_bytes bigint)
-RETURNS TABLE ("offset" bigint, accepted_at timestamptz, codec int, record bytea)
+RETURNS TABLE ("offset" bigint, accepted_ms bigint, codec int, record bytea)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 AS $$
-    SELECT s."offset", s.accepted_at, s.codec, s.record
+    SELECT s."offset", s.accepted_ms, s.codec, s.record
       FROM (SELECT k.*, sum(octet_length(k.record)) OVER (ORDER BY k."offset") AS bytes, row_number() OVER (ORDER BY k."offset") AS n
               FROM (SELECT * FROM leat.parked_keys AS p
                      WHERE p.source = p_source AND p.partition = p_partition AND p.hash = p_hash
