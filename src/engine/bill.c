@@ -2,8 +2,15 @@
  * bill.c - a tenant knows where its charge is in the bill that is being written, so that adding a
  * record needs no search. A tenant may have lost its place by the time a batch is done; then there
  * is nobody to correct.
+ *
+ * Several batches are under way at once. What one of them teaches is measured by what is known when
+ * it is done: by its old estimate, all of them would correct the same error.
  */
 #include "engine/bill.h"
+
+/* The tenants of a batch that took too long run in so many groups, those of a group that takes too
+ * long again, until one runs alone. */
+enum { GROUPS = 8, CROWD = 64 };
 
 void leat_bill_begin(leat_bill *bill, leat_tenants *tenants)
 {
@@ -87,47 +94,76 @@ void leat_bill_settle(leat_bill *bill, leat_tenants *tenants, int64_t took_us)
     share_out(bill, tenants, (double)took_us);
 }
 
+/* A tenant of which nothing was known costs what is usual, and what that is may just have been
+ * learned. The records of a tenant cannot have taken longer than the whole batch. */
+static void learn_one(const leat_charge *charge, leat_tenants *tenants, double error_us,
+                      const leat_cost_batch *batch)
+{
+    leat_tenant *tenant = &tenants->at[charge->at];
+    tenant->suspected = false;
+    double row_us =
+        leat_cost_learn_record(tenant->is_known ? tenant->row_us : tenants->cost.usual_us,
+                               charge->rows_us, error_us, batch);
+    leat_tenants_set_cost(tenants, charge->at,
+                          leat_cost_most(row_us, batch->took_us, charge->records));
+}
+
 static void learn_each(const leat_bill *bill, leat_tenants *tenants, leat_cost_batch *batch)
 {
     double error_us = leat_cost_learn(&tenants->cost, batch, LEAT_COST_LEARN);
     for (uint32_t i = 0; i < bill->count; i++)
-        batch->squares += bill->charges[i].rows_us * bill->charges[i].rows_us;
+        if (is_there(tenants, &bill->charges[i]))
+            learn_one(&bill->charges[i], tenants, error_us, batch);
+}
+
+/* In a crowd it is seldom a tenant that is to blame, so each of them is given a second chance. */
+static void split_up(const leat_bill *bill, leat_tenants *tenants)
+{
+    uint32_t company = bill->count / GROUPS > 0 ? bill->count / GROUPS : 1;
     for (uint32_t i = 0; i < bill->count; i++) {
-        const leat_charge *charge = &bill->charges[i];
-        if (!is_there(tenants, charge))
+        leat_tenant *tenant = &tenants->at[bill->charges[i].at];
+        if (!is_there(tenants, &bill->charges[i]))
             continue;
-        double row_us = tenants->at[charge->at].row_us;
-        leat_tenants_set_cost(tenants, charge->at,
-                              leat_cost_learn_record(row_us, charge->rows_us, error_us, batch));
+        if (bill->count < CROWD || tenant->suspected)
+            tenant->company = (uint16_t)company;
+        tenant->suspected = true;
     }
 }
 
-static void run_alone(const leat_bill *bill, leat_tenants *tenants)
+static leat_cost_batch estimate_again(leat_bill *bill, const leat_tenants *tenants)
 {
-    for (uint32_t i = 0; i < bill->count; i++)
-        if (is_there(tenants, &bill->charges[i]))
-            tenants->at[bill->charges[i].at].alone = true;
+    leat_cost_batch batch = {.records = bill->records};
+    for (uint32_t i = 0; i < bill->count; i++) {
+        leat_charge *charge = &bill->charges[i];
+        if (is_there(tenants, charge))
+            charge->rows_us = charge->records * tenants->at[charge->at].row_us;
+        batch.rows_us += charge->rows_us;
+        batch.squares += charge->rows_us * charge->rows_us;
+    }
+    return batch;
 }
 
-void leat_bill_learn(const leat_bill *bill, leat_tenants *tenants, int64_t took_us, int64_t now_us,
+void leat_bill_learn(leat_bill *bill, leat_tenants *tenants, int64_t took_us, int64_t now_us,
                      bool is_alone)
 {
-    leat_cost_batch batch = {
-        .rows_us = bill->rows_us, .records = bill->records, .took_us = took_us, .now_us = now_us};
+    leat_cost_batch batch = estimate_again(bill, tenants);
+    batch.took_us = took_us;
+    batch.now_us = now_us;
+    double estimate_us = tenants->cost.fixed_us + batch.rows_us;
     const leat_charge *first = &bill->charges[0];
-    if (is_alone && is_there(tenants, first)) {
+    if (is_alone && is_there(tenants, first) && leat_cost_surprises(estimate_us, took_us)) {
         leat_tenants_set_cost(tenants, first->at, leat_cost_learn_alone(&tenants->cost, &batch));
         return;
     }
-    switch (leat_cost_lesson_of(&tenants->cost, bill->estimate_us, took_us)) {
+    switch (leat_cost_lesson_of(&tenants->cost, estimate_us, took_us)) {
     case LEAT_COST_LEARN:
         learn_each(bill, tenants, &batch);
         break;
     case LEAT_COST_SHARD:
         leat_cost_learn(&tenants->cost, &batch, LEAT_COST_SHARD);
         break;
-    case LEAT_COST_ALONE:
-        run_alone(bill, tenants);
+    case LEAT_COST_SPLIT:
+        split_up(bill, tenants);
         break;
     }
 }

@@ -39,9 +39,9 @@ void leat_bill_serve(leat_bill *bill, leat_tenants *tenants, uint32_t at);
 void leat_bill_close(leat_bill *bill, leat_tenants *tenants);
 /* Everybody is served by what the batch took. */
 void leat_bill_settle(leat_bill *bill, leat_tenants *tenants, int64_t took_us);
-/* The batch was applied: everybody's costs are learned from it. `is_alone`: as in
- * leat_cost_lesson_of. */
-void leat_bill_learn(const leat_bill *bill, leat_tenants *tenants, int64_t took_us, int64_t now_us,
+/* The batch was applied: everybody's costs are learned from it. `is_alone`: its only tenant was to
+ * run alone. */
+void leat_bill_learn(leat_bill *bill, leat_tenants *tenants, int64_t took_us, int64_t now_us,
                      bool is_alone);
 
 #endif

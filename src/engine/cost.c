@@ -10,10 +10,11 @@
 #define ROW_MIN_US     0.05
 #define MOST_US        60e6
 
-/* A stall shorter than this is the database's own, and harms nobody: it is not worth running each
- * tenant alone. */
+/* A stall shorter than this is the database's own, and harms nobody: it is not worth running the
+ * tenants apart. */
 #define SURPRISE_MIN_US 50000.0
 #define SURPRISE_FACTOR 4.0
+#define FIRST_FACTOR    32.0 /* of the first one: the first guess may be that far off */
 
 #define RATE        0.125 /* of learning what a tenant costs */
 #define SHARD_RATE  0.25
@@ -47,17 +48,23 @@ double leat_cost_level_us(const leat_cost *cost)
     return cost->fixed_us + LEVEL_ROWS * cost->usual_us;
 }
 
-leat_cost_lesson leat_cost_lesson_of(leat_cost *cost, double estimate_us, int64_t took_us)
+bool leat_cost_surprises(double estimate_us, int64_t took_us)
 {
     double took = (double)took_us;
-    if (took <= SURPRISE_FACTOR * estimate_us || took - estimate_us <= SURPRISE_MIN_US) {
+    return took > SURPRISE_FACTOR * estimate_us && took - estimate_us > SURPRISE_MIN_US;
+}
+
+leat_cost_lesson leat_cost_lesson_of(leat_cost *cost, double estimate_us, int64_t took_us)
+{
+    bool is_first = cost->batches == 0 && (double)took_us <= FIRST_FACTOR * estimate_us;
+    if (is_first || !leat_cost_surprises(estimate_us, took_us)) {
         cost->surprises = 0;
         return LEAT_COST_LEARN;
     }
     if (cost->surprises >= SHARD_SURPRISES)
         return LEAT_COST_SHARD;
     cost->surprises++;
-    return LEAT_COST_ALONE;
+    return LEAT_COST_SPLIT;
 }
 
 /* Towards `level_us`, of which so much is left after `time_us` as with a half-life. */
@@ -95,10 +102,11 @@ static void fit_line(leat_cost *cost)
         between(cost->mean_us - cost->usual_us * cost->mean_records, FIXED_MIN_US, MOST_US);
 }
 
-/* A new line, through what is known and this batch. */
+/* A new line, through this batch: of which the records are as large a part as was thought. */
 static void begin_line(leat_cost *cost, const leat_cost_batch *batch)
 {
-    cost->usual_us = batch->rows_us / batch->records;
+    double of_rows = batch->rows_us / (cost->fixed_us + batch->rows_us);
+    cost->usual_us = (double)batch->took_us * of_rows / batch->records;
     cost->mean_records = batch->records;
     cost->mean_us = (double)batch->took_us;
     cost->variance = cost->covariance = 0;
@@ -130,18 +138,19 @@ static void add_to_line(leat_cost *cost, const leat_cost_batch *batch, double ra
 
 double leat_cost_learn(leat_cost *cost, const leat_cost_batch *batch, leat_cost_lesson lesson)
 {
-    LEAT_ASSERT(batch->records > 0 && lesson != LEAT_COST_ALONE);
+    LEAT_ASSERT(batch->records > 0 && lesson != LEAT_COST_SPLIT);
     double fixed_us = cost->fixed_us;
     double error_us = (double)batch->took_us - fixed_us - batch->rows_us;
     double ratio = (double)batch->took_us / (fixed_us + batch->rows_us);
     bool is_off = ratio > OFF || ratio < 1 / OFF;
+    bool is_first = cost->batches == 0;
     add_to_line(cost, batch,
                 lesson == LEAT_COST_SHARD ? SHARD_RATE
                 : is_off                  ? OFF_RATE
                                           : 1.0 / LINE_BATCHES);
     follow(cost, batch->now_us);
     double of_rows = batch->rows_us / (fixed_us + batch->rows_us);
-    return error_us * of_rows * of_rows;
+    return is_first ? 0 : error_us * of_rows * of_rows;
 }
 
 double leat_cost_learn_record(double row_us, double share_us, double error_us,
@@ -157,6 +166,12 @@ double leat_cost_learn_alone(const leat_cost *cost, const leat_cost_batch *batch
     LEAT_ASSERT(batch->records > 0);
     double rows_us = (double)batch->took_us - cost->fixed_us;
     return between(rows_us / batch->records, ROW_MIN_US, MOST_US);
+}
+
+double leat_cost_most(double row_us, int64_t took_us, uint32_t records)
+{
+    LEAT_ASSERT(records > 0);
+    return between(row_us, ROW_MIN_US, between((double)took_us / records, ROW_MIN_US, MOST_US));
 }
 
 static double middle_of(uint8_t class)

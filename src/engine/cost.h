@@ -10,8 +10,10 @@
  * part.)
  *
  * A batch that took much longer than estimated teaches nothing: an average would charge all for
- * one. Its tenants run alone once, and what a tenant takes then is its own. When several in a row
- * took too long it is the shard that has become slow, not a tenant.
+ * one. Its tenants run in smaller groups once, those of a group that takes too long in still
+ * smaller ones, and what a tenant takes alone is its own. (Each alone at once would be hundreds of
+ * tiny batches whenever the disk stands still.) When several in a row took too long it is the shard
+ * that has become slow, not a tenant. The first one of all hardly can.
  */
 #ifndef LEAT_ENGINE_COST_H
 #define LEAT_ENGINE_COST_H
@@ -40,11 +42,12 @@ double leat_cost_level_us(const leat_cost *cost);
 typedef enum leat_cost_lesson {
     LEAT_COST_LEARN, /* leat_cost_learn, then leat_cost_learn_record for each tenant */
     LEAT_COST_SHARD, /* the same, but quickly, and nothing about its tenants */
-    LEAT_COST_ALONE, /* nothing: its tenants run alone once */
+    LEAT_COST_SPLIT, /* nothing: its tenants run in smaller groups */
 } leat_cost_lesson;
 
-/* What a batch teaches that took `took_us`. Not for one of a tenant that runs alone:
- * leat_cost_learn_alone. */
+/* Did it take much longer than estimated? */
+bool leat_cost_surprises(double estimate_us, int64_t took_us);
+/* What a batch teaches that took `took_us`. */
 leat_cost_lesson leat_cost_lesson_of(leat_cost *cost, double estimate_us, int64_t took_us);
 
 /* A batch as estimated: `rows_us` is the sum of what each tenant contributed, without the fixed
@@ -58,13 +61,17 @@ typedef struct leat_cost_batch {
 } leat_cost_batch;
 
 /* Returns how much the batch says about its records: its difference from the estimate, in us, but
- * the less the more it consists of the fixed part. */
+ * the less the more it consists of the fixed part. Nothing if it is the first: that made the line.
+ */
 double leat_cost_learn(leat_cost *cost, const leat_cost_batch *batch, leat_cost_lesson lesson);
 /* The record cost of a tenant that contributed `share_us` to the batch, after it. */
 double leat_cost_learn_record(double row_us, double share_us, double error_us,
                               const leat_cost_batch *batch);
-/* The record cost of the only tenant of a batch, from that batch alone. */
+/* The record cost of the only tenant of a batch that surprised, from that batch alone. */
 double leat_cost_learn_alone(const leat_cost *cost, const leat_cost_batch *batch);
+
+/* `row_us`, but so many records took no longer than `took_us`. */
+double leat_cost_most(double row_us, int64_t took_us, uint32_t records);
 
 /* Costs of one class lie within a factor of 4. `class` is the one it is in: a cost near a border
  * stays where it is. */

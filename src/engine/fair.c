@@ -20,12 +20,17 @@ enum {
 };
 
 #define SLOW_FACTOR 4
+/* Two costs are alike that differ by no more than this factor, or that are no more than the other
+ * one times what is usual: so small they are known only roughly. */
+#define ALIKE       4.0
+#define ALIKE_USUAL 8.0
 #define SLOW_MIN_US 20000
 
 /* What is left of a batch's bounds. */
 typedef struct room {
-    uint8_t class;
-    bool alone;
+    double least_us, most_us; /* of a record: of the tenants of its queues, and of all */
+    double usual_us;          /* costs up to this are alike */
+    uint32_t company;         /* most tenants, by those that are in it */
     double us;
     uint32_t records;
     uint64_t bytes;
@@ -145,8 +150,41 @@ static uint32_t fit_one(const leat_engine *engine, leat_job_slot *slot, leat_ten
     return records;
 }
 
+static bool is_not_dearer(const room *left, double row_us)
+{
+    return row_us <= left->usual_us || row_us <= ALIKE * left->least_us;
+}
+
+static bool is_not_cheaper(const room *left, double row_us)
+{
+    return left->most_us <= left->usual_us || row_us >= left->most_us / ALIKE;
+}
+
+static uint32_t company_of(const leat_tenant *tenant)
+{
+    return tenant->company > 0 ? tenant->company : UINT32_MAX;
+}
+
+/* May records of the tenant be among those that the batch has? */
+static bool may_join(const leat_bill *bill, const leat_tenants *tenants, const room *left,
+                     uint32_t at)
+{
+    return leat_bill_records(bill, tenants, at) > 0 ||
+           (bill->count < left->company && bill->count < company_of(&tenants->at[at]));
+}
+
+static void join(leat_bill *bill, leat_tenants *tenants, room *left, uint32_t at)
+{
+    const leat_tenant *tenant = &tenants->at[at];
+    uint32_t company = company_of(tenant);
+    left->company = company < left->company ? company : left->company;
+    left->most_us = tenant->row_us > left->most_us ? tenant->row_us : left->most_us;
+    leat_bill_add(bill, tenants, at, 1);
+}
+
+/* Records behind the head that are cheaper go with it: they have to wait for it in any case. */
 static uint32_t fit_many(const leat_engine *engine, leat_job_slot *slot, leat_tenants *tenants,
-                         const room *left, const leat_queue *queue, uint32_t records_max,
+                         room *left, const leat_queue *queue, uint32_t records_max,
                          uint64_t *ret_bytes)
 {
     uint32_t count = 0;
@@ -158,14 +196,15 @@ static uint32_t fit_many(const leat_engine *engine, leat_job_slot *slot, leat_te
         uint32_t at = leat_tenants_take(tenants, record->tenant);
         const leat_tenant *tenant = &tenants->at[at];
         bool fits = *ret_bytes + record->bytes <= left->bytes && us + tenant->row_us <= left->us;
-        bool mixes = tenant->class == left->class && !left->alone && !tenant->alone;
+        bool mixes = is_not_dearer(left, tenant->row_us) &&
+                     may_join(&slot->bill, tenants, left, at);
         bool is_head = count == 0;
         if (!tenant->is_known && leat_bill_records(&slot->bill, tenants, at) >= UNKNOWN_RECORDS)
             break;
         if ((!fits && !(is_head && slot->queues == 0)) ||
             (!is_head && !mixes && at != queue->tenant))
             break;
-        leat_bill_add(&slot->bill, tenants, at, 1);
+        join(&slot->bill, tenants, left, at);
         us += tenant->row_us;
         *ret_bytes += record->bytes;
         count++;
@@ -173,8 +212,8 @@ static uint32_t fit_many(const leat_engine *engine, leat_job_slot *slot, leat_te
     return count;
 }
 
-static uint32_t fit(const leat_engine *engine, leat_job_slot *slot, leat_shard *shard,
-                    const room *left, const leat_queue *queue, uint64_t *ret_bytes)
+static uint32_t fit(const leat_engine *engine, leat_job_slot *slot, leat_shard *shard, room *left,
+                    const leat_queue *queue, uint64_t *ret_bytes)
 {
     leat_tenants *tenants = &shard->ready.tenants;
     uint32_t records = leat_queue_limited(queue, left->records);
@@ -195,10 +234,27 @@ static void close_bill(leat_job_slot *slot, leat_shard *shard)
         leat_median_add(&shard->fair.estimates, (int64_t)slot->bill.estimate_us);
 }
 
-/* May the tenant join what is chosen so far? */
-static bool may_join(const leat_tenants *tenants, const room *left, uint32_t lead, uint32_t at)
+/* The tenant whose queue is next: of those that cost about the same. LEAT_PAIRING_NONE: there is
+ * none. */
+static uint32_t next_tenant(const leat_bill *bill, const leat_tenants *tenants, const room *left)
 {
-    return at == lead || (!left->alone && !tenants->at[at].alone);
+    uint32_t next = LEAT_PAIRING_NONE;
+    for (uint32_t class = 0; class < LEAT_COST_CLASSES; class ++) {
+        uint32_t at = tenants->first[class];
+        if (at == LEAT_PAIRING_NONE || !is_not_dearer(left, tenants->at[at].row_us) ||
+            !is_not_cheaper(left, tenants->at[at].row_us) || !may_join(bill, tenants, left, at))
+            continue;
+        if (next == LEAT_PAIRING_NONE || tenants->at[at].served_us < tenants->at[next].served_us)
+            next = at;
+    }
+    return next;
+}
+
+/* Its tenants have run in a group that is small enough. */
+static void forget_company(const leat_bill *bill, leat_tenants *tenants)
+{
+    for (uint32_t i = 0; i < bill->count; i++)
+        tenants->at[bill->charges[i].at].company = 0;
 }
 
 /* A queue that alone has more than a batch may give more, since it is often one hot row that all of
@@ -216,20 +272,23 @@ void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shar
     leat_tenants *tenants = &shard->ready.tenants;
     int64_t overdue_us = engine->now_us - engine->config.age_bound_us;
     room left = {
-        .class = tenants->at[lead].class,
-        .alone = tenants->at[lead].alone,
+        .company = company_of(&tenants->at[lead]),
+        .least_us = tenants->at[lead].row_us,
+        .most_us = tenants->at[lead].row_us,
+        .usual_us = ALIKE_USUAL * tenants->cost.usual_us,
         .us = most_us(shard) - tenants->cost.fixed_us,
         .records = leat_batch_size_max(&shard->batch_size, engine->config.batch_records_max),
         .bytes = engine->config.batch_bytes_max};
     slot->shared = true;
-    slot->alone = left.alone;
     leat_tenants_lead(tenants, lead);
     leat_bill_begin(&slot->bill, tenants);
     uint32_t usual = left.records;
     while (left.records > 0) {
-        uint32_t at = tenants->first[left.class];
-        if (at == LEAT_PAIRING_NONE || !may_join(tenants, &left, lead, at))
+        uint32_t at = slot->queues == 0 ? lead : next_tenant(&slot->bill, tenants, &left);
+        if (at == LEAT_PAIRING_NONE)
             break;
+        if (tenants->at[at].row_us < left.least_us)
+            left.least_us = tenants->at[at].row_us;
         uint32_t id = leat_ready_first(&shard->ready, at, overdue_us);
         /* Then the batch is full too: this queue and those after it are in turn later. */
         if (leat_schedule_is_part_full(engine, id))
@@ -249,8 +308,8 @@ void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shar
         left.bytes -= bytes < left.bytes ? bytes : left.bytes;
         left.us -= slot->bill.rows_us - before_us;
     }
-    if (left.alone)
-        tenants->at[lead].alone = false;
+    slot->alone = left.company == 1;
+    forget_company(&slot->bill, tenants);
     close_bill(slot, shard);
 }
 

@@ -306,7 +306,7 @@ typedef struct leat_job_slot {
     bool trial;                /* BATCH, of a subpartition that may end its session */
     bool shared;               /* BATCH, of queues that may share one */
     bool slow;                 /* and it is slow, by its estimate */
-    bool alone;                /* and it has one tenant, whose cost is in doubt */
+    bool alone;                /* and its tenant runs alone: its cost is in doubt */
     leat_bill bill;            /* BATCH */
     bool blocked;              /* BATCH, of a blocked subpartition, in their lane */
     bool suspected;            /* BATCH, unknown: a subpartition of it is under trial for that */

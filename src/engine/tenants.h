@@ -43,7 +43,8 @@ typedef struct leat_tenant {
     uint16_t next;     /* in its bucket, a place + 1; 0: none */
     uint8_t class;     /* of row_us */
     bool is_known;     /* row_us was learned from a batch of its own */
-    bool alone;        /* its next batch has no other tenant */
+    bool suspected;    /* its last batch surprised, with many others in it */
+    uint16_t company;  /* its next batch has at most so many tenants; 0: any number */
     uint32_t bill;     /* bill.h: in the one of this number, `charge` is its own */
     uint32_t charge;
     uint32_t head[LEAT_TENANT_DEPTHS]; /* ready.h, like the next three */

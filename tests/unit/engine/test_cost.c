@@ -68,7 +68,7 @@ START_TEST(the_fixed_part_and_each_tenants_part_separate)
 }
 END_TEST
 
-START_TEST(a_batch_that_surprises_teaches_nothing_but_sends_its_tenants_alone)
+START_TEST(a_batch_that_surprises_teaches_nothing_but_splits_up_its_tenants)
 {
     shop *s = open_shop();
     const double usual_us[TENANTS] = {20, 20, 20, 20, 20};
@@ -78,9 +78,9 @@ START_TEST(a_batch_that_surprises_teaches_nothing_but_sends_its_tenants_alone)
     double before_us = row_us(s, 0);
     batch(s, (uint32_t[TENANTS]){10, 5, 0, 0, 0}, slow_us, 1000);
     ck_assert_double_eq(row_us(s, 0), before_us);
-    ck_assert(s->at[leat_tenants_find(&s->tenants, 100)].alone);
-    ck_assert(s->at[leat_tenants_find(&s->tenants, 101)].alone);
-    ck_assert(!s->at[leat_tenants_find(&s->tenants, 102)].alone);
+    ck_assert_uint_eq(s->at[leat_tenants_find(&s->tenants, 100)].company, 1);
+    ck_assert_uint_eq(s->at[leat_tenants_find(&s->tenants, 101)].company, 1);
+    ck_assert_uint_eq(s->at[leat_tenants_find(&s->tenants, 102)].company, 0);
     /* Then its own batch counts, however far it is from the estimate. */
     leat_bill_begin(&s->bill, &s->tenants);
     leat_bill_add(&s->bill, &s->tenants, leat_tenants_find(&s->tenants, 101), 4);
@@ -173,7 +173,7 @@ START_TEST(more_tenants_than_a_bill_has_room_for_are_charged_with_the_first)
 END_TEST
 
 STORY_MAIN("cost", the_fixed_part_and_each_tenants_part_separate,
-           a_batch_that_surprises_teaches_nothing_but_sends_its_tenants_alone,
+           a_batch_that_surprises_teaches_nothing_but_splits_up_its_tenants,
            several_surprises_in_a_row_are_the_shards, costs_of_one_class_lie_within_a_factor_of_4,
            a_cost_near_a_border_stays_in_its_class, a_bill_charges_the_estimate_then_what_was_taken,
            more_tenants_than_a_bill_has_room_for_are_charged_with_the_first)
