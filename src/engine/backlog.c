@@ -70,9 +70,12 @@ void leat_backlog_spread(leat_engine *engine, leat_partition *partition)
     if (over_us > config->retry_max_us)
         over_us = config->retry_max_us;
     for (uint32_t i = 0; partition->parked > 0 && i < engine->config.subpartitions; i++) {
-        if (!engine->queues[first + i].parked)
+        const leat_queue *queue = &engine->queues[first + i];
+        if (!queue->parked)
             continue;
         int64_t delay_us = 1 + (int64_t)leat_prng_below(&engine->prng, (uint64_t)over_us);
+        if (leat_narrow_on_trial(&queue->narrow)) /* its trials are apart already */
+            delay_us = 1;
         leat_subpartition_delay(engine, partition, i, delay_us);
     }
 }

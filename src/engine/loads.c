@@ -38,6 +38,23 @@ static bool is_in_trouble(const leat_engine *engine, uint32_t id)
     return engine->marks[id].is_set || queue->retry.alone || leat_narrow_on_trial(&queue->narrow);
 }
 
+static void begin_for_trial(leat_engine *engine, leat_shard *shard, uint32_t queue)
+{
+    engine->loads[queue].for_trial = leat_narrow_on_trial(&engine->queues[queue].narrow);
+    shard->trial_loads += engine->loads[queue].for_trial;
+}
+
+static void end_for_trial(leat_engine *engine, uint32_t queue)
+{
+    if (!engine->loads[queue].for_trial)
+        return;
+    leat_shard *shard = shard_of(engine, queue);
+    LEAT_ASSERT(shard->trial_loads > 0);
+    engine->loads[queue].for_trial = false;
+    shard->trial_loads--;
+    leat_schedule_shard(engine, shard);
+}
+
 void leat_load_want(leat_engine *engine, uint32_t queue)
 {
     leat_queue_load *load = &engine->loads[queue];
@@ -47,6 +64,7 @@ void leat_load_want(leat_engine *engine, uint32_t queue)
         return;
     leat_shard *shard = shard_of(engine, queue);
     load->wanted = true;
+    begin_for_trial(engine, shard, queue);
     if (!load->queued)
         leat_list_push(engine, &shard->loads[engine->marks[queue].is_set ? 1 : 0], leat_link_load,
                        queue);
@@ -65,6 +83,7 @@ void leat_load_dropped(leat_engine *engine, uint32_t queue)
     leat_queue_load *load = &engine->loads[queue];
     load->wanted = false;
     load->running = false;
+    end_for_trial(engine, queue);
 }
 
 /* ---- making one ---- */
@@ -296,6 +315,7 @@ uint32_t leat_load_done(leat_engine *engine, leat_job_slot *slot,
         return 0;
     }
     engine->loads[id].running = false;
+    end_for_trial(engine, id);
     if (partition->state != LEAT_ENGINE_READING)
         return 0;
     switch (result->outcome) {

@@ -16,6 +16,7 @@
 #include "engine/loads.h"
 #include "engine/park.h"
 #include "engine/subpartition.h"
+#include "engine/suspects.h"
 
 void leat_schedule_shard(leat_engine *engine, leat_shard *shard)
 {
@@ -349,7 +350,7 @@ static bool has_some(const leat_engine *engine, const leat_shard *shard, lane wh
     if (which == LANE_BLOCKED)
         return leat_ready_first_blocked(&shard->ready) != LEAT_INDEX_NONE &&
                leat_contention_has_room(&shard->contention, shard->slots, engine->now_us);
-    return shard->trials == 0 && leat_ready_any_trial(&shard->ready) != LEAT_INDEX_NONE;
+    return leat_suspects_may_try(engine, shard);
 }
 
 /* LANES: none. */

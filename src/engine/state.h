@@ -220,6 +220,7 @@ typedef struct leat_shard {
     uint8_t lane;               /* of the last batch (schedule.c) */
     uint32_t trials;            /* in flight, stale ones too */
     int64_t trials_after_us;    /* no trial before */
+    uint32_t trial_loads;       /* loads that are `for_trial` */
     int64_t trial_ended_us;     /* when one last ended its session; 0: never */
     leat_batch_size batch_size; /* of shared batches */
     leat_contention contention;
@@ -266,6 +267,7 @@ typedef struct leat_queue_load {
     bool wanted;
     bool queued;         /* in a list of its shard; stays there when it is no longer wanted */
     bool running;        /* of this incarnation */
+    bool for_trial;      /* wanted or running, for a queue on trial */
     uint8_t failures;    /* in a row */
     int64_t notified_us; /* when one was last reported; 0: never */
     uint32_t bytes;      /* of the next record, which had no room; 0: not known */

@@ -194,6 +194,14 @@ static bool is_read_again(const leat_engine *engine, const leat_shard *shard)
     return false;
 }
 
+/* Not before the parked records that may go on trial too are loaded: where each trial ends in a
+ * claim, which has all of them loaded again, those that are in memory would always go first. */
+bool leat_suspects_may_try(const leat_engine *engine, const leat_shard *shard)
+{
+    return shard->trials == 0 && (shard->trial_loads == 0 || engine->load_starved) &&
+           leat_ready_any_trial(&shard->ready) != LEAT_INDEX_NONE;
+}
+
 int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
 {
     leat_narrow *narrow = &engine->queues[id].narrow;

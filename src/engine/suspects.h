@@ -19,6 +19,8 @@ void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
 void leat_suspects_reread(leat_engine *engine, leat_partition *partition);
 /* Another worker may have had the partition: nothing is known about its records. */
 void leat_suspects_forget(leat_engine *engine, leat_partition *partition);
+/* May a ready queue go on trial now? */
+bool leat_suspects_may_try(const leat_engine *engine, const leat_shard *shard);
 /* The quiet queue has a head. How long must it wait before it is tried? 0: not at all. */
 int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t queue);
 

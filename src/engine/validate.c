@@ -8,6 +8,7 @@
 #include "engine/fair.h"
 #include "engine/loads.h"
 #include "engine/low_water.h"
+#include "engine/suspects.h"
 #include "engine/timers.h"
 
 /* Counted up from the smallest parts, to be compared with what the engine keeps. */
@@ -247,8 +248,7 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
                 leat_ready_first_alone(&shard->ready) != LEAT_INDEX_NONE ||
                 leat_fair_unpark(engine, shard) != LEAT_INDEX_NONE ||
                 (!engine->load_starved && leat_load_may(engine, shard)) ||
-                has_blocked_work(engine, shard) ||
-                (shard->trials == 0 && leat_ready_any_trial(&shard->ready) != LEAT_INDEX_NONE) ||
+                has_blocked_work(engine, shard) || leat_suspects_may_try(engine, shard) ||
                 shard->compactions.head != LEAT_INDEX_NONE;
     if (shard->probe != LEAT_INDEX_NONE) {
         const leat_queue *probe = &engine->queues[shard->probe];
@@ -276,6 +276,19 @@ static void check_dead(const leat_engine *engine, const leat_job_slot *slot)
     const leat_queue *queue = &engine->queues[leat_queue_id(engine, part->partition, subpartition)];
     if (engine->partitions[part->partition].incarnation == part->incarnation)
         LEAT_ASSERT(queue->retry.dead);
+}
+
+static void check_trial_loads(const leat_engine *engine)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < leat_queue_count(engine); i++) {
+        const leat_queue_load *load = &engine->loads[i];
+        LEAT_ASSERT(!load->for_trial || load->wanted || load->running);
+        count += load->for_trial;
+    }
+    for (uint32_t i = 0; i < engine->config.shard_count; i++)
+        count -= engine->shards[i].trial_loads;
+    LEAT_ASSERT(count == 0);
 }
 
 /* Batches and subpartitions in flight, counted from the jobs' side. */
@@ -318,6 +331,7 @@ static void check_jobs(const leat_engine *engine)
         blocked -= engine->shards[i].contention.running;
     }
     LEAT_ASSERT(running == 0 && trials == 0 && blocked == 0);
+    check_trial_loads(engine);
     /* At most one batch in flight a subpartition: were one in two, there would be more places in
      * jobs than queues. */
     for (uint32_t i = 0; i < leat_queue_count(engine); i++)
