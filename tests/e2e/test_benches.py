@@ -35,6 +35,8 @@ FIGURES = {
              for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "p50_ms", "p99_ms")],
     "incident": [f"{figure}_{parking}" for figure in ("p50_ms", "p99_ms", "still_s", "held_mib", "parked", "over_s")
                  for parking in ("off", "on")],
+    "placement": [f"{figure}_{count}" for figure in ("full_rows_s", "full_cpu_us", "rss_mib", "half_cpu_us", "half_batch")
+                  for count in (64, 256, 1024)],
     "seen": [f"{figure}_{way}" for figure in ("row_versions", "wal_bytes", "records_s") for way in ("plain", "step", "ratio")],
     "merge": [*(f"{way}_us_row" for way in ("set", "concat", "strip", "deep")), *(f"{way}_of_set" for way in ("concat", "strip", "deep"))],
 }
