@@ -57,9 +57,10 @@ static const default_property defaults[] = {
     {LEAT_KAFKA_READER, "queued.max.messages.kbytes", "1024"},
     {LEAT_KAFKA_READER, "queued.min.messages", "4000"},
     {LEAT_KAFKA_READER, "fetch.queue.backoff.ms", "5"},
-    /* A broker has one fetch at a time: while that waits for an idle partition, a busy one whose
-     * queue was full when it was sent gets nothing. So it must not wait long. */
-    {LEAT_KAFKA_READER, "fetch.wait.max.ms", "100"},
+    /* A broker has one fetch at a time: while that waits for idle partitions, a busy one that it
+     * leaves out gets nothing. But a worker without work sends a fetch each time this passes, which
+     * costs CPU. docs/performance.md has figures of both. */
+    {LEAT_KAFKA_READER, "fetch.wait.max.ms", "20"},
 };
 
 /* Of the classic group protocol; with group.protocol=consumer the broker decides, and librdkafka
