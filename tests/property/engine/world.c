@@ -88,7 +88,7 @@ static void make_config(test_world *world)
     config->patience_us = world_below(world, 3000);
     config->table_count = between(world, 1, 3);
     world->bad_stays_bad = world_chance(world, 2);
-    config->dead_letters_per_minute = world->bad_stays_bad ? 100000 : world_below(world, 3);
+    config->dead_letters_per_minute = world->bad_stays_bad ? 100000 : world_below(world, 2);
     config->dead_letters_percent = world_chance(world, 3) ? world_below(world, 101) : 0;
     config->reclaim_min_us = between(world, 100, 3000);
     for (uint32_t i = 0; i < config->shard_count; i++)
