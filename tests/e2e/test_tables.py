@@ -114,7 +114,8 @@ def test_odd_names_partitions_identity_generated_and_triggers(make_world):
         wait_until(lambda: len(world.rows(f"select 1 from {table}")) == 20, "the rows")
         rows = world.rows(f'select "Second", "first key", "select", "it\'s", twice, born::text, number, always from {table} order by 2')
         assert [r[:6] for r in rows] == [(f"a/b {n}", n, 3 + n, "x'y", 2 * (3 + n), "2020-01-02") for n in range(20)]
-        assert {r[6] for r in rows} == {r[7] for r in rows} == set(range(1, 21))
+        numbers = {r[6] for r in rows}  # with gaps where a batch was tried again: all rows' triggers lock one row
+        assert len(numbers) == 20 and min(numbers) > 0 and numbers == {r[7] for r in rows}
         assert http.patch("/odd/x/of/1", json={"always": 1}).status_code == 422
         assert http.patch("/odd/x/of/1", json={"twice": 1}).status_code == 422
         assert http.put("/odd/a%2Fb%200/of/0", json={"it's": "new", "number": 77}).status_code == 202
