@@ -166,8 +166,13 @@ static void note_size(leat_engine *engine, const leat_job_slot *slot,
     leat_batch_size *size = &engine->shards[slot->job.shard].batch_size;
     uint32_t records = slot->job.batch.record_count;
     int64_t took_us = engine->now_us - slot->since_us;
-    if (slot->queues == 1)
-        return; /* retry.h and narrow.h see to that */
+    /* One of a single queue counts when it is quick: where the limit is one record, there are no
+     * others. If it is slow or ends, retry.h and narrow.h see to that. */
+    if (slot->queues == 1) {
+        if (slot->shared && result->outcome == LEAT_ENGINE_APPLIED && took_us < LEAT_BATCH_SLOW_US)
+            leat_batch_size_applied(size, records, took_us, engine->config.batch_records_max);
+        return;
+    }
     if (result->outcome == LEAT_ENGINE_APPLIED) {
         leat_batch_size_applied(size, records, took_us, engine->config.batch_records_max);
         leat_contention_sample(&engine->shards[slot->job.shard].contention, took_us);

@@ -341,6 +341,33 @@ START_TEST(a_compaction_that_fails_comes_again_and_an_unknown_one_claims)
 }
 END_TEST
 
+/* The answer comes when the database wakes. Then batches have one record each, and so one queue. */
+START_TEST(batches_grow_back_after_a_database_stood_still)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    story_load(&s, 0, 1, 0, 0);
+    story_load(&s, 0, 2, 1, 1);
+    story_settle(&s);
+    story_told(&s, "batch 0/1:0 0/2:1\n");
+    for (uint32_t i = 0; i < 50; i++)
+        story_load(&s, 0, 3 + i, 2 + 100 * (int64_t)i, 101 + 100 * (int64_t)i);
+    s.now_us += 11000000;
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    ck_assert_uint_eq(story_job(&s, 0)->batch.record_count, 1);
+    uint32_t batches = 0;
+    for (; s.open_count > 0 && story_job(&s, 0)->kind == LEAT_ENGINE_JOB_BATCH; batches++) {
+        s.now_us += 1000;
+        story_done(&s, 0, LEAT_ENGINE_APPLIED);
+        s.size = 0;
+    }
+    ck_assert_uint_eq(leat_engine_count(s.engine)->records_applied, 5002);
+    ck_assert_uint_lt(batches, 100);
+    story_end(&s);
+}
+END_TEST
+
 STORY_MAIN("jobs", an_unknown_outcome_drops_all_and_claims_again,
            unknown_again_and_again_is_claimed_with_back_off,
            a_database_that_went_back_is_claimed_again, only_the_fenced_partition_is_fenced,
@@ -349,5 +376,6 @@ STORY_MAIN("jobs", an_unknown_outcome_drops_all_and_claims_again,
            contention_together_then_alone_then_later, an_outage_waits_and_keeps_the_order,
            a_refused_record_is_found_by_halving_and_holds_only_its_own,
            a_refused_record_that_is_named_is_isolated_directly, a_held_record_is_said_once_a_minute,
+           batches_grow_back_after_a_database_stood_still,
            compaction_writes_what_is_applied_and_keeps_its_needs, an_idle_partition_is_verified,
            a_compaction_that_fails_comes_again_and_an_unknown_one_claims)
