@@ -70,11 +70,12 @@ int leat_assembly_read_tables(const leat_assembly *assembly, leat_shard_address 
     const char *labels[LEAT_ROUTES_MAX];
     uint32_t count = list_labels(assembly, labels);
     leat_table *tables = leat_must_calloc(count, sizeof *tables);
-    if (leat_shard_read_tables(at, labels, count, tables, error) != 0) {
+    int status = leat_shard_read_tables(at, labels, count, tables, error);
+    if (status != 0) {
         if (*tables[0].label)
             leat_assembly_blame_table(assembly, tables[0].label, error);
         free(tables);
-        return -1;
+        return status;
     }
     *ret_tables = tables;
     *ret_count = count;

@@ -12,8 +12,8 @@
 int leat_assembly_check_databases(const leat_assembly *assembly, bool all,
                                   leat_error *error) LEAT_MUST_CHECK;
 
-/* The configured tables as one database has them now; owned by the caller. Any thread, also several
- * at once. */
+/* The configured tables as one database has them now; owned by the caller. 1 instead of -1: one is
+ * UNLOGGED, and must not be written to. Any thread, also several at once. */
 int leat_assembly_read_tables(const leat_assembly *assembly, leat_shard_address at,
                               leat_table **ret_tables, uint32_t *ret_count,
                               leat_error *error) LEAT_MUST_CHECK;

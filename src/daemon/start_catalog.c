@@ -114,15 +114,17 @@ static const leat_schema_version *first_version(const leat_assembly *assembly)
 }
 
 /* In the middle of a migration shards differ: each has its own tables, when they fit the
- * configuration and have the key that the others have. -1: it starts with those of another. */
+ * configuration and have the key that the others have. -1: it starts with those of another. 1: with
+ * none, one of its tables is UNLOGGED. */
 static int read_version(leat_assembly *assembly, uint32_t shard, leat_error *error)
 {
     leat_table *tables = NULL;
     uint32_t count = 0;
     int64_t catalog_read_us = leat_mono_us();
-    if (leat_assembly_read_tables(assembly, leat_assembly_address(&assembly->config.shards[shard]),
-                                  &tables, &count, error) != 0)
-        return -1;
+    int status = leat_assembly_read_tables(
+        assembly, leat_assembly_address(&assembly->config.shards[shard]), &tables, &count, error);
+    if (status != 0)
+        return status;
     leat_schema_version *version = leat_assembly_build_version(assembly, tables, count, error);
     const leat_schema_version *first = first_version(assembly);
     if (!version)
@@ -234,7 +236,10 @@ static int check_shards(leat_assembly *assembly, leat_error *error)
         assembly->catalog.source = stored;
         assembly->catalog.layout = layout;
         answered++;
-        if (read_version(assembly, shard, error) != 0)
+        int unusable = read_version(assembly, shard, error);
+        if (unusable > 0)
+            return leat_fail_prefix(error, "shard %s", from->name);
+        if (unusable < 0)
             leat_err("tables cannot be used shard=%s reason=\"%s\"", from->name, error->text);
     }
     return answered == 0;

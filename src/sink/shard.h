@@ -24,7 +24,8 @@ int leat_shard_check_address(leat_shard_address at, leat_error *error) LEAT_MUST
 /* Reads the named tables ("name" by search_path without schema leat, or "schema.name") with their
  * columns, types, defaults and primary key. A table that does not exist, has no primary key, or is
  * not a table (partitioned ones are) is an error that names it; then ret[0].label is its label, or
- * "" where no table is at fault. */
+ * "" where no table is at fault. 1: the same for a table that is UNLOGGED, or has a partition that
+ * is: it would lose writes. */
 int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uint32_t count,
                            leat_table *ret, leat_error *error) LEAT_MUST_CHECK;
 

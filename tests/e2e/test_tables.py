@@ -1,5 +1,7 @@
 """Tables as people have them: every type, generated and identity columns, odd names, partitions, triggers; from HTTP to row."""
 
+import re
+
 import pytest
 
 from lib.harness import both, wait_until
@@ -200,3 +202,24 @@ def test_each_patch_of_a_missing_row_is_counted(make_world):
     apply = world.start("apply")
     wait_until(lambda: world.metric(apply, "leat_patches_dropped_total") == 5, "five dropped ones")
     assert world.rows("select id, n from things order by id") == [(1, 1), (5, 5)]
+
+
+def test_a_table_that_a_crash_empties_is_not_written_to(make_world):
+    """UNLOGGED: refused by `leat init`, by `leat check` and at each start, however many other shards have good ones."""
+    world = make_world(table_sql="create table things (app int, id int, primary key (app, id))",
+                       route={"path": "/{app}/{id}", "table": "things", "tenant": "app"})
+    with world.db("b") as db:
+        db.execute("alter table things set unlogged")
+    words = r"leat.yaml:\d+: routes\[0\].table: table things in .*things is UNLOGGED.*\(ALTER TABLE things SET LOGGED\)"
+    done = world.leat("init")
+    assert done.returncode == 1 and re.search(words, done.stderr), done.stderr
+    assert world.rows("select to_regclass('leat.sources')") == [(None,), (None,)]
+    with world.db("b") as db:
+        db.execute("alter table things set logged")
+    world.init()
+    with world.db("b") as db:
+        db.execute("alter table things set unlogged")
+    for command in ("apply", "edge", "run", "check"):
+        done = world.leat(command)
+        assert done.returncode == (3 if command == "check" else 1), command
+        assert re.search(words, done.stderr + done.stdout), (command, done.stderr, done.stdout)

@@ -41,7 +41,9 @@ static const char find_table_sql[] =
     "                      OR pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')),"
     "       (SELECT coalesce(pg_catalog.bit_or(b.tgtype & 28), 0) FROM before AS b WHERE b.tgtype & 1 = 1),"
     "       (SELECT coalesce(pg_catalog.bit_or(b.tgtype & 28), 0) FROM before AS b WHERE b.tgtype & 1 = 0 AND b.tgrelid = c.oid),"
-    "       pg_catalog.row_security_active(c.oid)"
+    "       pg_catalog.row_security_active(c.oid),"
+    "       (SELECT pg_catalog.min(u.oid::pg_catalog.regclass::text) FROM pg_catalog.pg_class AS u"
+    "         WHERE u.oid IN (SELECT oid FROM parts) AND u.relpersistence <> 'p')"
     "  FROM found"
     "  JOIN pg_catalog.pg_class AS c ON c.oid = found.oid"
     "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace";
@@ -58,6 +60,7 @@ enum {
     TABLE_ROW_TRIGGERS,
     TABLE_STATEMENT_TRIGGERS,
     TABLE_ROW_SECURITY,
+    TABLE_UNLOGGED,
 };
 
 /* Types leat knows are those of pg_catalog: a domain or an enum may have the same name elsewhere. A
@@ -130,6 +133,7 @@ static const char *kind_name(char kind)
     }
 }
 
+/* 1: it is UNLOGGED. */
 static int check_table(const leat_pg *pg, const char *label, const PGresult *found,
                        leat_error *error)
 {
@@ -148,7 +152,15 @@ static int check_table(const leat_pg *pg, const char *label, const PGresult *fou
             label, pg->where);
     if (!leat_pg_boolean(found, 0, TABLE_HAS_KEY))
         return leat_fail(error, "table %s in %s: it has no primary key", label, pg->where);
-    return 0;
+    if (PQgetisnull(found, 0, TABLE_UNLOGGED))
+        return 0;
+    leat_fail(
+        error,
+        "table %s in %s: %s is UNLOGGED: a crash of the server, or a failover, empties it and "
+        "leaves leat's progress, so its writes would be lost (ALTER TABLE %s SET LOGGED)",
+        label, pg->where, PQgetvalue(found, 0, TABLE_UNLOGGED),
+        PQgetvalue(found, 0, TABLE_UNLOGGED));
+    return 1;
 }
 
 static void read_column(const PGresult *result, int row, leat_column *ret)

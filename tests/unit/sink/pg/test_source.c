@@ -779,6 +779,30 @@ START_TEST(tables_that_cannot_work_are_named)
 }
 END_TEST
 
+START_TEST(tables_that_a_crash_empties_are_refused)
+{
+    static const char *const labels[] = {"lost", "parted"};
+    fixture *f = fixture_new("unlogged");
+    run(f->dsn,
+        "create unlogged table lost (id int primary key);"
+        "create table parted (id int primary key) partition by range (id);"
+        "create table kept partition of parted for values from (0) to (10);"
+        "create unlogged table \"Part 2\" partition of parted for values from (10) to (20)");
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
+        leat_table table;
+        ck_assert_int_eq(leat_shard_read_tables(pg_address(f), &labels[i], 1, &table, &f->error),
+                         1);
+        ck_assert_str_eq(table.label, labels[i]);
+        ck_assert_msg(
+            strstr(f->error.text, i ? "(ALTER TABLE \"Part 2\" SET LOGGED)" : "lost is UNLOGGED"),
+            "%s", f->error.text);
+    }
+    run(f->dsn, "alter table \"Part 2\" set logged");
+    table_free(read_one(f, "parted"));
+    fixture_free(f);
+}
+END_TEST
+
 /* ---- messages ---- */
 
 START_TEST(no_message_holds_the_password)
@@ -836,6 +860,7 @@ int main(void)
     tcase_add_test(tests, odd_names_and_search_path);
     tcase_add_test(tests, schema_leat_is_no_place_for_tables);
     tcase_add_test(tests, tables_that_cannot_work_are_named);
+    tcase_add_test(tests, tables_that_a_crash_empties_are_refused);
     tcase_add_test(tests, no_message_holds_the_password);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
