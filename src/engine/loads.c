@@ -78,12 +78,16 @@ void leat_load_ahead(leat_engine *engine, uint32_t queue)
         leat_load_want(engine, queue);
 }
 
+void leat_load_unwant(leat_engine *engine, uint32_t queue)
+{
+    engine->loads[queue].wanted = false;
+    end_for_trial(engine, queue);
+}
+
 void leat_load_dropped(leat_engine *engine, uint32_t queue)
 {
-    leat_queue_load *load = &engine->loads[queue];
-    load->wanted = false;
-    load->running = false;
-    end_for_trial(engine, queue);
+    leat_load_unwant(engine, queue);
+    engine->loads[queue].running = false;
 }
 
 /* ---- making one ---- */

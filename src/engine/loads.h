@@ -10,6 +10,8 @@
 void leat_load_want(leat_engine *engine, uint32_t queue);
 /* The same for a chunk after those that are loaded: only while nothing goes wrong with these. */
 void leat_load_ahead(leat_engine *engine, uint32_t queue);
+/* None is wanted any longer. One in flight goes on. */
+void leat_load_unwant(leat_engine *engine, uint32_t queue);
 /* None is wanted any longer, and one in flight is stale. */
 void leat_load_dropped(leat_engine *engine, uint32_t queue);
 /* Is there room for what the shard's first load brings? */

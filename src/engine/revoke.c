@@ -8,6 +8,7 @@
 #include "engine/compact.h"
 #include "engine/effects.h"
 #include "engine/halt.h"
+#include "engine/loads.h"
 #include "engine/low_water.h"
 #include "engine/partition.h"
 #include "engine/pause.h"
@@ -29,7 +30,7 @@ static void begin_reading(leat_engine *engine, leat_partition *partition)
     uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         leat_subpartition_deactivate(engine, partition, i);
-        engine->loads[first + i].wanted = false;
+        leat_load_unwant(engine, first + i);
     }
     leat_timer_clear(engine, partition, LEAT_TIMER_COMPACT);
     leat_timer_clear(engine, partition, LEAT_TIMER_PARK);

@@ -267,7 +267,7 @@ typedef struct leat_queue_load {
     bool wanted;
     bool queued;         /* in a list of its shard; stays there when it is no longer wanted */
     bool running;        /* of this incarnation */
-    bool for_trial;      /* wanted or running, for a queue on trial */
+    bool for_trial;      /* wanted or running, and a queue on trial waits for it */
     uint8_t failures;    /* in a row */
     int64_t notified_us; /* when one was last reported; 0: never */
     uint32_t bytes;      /* of the next record, which had no room; 0: not known */

@@ -194,26 +194,26 @@ START_TEST(what_no_trial_has_read_again_delays_none)
 }
 END_TEST
 
-/* Both have ended the same sessions. The one of subpartition 5 is parked, and known to be. */
-START_TEST(a_parked_suspect_is_loaded_before_the_next_trial)
+/* Subpartitions 1 and 5 have ended the same sessions, and are on trial. That of 5 is parked, and
+ * was found by the last claim; that of 1 is read again. Told: nothing. */
+static void parked_suspect(story *s, uint32_t slots)
 {
-    story s;
-    story_begin(&s, 1);
-    story_reading(&s, 2);
-    leat_engine_progress progress = story_nothing(&s);
+    story_begin(s, 1);
+    story_reading(s, slots);
+    leat_engine_progress progress = story_nothing(s);
     for (int i = 0; i < 2; i++) {
-        story_load(&s, 0, 1, 0, 0);
-        story_load(&s, 0, 5, 1, 1);
-        story_settle(&s);
-        story_wait_for_job(&s);
-        story_told(&s, "batch 0/1:0 0/5:1\n");
+        story_load(s, 0, 1, 0, 0);
+        story_load(s, 0, 5, 1, 1);
+        story_settle(s);
+        story_wait_for_job(s);
+        story_told(s, "batch 0/1:0 0/5:1\n");
         if (i == 0)
-            end_session(&s, 0, &progress);
+            end_session(s, 0, &progress);
         else
-            story_done(&s, 0, LEAT_ENGINE_UNKNOWN);
+            story_done(s, 0, LEAT_ENGINE_UNKNOWN);
     }
-    story_wait_for_job(&s);
-    progress.claim = (leat_engine_claim){{++s.claims}};
+    story_wait_for_job(s);
+    progress.claim = (leat_engine_claim){{++s->claims}};
     progress.offsets[5] = 1;
     leat_engine_parked parked = {.subpartition = 5,
                                  .chunks = 1,
@@ -223,16 +223,22 @@ START_TEST(a_parked_suspect_is_loaded_before_the_next_trial)
                                  .records = 1,
                                  .bytes = 10,
                                  .oldest_ms = 1};
-    story_result(&s, 0,
+    story_result(s, 0,
                  &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
                                            .bad_record = -1,
                                            .partition = -1,
                                            .progress = &progress,
                                            .parked = &parked,
                                            .parked_count = 1});
-    story_read(&s, 0, 1, 0);
-    story_read(&s, 0, 5, 1);
-    s.size = 0;
+    story_read(s, 0, 1, 0);
+    story_read(s, 0, 5, 1);
+    s->size = 0;
+}
+
+START_TEST(a_parked_suspect_is_loaded_before_the_next_trial)
+{
+    story s;
+    parked_suspect(&s, 2);
     story_pass(&s, 60000000);
     story_told(&s, "load 0/5 above -1\n");
     story_loaded(&s, 0, 1, 1, 0);
@@ -244,9 +250,26 @@ START_TEST(a_parked_suspect_is_loaded_before_the_next_trial)
 }
 END_TEST
 
+START_TEST(a_revoke_gives_up_the_load_of_a_suspect)
+{
+    story s;
+    parked_suspect(&s, 1);
+    story_read(&s, 0, 3, 2);
+    story_pass(&s, 60000000); /* the slot is taken: the load waits */
+    story_told(&s, "batch 0/3:2\n");
+    story_revoked(&s, 0);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "pause 0\ncompact 0 to 1\n");
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "revoked 0\n");
+    story_end(&s);
+}
+END_TEST
+
 STORY_MAIN("suspects", the_third_try_is_by_subpartition_and_the_one_is_named,
            a_suspect_is_halved_out_and_named_and_stays_known_over_claims,
            what_was_committed_is_no_suspect, stale_ones_count_too,
            what_a_trial_has_read_again_is_a_small_part_of_the_time,
            what_no_trial_has_read_again_delays_none,
-           a_parked_suspect_is_loaded_before_the_next_trial)
+           a_parked_suspect_is_loaded_before_the_next_trial,
+           a_revoke_gives_up_the_load_of_a_suspect)
