@@ -146,6 +146,17 @@ bool leat_load_may(const leat_engine *engine, const leat_shard *shard)
     return false;
 }
 
+/* Trials, whose records may have to leave first, no longer wait for loads (suspects.c). */
+static void starve(leat_engine *engine)
+{
+    if (engine->load_starved)
+        return;
+    engine->load_starved = true;
+    for (uint32_t i = 0; i < engine->config.shard_count; i++)
+        if (engine->shards[i].trial_loads > 0)
+            leat_schedule_shard(engine, &engine->shards[i]);
+}
+
 const leat_engine_job *leat_load_next(leat_engine *engine, leat_shard *shard)
 {
     leat_list *list = has_turn(shard) ? next_list(engine, shard) : NULL;
@@ -153,7 +164,7 @@ const leat_engine_job *leat_load_next(leat_engine *engine, leat_shard *shard)
         return NULL;
     uint32_t id = list->head;
     if (!has_room(engine, id)) {
-        engine->load_starved = true;
+        starve(engine);
         return NULL;
     }
     leat_list_pop(engine, list, leat_link_load);
