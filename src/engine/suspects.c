@@ -148,9 +148,8 @@ void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
     if (partition->progress.low + 1 >= partition->reread_to)
         partition->reread_to = 0;
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
-        leat_narrow *narrow =
-            &leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow;
         uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), i);
+        leat_narrow *narrow = &engine->queues[id].narrow;
         leat_narrow_passed(narrow, leat_backlog_applied_to(engine, id), 0);
         if (leat_narrow_on_trial(narrow) && narrow->due_us < 0)
             narrow->due_us = engine->now_us + pause_us(engine, narrow);
