@@ -21,7 +21,7 @@ def write(world, rounds):
 
 
 def keys_with(world, n):
-    """Applied this often: all but those of the subpartition that is held, one of 64."""
+    """Applied this often: all but those of the subpartition that is held, one of 256."""
     return world.rows(f"select count(*) from things where n = {n}")[0][0]
 
 
@@ -40,7 +40,7 @@ def test_ten_locked_rows_leave_the_shard_to_the_others_and_end_with_their_locks(
             other.execute("insert into things (id) values (%s)", [key])
         worker = world.start("apply")
         write(world, 2)
-        # The others of ten subpartitions of 64 at most are behind one of them.
+        # The others of ten subpartitions of 256 at most are behind one of them.
         wait_until(lambda: keys_with(world, 2) > KEYS * 0.75, "the others, all of their records")
         wait_until(lambda: 7 <= world.metric(worker, "leat_subpartitions_stalled") <= 10, "those that are blocked, and no others")
         write(world, 1)
