@@ -468,7 +468,7 @@ def test_many_dead_letters_stop_the_table(world_of):
     on_shards(world, REFUSE_EVEN[world.store.kind])
     with world.client(edge) as http:
         for ident in range(100):
-            patch(http, 1, ident, n=1)
+            patch(http, ident, ident, n=1)  # a tenant each, whose window is its own
     wait_until(lambda: world.metric(apply, "leat_tables_stopped") == 1, "the table to be stopped")
     wait_until(lambda: world.metric(apply, "leat_subpartitions_stalled") >= 20, "the refused ones to wait")
     assert len(dead(world)) == 5
