@@ -63,6 +63,13 @@ void sim_check_batch_sent(sim_world *world, sim_process *process, uint32_t shard
                          process->index, parts[i].partition, parts[i].subpartitions[k]);
 }
 
+/* A claim was made since: it says nothing about a lock. */
+static uint8_t stale_mark(uint8_t mark, const leat_engine_job_result *result)
+{
+    mark &= (uint8_t)~FLIES;
+    return result->outcome == LEAT_ENGINE_UNKNOWN ? mark | LOST : mark;
+}
+
 static uint8_t next_mark(uint8_t mark, const leat_engine_job_result *result, bool is_alone)
 {
     mark &= (uint8_t)~FLIES;
@@ -84,7 +91,7 @@ void sim_check_batch_done(sim_process *process, const leat_engine_batch_part *pa
                                sizeof parts[i].claim) != 0;
         for (uint32_t k = 0; k < parts[i].count; k++) {
             uint8_t *mark = &process->lock_marks[parts[i].partition][parts[i].subpartitions[k]];
-            *mark = is_stale ? *mark & (uint8_t)~FLIES : next_mark(*mark, result, is_alone);
+            *mark = is_stale ? stale_mark(*mark, result) : next_mark(*mark, result, is_alone);
         }
     }
 }
