@@ -62,7 +62,7 @@ bool leat_backlog_claimed(leat_engine *engine, leat_partition *partition,
 
 /* Most of them may be stalled, and each try holds a connection: all at once they would keep it from
  * those that are not. */
-void leat_backlog_spread(leat_engine *engine, leat_partition *partition)
+int64_t leat_backlog_spread(leat_engine *engine, leat_partition *partition)
 {
     const leat_engine_config *config = &engine->config;
     uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
@@ -78,6 +78,7 @@ void leat_backlog_spread(leat_engine *engine, leat_partition *partition)
             delay_us = 1;
         leat_subpartition_delay(engine, partition, i, delay_us);
     }
+    return over_us;
 }
 
 /* ---- chunks that come and go ---- */

@@ -12,8 +12,9 @@ enum { LEAT_BACKLOG_PARTS = 2 };
 /* A claim is in, and has found these. False: they cannot be; nothing was changed. */
 bool leat_backlog_claimed(leat_engine *engine, leat_partition *partition,
                           const leat_engine_parked *parked, uint32_t count);
-/* The first tries of what a claim has found: spread over a time. */
-void leat_backlog_spread(leat_engine *engine, leat_partition *partition);
+/* The first tries of what a claim has found: spread over a time, which is returned; 0: there are
+ * none. */
+int64_t leat_backlog_spread(leat_engine *engine, leat_partition *partition);
 /* A chunk of the queue was parked, after its others: of its first records in memory, which are
  * still there. */
 void leat_backlog_add(leat_engine *engine, uint32_t queue, const leat_engine_parked *parked);

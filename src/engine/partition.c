@@ -187,6 +187,6 @@ void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
     leat_emit(engine, partition, LEAT_EMIT_SEEK);
     leat_partition_commit(engine, partition, false);
     leat_compaction_plan(engine, partition);
-    leat_backlog_spread(engine, partition);
+    leat_suspects_spread(engine, partition, leat_backlog_spread(engine, partition));
     leat_park_plan(engine, partition);
 }

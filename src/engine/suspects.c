@@ -11,7 +11,8 @@
  * After a claim the partition is also read again from its low water, which is before the suspect:
  * the longer it stalls, the more is read. And where the session was the shard's only one, all its
  * partitions are read again. So there is no trial until they are where they were before, and then
- * none for several times as long. That holds for what trials of this worker cost, not for those of
+ * none for several times as long. Parked records are not read again, but tried over some time, and
+ * the others get as long again. That holds for what trials of this worker cost, not for those of
  * others: one whose record takes the server down, but has nothing to read again, because it is
  * parked, would otherwise come first for ever.
  */
@@ -23,6 +24,8 @@
 #include "engine/trouble.h"
 
 enum {
+    SPREAD_PAUSES = 2, /* no trial for so many times as long as parked records have for their first
+                          tries */
     PAUSE_BACKOFFS_MAX = 60, /* no pause is longer than this many of the longest back-offs */
     REREAD_PAUSES = 4, /* reading again takes at most one part of the time, others get this many
                           parts */
@@ -154,6 +157,16 @@ void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
         if (leat_narrow_on_trial(narrow) && narrow->due_us < 0)
             narrow->due_us = engine->now_us + pause_us(engine, narrow);
     }
+}
+
+/* Each claim forgets what was learned of a record that is refused, and it takes more than one try
+ * to make a dead letter of it. */
+void leat_suspects_spread(leat_engine *engine, leat_partition *partition, int64_t over_us)
+{
+    leat_shard *shard = leat_shard_of(engine, partition);
+    if (partition->reread_by_trial)
+        shard->trials_after_us = later(shard->trials_after_us,
+                                       engine->now_us + bounded(engine, SPREAD_PAUSES * over_us));
 }
 
 void leat_suspects_reread(leat_engine *engine, leat_partition *partition)

@@ -266,10 +266,80 @@ START_TEST(a_revoke_gives_up_the_load_of_a_suspect)
 }
 END_TEST
 
+/* A claim finds one record parked in each of these: offset 100 in subpartition 10, ... */
+static void claim_parked(story *s, const leat_engine_progress *found, uint16_t count)
+{
+    leat_engine_parked parked[50];
+    ck_assert_uint_le(count, 50);
+    leat_engine_progress progress = *found;
+    progress.claim = (leat_engine_claim){{++s->claims}};
+    for (uint16_t i = 0; i < count; i++) {
+        progress.offsets[10 + i] = 100 + i;
+        parked[i] = (leat_engine_parked){.subpartition = 10 + i,
+                                         .chunks = 1,
+                                         .first_offset = 100 + i,
+                                         .done = 99 + i,
+                                         .last_offset = 100 + i,
+                                         .records = 1,
+                                         .bytes = 10,
+                                         .oldest_ms = 1};
+    }
+    story_result(s, 0,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .progress = &progress,
+                                           .parked = parked,
+                                           .parked_count = count});
+}
+
+static bool is_of_subpartition_1(const leat_engine_job *job)
+{
+    return job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.records[0].subpartition == 1;
+}
+
+START_TEST(after_a_trial_what_is_parked_has_time_for_more_than_one_try)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    leat_engine_progress progress = story_nothing(&s);
+    for (int i = 0; i < 3; i++) {
+        story_load(&s, 0, 1, 0, 0);
+        story_load(&s, 0, 2, 1, 1);
+        story_settle(&s);
+        story_wait_for_job(&s);
+        if (i < 2)
+            end_session(&s, 0, &progress);
+    }
+    story_told(&s, "batch 0/1:0\n"); /* the trial */
+    story_done(&s, 0, LEAT_ENGINE_UNKNOWN);
+    story_wait_for_job(&s);
+    int64_t begun_us = s.now_us;
+    claim_parked(&s, &progress, 50);
+    story_read(&s, 0, 1, 0);
+    story_read(&s, 0, 2, 1);
+    story_wait_for_job(&s);
+    while (!is_of_subpartition_1(story_job(&s, 0))) {
+        const leat_engine_job *job = story_job(&s, 0);
+        int64_t offset = 90 + job->load.subpartition;
+        if (job->kind == LEAT_ENGINE_JOB_LOAD)
+            story_loaded(&s, 0, offset, offset, offset - 1);
+        else
+            story_done(&s, 0, LEAT_ENGINE_APPLIED);
+        story_wait_for_job(&s);
+        s.size = 0;
+    }
+    ck_assert_int_ge(s.now_us - begun_us, 2 * 50 * s.config.retry_min_us);
+    story_end(&s);
+}
+END_TEST
+
 STORY_MAIN("suspects", the_third_try_is_by_subpartition_and_the_one_is_named,
            a_suspect_is_halved_out_and_named_and_stays_known_over_claims,
            what_was_committed_is_no_suspect, stale_ones_count_too,
            what_a_trial_has_read_again_is_a_small_part_of_the_time,
            what_no_trial_has_read_again_delays_none,
            a_parked_suspect_is_loaded_before_the_next_trial,
-           a_revoke_gives_up_the_load_of_a_suspect)
+           a_revoke_gives_up_the_load_of_a_suspect,
+           after_a_trial_what_is_parked_has_time_for_more_than_one_try)
