@@ -489,7 +489,7 @@ START_TEST(test_everything_given)
     ck_assert_int_eq(c.kafka_properties[1].line, 16);
     ck_assert_uint_eq(c.shard_count, 2);
     ck_assert_int_eq(c.shards[0].connections, 2);
-    ck_assert_int_eq(c.shards[1].line, 19);
+    ck_assert_int_eq(c.shards[1].line, 21);
     ck_assert_str_eq(c.routes[0].name, "subs");
     ck_assert_uint_eq(c.routes[0].column_count, 4);
     ck_assert_str_eq(c.routes[0].columns[1].name, "history");
