@@ -58,3 +58,10 @@ void leat_narrow_answered(leat_narrow *narrow)
     narrow->due_us = 0;
     narrow->notified_us = 0;
 }
+
+void leat_narrow_refused(leat_narrow *narrow)
+{
+    leat_narrow_answered(narrow);
+    if (narrow->unknowns > 1)
+        narrow->unknowns = 1;
+}

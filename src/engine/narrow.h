@@ -48,6 +48,9 @@ void leat_narrow_passed(leat_narrow *narrow, int64_t offset, uint32_t records);
 /* A batch of it was answered with an error: the session has survived it, whatever becomes of the
  * record. */
 void leat_narrow_answered(leat_narrow *narrow);
+/* A record alone in its batch was refused: it ended no session, and is tried again without a trial.
+ * What is suspected behind it is not forgotten. */
+void leat_narrow_refused(leat_narrow *narrow);
 /* Has the suspect ended so many sessions in a row that it is reported? Once is an accident. */
 static inline bool leat_narrow_is_found(const leat_narrow *narrow)
 {

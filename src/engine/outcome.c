@@ -299,6 +299,11 @@ static bool is_outdated(const leat_engine *engine, const leat_job_slot *slot,
            result->outcome != LEAT_ENGINE_OUTAGE;
 }
 
+static bool is_refused_alone(const leat_job_slot *slot, const leat_engine_job_result *result)
+{
+    return slot->job.batch.record_count == 1 && result->from_rows && is_understood(result->outcome);
+}
+
 void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engine_batch_part *part,
                        uint32_t index, const leat_engine_job_result *result)
 {
@@ -309,7 +314,9 @@ void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engi
     uint8_t notice;
     leat_retry_attempt attempt = attempt_of(engine, slot, id, result);
     leat_retry_verdict verdict = verdict_of(engine, slot, id, &attempt, result, &notice);
-    if (is_understood(result->outcome))
+    if (is_refused_alone(slot, result))
+        leat_narrow_refused(&queue->narrow);
+    else if (is_understood(result->outcome))
         leat_narrow_answered(&queue->narrow);
     leat_queue_landed(partition, queue);
     if (verdict != LEAT_RETRY_AT_ONCE || result->outcome == LEAT_ENGINE_CONTENTION)

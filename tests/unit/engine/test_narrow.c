@@ -50,6 +50,21 @@ START_TEST(one_alone_is_named_the_second_time_until_it_is_answered)
 }
 END_TEST
 
+START_TEST(one_that_is_refused_needs_no_trial_and_what_is_behind_it_stays_suspected)
+{
+    leat_narrow narrow = {0};
+    leat_narrow_refused(&narrow);
+    ck_assert_uint_eq(narrow.unknowns, 0);
+    leat_narrow_unknown(&narrow, 2, 3, 3, 7, 1);
+    leat_narrow_unknown(&narrow, 1, 3, 3, 7, 2);
+    leat_narrow_unknown(&narrow, 1, 1, 1, 7, 3);
+    leat_narrow_refused(&narrow);
+    ck_assert(!leat_narrow_on_trial(&narrow) && narrow.to == 7 && narrow.alone == 0);
+    leat_narrow_unknown(&narrow, 1, 2, 2, 7, 4);
+    ck_assert(leat_narrow_on_trial(&narrow));
+}
+END_TEST
+
 /* ---- the naive model: a log of which some records end their session, and a subpartition that
  * works through it ---- */
 
@@ -138,4 +153,5 @@ END_TEST
 
 STORY_MAIN("narrow", once_is_an_accident, what_ended_two_batches_is_in_both,
            one_alone_is_named_the_second_time_until_it_is_answered,
-           it_finds_each_one_and_leaves_no_suspicion)
+           it_finds_each_one_and_leaves_no_suspicion,
+           one_that_is_refused_needs_no_trial_and_what_is_behind_it_stays_suspected)
