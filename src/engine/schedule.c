@@ -410,6 +410,18 @@ static const leat_engine_job *next_probe(leat_engine *engine, leat_shard *shard)
     return fill_batch(engine, slot);
 }
 
+/* They take turns: with one slot, many loads in a row would keep what they bring waiting. */
+static const leat_engine_job *next_load_or_batch(leat_engine *engine, leat_shard *shard)
+{
+    const leat_engine_job *job = shard->load_was_last ? next_batch(engine, shard) : NULL;
+    if (!job)
+        job = leat_load_next(engine, shard);
+    if (!job && !shard->load_was_last)
+        job = next_batch(engine, shard);
+    shard->load_was_last = job && job->kind == LEAT_ENGINE_JOB_LOAD;
+    return job;
+}
+
 static const leat_engine_job *next_of_shard(leat_engine *engine, leat_shard *shard)
 {
     if (shard->running >= shard->slots || leat_breaker_blocks(engine, shard))
@@ -422,9 +434,7 @@ static const leat_engine_job *next_of_shard(leat_engine *engine, leat_shard *sha
     if (!job)
         job = leat_park_next(engine, shard);
     if (!job)
-        job = leat_load_next(engine, shard);
-    if (!job)
-        job = next_batch(engine, shard);
+        job = next_load_or_batch(engine, shard);
     return job ? job : next_compaction(engine, shard);
 }
 

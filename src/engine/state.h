@@ -112,6 +112,7 @@ typedef struct leat_partition {
                           again */
     int64_t reread_us; /* when it was last claimed: since when it is read again */
     bool reread_by_trial; /* a trial has ended a session before that claim, and after the last */
+    bool waits_dropped;   /* a record that may be accepted later was dropped, since the claim */
     bool low_known;       /* claimed and not dropped since */
     int64_t low;          /* while it is not: what it was last */
 
@@ -213,6 +214,7 @@ typedef struct leat_shard {
     leat_list loads[2]; /* queues whose next chunk is wanted; the second one: of those that stall */
     uint32_t parking;   /* in flight, stale ones too, as is the next */
     uint32_t loading;
+    bool load_was_last;     /* of loads and batches */
     int64_t parks_after_us; /* no park before */
     uint64_t parked_share;  /* of each partition: bytes that may be parked; 0: nothing is */
     uint32_t *partitions;

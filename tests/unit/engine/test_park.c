@@ -469,6 +469,47 @@ START_TEST(a_claim_finds_what_is_parked_and_spreads_the_first_tries)
 }
 END_TEST
 
+START_TEST(with_one_slot_a_load_and_a_try_take_turns)
+{
+    story s;
+    park_begin(&s, 1);
+    story_start(&s);
+    story_slots(&s, 0, 1);
+    story_assigned(&s, 0);
+    leat_engine_progress progress = story_nothing(&s);
+    leat_engine_parked parked[3];
+    for (uint16_t i = 0; i < 3; i++) {
+        progress.offsets[i] = 100 + i;
+        parked[i] = (leat_engine_parked){.subpartition = i,
+                                         .chunks = 1,
+                                         .first_offset = 100 + i,
+                                         .done = 99 + i,
+                                         .last_offset = 100 + i,
+                                         .records = 1,
+                                         .bytes = 10,
+                                         .oldest_ms = 1};
+    }
+    story_result(&s, 0,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .progress = &progress,
+                                           .parked = parked,
+                                           .parked_count = 3});
+    story_read(&s, 0, 9, 0);
+    story_pass(&s, 60 * SECOND); /* all three are wanted, and the slot is taken */
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    for (int i = 0; i < 3; i++) {
+        int64_t offset = 100 + story_job(&s, 0)->load.subpartition;
+        story_loaded(&s, 0, offset, offset, offset - 1);
+        ck_assert_int_eq(story_job(&s, 0)->kind, LEAT_ENGINE_JOB_BATCH);
+        story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    }
+    ck_assert_uint_eq(story_view(&s, 0).parked_subpartitions, 0);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_claim_that_makes_no_sense_stops_the_partition)
 {
     story s;
@@ -527,4 +568,5 @@ STORY_MAIN("park", a_stalled_subpartition_is_parked_with_its_progress,
            a_partition_that_may_park_no_more_is_paused,
            a_full_partition_parks_its_deep_subpartition, where_all_hold_as_much_nothing_is_parked,
            a_claim_finds_what_is_parked_and_spreads_the_first_tries,
+           with_one_slot_a_load_and_a_try_take_turns,
            a_claim_that_makes_no_sense_stops_the_partition, nothing_is_loaded_from_a_revoke_on)
