@@ -161,6 +161,14 @@ uint32_t leat_ready_first_blocked(const leat_ready *ready)
     return ready->head[LEAT_READY_BLOCKED - LEAT_TENANT_DEPTHS];
 }
 
+bool leat_ready_is_trial_parked(const leat_ready *ready, const leat_queue *queues)
+{
+    uint32_t id = leat_ready_any_trial(ready);
+    while (id != LEAT_INDEX_NONE && !queues[id].parked)
+        id = queues[id].next;
+    return id != LEAT_INDEX_NONE;
+}
+
 uint32_t leat_ready_first_trial(const leat_ready *ready, const leat_queue *queues)
 {
     uint32_t first = leat_ready_any_trial(ready);

@@ -49,6 +49,8 @@ uint32_t leat_ready_first_blocked(const leat_ready *ready);
 uint32_t leat_ready_first_unpark(const leat_ready *ready);
 /* One under trial. LEAT_INDEX_NONE: none. It stays in. */
 uint32_t leat_ready_any_trial(const leat_ready *ready);
+/* Is one of them parked? */
+bool leat_ready_is_trial_parked(const leat_ready *ready, const leat_queue *queues);
 /* The one to try next of those under trial: the one that has ended the fewest sessions in a row, so
  * that innocent ones pass before those that have failed again; of several the one that has waited
  * longest. LEAT_INDEX_NONE: none. It stays in. Linear in how many there are. */

@@ -329,6 +329,12 @@ leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outc
     return refused(retry, outcome, attempt);
 }
 
+int64_t leat_retry_last_call_us(int64_t retry_min_us, int64_t retry_max_us)
+{
+    int64_t longest_us = retry_min_us << (LAST_CALL_DELAYS - 1);
+    return longest_us < retry_max_us ? longest_us : retry_max_us;
+}
+
 void leat_retry_dropped(leat_retry *retry)
 {
     *retry = (leat_retry){.limit = retry->limit,

@@ -142,6 +142,9 @@ leat_retry_verdict leat_retry_mark_dead(leat_retry *retry, leat_engine_outcome r
 /* The verdict no longer counts. A dead letter that fails does this by itself. */
 void leat_retry_unmark_dead(leat_retry *retry);
 
+/* How long a record that waits may be left alone before its last try, with these back-offs. */
+int64_t leat_retry_last_call_us(int64_t retry_min_us, int64_t retry_max_us);
+
 /* Its records were dropped, to be read again. How far the bisection has come stays known, as long
  * as the head is the same, and that it is blocked. */
 void leat_retry_dropped(leat_retry *retry);

@@ -111,5 +111,6 @@ void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint
                             &partition->holding, records, bytes);
     }
     queue->place = LEAT_QUEUE_QUIET;
+    partition->waits_dropped = partition->waits_dropped || queue->retry.waiting;
     leat_retry_dropped(&queue->retry);
 }

@@ -163,10 +163,14 @@ void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
  * to make a dead letter of it. */
 void leat_suspects_spread(leat_engine *engine, leat_partition *partition, int64_t over_us)
 {
+    const leat_engine_config *config = &engine->config;
     leat_shard *shard = leat_shard_of(engine, partition);
+    int64_t pause_us = bounded(engine, SPREAD_PAUSES * over_us);
+    if (partition->waits_dropped)
+        pause_us += leat_retry_last_call_us(config->retry_min_us, config->retry_max_us);
+    partition->waits_dropped = false;
     if (partition->reread_by_trial)
-        shard->trials_after_us = later(shard->trials_after_us,
-                                       engine->now_us + bounded(engine, SPREAD_PAUSES * over_us));
+        shard->trials_after_us = later(shard->trials_after_us, engine->now_us + pause_us);
 }
 
 void leat_suspects_reread(leat_engine *engine, leat_partition *partition)
@@ -206,12 +210,14 @@ static bool is_read_again(const leat_engine *engine, const leat_shard *shard)
     return false;
 }
 
-/* Not before the parked records that may go on trial too are loaded: where each trial ends in a
- * claim, which has all of them loaded again, those that are in memory would always go first. */
+/* Not before a parked one is loaded, if there is any: where each trial ends in a claim, after which
+ * those have to be loaded again, the ones in memory would always go first. One is enough, or many
+ * would be loaded for each trial. */
 bool leat_suspects_may_try(const leat_engine *engine, const leat_shard *shard)
 {
-    return shard->trials == 0 && (shard->trial_loads == 0 || engine->load_starved) &&
-           leat_ready_any_trial(&shard->ready) != LEAT_INDEX_NONE;
+    return shard->trials == 0 && leat_ready_any_trial(&shard->ready) != LEAT_INDEX_NONE &&
+           (shard->trial_loads == 0 || engine->load_starved ||
+            leat_ready_is_trial_parked(&shard->ready, engine->queues));
 }
 
 int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)

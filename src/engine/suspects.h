@@ -15,7 +15,7 @@ bool leat_suspects_batch_unknown(leat_engine *engine, const leat_job_slot *slot,
 void leat_suspects_dropped(const leat_engine *engine, leat_partition *partition);
 /* A claim is in: its progress shows which records were applied. */
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
-/* What is parked is tried within `over_us` from now. */
+/* A claim is in, and what is parked is tried within `over_us` from now. */
 void leat_suspects_spread(leat_engine *engine, leat_partition *partition, int64_t over_us);
 /* The partition has been read again as far as it was before the claim. */
 void leat_suspects_reread(leat_engine *engine, leat_partition *partition);

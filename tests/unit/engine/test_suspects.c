@@ -1,6 +1,8 @@
 /* Records that end their session: found, named, tried apart and with pauses, while others go on. */
 #include "story.h"
 
+#include "engine/retry.h"
+
 /* The claim that is next finds that, under a token of its own. */
 static void claim_again(story *s, const leat_engine_progress *found)
 {
@@ -335,6 +337,53 @@ START_TEST(after_a_trial_what_is_parked_has_time_for_more_than_one_try)
 }
 END_TEST
 
+/* Subpartition 1 is on trial and ends its session; until then the others are answered like that.
+ * Returns how long after the claim the next trial is. */
+static int64_t next_trial_us(story *s, leat_engine_outcome of_others)
+{
+    story_begin(s, 1);
+    story_reading(s, 1);
+    leat_engine_progress progress = story_nothing(s);
+    for (int i = 0; i < 2; i++) {
+        story_load(s, 0, 1, 0, 0);
+        story_load(s, 0, 2, 1, 1);
+        story_settle(s);
+        story_wait_for_job(s);
+        end_session(s, 0, &progress);
+    }
+    int64_t claimed_us = 0;
+    for (int i = 0; i < 2; i++) {
+        story_load(s, 0, 1, 0, 0);
+        story_load(s, 0, 2, 1, 1);
+        story_load(s, 0, 3, 2, 2);
+        story_settle(s);
+        story_wait_for_job(s);
+        while (!is_of_subpartition_1(story_job(s, 0))) {
+            story_done(s, 0, of_others);
+            story_wait_for_job(s);
+        }
+        s->size = 0;
+        if (i > 0)
+            break;
+        story_done(s, 0, LEAT_ENGINE_UNKNOWN);
+        story_wait_for_job(s);
+        claimed_us = s->now_us;
+        claim_again(s, &progress);
+    }
+    story_end(s);
+    return s->now_us - claimed_us;
+}
+
+START_TEST(after_a_trial_a_refused_record_has_time_for_its_last_try)
+{
+    story s;
+    int64_t last_call_us = leat_retry_last_call_us(20000, 10000000);
+    ck_assert_int_eq(last_call_us, 320000);
+    ck_assert_int_ge(next_trial_us(&s, LEAT_ENGINE_NOT_YET), last_call_us);
+    ck_assert_int_lt(next_trial_us(&s, LEAT_ENGINE_APPLIED), last_call_us);
+}
+END_TEST
+
 STORY_MAIN("suspects", the_third_try_is_by_subpartition_and_the_one_is_named,
            a_suspect_is_halved_out_and_named_and_stays_known_over_claims,
            what_was_committed_is_no_suspect, stale_ones_count_too,
@@ -342,4 +391,5 @@ STORY_MAIN("suspects", the_third_try_is_by_subpartition_and_the_one_is_named,
            what_no_trial_has_read_again_delays_none,
            a_parked_suspect_is_loaded_before_the_next_trial,
            a_revoke_gives_up_the_load_of_a_suspect,
-           after_a_trial_what_is_parked_has_time_for_more_than_one_try)
+           after_a_trial_what_is_parked_has_time_for_more_than_one_try,
+           after_a_trial_a_refused_record_has_time_for_its_last_try)
