@@ -204,7 +204,8 @@ static bool is_read_again(const leat_engine *engine, const leat_shard *shard)
     for (uint32_t i = 0; i < shard->partition_count; i++) {
         const leat_partition *partition = &engine->partitions[shard->partitions[i]];
         if (partition->state == LEAT_ENGINE_READING && partition->reread_to > 0 &&
-            !partition->paused_for_room && engine->now_us - partition->reread_us < longest_us)
+            !partition->paused_for_room && !partition->parked_full &&
+            engine->now_us - partition->reread_us < longest_us)
             return true;
     }
     return false;

@@ -197,10 +197,12 @@ START_TEST(what_no_trial_has_read_again_delays_none)
 END_TEST
 
 /* Subpartitions 1 and 5 have ended the same sessions, and are on trial. That of 5 is parked, and
- * was found by the last claim; that of 1 is read again. Told: nothing. */
-static void parked_suspect(story *s, uint32_t slots)
+ * was found by the last claim, with so many bytes. Nothing is read again yet. Told: nothing. */
+static void parked_suspect(story *s, uint32_t slots, uint64_t bytes)
 {
+    static const uint64_t room_to_park[] = {1000};
     story_begin(s, 1);
+    s->config.parked_max_bytes = room_to_park;
     story_reading(s, slots);
     leat_engine_progress progress = story_nothing(s);
     for (int i = 0; i < 2; i++) {
@@ -223,7 +225,7 @@ static void parked_suspect(story *s, uint32_t slots)
                                  .done = 0,
                                  .last_offset = 1,
                                  .records = 1,
-                                 .bytes = 10,
+                                 .bytes = bytes,
                                  .oldest_ms = 1};
     story_result(s, 0,
                  &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
@@ -232,15 +234,16 @@ static void parked_suspect(story *s, uint32_t slots)
                                            .progress = &progress,
                                            .parked = &parked,
                                            .parked_count = 1});
-    story_read(s, 0, 1, 0);
-    story_read(s, 0, 5, 1);
     s->size = 0;
 }
 
 START_TEST(a_parked_suspect_is_loaded_before_the_next_trial)
 {
     story s;
-    parked_suspect(&s, 2);
+    parked_suspect(&s, 2, 10);
+    story_read(&s, 0, 1, 0);
+    story_read(&s, 0, 5, 1);
+    s.size = 0;
     story_pass(&s, 60000000);
     story_told(&s, "load 0/5 above -1\n");
     story_loaded(&s, 0, 1, 1, 0);
@@ -255,7 +258,9 @@ END_TEST
 START_TEST(a_revoke_gives_up_the_load_of_a_suspect)
 {
     story s;
-    parked_suspect(&s, 1);
+    parked_suspect(&s, 1, 10);
+    story_read(&s, 0, 1, 0);
+    story_read(&s, 0, 5, 1);
     story_read(&s, 0, 3, 2);
     story_pass(&s, 60000000); /* the slot is taken: the load waits */
     story_told(&s, "batch 0/3:2\n");
@@ -384,6 +389,19 @@ START_TEST(after_a_trial_a_refused_record_has_time_for_its_last_try)
 }
 END_TEST
 
+/* It goes on only when less is parked. */
+START_TEST(a_partition_that_is_not_read_because_it_is_full_holds_up_no_trial)
+{
+    story s;
+    parked_suspect(&s, 1, 10000);
+    story_read(&s, 0, 1, 0); /* was on its way */
+    s.size = 0;
+    story_pass(&s, 30000000);
+    story_told(&s, "load 0/5 above -1\n");
+    story_end(&s);
+}
+END_TEST
+
 STORY_MAIN("suspects", the_third_try_is_by_subpartition_and_the_one_is_named,
            a_suspect_is_halved_out_and_named_and_stays_known_over_claims,
            what_was_committed_is_no_suspect, stale_ones_count_too,
@@ -392,4 +410,5 @@ STORY_MAIN("suspects", the_third_try_is_by_subpartition_and_the_one_is_named,
            a_parked_suspect_is_loaded_before_the_next_trial,
            a_revoke_gives_up_the_load_of_a_suspect,
            after_a_trial_what_is_parked_has_time_for_more_than_one_try,
-           after_a_trial_a_refused_record_has_time_for_its_last_try)
+           after_a_trial_a_refused_record_has_time_for_its_last_try,
+           a_partition_that_is_not_read_because_it_is_full_holds_up_no_trial)
