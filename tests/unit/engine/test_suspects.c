@@ -389,6 +389,42 @@ START_TEST(after_a_trial_a_refused_record_has_time_for_its_last_try)
 }
 END_TEST
 
+START_TEST(parked_suspects_take_turns_though_each_trial_drops_what_is_loaded)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.retry_max_us = s.config.retry_min_us;
+    story_reading(&s, 1);
+    leat_engine_progress progress = story_nothing(&s);
+    for (int i = 0; i < 2; i++) {
+        story_load(&s, 0, 10, 100, 100);
+        story_load(&s, 0, 11, 101, 101);
+        story_settle(&s);
+        story_wait_for_job(&s);
+        if (i == 0)
+            end_session(&s, 0, &progress);
+    }
+    uint32_t tried[2] = {0};
+    for (int i = 0; i < 8; i++) {
+        story_done(&s, 0, LEAT_ENGINE_UNKNOWN);
+        story_wait_for_job(&s);
+        claim_parked(&s, &progress, 2);
+        story_read(&s, 0, 10, 100);
+        story_read(&s, 0, 11, 101);
+        story_wait_for_job(&s);
+        uint32_t which = story_job(&s, 0)->load.subpartition - 10u;
+        ck_assert_uint_lt(which, 2);
+        tried[which]++;
+        story_loaded(&s, 0, 100 + which, 100 + which, 99 + which);
+        ck_assert_int_eq(story_job(&s, 0)->kind, LEAT_ENGINE_JOB_BATCH);
+        s.size = 0;
+    }
+    ck_assert_uint_eq(tried[0], 4);
+    ck_assert_uint_eq(tried[1], 4);
+    story_end(&s);
+}
+END_TEST
+
 /* It goes on only when less is parked. */
 START_TEST(a_partition_that_is_not_read_because_it_is_full_holds_up_no_trial)
 {
@@ -411,4 +447,5 @@ STORY_MAIN("suspects", the_third_try_is_by_subpartition_and_the_one_is_named,
            a_revoke_gives_up_the_load_of_a_suspect,
            after_a_trial_what_is_parked_has_time_for_more_than_one_try,
            after_a_trial_a_refused_record_has_time_for_its_last_try,
+           parked_suspects_take_turns_though_each_trial_drops_what_is_loaded,
            a_partition_that_is_not_read_because_it_is_full_holds_up_no_trial)
