@@ -18,7 +18,10 @@ typedef struct leat_engine_batch_record {
     int64_t offset;
     uint32_t partition;
     uint16_t subpartition;
-    bool skip; /* its progress moves, but it is not written: leat_engine_skip */
+    bool skip;  /* its progress moves, but it is not written: leat_engine_skip */
+    bool keep;  /* its key is held: it is kept behind the key's other records instead of written */
+    bool guard; /* its key was held: LEAT_ENGINE_KEY_TURNED if it is, or is again */
+    uint64_t key; /* of table and key; meaningful with one of these two, or in a `hold` */
 } leat_engine_batch_record;
 
 /* The arguments of leat.advance for one partition. */
@@ -80,6 +83,10 @@ typedef struct leat_engine_batch {
     const leat_engine_reason *dead; /* NULL, or: the only record is not applied but kept as a dead
                                 letter, in the transaction that moves its progress. Valid as long as
                                 the job */
+    const leat_engine_reason *hold; /* NULL, or: the only record is not applied; its key is held
+                                       from now on, beginning with it. As `dead`, and never both */
+    uint32_t kept;                  /* of the records; never of a dead letter or a `hold` */
+    uint32_t guarded;               /* likewise */
     uint16_t chunks_of; /* the subpartition of `chunks`; meaningful while there are any */
     uint32_t chunk_count;
     leat_engine_chunk_step chunks[LEAT_BATCH_CHUNKS_MAX];
@@ -154,7 +161,9 @@ typedef enum leat_engine_outcome {
     LEAT_ENGINE_FENCED,         /* LT001: another worker has claimed the partition */
     LEAT_ENGINE_WENT_BACK,      /* LT002: the database lost a commit that was acknowledged */
     LEAT_ENGINE_CHUNK_GONE,     /* LT009: what is parked is not what the worker believes */
-    LEAT_ENGINE_UNKNOWN,        /* it may have been applied, or still be: connection lost, FATAL */
+    LEAT_ENGINE_KEY_TURNED, /* LT007: a key of it is not held, as the worker believes, or it is: a
+                               claim of `partition` tells */
+    LEAT_ENGINE_UNKNOWN,    /* it may have been applied, or still be: connection lost, FATAL */
     LEAT_ENGINE_OUTCOME_COUNT,
 } leat_engine_outcome;
 
@@ -169,6 +178,16 @@ typedef struct leat_engine_parked {
     uint64_t bytes;      /* as stored */
     int64_t oldest_ms;   /* the smallest timestamp of a record, or less */
 } leat_engine_parked;
+
+/* A held key that a claim has found: its records are kept in the shard, and no later one may be
+ * applied before them. */
+typedef struct leat_engine_held {
+    uint64_t key;     /* leat_engine_record.key */
+    int64_t since_ms; /* for how long it has been held */
+} leat_engine_held;
+
+/* Of one partition. A refusal of one key more stops its subpartition as `stop` does. */
+enum { LEAT_HELD_KEYS_MAX = 4096 };
 
 /* A chunk as it was read. */
 typedef struct leat_engine_chunk {
@@ -191,8 +210,8 @@ typedef struct leat_engine_job_result {
                            session holds a row, else a claim waits for the partition */
     bool may_be_race;   /* NOT_YET: an insert beside ours may be the only reason: worth another try
                            at once */
-    int32_t partition;  /* FENCED, WENT_BACK, CHUNK_GONE; CONTENTION where `is_lock_wait` and not
-                           `from_rows`:  which one, else -1 */
+    int32_t partition; /* FENCED, WENT_BACK, CHUNK_GONE, KEY_TURNED; CONTENTION where `is_lock_wait`
+                          and not `from_rows`:  which one, else -1 */
     int64_t catalog_read_us; /* BAD_DATA: when the catalog read that the refusal relies on began, by
                                 the clock of the events. It counts only if that was after the record
                                 was first refused alone. INT64_MAX: the refusal relies on none (it
@@ -205,6 +224,8 @@ typedef struct leat_engine_job_result {
     const leat_engine_progress *progress;
     const leat_engine_parked *parked;
     uint32_t parked_count;
+    const leat_engine_held *held; /* at most LEAT_HELD_KEYS_MAX, ascending by key */
+    uint32_t held_count;
     uint64_t parked_bytes; /* an applied PARK: the stored size of its chunks, all together */
     /* An applied LOAD: the sink answers with the chunk (it has no NULL: without one the outcome is
      * CHUNK_GONE); the worker decodes it and passes its records after `done` on to the engine, in

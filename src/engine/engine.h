@@ -122,6 +122,16 @@ void leat_engine_revoked(leat_engine *engine, int64_t now_us, uint32_t partition
 /* The partition is no longer ours: all of it is dropped at once, and only releases follow. */
 void leat_engine_lost(leat_engine *engine, int64_t now_us, uint32_t partition);
 
+/* What becomes of a record that is refused, for good or for longer than the patience. */
+typedef enum leat_engine_on_refused {
+    LEAT_ENGINE_REFUSED_SKIP, /* a dead letter; later records of its key go on */
+    LEAT_ENGINE_REFUSED_HOLD, /* its key is held at once: it and later ones are kept in the shard,
+                                 in order, until a retry lets them go */
+    LEAT_ENGINE_REFUSED_STOP, /* it is tried again for as long as it is refused; its subpartition
+                                 waits, and parks */
+    LEAT_ENGINE_ON_REFUSED_COUNT
+} leat_engine_on_refused;
+
 typedef struct leat_engine_record {
     uint32_t partition;
     int64_t offset;        /* ascending within a read; holes are normal */
@@ -130,7 +140,9 @@ typedef struct leat_engine_record {
     uint32_t subpartition; /* below config.subpartitions (base/placement.h) */
     uint64_t tenant;       /* a hash of its tenant's text; 0: it has none */
     uint32_t table;        /* below table_count: dead letters are counted by it */
-    uint32_t bytes;        /* counted against the budgets */
+    uint64_t key;          /* a hash of its table and key; 0: it has none, and is never held */
+    leat_engine_on_refused on_refused;
+    uint32_t bytes; /* counted against the budgets */
     void *payload;
 } leat_engine_record;
 

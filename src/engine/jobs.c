@@ -116,6 +116,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
         break;
     case LEAT_ENGINE_WENT_BACK:
     case LEAT_ENGINE_CHUNK_GONE:
+    case LEAT_ENGINE_KEY_TURNED: /* a claim reads which keys are held */
         leat_partition_reclaim(engine, partition, false);
         break;
     case LEAT_ENGINE_UNKNOWN:

@@ -34,6 +34,7 @@ static const rule rules[] = {
     {"LT001", OWN, NULL, LEAT_ENGINE_FENCED},
     {"LT002", OWN, NULL, LEAT_ENGINE_WENT_BACK},
     {"LT009", OWN, NULL, LEAT_ENGINE_CHUNK_GONE},
+    {"LT007", OWN, NULL, LEAT_ENGINE_KEY_TURNED},
     {"LT006", ALWAYS, NULL, LEAT_ENGINE_DRIFT},   /* the table has BEFORE triggers that leat has not
                                                      read yet */
     {"LT008", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* a trigger dropped a row; or another session has

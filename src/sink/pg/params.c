@@ -11,6 +11,7 @@
 enum {
     OID_INT2 = 21,
     OID_INT8 = 20,
+    OID_BYTEA = 17,
     NULL_SIZE = -1,       /* of a parameter that is NULL, until the end */
     ARRAY_HEAD_SIZE = 12, /* dimensions, flags, element type: the whole of an empty array */
     ARRAY_BODY_AT = 20,   /* after length and first subscript of its one dimension */
@@ -109,6 +110,18 @@ void leat_pg_params_int8s(leat_pg_params *params, const int64_t *values, uint32_
     for (uint32_t i = 0; i < count; i++) {
         leat_buf_be32(&params->bytes, sizeof values[i]);
         leat_buf_be64(&params->bytes, (uint64_t)values[i]);
+    }
+    end_one(params, from);
+}
+
+void leat_pg_params_pieces(leat_pg_params *params, const char *bytes, const size_t *ends,
+                           uint32_t count)
+{
+    size_t from = params->bytes.size, at = 0;
+    leat_pg_put_array_head(&params->bytes, OID_BYTEA, count);
+    for (uint32_t i = 0; i < count; at = ends[i++]) {
+        leat_buf_be32(&params->bytes, (uint32_t)(ends[i] - at));
+        leat_buf_slice(&params->bytes, (leat_slice){bytes + at, ends[i] - at});
     }
     end_one(params, from);
 }

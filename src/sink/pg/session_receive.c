@@ -402,6 +402,7 @@ static void take_answer(leat_pg_session *session, const job_command *command,
     case COMMAND_ISOLATION:
     case COMMAND_UNPARK:
     case COMMAND_PARK:
+    case COMMAND_KEYS:
     case COMMAND_SETTINGS:
     case COMMAND_ROWS:
     case COMMAND_DEAD_LETTER:

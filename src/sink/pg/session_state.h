@@ -14,6 +14,7 @@ typedef enum command_kind {
     COMMAND_ADVANCE,
     COMMAND_UNPARK,
     COMMAND_PARK,
+    COMMAND_KEYS, /* holds a key, keeps records of held ones, or checks that they are not */
     COMMAND_LOAD,
     COMMAND_SETTINGS, /* for the row statement after it */
     COMMAND_ROWS,     /* a row statement */
