@@ -27,6 +27,7 @@ FIGURES = {
                   "restart_reread_s", "restart_reread_s_without", "restart_rss_mib", *(["lever_recovered_s"] if HAS_LEVER else [])],
     "apply": ["ceiling_rows_s", "leat_rows_s", "leat_of_ceiling", "leat_cpu_us", "postgres_cpu_us", "broker_cpu_us", "leat_rss_mib",
               "row_writes", "single_1_rows_s", "single_16_rows_s", "deadlocks", "zipf_of_uniform", "hot_of_uniform",
+              "leat_rows_s_hot_unbounded", "hot_of_unbounded",
               *(f"{figure}_{skew}" for skew in ("zipf", "hot") for figure in ("leat_rows_s", "leat_cpu_us", "postgres_cpu_us", "row_writes"))],
     "latency": ["capacity", *(f"{quantile}_{rate}" for quantile in QUANTILES for rate in ("quarter", "half"))],
     "snapshot": ["merge_rows_s", "merge_held_rows_s", "leat_rows_s", "leat_held_rows_s", "merge_slowdown", "leat_slowdown", "ratio"],

@@ -326,7 +326,8 @@ def test_a_statement_timeout_gets_smaller_batches(world_of):
             patch(http, 1, ident, n=1)
     apply = world.start("apply")
     wait_until(lambda: len(world.rows("select 1 from things")) == 200, "all rows", timeout=120)
-    assert world.metric(apply, "leat_batches_failed_total") >= 1 and dead(world) == []
+    wait_until(lambda: world.metric(apply, "leat_batches_failed_total") >= 1, "a failure to be counted")
+    assert dead(world) == []
 
 
 # ---- outages ----

@@ -105,7 +105,7 @@ def test_a_worker_whose_topic_is_gone_is_unready(make_world):
     delete_topic(world)
     why = f"topic {world.name}: the topic was deleted"
     wait_until(lambda: why in apply.readiness("admin listens")[1], "/readyz to say so")
-    assert world.metric(apply, "leat_partitions_stopped") == 2
+    wait_until(lambda: world.metric(apply, "leat_partitions_stopped") == 2, "both to be counted")
 
 
 @pytest.mark.parametrize("partitions", [2, 1, 3])

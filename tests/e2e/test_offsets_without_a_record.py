@@ -190,7 +190,8 @@ def test_an_open_transaction_is_named(world):
                    "partition=0 offset=1 held_offsets=11")  # it is open for longer than transactions are
     done = world.leat("status")
     assert done.returncode == 3 and f"UNWELL, {words} of partition 0 from offset 1 on" in done.stdout
-    assert world.metric(apply, "leat_message_lag") == 11 and ids(world) == [1]
+    wait_until(lambda: world.metric(apply, "leat_message_lag") == 11, "the metric")
+    assert ids(world) == [1]
     foreign.producer.commit_transaction(60)
     wait_until(lambda: ids(world) == list(range(1, 13)), "what was held back")
     expect_no_lag(world, apply)

@@ -111,8 +111,7 @@ def test_a_locked_row_is_parked_and_the_low_water_moves_on(stuck):
     seen = lag(world)
     assert seen["records"] >= seen["parked"] >= records and seen["seconds"] > 2
     assert re.search(r"[1-9]\d* of them parked", world.leat("lag").stdout)
-    status = world.leat("status")
-    assert re.search(r"stalled by contention.* key=\"\d+\".* parked=[1-9]", status.stdout), status.stdout
+    wait_until(lambda: re.search(r"stalled by contention.* key=\"\d+\".* parked=[1-9]", world.leat("status").stdout), "status")
     worker.kill()
 
     passed = low(world)
