@@ -12,6 +12,7 @@ typedef struct answers {
     size_t count[4];
     int seen[4096]; /* per tag: each must be answered once */
     int64_t offset; /* the greatest of one appended */
+    char why[256];  /* of the last one that was not */
 } answers;
 
 static size_t answered(const answers *a)
@@ -31,6 +32,8 @@ static void on_appended(void *context, void *tag, leat_append_result result, uin
     ck_assert(result == LEAT_APPENDED || why);
     if (result == LEAT_APPENDED)
         a->offset = offset > a->offset ? offset : a->offset;
+    else
+        snprintf(a->why, sizeof a->why, "%s", why);
     a->count[result]++;
 }
 
@@ -75,6 +78,14 @@ static void append(answers *a, size_t count)
     leat_error error = {0};
     for (size_t i = 0; i < count; i++)
         ck_assert_msg(append_sized(a, LEAT_SLICE("{}"), &error) == 0, "%s", error.text);
+}
+
+/* As many as are taken, at most `count`. */
+static void append_some(answers *a, size_t count)
+{
+    leat_error error = {0};
+    for (size_t i = 0; i < count && append_sized(a, LEAT_SLICE("{}"), &error) == 0; i++)
+        continue;
 }
 
 static void await_answers(answers *a, size_t count)
@@ -126,7 +137,11 @@ START_TEST(retries_what_passes)
     open_writer(a);
     append(a, 100);
     await_answers(a, 100);
-    ck_assert_uint_eq(a->count[LEAT_APPENDED], 100);
+    /* The broker may have stored what it lost the connection with: it answers the repetition as a
+     * duplicate, without an offset. */
+    ck_assert_uint_eq(a->count[LEAT_APPENDED] + a->count[LEAT_APPEND_UNKNOWN], 100);
+    ck_assert_msg(a->count[LEAT_APPENDED] == 100 || strstr(a->why, "the log has the write"),
+                  "not appended: %s", a->why);
     finish(a);
 }
 END_TEST
@@ -217,11 +232,11 @@ START_TEST(survives_a_fatal_error)
     await_answers(a, 10);
     rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1,
                                       RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
-    append(a, 10);
-    await_answers(a, 20);
+    append_some(a, 10); /* the first may have failed by the time of the last */
+    await_answers(a, a->sent);
     fixture_await(&a->f, is_ready, a);
     append(a, 10);
-    await_answers(a, 30);
+    await_answers(a, a->sent);
     ck_assert_uint_ge(a->count[LEAT_APPENDED], 20);
     finish(a);
 }
