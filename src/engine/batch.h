@@ -21,7 +21,7 @@ typedef struct leat_engine_batch_record {
     bool skip;  /* its progress moves, but it is not written: leat_engine_skip */
     bool keep;  /* its key is held: it is kept behind the key's other records instead of written */
     bool guard; /* its key was held: LEAT_ENGINE_KEY_TURNED if it is, or is again */
-    uint64_t key; /* of table and key; meaningful with one of these two, or in a `hold` */
+    uint64_t key; /* of table and key; meaningful with one of these two, or in a `hold` or retry */
 } leat_engine_batch_record;
 
 /* The arguments of leat.advance for one partition. */
@@ -87,6 +87,10 @@ typedef struct leat_engine_batch {
                                        from now on, beginning with it. As `dead`, and never both */
     uint32_t kept;                  /* of the records; never of a dead letter or a `hold` */
     uint32_t guarded;               /* likewise */
+    uint64_t retry_key; /* 0, or: a *retry* of this held key. Its records are the first of those
+                           that are kept of it: they are written, and kept no longer, or the batch
+                           fails with LEAT_ENGINE_KEY_TURNED. If there are none left then the key is
+                           no longer held. One part, as an unpark has it */
     uint16_t chunks_of; /* the subpartition of `chunks`; meaningful while there are any */
     uint32_t chunk_count;
     leat_engine_chunk_step chunks[LEAT_BATCH_CHUNKS_MAX];
@@ -104,6 +108,11 @@ typedef struct leat_engine_load {
     uint16_t subpartition; /* of the job's partition */
     int64_t above;         /* the chunk with the smallest first offset above this one */
     leat_engine_claim claim;
+    /* 0, or: instead of a chunk, the first records that are kept of this held key, at most `most`.
+     * Whoever answers need not ask for the claim: the batch that takes them shows whether they are
+     * the first. */
+    uint64_t key;
+    uint32_t most;
 } leat_engine_load;
 
 typedef struct leat_engine_compaction {
@@ -217,6 +226,8 @@ typedef struct leat_engine_job_result {
                                 was first refused alone. INT64_MAX: the refusal relies on none (it
                                 is the database's, or the record's key is malformed) */
     bool timed_out;          /* a time limit cut it short: fewer records might pass */
+    bool is_hold; /* BAD_DATA of the caller's own: the key of `bad_record` is to be held, whatever
+                     its `on_refused` is */
     char sqlstate[6];
     char message[256]; /* for people */
     /* an applied claim: what it read, `parked` by subpartition, ascending. Borrowed for the call,
@@ -231,8 +242,13 @@ typedef struct leat_engine_job_result {
      * CHUNK_GONE); the worker decodes it and passes its records after `done` on to the engine, in
      * order. If it cannot: LEAT_ENGINE_NOT_UNDERSTOOD, with a message. */
     const leat_engine_chunk *chunk;
+    /* The same for records of a held key: each is a chunk of its own. None: it has none, or is not
+     * held. */
+    const leat_engine_chunk *kept;
+    uint32_t kept_count;
     const struct leat_engine_record *loaded;
     uint32_t loaded_count;
+    bool is_held; /* an applied retry: the key still is, because it has more records */
 } leat_engine_job_result;
 
 const char *leat_engine_outcome_name(leat_engine_outcome outcome);

@@ -332,6 +332,16 @@ def test_a_retry_of_what_another_has_taken(shard):
     assert kept(shard) == [12] and shard.hits() == 1
 
 
+def test_records_behind_others_are_not_taken_away(shard):
+    """An owner that has read them from a copy of the database in which the first ones were taken away."""
+    _, _ = owner_with_held(shard, 10, 12, 14)
+    b = shard.session()
+    with fails_with("LT007"), b.transaction():
+        begin_retry(b)
+        end_retry(b, [12, 14])
+    assert kept(shard) == [10, 12, 14]
+
+
 @pytest.mark.parametrize("checks_first", [True, False])
 def test_order_of_locks_in_a_batch(shard, checks_first):
     """A batch looks at held keys before it writes rows, as a retry does. The other way round it and a last step wait for each

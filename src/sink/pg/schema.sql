@@ -951,8 +951,9 @@ AS $$
      ORDER BY s."offset"
 $$;
 
--- Ends a retry: these records are written, or dead letters. Each must have been there. With `p_last`, and if there is none left,
--- the key is no longer held. Returns whether it is.
+-- Ends a retry: these records are written, or dead letters. Each must have been there, and none before the last of them is left:
+-- an owner has read them in another transaction, perhaps from an older copy of the database. With `p_last`, and if there is none
+-- left, the key is no longer held. Returns whether it is.
 CREATE OR REPLACE FUNCTION leat.retried(p_source int, p_partition int, p_hash bigint, p_offsets bigint[], p_last boolean)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -964,8 +965,10 @@ BEGIN
     DELETE FROM leat.parked_keys AS p
      WHERE p.source = p_source AND p.partition = p_partition AND p.hash = p_hash AND p."offset" = ANY (p_offsets);
     GET DIAGNOSTICS gone = ROW_COUNT;
-    IF gone <> cardinality(p_offsets) THEN
-        RAISE EXCEPTION 'partition % of source %: a kept record is gone', p_partition, p_source
+    IF gone <> cardinality(p_offsets)
+       OR EXISTS (SELECT FROM leat.parked_keys AS p WHERE p.source = p_source AND p.partition = p_partition AND p.hash = p_hash
+                  AND p."offset" < (SELECT max(o) FROM unnest(p_offsets) AS o)) THEN
+        RAISE EXCEPTION 'partition % of source %: a kept record is gone, or is not the first', p_partition, p_source
             USING ERRCODE = 'LT007', DETAIL = concat(p_partition, ' ', p_hash);
     END IF;
     IF p_last AND NOT EXISTS (SELECT FROM leat.parked_keys AS p
