@@ -31,7 +31,8 @@ void leat_worker_leave_out(leat_worker *worker, const leat_engine_job *job)
     leat_worker_shard_state *state = &worker->shards[job->shard];
     const leat_engine_batch *batch = &job->batch;
     take_newest(worker, job->shard);
-    if (!state->controls || leat_control_set_count(state->controls) == 0 || batch->dead)
+    if (!state->controls || leat_control_set_count(state->controls) == 0 || batch->dead ||
+        batch->hold)
         return;
     int64_t now_us = leat_mono_us();
     uint32_t kept = 0;

@@ -45,6 +45,8 @@ void leat_notice_add(leat_engine *engine, leat_job_slot *slot, uint32_t queue, u
     slot->notice.result.parked = NULL;
     slot->notice.result.chunk = NULL;
     slot->notice.result.loaded = NULL;
+    slot->notice.result.held = NULL;
+    slot->notice.result.kept = NULL;
 }
 
 /* ---- emitting ---- */
@@ -120,6 +122,7 @@ static leat_engine_effect_kind take_notice(leat_notice *notice)
         {LEAT_NOTICE_STALLED, LEAT_ENGINE_STALLED},
         {LEAT_NOTICE_HALTED, LEAT_ENGINE_SHARD_HALTED},
         {LEAT_NOTICE_DEAD, LEAT_ENGINE_DEAD_LETTERED},
+        {LEAT_NOTICE_KEY_HELD, LEAT_ENGINE_KEY_HELD},
         {LEAT_NOTICE_NOT_PARKED, LEAT_ENGINE_PARK_FAILED},
     };
     uint32_t i = 0;

@@ -197,6 +197,8 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     slot->table = record->table;
     slot->bytes = record->bytes;
     slot->epoch = record->epoch;
+    slot->key = record->key;
+    slot->on_refused = (uint8_t)record->on_refused;
     uint32_t at = leat_queue_id(engine, record->partition, record->subpartition);
     leat_queue *queue = &engine->queues[at];
     leat_park_offered(engine, partition, queue);
@@ -225,6 +227,7 @@ leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
     leat_partition *partition = partition_at(engine, record->partition);
     LEAT_ASSERT(record->offset >= 0 && record->table < engine->config.table_count &&
                 record->subpartition < engine->config.subpartitions);
+    LEAT_ASSERT((unsigned)record->on_refused < LEAT_ENGINE_ON_REFUSED_COUNT);
     if (partition->state != LEAT_ENGINE_READING)
         return LEAT_ENGINE_SKIPPED;
     if (!same_log(partition, record))

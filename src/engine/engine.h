@@ -26,6 +26,11 @@
  * leat_engine_batch.dead set. If that batch fails, or the shard has been in trouble meanwhile, the
  * record is tried again first as it is, because the verdict may no longer hold.
  *
+ * Held keys. Where its `on_refused` says so, a refused record is kept in the shard instead, its key
+ * is *held*, and each later record of the key is kept behind it. So the order of the key stays, and
+ * the rest of its subpartition goes on. Which keys are held is read with each claim; people let
+ * them go (LEAT_ENGINE_KEY_TURNED).
+ *
  * A table may give up a fixed number of records a minute in each shard, and more only while they
  * are a small share of its records. Beyond that the table *stops*: a refused record is held instead
  * of given up. The table goes on once one of the held records is applied, or none is left
@@ -96,6 +101,7 @@ typedef struct leat_engine_config {
     uint32_t chunk_records_max; /* of a chunk, as is the next */
     uint64_t chunk_bytes_max;
     uint64_t park_bytes_max; /* of all records that one job parks */
+    uint32_t held_keys_max;  /* of a partition; at most LEAT_HELD_KEYS_MAX */
     uint64_t seed;           /* of the jitter */
 } leat_engine_config;
 
@@ -183,8 +189,8 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
 
 /* Record `index` of the batch is not to be written: what the batch does about it is to move the
  * progress past it. Between the effect LEAT_ENGINE_RUN of the job and giving it to the sink; not
- * for a dead letter. It counts as neither applied nor refused: nothing is learned from it about its
- * table. Has no effects. */
+ * for a dead letter or a `hold`. It counts as neither applied nor refused: nothing is learned from
+ * it about its table. Has no effects. */
 void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index);
 /* The caller's mind about records has changed: those that wait in the shard, and that `is_wanted`
  * is true of, are tried at once. It is called for the first record of each subpartition that waits,
@@ -227,6 +233,8 @@ typedef enum leat_engine_effect_kind {
     LEAT_ENGINE_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead
                                   letter, committed; `result` has the reason: outcome, sqlstate,
                                   message */
+    LEAT_ENGINE_KEY_HELD, /* the record at `offset` was refused and is kept, committed; from now on
+                             so is what follows of its key. `result` as for a dead letter */
     LEAT_ENGINE_TABLE_STOPPED, /* an error for people: too many of `table`'s records in the shard of
                                   `partition` are refused, `refused` of the last `decided`; from now
                                   on they wait, first the one at `offset`, for which a STALLED
@@ -291,6 +299,7 @@ typedef struct leat_engine_partition_view {
     int64_t oldest_ms;  /* accept time of the oldest record held and not applied; 0: none */
     int64_t position;   /* everything below was read; -1 before the first */
     const char *reason; /* STOPPED: why; else "" */
+    uint32_t held_keys; /* as far as is known */
     /* What is parked in its shard; all 0 while it is not claimed. */
     int64_t applied; /* everything up to this offset is in the tables: `low`, or less by what is
                         parked */
@@ -369,7 +378,7 @@ void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table
                        leat_engine_table_view *ret);
 
 typedef struct leat_engine_counters {
-    uint64_t records_applied;  /* dead letters are not among them */
+    uint64_t records_applied;  /* dead letters are not among them, and kept ones neither */
     uint64_t records_skipped;  /* read again, applied before */
     uint64_t records_left_out; /* committed without being written: leat_engine_skip */
     uint64_t batches_applied;
@@ -379,6 +388,8 @@ typedef struct leat_engine_counters {
     uint64_t batches_stale;  /* done under an old claim or for a lost partition: ignored */
     uint64_t went_back;
     uint64_t dead_letters;   /* committed as such */
+    uint64_t keys_held;      /* how often a refusal has made a key held */
+    uint64_t records_kept;   /* of held keys, the refused ones among them */
     uint64_t tables_stopped; /* now; in two shards counts as two */
     uint64_t shards_halted;  /* now */
     uint64_t claims;

@@ -61,7 +61,7 @@ void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records,
 {
     uint32_t at = engine->queues[queue].head;
     for (uint32_t i = 0; i < records; i++, at = engine->pool.slots[at].next) {
-        if (in_batch && in_batch[i].skip)
+        if (in_batch && (in_batch[i].skip || in_batch[i].keep))
             continue;
         leat_table_state *table = table_of(engine, queue, engine->pool.slots[at].table);
         next_span(engine, table);
@@ -128,6 +128,9 @@ leat_guard_verdict leat_guard_decide(leat_engine *engine, uint32_t queue)
 /* It may have been counted in the minute and the span before. */
 void leat_guard_retract(leat_engine *engine, uint32_t queue)
 {
+    const leat_retry *retry = &engine->queues[queue].retry;
+    if (!retry->dead || retry->holds)
+        return;
     leat_table_state *table = leat_guard_table(engine, queue);
     table->in_minute -= table->in_minute > 0;
     leat_refused_share *share = table->now.given_up > 0 ? &table->now : &table->before;

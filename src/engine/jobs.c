@@ -38,8 +38,8 @@ static void part_applied(leat_engine *engine, leat_partition *partition, leat_jo
     if (batch->chunk_count == 0)
         partition->rows_us = engine->now_us;
     engine->counters.unparks += batch->chunk_count > 0;
-    leat_shard_of(engine, partition)->applied += !batch->dead &&
-                                                 batch->skipped < batch->record_count;
+    leat_shard_of(engine, partition)->applied += !batch->dead && !batch->hold &&
+                                                 batch->skipped + batch->kept < batch->record_count;
     partition->setbacks = 0;
     partition->uncompacted = true;
     leat_compaction_plan(engine, partition);
@@ -116,8 +116,14 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
         break;
     case LEAT_ENGINE_WENT_BACK:
     case LEAT_ENGINE_CHUNK_GONE:
-    case LEAT_ENGINE_KEY_TURNED: /* a claim reads which keys are held */
         leat_partition_reclaim(engine, partition, false);
+        break;
+    case LEAT_ENGINE_KEY_TURNED: /* a claim reads which keys are held */
+        if (has_part(&slot->job.batch, result->partition) &&
+            part->partition != (uint32_t)result->partition)
+            part_again(engine, partition, slot, part);
+        else
+            leat_partition_reclaim(engine, partition, false);
         break;
     case LEAT_ENGINE_UNKNOWN:
         part_unknown(engine, slot, part, result);

@@ -15,8 +15,13 @@ void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index)
     leat_job_slot *slot = &engine->jobs[job_id];
     leat_engine_batch *batch = &slot->job.batch;
     LEAT_ASSERT(slot->state == LEAT_JOB_RUNNING && slot->job.kind == LEAT_ENGINE_JOB_BATCH);
-    LEAT_ASSERT(!batch->dead && index < batch->record_count && !batch->records[index].skip);
-    batch->records[index].skip = true;
+    LEAT_ASSERT(!batch->dead && !batch->hold && index < batch->record_count &&
+                !batch->records[index].skip);
+    leat_engine_batch_record *record = &batch->records[index];
+    batch->kept -= record->keep;
+    batch->guarded -= record->guard;
+    record->keep = record->guard = false;
+    record->skip = true;
     batch->skipped++;
 }
 

@@ -214,6 +214,8 @@ static void take_record(leat_engine *engine, uint32_t id, const leat_engine_reco
     slot->table = record->table;
     slot->bytes = record->bytes;
     slot->epoch = record->epoch;
+    slot->key = record->key;
+    slot->on_refused = (uint8_t)record->on_refused;
     bool is_head = queue->count == 0;
     if (is_head && queue->kept_read_us > 0 && queue->kept_offset == record->offset)
         slot->read_us = queue->kept_read_us;

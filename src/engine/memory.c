@@ -39,6 +39,7 @@ void leat_engine_config_defaults(leat_engine_config *config)
         .chunk_records_max = 10000,
         .chunk_bytes_max = 1 << 20,
         .park_bytes_max = 8 << 20,
+        .held_keys_max = LEAT_HELD_KEYS_MAX,
         .seed = 1,
     };
 }
@@ -72,6 +73,8 @@ static int check_counts(const leat_engine_config *config, leat_error *error)
         return leat_fail(error, "bytes_max and batch_bytes_max must be above 0");
     if (config->chunk_records_max == 0 || config->chunk_records_max > 65536)
         return leat_fail(error, "chunk_records_max must be 1 to 65536");
+    if (config->held_keys_max == 0 || config->held_keys_max > LEAT_HELD_KEYS_MAX)
+        return leat_fail(error, "held_keys_max must be 1 to %d", LEAT_HELD_KEYS_MAX);
     if (config->chunk_bytes_max == 0 || config->park_bytes_max < config->chunk_bytes_max)
         return leat_fail(error, "chunk_bytes_max must be 1 to park_bytes_max");
     for (uint32_t i = 0; i < config->partition_count; i++) {
@@ -195,10 +198,12 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
     for (uint32_t i = 0; i < count; i++) {
         int64_t *progress = carve(carver, 2 * (size_t)config->subpartitions, sizeof *progress);
         uint64_t *subpartitions_picked = carve(carver, words, sizeof *subpartitions_picked);
+        leat_held_key *held = carve(carver, leat_held_places(config->held_keys_max), sizeof *held);
         if (!engine)
             continue;
         leat_engine_progress_init(&partitions[i].progress, progress, config->subpartitions);
         partitions[i].picked = subpartitions_picked;
+        leat_held_init(&partitions[i].held, held, config->held_keys_max);
         partitions[i].low = -1;
         partitions[i].shard = config->shard_of[i];
         partitions[i].position = -1;

@@ -13,6 +13,7 @@
 #include "engine/effects.h"
 #include "engine/guard.h"
 #include "engine/halt.h"
+#include "engine/keys.h"
 #include "engine/loads.h"
 #include "engine/backlog.h"
 #include "engine/partition.h"
@@ -43,7 +44,7 @@ static int64_t head_read_us(leat_engine *engine, uint32_t id)
     return read_us > resumed_us ? read_us : resumed_us;
 }
 
-static void notify_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue)
+static void notify_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t notice)
 {
     leat_engine_job_result result = {.outcome = engine->queues[queue].retry.dead_by,
                                      .bad_record = -1,
@@ -51,14 +52,14 @@ static void notify_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue
                                      .catalog_read_us = INT64_MAX};
     memcpy(result.sqlstate, slot->reason.sqlstate, sizeof result.sqlstate);
     memcpy(result.message, slot->reason.message, sizeof result.message);
-    leat_notice_add(engine, slot, queue, LEAT_NOTICE_DEAD, &result);
+    leat_notice_add(engine, slot, queue, notice, &result);
 }
 
-/* The queue's records in the batch, where some of it are left out; NULL: none are. */
-static const leat_engine_batch_record *left_out(const leat_engine *engine,
-                                                const leat_engine_batch *batch, uint32_t id)
+/* The queue's records in the batch, where some of it are not written; NULL: all are. */
+static const leat_engine_batch_record *not_written(const leat_engine *engine,
+                                                   const leat_engine_batch *batch, uint32_t id)
 {
-    if (batch->skipped == 0)
+    if (batch->skipped == 0 && batch->kept == 0)
         return NULL;
     uint32_t at = 0;
     while (batch->records[at].partition != leat_queue_partition(engine, id) ||
@@ -68,26 +69,31 @@ static const leat_engine_batch_record *left_out(const leat_engine *engine,
     return &batch->records[at];
 }
 
-/* The records at the head are done: applied, left out, or kept as a dead letter. One that is left
- * out says nothing about its table: neither that it takes records again, nor that it refuses few.
- */
+/* The records at the head are done: applied, left out, or kept. One that is not written says
+ * nothing about its table: neither that it takes records again, nor that it refuses few. */
 static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id, uint32_t records)
 {
     leat_queue *queue = &engine->queues[id];
-    const leat_engine_batch_record *in_batch = left_out(engine, &slot->job.batch, id);
-    uint32_t skipped = 0;
-    for (uint32_t i = 0; in_batch && i < records; i++)
+    const leat_engine_batch_record *in_batch = not_written(engine, &slot->job.batch, id);
+    uint32_t skipped = 0, kept = 0;
+    for (uint32_t i = 0; in_batch && i < records; i++) {
         skipped += in_batch[i].skip;
-    LEAT_ASSERT(queue->retry.dead == (slot->job.batch.dead != NULL));
-    if (queue->retry.dead) {
+        kept += in_batch[i].keep;
+    }
+    LEAT_ASSERT(queue->retry.dead == (slot->job.batch.dead || slot->job.batch.hold));
+    if (queue->retry.dead && queue->retry.holds) {
+        leat_keys_hold(engine, id);
+        notify_dead(engine, slot, id, LEAT_NOTICE_KEY_HELD);
+    } else if (queue->retry.dead) {
         engine->counters.dead_letters++;
-        notify_dead(engine, slot, id);
+        notify_dead(engine, slot, id, LEAT_NOTICE_DEAD);
     } else {
-        engine->counters.records_applied += records - skipped;
+        engine->counters.records_applied += records - skipped - kept;
         engine->counters.records_left_out += skipped;
+        engine->counters.records_kept += kept;
         leat_guard_applied(engine, id, records, in_batch);
     }
-    leat_guard_release(engine, id, !in_batch || !in_batch[0].skip);
+    leat_guard_release(engine, id, !in_batch || (!in_batch[0].skip && !in_batch[0].keep));
     leat_trouble_clear(engine, id);
     leat_halt_queue_passed(engine, id);
 }
@@ -217,6 +223,7 @@ static leat_retry_attempt attempt_of(leat_engine *engine, const leat_job_slot *s
                                                 result->partition == (int32_t)partition,
                                   .may_be_race = result->outcome == LEAT_ENGINE_NOT_YET &&
                                                  result->may_be_race,
+                                  .holds = leat_keys_may_hold(engine, id, result),
                                   .shard_applied = engine->shards[slot->job.shard].applied,
                                   .table_applied = leat_guard_table(engine, id)->applied};
     bool waits = result->outcome == LEAT_ENGINE_NOT_YET ||
@@ -242,20 +249,24 @@ static leat_retry_attempt attempt_of(leat_engine *engine, const leat_job_slot *s
     return attempt;
 }
 
-/* Its only record is refused for good: the guard of its table decides whether it may be a dead
- * letter. */
+/* Its only record is refused for good, or for now and its key can be held. Where it may be a dead
+ * letter the guard of its table decides whether it is. */
 static leat_retry_verdict dead_or_held(leat_engine *engine, leat_job_slot *slot, uint32_t id,
                                        const leat_engine_job_result *result)
 {
     leat_queue *queue = &engine->queues[id];
-    leat_guard_verdict guard = leat_guard_decide(engine, id);
+    leat_keys_fate fate = leat_keys_fate_of(engine, id, &slot->job.batch, result);
+    leat_guard_verdict guard = fate == LEAT_KEYS_LETTER ? leat_guard_decide(engine, id)
+                               : fate == LEAT_KEYS_HELD ? LEAT_GUARD_ALLOW
+                                                        : LEAT_GUARD_HOLD;
     if (guard == LEAT_GUARD_STOP_TABLE)
         leat_notice_add(engine, slot, id, LEAT_NOTICE_TABLE_STOPPED, result);
     if (guard != LEAT_GUARD_ALLOW)
         return leat_retry_hold(&queue->retry);
+    leat_guard_release(engine, id, false);
     queue->retry.trouble = shard_of_queue(engine, id)->trouble;
     leat_trouble_reason(engine, id, result);
-    return leat_retry_mark_dead(&queue->retry, result->outcome);
+    return leat_retry_mark_dead(&queue->retry, result->outcome, fate == LEAT_KEYS_HELD);
 }
 
 static bool is_understood(leat_engine_outcome outcome)
@@ -276,8 +287,7 @@ static leat_retry_verdict verdict_of(leat_engine *engine, leat_job_slot *slot, u
     /* `held` says whether there was a notice: a time of 0 is one like any other here. */
     bool lately = retry->held && engine->now_us - retry->notified_us < LEAT_RATE_LIMIT_US;
     *ret_notice = lately ? 0 : LEAT_NOTICE_STALLED;
-    if (retry->dead)
-        leat_guard_retract(engine, id);
+    leat_guard_retract(engine, id);
     leat_retry_verdict verdict = leat_retry_failed(retry, result->outcome, attempt);
     if (verdict == LEAT_RETRY_DEAD)
         return dead_or_held(engine, slot, id, result);

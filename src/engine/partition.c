@@ -12,6 +12,7 @@
 #include "engine/compact.h"
 #include "engine/effects.h"
 #include "engine/halt.h"
+#include "engine/keys.h"
 #include "engine/low_water.h"
 #include "engine/park.h"
 #include "engine/backlog.h"
@@ -69,6 +70,7 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     leat_schedule_forget(engine, partition);
     leat_park_dropped(engine, partition);
     leat_compaction_dropped(partition);
+    leat_held_clear(&partition->held);
     leat_pause_dropped(engine, partition);
     leat_effects_dropped(engine, partition);
     partition->incarnation++;
@@ -178,6 +180,11 @@ void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
     if (!leat_backlog_claimed(engine, partition, result->parked, result->parked_count)) {
         leat_partition_stop(engine, partition,
                             "what is parked in the shard does not fit its progress there");
+        return;
+    }
+    if (!leat_keys_claimed(engine, partition, result->held, result->held_count)) {
+        leat_partition_stop(engine, partition,
+                            "more of its keys are held in the shard than this worker can know");
         return;
     }
     leat_suspects_claimed(engine, partition);

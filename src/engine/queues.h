@@ -20,6 +20,8 @@ typedef struct leat_record_slot {
     uint32_t bytes;
     uint32_t next;
     int32_t epoch; /* leader epoch; -1: not known */
+    uint64_t key;  /* 0: it has none */
+    uint8_t on_refused;
 } leat_record_slot;
 
 typedef struct leat_pool {

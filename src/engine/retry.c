@@ -95,10 +95,12 @@ leat_retry_verdict leat_retry_hold(leat_retry *retry)
     return LEAT_RETRY_HELD;
 }
 
-leat_retry_verdict leat_retry_mark_dead(leat_retry *retry, leat_engine_outcome refused_with)
+leat_retry_verdict leat_retry_mark_dead(leat_retry *retry, leat_engine_outcome refused_with,
+                                        bool holds)
 {
     LEAT_ASSERT(retry->refused && retry->alone && retry->limit == 1 && !retry->guarded);
     retry->dead = true;
+    retry->holds = holds;
     retry->dead_by = refused_with;
     return LEAT_RETRY_AT_ONCE;
 }
@@ -196,7 +198,9 @@ static int64_t patience_ends_us(const leat_retry *retry, const leat_retry_attemp
 static leat_retry_verdict not_yet(leat_retry *retry, const leat_retry_attempt *attempt)
 {
     bool was_last = retry->waiting && retry->last_call;
-    retry->waiting = true;
+    retry->waiting = !attempt->holds;
+    if (attempt->holds)
+        return LEAT_RETRY_DEAD;
     retry->last_call = !attempt->preceded;
     retry->overdue = attempt->now_us >= patience_ends_us(retry, attempt);
     if (!retry->overdue)
@@ -225,7 +229,7 @@ static leat_retry_verdict record_error(leat_retry *retry, const leat_retry_attem
     retry->own = true;
     bool is_its_own = attempt->table_applied != retry->table_applied;
     bool is_over = attempt->now_us >= patience_ends_us(retry, attempt);
-    if (is_its_own && is_over && !attempt->preceded)
+    if (is_its_own && (attempt->holds || (is_over && !attempt->preceded)))
         return LEAT_RETRY_DEAD;
     if (is_its_own && is_over && retry->delays >= OVERDUE_DELAYS)
         retry->delays = OVERDUE_DELAYS - 1;

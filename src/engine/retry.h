@@ -35,6 +35,10 @@
  *     with drift;
  *   - drift is tried again once, then held.
  * A not yet that may be a race with an insert beside ours counts as contention for two tries.
+ *
+ * Where a refused record's key can be held, nothing waits: patience costs the key, not its
+ * subpartition. Then not yet is dead at once, and so is a record error once it is the record's own;
+ * "dead" means that the key is held from then on.
  * An error that leat does not understand is not bisected: see LEAT_RETRY_HALT.
  *
  * A verdict is carried out at once or not at all. When the dead letter cannot be written, for
@@ -62,8 +66,9 @@ typedef struct leat_retry {
     bool own;     /* the head was last refused alone with a record error; `table_applied` is of the
                      first of these */
     bool refused; /* the head was refused alone, at `refused_us` for the first time */
-    bool dead; /* the head was refused for good, with `dead_by`: its next batch keeps it as a dead
-                  letter */
+    bool dead;  /* the head was refused for good, with `dead_by`: its next batch keeps it as a dead
+                   letter */
+    bool holds; /* its next batch makes its key held instead; meaningful while `dead` */
     uint32_t trouble; /* leat_shard.trouble at that verdict; meaningful while `dead` */
     bool held;        /* by a single record that is refused, or by a lock that stays: reported */
     bool guarded;     /* held by the guard of its table (guard.c), which has set this */
@@ -91,6 +96,7 @@ typedef struct leat_retry_attempt {
     bool timed_out;
     bool may_be_race;
     bool is_claimed;        /* a claim waits for its partition, which has ended the batch */
+    bool holds;             /* its only record need not wait for anything: its key can be held */
     uint64_t shard_applied; /* batches that were applied in its shard so far */
     uint64_t table_applied; /* records of its head's table that were applied there so far */
     int64_t now_us;
@@ -136,9 +142,10 @@ int64_t leat_retry_delay_us(const leat_retry *retry, const leat_retry_attempt *a
 leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outcome,
                                      const leat_retry_attempt *attempt);
 /* What follows LEAT_RETRY_DEAD or LEAT_RETRY_HALT: the record is tried again as it is (HELD), or
- * kept as a dead letter (AT_ONCE). */
+ * kept as a dead letter, or as the first one of a held key (`holds`; AT_ONCE). */
 leat_retry_verdict leat_retry_hold(leat_retry *retry);
-leat_retry_verdict leat_retry_mark_dead(leat_retry *retry, leat_engine_outcome refused_with);
+leat_retry_verdict leat_retry_mark_dead(leat_retry *retry, leat_engine_outcome refused_with,
+                                        bool holds);
 /* The verdict no longer counts. A dead letter that fails does this by itself. */
 void leat_retry_unmark_dead(leat_retry *retry);
 

@@ -12,6 +12,7 @@
 #include "engine/compact.h"
 #include "engine/fair.h"
 #include "engine/guard.h"
+#include "engine/keys.h"
 #include "engine/lists.h"
 #include "engine/loads.h"
 #include "engine/park.h"
@@ -95,7 +96,9 @@ leat_job_slot *leat_schedule_take(leat_engine *engine, leat_shard *shard, leat_e
     slot->job.batch.skipped = 0;
     slot->job.batch.record_count = 0;
     slot->job.batch.part_count = 0;
-    slot->job.batch.dead = NULL;
+    slot->job.batch.dead = slot->job.batch.hold = NULL;
+    slot->job.batch.kept = slot->job.batch.guarded = 0;
+    slot->job.batch.retry_key = 0;
     slot->job.batch.chunk_count = 0;
     slot->job.batch.cut_count = 0;
     limit_time(slot, leat_contention_wait_us(&shard->contention, engine->config.lock_timeout_us),
@@ -209,7 +212,8 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
 {
     leat_queue *queue = &engine->queues[id];
     uint64_t bytes;
-    if (queue->retry.dead && queue->retry.trouble != shard->trouble) {
+    bool is_outdated = queue->retry.trouble != shard->trouble || leat_keys_has_head(engine, id);
+    if (queue->retry.dead && is_outdated) {
         leat_guard_retract(engine, id);
         leat_retry_unmark_dead(&queue->retry);
     }
@@ -227,7 +231,7 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
         return;
     LEAT_ASSERT(records == 1);
     slot->reason = engine->reasons[id];
-    slot->job.batch.dead = &slot->reason;
+    *(queue->retry.holds ? &slot->job.batch.hold : &slot->job.batch.dead) = &slot->reason;
 }
 
 static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engine_batch_part *part,
@@ -235,15 +239,20 @@ static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engin
 {
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     leat_engine_batch_record *record = &batch->records[batch->record_count];
+    const leat_held *held = &engine->partitions[part->partition].held;
     uint32_t at = queue->head;
     leat_schedule_part_moves(engine, part, subpartition);
     for (uint32_t i = 0; i < queue->in_flight; i++) {
         const leat_record_slot *slot = &engine->pool.slots[at];
         leat_part_reached(part, slot);
-        record[i] = (leat_engine_batch_record){.payload = slot->payload,
-                                               .offset = slot->offset,
-                                               .partition = part->partition,
-                                               .subpartition = (uint16_t)subpartition};
+        record[i] =
+            (leat_engine_batch_record){.payload = slot->payload,
+                                       .offset = slot->offset,
+                                       .partition = part->partition,
+                                       .subpartition = (uint16_t)subpartition,
+                                       .key = slot->key,
+                                       .keep = !batch->hold && leat_held_has(held, slot->key)};
+        batch->kept += record[i].keep;
         at = slot->next;
     }
     batch->record_count += queue->in_flight;

@@ -9,6 +9,7 @@
  *   low_water.c     how far a partition has come: low water, commits
  *   compact.c       compactions: when, which base, what is in one
  *   park.c          what is parked, and when
+ *   keys.c          what becomes of a record that is refused: a dead letter, or its key is held
  *   backlog.c       what is parked already: claims, chunks that come and go
  *   loads.c         chunks that are loaded
  *   revoke.c        a partition's end: drain, last compaction, giving back
@@ -43,6 +44,7 @@
  *   contention.c    how long a batch waits for locks, and what share of the slots waits for them
  *   budgets.c       how much may be held, and by whom
  *   chunks.c        the chunks of a subpartition
+ *   held.c          the held keys of a partition
  *   progress.c      the applied part of a partition
  *   needs.c         the seqs that a batch or compaction needs, each once
  *   batch.c         names of outcomes
@@ -59,6 +61,7 @@
 #include "engine/budgets.h"
 #include "engine/chunks.h"
 #include "engine/engine.h"
+#include "engine/held.h"
 #include "engine/needs.h"
 #include "engine/ready.h"
 #include "engine/bill.h"
@@ -146,6 +149,8 @@ typedef struct leat_partition {
     bool compact_queued;  /* in the shard's list */
     int64_t compact_at_us;
     uint32_t compact_next;
+
+    leat_held held; /* empty while it is not claimed */
 
     leat_holding room;      /* what it held when it was paused: as much as it may */
     uint32_t span;          /* records that it is offered are counted in spans of `records_max` */
@@ -283,6 +288,7 @@ enum {
     LEAT_NOTICE_HALTED = 4,
     LEAT_NOTICE_DEAD = 8,
     LEAT_NOTICE_NOT_PARKED = 16,
+    LEAT_NOTICE_KEY_HELD = 32,
 };
 
 typedef struct leat_notice {
@@ -315,8 +321,8 @@ typedef struct leat_job_slot {
     bool blocked;              /* BATCH, of a blocked subpartition, in their lane */
     bool suspected;            /* BATCH, unknown: a subpartition of it is under trial for that */
     int64_t delay_us;          /* BATCH, failed: back-off of all of it; 0: not chosen yet */
-    leat_engine_reason reason; /* BATCH, `dead` points here: the queue's own may change before the
-                                  job is done */
+    leat_engine_reason reason; /* BATCH, `dead` or `hold` points here: the queue's own may change
+                                  before the job is done */
     leat_notice notice;
 } leat_job_slot;
 

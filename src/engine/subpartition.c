@@ -91,8 +91,7 @@ void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint
     leat_subpartition_deactivate(engine, partition, subpartition);
     uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), subpartition);
     leat_queue *queue = &engine->queues[id];
-    if (queue->retry.dead)
-        leat_guard_retract(engine, id);
+    leat_guard_retract(engine, id);
     leat_guard_release(engine, id, false);
     leat_trouble_clear(engine, id);
     if (queue->count > 0)

@@ -270,12 +270,15 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
 static void check_dead(const leat_engine *engine, const leat_job_slot *slot)
 {
     const leat_engine_batch *batch = &slot->job.batch;
-    LEAT_ASSERT(batch->dead == &slot->reason && batch->record_count == 1 && slot->queues == 1);
+    LEAT_ASSERT(!batch->dead != !batch->hold && batch->kept == 0);
+    LEAT_ASSERT(!batch->dead || batch->dead == &slot->reason);
+    LEAT_ASSERT(!batch->hold || batch->hold == &slot->reason);
+    LEAT_ASSERT(batch->record_count == 1 && slot->queues == 1);
     const leat_engine_batch_part *part = &batch->parts[0];
     uint32_t subpartition = (uint32_t)part->subpartitions[0];
     const leat_queue *queue = &engine->queues[leat_queue_id(engine, part->partition, subpartition)];
     if (engine->partitions[part->partition].incarnation == part->incarnation)
-        LEAT_ASSERT(queue->retry.dead);
+        LEAT_ASSERT(queue->retry.dead && queue->retry.holds == (batch->hold != NULL));
 }
 
 static void check_trial_loads(const leat_engine *engine)
@@ -305,7 +308,8 @@ static void check_jobs(const leat_engine *engine)
         running++;
         trials += slot->trial;
         blocked += slot->blocked;
-        if (slot->job.kind == LEAT_ENGINE_JOB_BATCH && slot->job.batch.dead)
+        if (slot->job.kind == LEAT_ENGINE_JOB_BATCH &&
+            (slot->job.batch.dead || slot->job.batch.hold))
             check_dead(engine, slot);
         for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
             const leat_engine_batch_part *part = &slot->job.batch.parts[j];

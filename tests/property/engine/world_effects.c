@@ -267,6 +267,9 @@ static void carry_out(test_world *world, uint32_t worker, const leat_engine_effe
         LEAT_ASSERT(*(const int64_t *)effect->payload == effect->offset);
         world->sometimes->dead_lettered++;
         break;
+    case LEAT_ENGINE_KEY_HELD:
+        LEAT_ASSERT(!"no record of it has a key");
+        break;
     case LEAT_ENGINE_TABLE_STOPPED:
         LEAT_ASSERT(effect->table < world->config.table_count &&
                     world->config.dead_letters_per_minute > 0);

@@ -5,11 +5,14 @@
  *     claim 0           a claim of partition 0 is to run
  *     batch 0/5:10,12   a batch: partition/subpartition:offsets, ...
  *     compact 0 to 3    a compaction whose new base_seq is 3
+ *     batch 0/5:10,~12  of which the second one is kept, as a record of a held key
+ *     hold 0/5:10       a batch that makes the key of its only record held
  *     bury 0/5:10       a batch that keeps its only record as a dead letter
  *     park 0/5:10,12 0/5:14   chunks that are to be parked
  *     load 0/5 above 12       the next chunk is to be read
  *     unpark 0/5:10,12        a batch of parked records
  *     seek 0 from 7, commit 0 at 9, pause 0, resume 0, confirm, revoked 0, stalled 0/5 at 10
+ *     held 0/5 at 10
  *     drained, dead 0/5 at 10, table 1 stopped, halted 0/5 at 10
  */
 #ifndef LEAT_TEST_STORY_H
@@ -39,8 +42,12 @@ typedef struct story {
     /* of the answers to claims; used in turn */
     int64_t progress_memory[STORY_PROGRESSES][2 * TEST_SUBPARTITIONS];
     uint32_t progresses;
-    uint32_t table;              /* of what is read */
-    uint64_t tenant;             /* likewise */
+    uint32_t table;  /* of what is read */
+    uint64_t tenant; /* likewise, as are the next two; key 0: of no key */
+    uint64_t key;
+    leat_engine_on_refused on_refused;
+    const leat_engine_held *held; /* of answers to claims */
+    uint32_t held_count;
     leat_engine_job_result said; /* the last result an effect came with */
 } story;
 
@@ -72,6 +79,7 @@ static inline void story_tell_job(story *s, const leat_engine_job *job)
     }
     story_tell(s, job->kind == LEAT_ENGINE_JOB_PARK ? "park"
                   : job->batch.dead                 ? "bury"
+                  : job->batch.hold                 ? "hold"
                   : job->batch.chunk_count > 0      ? "unpark"
                                                     : "batch");
     const leat_engine_batch_record *before = NULL;
@@ -81,10 +89,10 @@ static inline void story_tell_job(story *s, const leat_engine_job *job)
         cut += cuts;
         if (before && !cuts && before->partition == record->partition &&
             before->subpartition == record->subpartition)
-            story_tell(s, ",%lld", (long long)record->offset);
+            story_tell(s, ",%s%lld", record->keep ? "~" : "", (long long)record->offset);
         else
-            story_tell(s, " %u/%u:%lld", record->partition, record->subpartition,
-                       (long long)record->offset);
+            story_tell(s, " %u/%u:%s%lld", record->partition, record->subpartition,
+                       record->keep ? "~" : "", (long long)record->offset);
         before = record;
     }
     story_tell(s, "\n");
@@ -124,6 +132,10 @@ static inline void story_tell_effect(story *s, const leat_engine_effect *effect)
         break;
     case LEAT_ENGINE_DEAD_LETTERED:
         story_tell(s, "dead %u/%u at %lld\n", effect->partition, effect->subpartition,
+                   (long long)effect->offset);
+        break;
+    case LEAT_ENGINE_KEY_HELD:
+        story_tell(s, "held %u/%u at %lld\n", effect->partition, effect->subpartition,
                    (long long)effect->offset);
         break;
     case LEAT_ENGINE_TABLE_STOPPED:
@@ -240,6 +252,8 @@ static inline leat_engine_taken story_read_sized(story *s, uint32_t partition,
                                  .tenant = s->tenant,
                                  .subpartition = subpartition,
                                  .table = s->table,
+                                 .key = s->key,
+                                 .on_refused = s->on_refused,
                                  .bytes = bytes,
                                  .payload = s};
     return leat_engine_record_read(s->engine, s->now_us, &record);
@@ -331,6 +345,8 @@ static inline void story_loaded(story *s, uint32_t n, int64_t first, int64_t las
                                                         .epoch = -1,
                                                         .subpartition = job->load.subpartition,
                                                         .table = s->table,
+                                                        .key = s->key,
+                                                        .on_refused = s->on_refused,
                                                         .bytes = 10,
                                                         .payload = s};
     story_result(s, n,
@@ -363,7 +379,9 @@ static inline void story_claimed(story *s, uint32_t n, const leat_engine_progres
                  &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
                                            .bad_record = -1,
                                            .partition = -1,
-                                           .progress = progress});
+                                           .progress = progress,
+                                           .held = s->held,
+                                           .held_count = s->held_count});
 }
 
 /* Started, with `slots` connections and every partition claimed and reading from the start; told:

@@ -217,7 +217,7 @@ START_TEST(what_the_database_refuses_is_dead_at_once)
 {
     leat_retry retry = {0};
     ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, INT64_MAX), LEAT_RETRY_DEAD);
-    ck_assert_int_eq(leat_retry_mark_dead(&retry, LEAT_ENGINE_BAD_DATA), LEAT_RETRY_AT_ONCE);
+    ck_assert_int_eq(leat_retry_mark_dead(&retry, LEAT_ENGINE_BAD_DATA, false), LEAT_RETRY_AT_ONCE);
     ck_assert(retry.dead && retry.alone && retry.limit == 1);
     leat_retry_applied(&retry, 1, 100);
     ck_assert(!retry.dead && !retry.refused && !retry.alone);
@@ -388,7 +388,7 @@ START_TEST(a_record_error_is_the_record_s_when_others_of_its_table_pass)
     record_error_at(&next, 50, 7, false);
     ck_assert_int_eq(record_error_at(&next, 999, 8, false), LEAT_RETRY_HELD);
     ck_assert_int_eq(record_error_at(&next, 1000, 8, false), LEAT_RETRY_DEAD);
-    leat_retry_mark_dead(&next, LEAT_ENGINE_RECORD_ERROR);
+    leat_retry_mark_dead(&next, LEAT_ENGINE_RECORD_ERROR, false);
     refused_at(&next, LEAT_ENGINE_OUTAGE, 1001, INT64_MAX);
     ck_assert_int_eq(record_error_at(&next, 3000, 9, false), LEAT_RETRY_HELD);
 }
@@ -480,7 +480,7 @@ START_TEST(a_dead_letter_that_fails_is_one_no_more)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         leat_retry retry = {0};
         ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, INT64_MAX), LEAT_RETRY_DEAD);
-        leat_retry_mark_dead(&retry, LEAT_ENGINE_BAD_DATA);
+        leat_retry_mark_dead(&retry, LEAT_ENGINE_BAD_DATA, false);
         ck_assert_int_eq(refused_at(&retry, cases[i].outcome, 51, INT64_MAX), cases[i].verdict);
         ck_assert(!retry.dead && retry.alone && retry.limit == 1);
         ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 52, INT64_MAX), LEAT_RETRY_DEAD);
@@ -494,7 +494,7 @@ START_TEST(after_a_dead_letter_that_fails_somebody_has_to_look_again)
     leat_retry retry = {0};
     refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, 40);
     ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60, 55), LEAT_RETRY_DEAD);
-    leat_retry_mark_dead(&retry, LEAT_ENGINE_BAD_DATA);
+    leat_retry_mark_dead(&retry, LEAT_ENGINE_BAD_DATA, false);
     refused_at(&retry, LEAT_ENGINE_OUTAGE, 70, INT64_MAX);
     ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 80, 55), LEAT_RETRY_LATER);
     ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 90, 85), LEAT_RETRY_DEAD);

@@ -1,0 +1,86 @@
+/*
+ * held.c - the set of held keys. The keys are hashes already, so a place is a part of the key.
+ */
+#include "engine/held.h"
+
+#include <string.h>
+
+uint32_t leat_held_places(uint32_t max)
+{
+    uint32_t count = 2;
+    while (count < 2 * max)
+        count *= 2;
+    return count;
+}
+
+void leat_held_init(leat_held *held, leat_held_key *places, uint32_t max)
+{
+    LEAT_ASSERT(max > 0 && max <= LEAT_HELD_KEYS_MAX);
+    *held = (leat_held){.places = places, .place_count = leat_held_places(max), .max = max};
+}
+
+static uint32_t home_of(const leat_held *held, uint64_t key)
+{
+    return (uint32_t)key & (held->place_count - 1);
+}
+
+static uint32_t after(const leat_held *held, uint32_t place)
+{
+    return (place + 1) & (held->place_count - 1);
+}
+
+/* Where the key is, or would be. */
+static uint32_t place_of(const leat_held *held, uint64_t key)
+{
+    LEAT_ASSERT(key != 0);
+    uint32_t at = home_of(held, key);
+    while (held->places[at].key != 0 && held->places[at].key != key)
+        at = after(held, at);
+    return at;
+}
+
+leat_held_key *leat_held_find(const leat_held *held, uint64_t key)
+{
+    leat_held_key *found = &held->places[place_of(held, key)];
+    return found->key != 0 ? found : NULL;
+}
+
+void leat_held_add(leat_held *held, uint64_t key, int64_t since_us)
+{
+    leat_held_key *place = &held->places[place_of(held, key)];
+    if (place->key != 0)
+        return;
+    LEAT_ASSERT(!leat_held_is_full(held));
+    *place = (leat_held_key){.key = key, .since_us = since_us};
+    held->count++;
+}
+
+/* Could what lies in `place` no longer be found if the gap stayed? Then its home is not after the
+ * gap. */
+static bool must_move(const leat_held *held, uint32_t gap, uint32_t place)
+{
+    uint32_t mask = held->place_count - 1;
+    uint32_t from_home = (place - home_of(held, held->places[place].key)) & mask;
+    return from_home >= ((place - gap) & mask);
+}
+
+void leat_held_remove(leat_held *held, uint64_t key)
+{
+    uint32_t gap = place_of(held, key);
+    LEAT_ASSERT(held->places[gap].key == key);
+    for (uint32_t at = after(held, gap); held->places[at].key != 0; at = after(held, at)) {
+        if (!must_move(held, gap, at))
+            continue;
+        held->places[gap] = held->places[at];
+        gap = at;
+    }
+    held->places[gap] = (leat_held_key){0};
+    held->count--;
+}
+
+void leat_held_clear(leat_held *held)
+{
+    if (held->count > 0)
+        memset(held->places, 0, held->place_count * sizeof *held->places);
+    held->count = 0;
+}

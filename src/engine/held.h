@@ -1,0 +1,42 @@
+/*
+ * held.h - the held keys of one partition: a set of hashes. Pure data; its memory is the caller's,
+ * and is touched only where keys are held. Open addressing with linear probing, at most half full;
+ * a key that leaves closes its gap, so that there are no marks of removed ones.
+ */
+#ifndef LEAT_ENGINE_HELD_H
+#define LEAT_ENGINE_HELD_H
+
+#include "engine/batch.h"
+
+typedef struct leat_held_key {
+    uint64_t key; /* 0: the place is free */
+    int64_t since_us;
+} leat_held_key;
+
+typedef struct leat_held {
+    leat_held_key *places;
+    uint32_t place_count; /* a power of two */
+    uint32_t count;
+    uint32_t max;
+} leat_held;
+
+/* How many places a set of at most `max` keys (> 0) needs. */
+uint32_t leat_held_places(uint32_t max);
+/* `places` are zeroed, leat_held_places(max) of them. */
+void leat_held_init(leat_held *held, leat_held_key *places, uint32_t max);
+static inline bool leat_held_is_full(const leat_held *held)
+{
+    return held->count >= held->max;
+}
+/* NULL: it is not held. Valid until a key is added or removed. */
+leat_held_key *leat_held_find(const leat_held *held, uint64_t key);
+static inline bool leat_held_has(const leat_held *held, uint64_t key)
+{
+    return held->count > 0 && key != 0 && leat_held_find(held, key);
+}
+/* There must be room. One that is there stays as it is. */
+void leat_held_add(leat_held *held, uint64_t key, int64_t since_us);
+void leat_held_remove(leat_held *held, uint64_t key);
+void leat_held_clear(leat_held *held);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * keys.c - a refused record is given up, waits, or its key is held: then it and each later record
+ * of the key is kept in the shard, and the rest of its subpartition goes on.
+ *
+ * Only the owner of a partition makes a key held, and only in a batch whose number the next batch
+ * of the subpartition needs. So whatever a failover takes back, a key that is held in the shard is
+ * held here too. The opposite may be wrong, because people let keys go without a claim: then a
+ * record that is to be kept fails, and a claim reads the truth. That claim comes after what has let
+ * the key go: a failover that loses the one loses the other, and with it the token that a batch
+ * needs. So nothing of the key is written before what was kept of it.
+ */
+#include "engine/keys.h"
+
+static const leat_record_slot *head_of(const leat_engine *engine, uint32_t queue)
+{
+    LEAT_ASSERT(engine->queues[queue].count > 0);
+    return &engine->pool.slots[engine->queues[queue].head];
+}
+
+static const leat_held *held_of(const leat_engine *engine, uint32_t queue)
+{
+    return &engine->partitions[leat_queue_partition(engine, queue)].held;
+}
+
+bool leat_keys_claimed(leat_engine *engine, leat_partition *partition, const leat_engine_held *held,
+                       uint32_t count)
+{
+    leat_held *keys = &partition->held;
+    leat_held_clear(keys);
+    if (count > keys->max)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        leat_held_add(keys, held[i].key, engine->now_us - 1000 * held[i].since_ms);
+    return true;
+}
+
+bool leat_keys_has_head(const leat_engine *engine, uint32_t queue)
+{
+    return leat_held_has(held_of(engine, queue), head_of(engine, queue)->key);
+}
+
+bool leat_keys_may_hold(const leat_engine *engine, uint32_t queue,
+                        const leat_engine_job_result *result)
+{
+    const leat_record_slot *head = head_of(engine, queue);
+    const leat_held *held = held_of(engine, queue);
+    return (head->on_refused == LEAT_ENGINE_REFUSED_HOLD || result->is_hold) && head->key != 0 &&
+           !leat_held_is_full(held) && !leat_held_has(held, head->key);
+}
+
+/* One that was to be kept was not tried, so it was not refused: the error is about something
+ * else. */
+leat_keys_fate leat_keys_fate_of(const leat_engine *engine, uint32_t queue,
+                                 const leat_engine_batch *batch,
+                                 const leat_engine_job_result *result)
+{
+    if (batch->records[0].keep)
+        return LEAT_KEYS_WAITS;
+    if (leat_keys_may_hold(engine, queue, result))
+        return LEAT_KEYS_HELD;
+    bool may_give_up = head_of(engine, queue)->on_refused == LEAT_ENGINE_REFUSED_SKIP &&
+                       !result->is_hold;
+    return may_give_up ? LEAT_KEYS_LETTER : LEAT_KEYS_WAITS;
+}
+
+void leat_keys_hold(leat_engine *engine, uint32_t queue)
+{
+    leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
+    leat_held_add(&partition->held, head_of(engine, queue)->key, engine->now_us);
+    engine->counters.keys_held++;
+    engine->counters.records_kept++;
+}
