@@ -66,17 +66,28 @@ static void own_record(leat_worker *worker, leat_item *item)
     item->log_handle = NULL;
 }
 
-/* Only a record that is kept, as a dead letter or parked, needs its headers, so they are read here,
+static bool needs_headers(const leat_engine_job *job, uint32_t index)
+{
+    const leat_engine_batch *batch = &job->batch;
+    return job->kind == LEAT_ENGINE_JOB_PARK ||
+           (job->kind == LEAT_ENGINE_JOB_BATCH &&
+            (batch->dead || batch->hold || batch->records[index].keep));
+}
+
+/* Only a record that is kept, in whatever way, needs its headers, so they are read here,
  * when it is about to be; reading them for every record would cost memory and time. The engine has
  * the item as a pointer and never looks inside: apply may change it, and the sink reads it after
  * that. */
 static void do_run(leat_worker *worker, const leat_engine_effect *effect)
 {
     const leat_engine_job *job = effect->job;
+    const leat_engine_batch *batch = &job->batch;
     bool is_park = job->kind == LEAT_ENGINE_JOB_PARK,
-         is_dead = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead;
-    for (uint32_t i = 0; (is_park || is_dead) && i < job->batch.record_count; i++) {
-        int status = leat_worker_fill_headers(worker, job->batch.records[i].payload);
+         may_keep = is_park || batch->dead || batch->hold || batch->kept > 0;
+    for (uint32_t i = 0; may_keep && i < batch->record_count; i++) {
+        if (!needs_headers(job, i))
+            continue;
+        int status = leat_worker_fill_headers(worker, batch->records[i].payload);
         LEAT_ASSERT(status == 0); /* out of memory: ending here loses nothing */
     }
     if (job->kind == LEAT_ENGINE_JOB_BATCH)
@@ -282,10 +293,23 @@ static uint64_t tenant_of(const leat_item *item)
     return leat_hash(leat_route_tenant(item->route, item->canonical_key));
 }
 
+/* A record that is of no key cannot be held. */
+static leat_engine_on_refused on_refused_of(const leat_item *item, uint64_t key)
+{
+    static const leat_engine_on_refused engines[LEAT_ON_REFUSED_COUNT] = {
+        [LEAT_ON_REFUSED_SKIP] = LEAT_ENGINE_REFUSED_SKIP,
+        [LEAT_ON_REFUSED_HOLD] = LEAT_ENGINE_REFUSED_HOLD,
+        [LEAT_ON_REFUSED_STOP] = LEAT_ENGINE_REFUSED_STOP};
+    leat_on_refused on_refused = item->route ? item->route->on_refused : LEAT_ON_REFUSED_SKIP;
+    return key == 0 && on_refused == LEAT_ON_REFUSED_HOLD ? LEAT_ENGINE_REFUSED_SKIP
+                                                          : engines[on_refused];
+}
+
 leat_engine_record leat_worker_record_of(const leat_worker *worker, leat_item *item)
 {
     size_t bytes = item->record.key.size + item->record.value.size + item->record.header_bytes +
                    sizeof *item;
+    uint64_t key = leat_item_held_hash(item);
     return (leat_engine_record){
         .partition = item->record.partition,
         .offset = item->record.offset,
@@ -294,6 +318,8 @@ leat_engine_record leat_worker_record_of(const leat_worker *worker, leat_item *i
         .subpartition = item->subpartition,
         .tenant = tenant_of(item),
         .table = item->route ? item->route->table_index : leat_worker_table_count(worker),
+        .key = key,
+        .on_refused = on_refused_of(item, key),
         .bytes = (uint32_t)bytes,
         .payload = item,
     };

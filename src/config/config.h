@@ -36,6 +36,7 @@ typedef struct leat_config_route {
     char *fold;                /* "on" or "off" */
     char *row_security;        /* "refuse" or "accept" */
     char *untouched;           /* likewise */
+    char *on_refused;          /* "skip", "hold" or "stop" */
     leat_config_pair *columns; /* column -> operation name; in `detail` its step */
     uint32_t column_count;
     int line;

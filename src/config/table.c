@@ -177,6 +177,12 @@ static const leat_setting settings[] = {
      .help =
          "A write that a BEFORE trigger drops by returning NULL: `refuse` makes it a dead letter, `accept` counts it as "
          "applied, for triggers that drop writes on purpose."},
+    {"routes[].on_refused", ROUTE(on_refused), .kind = LEAT_SETTING_CHOICE,
+     .choices = {"skip", "hold", "stop"}, .fallback = "skip",
+     .help =
+         "What becomes of a record that the database refuses. `skip`: a dead letter, and later writes to its row are applied. "
+         "`hold`: it and later writes to its row are kept in the shard, in order, and the other rows go on. `stop`: it is tried "
+         "for as long as it is refused, and the rows of its subpartition wait."},
     {"routes[].row_security", ROUTE(row_security), .kind = LEAT_SETTING_CHOICE,
      .choices = {"refuse", "accept"}, .fallback = "refuse",
      .help =
@@ -258,7 +264,8 @@ static const leat_setting settings[] = {
     {"apply.patience", TOP(patience_ms), TIME(0, HOUR, "30s"),
      .help =
          "How long a record is retried, counted from when it was read, if a row that it refers to is missing or it violates a "
-         "unique constraint. Then it becomes a dead letter."},
+         "unique constraint. Then it becomes a dead letter. With `on_refused: hold` its row is held at once, and patience costs "
+         "that row alone; with `stop` it has no end."},
     {"apply.dead_letters_per_minute", TOP(dead_letters_per_minute), COUNT(0, 1000000, "100"),
      .help =
          "Up to this many dead letters of a table in a minute, for each worker and shard, do not stop the table, whatever their "

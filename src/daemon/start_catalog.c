@@ -31,6 +31,14 @@ static leat_step_spec step_of(const leat_config_pair *column)
     return step;
 }
 
+static leat_on_refused on_refused_of(const leat_config_route *route)
+{
+    leat_on_refused ret;
+    bool is_known = leat_on_refused_by_name(route->on_refused, &ret);
+    LEAT_ASSERT(is_known); /* one of the setting's choices */
+    return ret;
+}
+
 static int build_route(const leat_assembly *assembly, uint32_t index, const leat_catalog *over,
                        leat_routes *ret, leat_error *error)
 {
@@ -60,6 +68,7 @@ static int build_route(const leat_assembly *assembly, uint32_t index, const leat
                             .no_fold = strcmp(from->fold, "off") == 0,
                             .accept_row_security = strcmp(from->row_security, "accept") == 0,
                             .accept_untouched = strcmp(from->untouched, "accept") == 0,
+                            .on_refused = on_refused_of(from),
                             .column_count = from->column_count,
                             .column_names = names,
                             .column_ops = ops,

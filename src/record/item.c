@@ -107,6 +107,14 @@ int leat_item_decode(const leat_routes *routes, const leat_placement *placement,
     return 0;
 }
 
+uint64_t leat_item_held_hash(const leat_item *item)
+{
+    if (item->fault || !item->route)
+        return 0;
+    uint64_t hash = leat_hash_seeded(item->canonical_key, item->route->table_hash);
+    return hash ? hash : 1;
+}
+
 /* Texts inside the record's key (see take_key) are moved to its copy. */
 static void move_key(leat_item *item, const char *from)
 {

@@ -12,6 +12,20 @@
 static const char *const op_names[LEAT_ROUTE_OP_COUNT] = {
     [LEAT_PUT] = "put", [LEAT_PATCH] = "patch", [LEAT_DELETE] = "delete"};
 
+bool leat_on_refused_by_name(const char *name, leat_on_refused *ret)
+{
+    static const char *const names[LEAT_ON_REFUSED_COUNT] = {[LEAT_ON_REFUSED_SKIP] = "skip",
+                                                             [LEAT_ON_REFUSED_HOLD] = "hold",
+                                                             [LEAT_ON_REFUSED_STOP] = "stop"};
+    for (unsigned i = 0; i < LEAT_ON_REFUSED_COUNT; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *ret = (leat_on_refused)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *leat_route_op_name(leat_route_op op)
 {
     LEAT_ASSERT((unsigned)op < LEAT_ROUTE_OP_COUNT);
@@ -225,7 +239,11 @@ int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint3
                         .patch_existing = spec->patch_existing,
                         .fold = !spec->no_fold,
                         .accept_row_security = spec->accept_row_security,
-                        .accept_untouched = spec->accept_untouched};
+                        .accept_untouched = spec->accept_untouched,
+                        .on_refused = spec->on_refused};
+    char qualified[sizeof table->schema + sizeof table->name];
+    snprintf(qualified, sizeof qualified, "%s.%s", table->schema, table->name);
+    route.table_hash = leat_hash(leat_slice_of(qualified));
     snprintf(route.name, sizeof route.name, "%s", name);
     if (build(spec, &route, error) != 0)
         return leat_fail_prefix(error, "route %s", name);

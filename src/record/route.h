@@ -19,6 +19,14 @@ enum {
     LEAT_TENANT_SLOTS = 4096,  /* tenants are hashed onto these; slots are assigned to shards */
 };
 
+/* What becomes of a record that its table refuses. */
+typedef enum leat_on_refused {
+    LEAT_ON_REFUSED_SKIP, /* a dead letter; later records of its key are applied */
+    LEAT_ON_REFUSED_HOLD, /* its key is held: it and later ones are kept in the shard, in order */
+    LEAT_ON_REFUSED_STOP, /* it is tried for as long as it is refused, and what follows waits */
+    LEAT_ON_REFUSED_COUNT
+} leat_on_refused;
+
 typedef enum leat_route_op { LEAT_PUT, LEAT_PATCH, LEAT_DELETE, LEAT_ROUTE_OP_COUNT } leat_route_op;
 
 typedef struct leat_segment {
@@ -33,11 +41,13 @@ typedef struct leat_route {
     leat_segment segments[LEAT_SEGMENTS_MAX];
     const leat_table *table;    /* borrowed */
     uint32_t table_index;       /* tables are numbered; two routes may share one */
+    uint64_t table_hash;        /* of "schema.table": the same in each process and version */
     int8_t tenant_key_position; /* -1: no tenant, one shard */
     bool patch_existing;        /* a PATCH of a missing row is dropped and counted, not inserted */
     bool fold;                  /* several writes to one row become one row write */
     bool accept_row_security;   /* row security may hide rows from leat: they are not touched */
     bool accept_untouched;      /* a BEFORE trigger may drop a write */
+    leat_on_refused on_refused;
     leat_column_op ops[LEAT_COLUMNS_MAX]; /* by column index: what PATCH does */
     leat_step steps[LEAT_COLUMNS_MAX];    /* likewise; of columns with the operation max only */
 } leat_route;
@@ -56,6 +66,7 @@ typedef struct leat_route_spec {
     bool no_fold;
     bool accept_row_security;
     bool accept_untouched;
+    leat_on_refused on_refused;
     uint32_t column_count;
     const char *const *column_names;
     const leat_column_op *column_ops;
@@ -111,6 +122,8 @@ int leat_key_decode_tenant(const leat_route *route, leat_slice tenant, leat_key 
                            leat_error *error) LEAT_MUST_CHECK;
 
 const leat_route *leat_routes_by_name(const leat_routes *routes, leat_slice name);
+
+bool leat_on_refused_by_name(const char *name, leat_on_refused *ret); /* "skip", "hold", "stop" */
 
 const char *leat_route_op_name(leat_route_op op); /* "put", "patch", "delete" */
 bool leat_route_op_by_name(leat_slice name, leat_route_op *ret_op);

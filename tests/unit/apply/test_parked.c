@@ -44,6 +44,7 @@ static void set_up(void)
     version->tables[0] = fixture_table();
     version->routes.count = 1;
     version->routes.routes[0] = fixture_route(&version->tables[0], "/{app_id}/{device}");
+    version->routes.routes[0].on_refused = LEAT_ON_REFUSED_HOLD;
     leat_layout_even(&catalog.layout, 4, 1, names);
     catalog.source.placement = test_placement;
     worker = (leat_worker){.shard_count = 1,
@@ -99,6 +100,8 @@ START_TEST(records_come_back_as_from_the_log)
         ck_assert_int_eq(record->offset, 10 * (i + 1));
         ck_assert_int_eq(record->accepted_ms, 1010 + 10 * i);
         ck_assert_int_eq(record->epoch, 7);
+        ck_assert_uint_eq(record->key, leat_item_held_hash(record->payload));
+        ck_assert_uint_eq(record->on_refused, LEAT_ENGINE_REFUSED_HOLD);
         ck_assert_uint_eq(items[i]->op, LEAT_PATCH);
         ck_assert_int_eq(items[i]->key[0].integer, 1);
         ck_assert(leat_slice_is(items[i]->record.value, "{\"sessions\": 1}"));

@@ -114,7 +114,7 @@ static const broken broken_files[] = {
      "c.yaml:1: shards[0].?: unknown key (known here: name, dsn, sqlite, connections, parked_max)"},
     {"routes: [ { colunms: {} } ]\n",
      "c.yaml:1: routes[0].colunms: unknown key; did you mean columns? (known here: "
-     "name, path, table, tenant, patch, fold, untouched, row_security, columns)"},
+     "name, path, table, tenant, patch, fold, untouched, on_refused, row_security, columns)"},
     {"<<: { admin: off }\n", "c.yaml:1: <<: unknown key (known here: " TOP_KEYS ")"},
     {"\"ad\\u001b[31mmin\": off\n", "c.yaml:1: ?: unknown key (known here: " TOP_KEYS ")"},
 
@@ -212,11 +212,11 @@ static const broken broken_files[] = {
     {LOG ROUTE,
      "c.yaml:1: shards: missing (a list of mappings of name, dsn, sqlite, connections, parked_max)"},
     {LOG SHARD,
-     "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, patch, fold, untouched, row_security, columns)"},
+     "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, patch, fold, untouched, on_refused, row_security, columns)"},
     {LOG "shards: []\n" ROUTE,
      "c.yaml:2: shards: must not be empty (a list of mappings of name, dsn, sqlite, connections, parked_max)"},
     {LOG SHARD "routes:\n",
-     "c.yaml:3: routes: must not be empty (a list of mappings of name, path, table, tenant, patch, fold, untouched, row_security, "
+     "c.yaml:3: routes: must not be empty (a list of mappings of name, path, table, tenant, patch, fold, untouched, on_refused, row_security, "
      "columns)"},
     {"log:\n  kafka:\n    topic: t\n",
      "c.yaml:2: log.kafka.brokers: missing (host:port, several with commas; $NAME takes an "
@@ -280,6 +280,12 @@ static const broken broken_files[] = {
      "routes: [ { path: '/a/{id}', table: t, columns: { n: { operation: max, step: 0s } } } ]\n",
      "c.yaml:3: routes[0].columns.n.step: \"0s\" is not a step (greater than 0: a number such as 10 or 0.5, or digits with "
      "ms, s, m or h)"},
+    {LOG SHARD "routes: [ { path: '/a/{id}', table: t, on_refused: wait } ]\n",
+     "c.yaml:3: routes[0].on_refused: \"wait\" is not known (one of skip, hold, stop)"},
+    {LOG "shards: [ { name: a, dsn: x }, { name: b, sqlite: y } ]\nroutes:\n"
+         "  - { path: '/a/{id}', table: t, tenant: id, on_refused: stop }\n"
+         "  - { path: '/b/{id}', table: u, tenant: id, on_refused: hold }\n",
+     "c.yaml:5: routes[1].on_refused: hold needs PostgreSQL, and shards[1] is a file (skip, stop)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: t, columns: { id: add } } ]\n",
      "c.yaml:3: routes[0].columns.id: is in the path, and a key never changes (columns outside the path)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: 'my table' } ]\n",

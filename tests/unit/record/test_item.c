@@ -171,6 +171,43 @@ START_TEST(the_route_header_decides_among_several)
 }
 END_TEST
 
+static uint64_t held_hash(const char *key, const char *op, const char *route)
+{
+    leat_item item = decode(leat_slice_of(key), LEAT_SLICE("{}"), op, route);
+    uint64_t hash = leat_item_held_hash(&item);
+    leat_item_clear(&item);
+    return hash;
+}
+
+/* Shards have it stored. */
+START_TEST(a_key_is_held_by_a_hash_that_never_changes)
+{
+    ck_assert_uint_eq(held_hash("7/abc", "", ""), UINT64_C(5724079148329828783));
+    ck_assert_uint_eq(held_hash("007/%61bc", "patch", ""), held_hash("7/abc", "", ""));
+    ck_assert_uint_ne(held_hash("7/abd", "", ""), held_hash("7/abc", "", ""));
+    leat_table other = table_of_test;
+    strcpy(other.schema, "another");
+    routes.count = 3;
+    routes.routes[1] = fixture_route(&other, "/other/{app_id}/{device}");
+    strcpy(routes.routes[1].name, "other");
+    routes.routes[2] = fixture_route(&table_of_test, "/same/{device}/{app_id}");
+    strcpy(routes.routes[2].name, "same");
+    const char *own = routes.routes[0].name;
+    ck_assert_uint_ne(held_hash("7/abc", "", "other"), held_hash("7/abc", "", own));
+    ck_assert_uint_eq(held_hash("7/abc", "", "same"), held_hash("7/abc", "", own));
+}
+END_TEST
+
+START_TEST(what_has_a_fault_is_of_no_key)
+{
+    ck_assert_uint_eq(held_hash("x/abc", "", ""), 0);
+    leat_item item = decode(LEAT_SLICE("7/abc"), LEAT_SLICE("{}"), "", "");
+    item.fault = strdup("misplaced");
+    ck_assert_uint_eq(leat_item_held_hash(&item), 0);
+    leat_item_clear(&item);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("record/item");
@@ -185,5 +222,7 @@ int main(void)
     tcase_add_test(tests, operations_come_from_the_header_or_the_value);
     tcase_add_test(tests, records_that_make_no_sense_keep_their_place);
     tcase_add_test(tests, the_route_header_decides_among_several);
+    tcase_add_test(tests, a_key_is_held_by_a_hash_that_never_changes);
+    tcase_add_test(tests, what_has_a_fault_is_of_no_key);
     return fixture_run(suite);
 }

@@ -248,6 +248,18 @@ START_TEST(operations_of_routes_have_names)
 }
 END_TEST
 
+START_TEST(what_becomes_of_refused_records_has_a_name)
+{
+    static const char *const names[] = {"skip", "hold", "stop"};
+    leat_on_refused found;
+    for (unsigned i = 0; i < LEAT_ON_REFUSED_COUNT; i++) {
+        ck_assert(leat_on_refused_by_name(names[i], &found));
+        ck_assert_uint_eq(found, i);
+    }
+    ck_assert(!leat_on_refused_by_name("wait", &found));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("record/route");
@@ -264,5 +276,6 @@ int main(void)
     tcase_add_test(tests, routes_of_one_table_have_one_tenant);
     tcase_add_test(tests, two_routes_must_differ);
     tcase_add_test(tests, operations_of_routes_have_names);
+    tcase_add_test(tests, what_becomes_of_refused_records_has_a_name);
     return fixture_run(suite);
 }
