@@ -1,14 +1,18 @@
 /*
  * keys.c - a record of a held key is kept by itself, in the form of a chunk with one record: it is
- * applied by itself, or refused.
+ * applied by itself, or refused. What is
+ * kept of a key comes back as those chunks.
  */
 #include "sink/pg/keys.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/utf8.h"
 #include "record/chunk.h"
 #include "record/item.h"
+#include "sink/held.h"
+#include "sink/pg/server.h"
 
 const char leat_pg_hold_sql[] =
     "SELECT leat.hold($1::int4, $2::int4, $3::int8, $4::text, $5::bytea, $6::text, $7::text, $8::int8, $9::int8, $10::int4,"
@@ -19,6 +23,20 @@ const char leat_pg_keep_held_sql[] =
 
 const char leat_pg_check_not_held_sql[] =
     "SELECT leat.check_not_held($1::int4, $2::int4, $3::int8[])";
+
+const char leat_pg_retry_sql[] = "SELECT leat.retry($1::int4, $2::int4, $3::int8, true, $4::int4)";
+
+const char leat_pg_retried_sql[] =
+    "SELECT leat.retried($1::int4, $2::int4, $3::int8, $4::int8[], true)::int4";
+
+const char leat_pg_held_sql[] =
+    "SELECT hash, since_ms FROM leat.held_keys($1::int4, $2::int4, $3::int4)";
+
+/* One row, also where nothing is kept: it shows the server. */
+const char *const leat_pg_kept_sql[] = LEAT_PG_WITH_SERVER(
+    "SELECT k.\"offset\", k.codec, k.record",
+    " FROM (SELECT) AS one LEFT JOIN"
+    " leat.held_records($1::int4, $2::int4, $3::int8, $4::int4, $5::int8) AS k ON true ORDER BY 1");
 
 static int reserve(leat_pg_keys *keys, uint32_t capacity)
 {
@@ -69,7 +87,7 @@ int leat_pg_keys_take_kept(leat_pg_keys *keys, const leat_engine_batch *batch, u
     int status = begin(keys, batch, error);
     for (uint32_t i = 0; status == 0 && i < batch->record_count; i++) {
         const leat_engine_batch_record *record = &batch->records[i];
-        if (!record->keep || record->partition != partition)
+        if (!leat_batch_keeps(record) || record->partition != partition)
             continue;
         status = write_record(record, &keys->bytes, error);
         if (status == 0)
@@ -163,16 +181,122 @@ int leat_pg_hold_params(leat_pg_params *params, int32_t source_id, const leat_en
     return status;
 }
 
-int32_t leat_pg_keys_find(const leat_engine_batch *batch, const char *detail)
+void leat_pg_retry_params(leat_pg_params *params, int32_t source_id, const leat_engine_batch *batch,
+                          int64_t lock_timeout_ms)
 {
-    char *end;
-    unsigned long partition = strtoul(detail, &end, 10);
-    uint64_t key = (uint64_t)strtoll(end, NULL, 10);
-    for (uint32_t i = 0; *end == ' ' && i < batch->record_count; i++) {
-        const leat_engine_batch_record *record = &batch->records[i];
-        bool is_asked = record->keep || record->guard || batch->hold;
-        if (is_asked && record->partition == partition && record->key == key)
-            return (int32_t)i;
+    LEAT_ASSERT(batch->retry_key && batch->part_count == 1);
+    begin_params(params, source_id, batch->parts[0].partition);
+    leat_pg_params_int8(params, (int64_t)batch->retry_key);
+    leat_pg_params_int4(params, (int32_t)lock_timeout_ms);
+}
+
+int leat_pg_retried_params(leat_pg_params *params, int32_t source_id,
+                           const leat_engine_batch *batch)
+{
+    LEAT_ASSERT(batch->retry_key && batch->part_count == 1 && batch->record_count > 0);
+    int64_t *offsets = malloc(batch->record_count * sizeof *offsets);
+    if (!offsets)
+        return -1;
+    for (uint32_t i = 0; i < batch->record_count; i++)
+        offsets[i] = batch->records[i].offset;
+    begin_params(params, source_id, batch->parts[0].partition);
+    leat_pg_params_int8(params, (int64_t)batch->retry_key);
+    leat_pg_params_int8s(params, offsets, batch->record_count);
+    free(offsets);
+    return 0;
+}
+
+void leat_pg_held_params(leat_pg_params *params, int32_t source_id, uint32_t partition)
+{
+    begin_params(params, source_id, partition);
+    leat_pg_params_int4(params, LEAT_HELD_KEYS_MAX + 1);
+}
+
+void leat_pg_kept_params(leat_pg_params *params, int32_t source_id, uint32_t partition,
+                         const leat_engine_load *load)
+{
+    LEAT_ASSERT(load->key && load->most > 0);
+    begin_params(params, source_id, partition);
+    leat_pg_params_int8(params, (int64_t)load->key);
+    leat_pg_params_int4(params, (int32_t)load->most);
+    leat_pg_params_int8(params, LEAT_HELD_STEP_BYTES);
+}
+
+/* ---- answers ---- */
+
+static int compare_keys(const void *a, const void *b)
+{
+    uint64_t left = ((const leat_engine_held *)a)->key, right = ((const leat_engine_held *)b)->key;
+    return left < right ? -1 : left > right;
+}
+
+int leat_pg_read_held(const PGresult *result, leat_engine_held **ret, uint32_t *ret_count)
+{
+    int count = PQntuples(result);
+    *ret = NULL;
+    *ret_count = 0;
+    if (count > LEAT_HELD_KEYS_MAX)
+        return -1;
+    if (count == 0)
+        return 0;
+    leat_engine_held *held = leat_must_calloc((size_t)count, sizeof *held);
+    for (int row = 0; row < count; row++) {
+        int64_t hash;
+        if (leat_pg_field_int8(result, row, 0, &hash) < 0 || hash == 0 ||
+            leat_pg_field_int8(result, row, 1, &held[row].since_ms) < 0) {
+            free(held);
+            return -1;
+        }
+        held[row].key = (uint64_t)hash;
     }
-    return -1;
+    qsort(held, (size_t)count, sizeof *held, compare_keys);
+    *ret = held;
+    *ret_count = (uint32_t)count;
+    return 0;
+}
+
+static int read_kept(const PGresult *result, int row, leat_engine_chunk *ret)
+{
+    int64_t offset;
+    int32_t codec;
+    if (leat_pg_field_int8(result, row, 0, &offset) < 0 ||
+        leat_pg_field_int4(result, row, 1, &codec) < 0 || PQgetisnull(result, row, 2) || offset < 0)
+        return -1;
+    *ret = (leat_engine_chunk){.first_offset = offset,
+                               .last_offset = offset,
+                               .done = offset - 1,
+                               .records = 1,
+                               .size = (size_t)PQgetlength(result, row, 2),
+                               .codec = codec};
+    return 0;
+}
+
+int leat_pg_read_kept(const PGresult *result, leat_engine_chunk **ret, uint32_t *ret_count)
+{
+    int count = PQntuples(result);
+    *ret = NULL;
+    *ret_count = 0;
+    if (count < 1 || PQnfields(result) < LEAT_PG_KEPT_COLUMNS)
+        return -1;
+    if (PQgetisnull(result, 0, 0)) /* the row that shows the server */
+        return 0;
+    size_t size = 0;
+    for (int row = 0; row < count; row++)
+        size += (size_t)PQgetlength(result, row, 2);
+    leat_engine_chunk *kept = malloc((size_t)count * sizeof *kept + size);
+    char *at = (char *)(kept + count);
+    int status = kept ? 0 : -1;
+    for (int row = 0; status == 0 && row < count; row++) {
+        status = read_kept(result, row, &kept[row]);
+        if (status == 0)
+            kept[row].bytes = memcpy(at, PQgetvalue(result, row, 2), kept[row].size);
+        at += PQgetlength(result, row, 2);
+    }
+    if (status != 0) {
+        free(kept);
+        return -1;
+    }
+    *ret = kept;
+    *ret_count = (uint32_t)count;
+    return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * keys.h - the records of held keys in a batch: calls of leat.hold, leat.keep_held and
- * leat.check_not_held, with their parameters. schema.sql has the terms of each.
+ * keys.h - held keys in the jobs of a worker: the calls, with their parameters, and their answers.
+ * schema.sql has the terms of each.
  */
 #ifndef LEAT_SINK_PG_KEYS_H
 #define LEAT_SINK_PG_KEYS_H
@@ -11,6 +11,19 @@
 extern const char leat_pg_hold_sql[];
 extern const char leat_pg_keep_held_sql[];
 extern const char leat_pg_check_not_held_sql[];
+extern const char leat_pg_retry_sql[];
+extern const char leat_pg_retried_sql[];
+extern const char leat_pg_held_sql[];
+/* Without and with the timeline, as columns from LEAT_PG_KEPT_COLUMNS on (server.h). */
+extern const char *const leat_pg_kept_sql[];
+
+enum { LEAT_PG_KEPT_COLUMNS = 3 };
+
+/* One that is left out is not kept either. */
+static inline bool leat_batch_keeps(const leat_engine_batch_record *record)
+{
+    return record->keep && !record->skip;
+}
 
 /* Records of one partition that are kept, each as a chunk of its own; and those that are guarded.
  * Zeroed at first; its memory is kept. */
@@ -40,7 +53,26 @@ void leat_pg_check_not_held_params(leat_pg_params *params, int32_t source_id, ui
 /* Of leat_pg_hold_sql, for the only record of the batch. -1 as above. */
 int leat_pg_hold_params(leat_pg_params *params, int32_t source_id, const leat_engine_batch *batch,
                         leat_error *error) LEAT_MUST_CHECK;
-/* The record of the batch whose key the detail of LT007 names; -1: none. */
-int32_t leat_pg_keys_find(const leat_engine_batch *batch, const char *detail);
+/* A retry: of leat_pg_retry_sql, before the rows, and of leat_pg_retried_sql, after them. -1: out
+ * of memory. */
+void leat_pg_retry_params(leat_pg_params *params, int32_t source_id, const leat_engine_batch *batch,
+                          int64_t lock_timeout_ms);
+int leat_pg_retried_params(leat_pg_params *params, int32_t source_id,
+                           const leat_engine_batch *batch) LEAT_MUST_CHECK;
+/* Of leat_pg_held_sql, and of leat_pg_kept_sql. */
+void leat_pg_held_params(leat_pg_params *params, int32_t source_id, uint32_t partition);
+void leat_pg_kept_params(leat_pg_params *params, int32_t source_id, uint32_t partition,
+                         const leat_engine_load *load);
+
+/* ---- answers ---- */
+
+/* What a claim finds, ascending by key; the caller frees it. NULL: none. -1: it has another form,
+ * or is more than LEAT_HELD_KEYS_MAX. */
+int leat_pg_read_held(const PGresult *result, leat_engine_held **ret,
+                      uint32_t *ret_count) LEAT_MUST_CHECK;
+/* The first records that are kept of a key, as chunks, with their bytes behind them in one piece;
+ * the caller frees it. NULL: none. -1: out of memory, or it has another form. */
+int leat_pg_read_kept(const PGresult *result, leat_engine_chunk **ret,
+                      uint32_t *ret_count) LEAT_MUST_CHECK;
 
 #endif

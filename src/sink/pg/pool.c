@@ -190,6 +190,7 @@ static void release(leat_pg_pool *pool)
     LEAT_ASSERT(pool->freed && pool->open_handles == 0);
     leat_shapes_drop(pool->shared.shapes);
     leat_rows_free(pool->shared.rows);
+    leat_pg_keys_fini(&pool->shared.keys);
     leat_pg_dsn_free(pool->shared.dsn);
     free(pool->shard_name);
     free(pool->members);

@@ -75,6 +75,11 @@ static int reserve_records(leat_rows *rows, uint32_t count)
     return 0;
 }
 
+static bool is_written(const leat_engine_batch_record *record)
+{
+    return !record->skip && !record->keep;
+}
+
 /* Room for the values of all records at once: earlier writes point into this array. */
 static int reserve_values(leat_rows *rows, const leat_engine_batch *batch,
                           const leat_routes *routes)
@@ -82,7 +87,7 @@ static int reserve_values(leat_rows *rows, const leat_engine_batch *batch,
     size_t count = 0;
     for (uint32_t i = 0; i < batch->record_count; i++) {
         const leat_item *item = batch->records[i].payload;
-        if (item->route && !batch->records[i].skip)
+        if (item->route && is_written(&batch->records[i]))
             count += routes->routes[item->route->index].table->column_count;
     }
     rows->value_count = 0;
@@ -213,7 +218,7 @@ static int make_writes(leat_rows *rows, const leat_engine_batch *batch, const le
                        leat_rows_fault *fault)
 {
     for (uint32_t i = 0; i < batch->record_count; i++) {
-        if (batch->records[i].skip)
+        if (!is_written(&batch->records[i]))
             continue;
         if (decode_record(rows, i, batch->records[i].payload, routes, fault) < 0)
             return -1;

@@ -37,9 +37,9 @@ leat_rows *leat_rows_new(void);
 void leat_rows_free(leat_rows *rows);
 
 /* Forgets the batch before, decodes the records (payloads: leat_item) and puts them into an order
- * of statements, those that are `skip` excepted: there may be no statement. `routes` are those of
- * the newest version of the tables; an item may have been decoded by an older one. Returns -1 and
- * the fault of the first malformed record. Items and routes must live until the last use of
+ * of statements, those that are `skip` or `keep` excepted: there may be no statement. `routes` are
+ * those of the newest version of the tables; an item may have been decoded by an older one. Returns
+ * -1 and the fault of the first malformed record. Items and routes must live until the last use of
  * leat_rows_statement and leat_rows_missing. */
 int leat_rows_build(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes,
                     leat_rows_fault *ret_fault) LEAT_MUST_CHECK;

@@ -60,17 +60,23 @@ static void end_job(leat_pg_session *session)
         return;
     session->shared->counters.rows += session->row_count;
     session->shared->counters.patches_dropped += session->dropped_count;
-    session->result.chunk = session->chunk;
+    if (session->kept_count == 0)
+        session->result.chunk = session->chunk;
+    else
+        session->result.kept = session->chunk;
+    session->result.kept_count = session->kept_count;
     if (session->kind != LEAT_ENGINE_JOB_CLAIM)
         return;
-    if (!session->claim_read || !session->parked_read) {
+    if (!session->claim_read || !session->parked_read || !session->held_read) {
         leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "",
-                             "leat.take or leat.parked_totals has not answered");
+                             "leat.take, leat.parked_totals or leat.held_keys has not answered");
         return;
     }
     session->result.progress = &session->progress;
     session->result.parked = session->parked;
     session->result.parked_count = session->parked_count;
+    session->result.held = session->held;
+    session->result.held_count = session->held_count;
 }
 
 /* Ends the open job; its outcome is unknown unless it was known already. */
@@ -161,6 +167,7 @@ static void on_freed(void *context)
     leat_pg_params_free(&session->params);
     free(session->commands);
     free(session->parked);
+    free(session->held);
     free(session->chunk);
     free(session->progress_memory);
     free(session->base_offsets);

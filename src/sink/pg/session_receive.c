@@ -51,7 +51,7 @@ static bool is_state(const PGresult *result, const char *sqlstate)
     return strcmp(error_field(result, PG_DIAG_SQLSTATE), sqlstate) == 0;
 }
 
-/* The detail of LT001, LT002 and LT009 is the partition's number. */
+/* The detail of LT001, LT002, LT007 and LT009 begins with the partition's number. */
 static int32_t read_partition(const PGresult *error)
 {
     const char *detail = error_field(error, PG_DIAG_MESSAGE_DETAIL);
@@ -117,13 +117,24 @@ static void take_lost_name(leat_pg_session *session, const PGresult *error)
     session->shared->is_nameless = session->shared->is_nameless || is_state(error, "26000");
 }
 
-static bool is_dead_letter(const leat_pg_session *session)
+static bool has_command(const leat_pg_session *session, command_kind kind)
 {
     for (uint32_t i = 0; i < session->command_count; i++) {
-        if (session->commands[i].kind == COMMAND_DEAD_LETTER)
+        if (session->commands[i].kind == kind)
             return true;
     }
     return false;
+}
+
+/* An error at commit belongs to what was written. */
+static leat_sql_part part_of_commit(const leat_pg_session *session)
+{
+    if (session->kind != LEAT_ENGINE_JOB_BATCH)
+        return LEAT_SQL_OWN;
+    if (has_command(session, COMMAND_DEAD_LETTER))
+        return LEAT_SQL_LETTER;
+    bool is_kept = has_command(session, COMMAND_KEYS) && !has_command(session, COMMAND_ROWS);
+    return is_kept ? LEAT_SQL_OWN : LEAT_SQL_ROWS;
 }
 
 static bool is_own_number(uint32_t statement)
@@ -131,7 +142,6 @@ static bool is_own_number(uint32_t statement)
     return statement >= ADVANCE_NUMBER && statement < MISSING_NUMBERS;
 }
 
-/* An error at commit belongs to the written rows. */
 static leat_sql_part part_of(const leat_pg_session *session, const job_command *command)
 {
     switch (command->kind) {
@@ -143,9 +153,7 @@ static leat_sql_part part_of(const leat_pg_session *session, const job_command *
     case COMMAND_DEAD_LETTER:
         return LEAT_SQL_LETTER;
     case COMMAND_SYNC:
-        if (session->kind != LEAT_ENGINE_JOB_BATCH)
-            return LEAT_SQL_OWN;
-        return is_dead_letter(session) ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
+        return part_of_commit(session);
     default:
         return LEAT_SQL_OWN;
     }
@@ -183,11 +191,13 @@ static void take_isolation(leat_pg_session *session, const PGresult *error)
     shared->needs_isolation = true;
 }
 
-/* What is prepared for rows takes locks on their table. */
+/* What is prepared for rows takes locks on their table. A retry beside this one locks a held key,
+ * which is as much one record's matter as a row that is locked. */
 static void take_lock_wait(leat_pg_session *session, const job_command *command, leat_sql_part part)
 {
     session->result.is_lock_wait = true;
-    session->result.from_rows = part == LEAT_SQL_ROWS || part == LEAT_SQL_PREPARE;
+    session->result.from_rows = part == LEAT_SQL_ROWS || part == LEAT_SQL_PREPARE ||
+                                command->kind == COMMAND_KEYS || command->kind == COMMAND_RETRY;
     if (command->kind == COMMAND_ADVANCE)
         session->result.partition = (int32_t)command->partition;
 }
@@ -211,7 +221,7 @@ static void take_error(leat_pg_session *session, const job_command *command, con
     if (outcome == LEAT_ENGINE_CONTENTION && is_state(error, "55P03"))
         take_lock_wait(session, command, part);
     if (outcome == LEAT_ENGINE_FENCED || outcome == LEAT_ENGINE_WENT_BACK ||
-        outcome == LEAT_ENGINE_CHUNK_GONE)
+        outcome == LEAT_ENGINE_CHUNK_GONE || outcome == LEAT_ENGINE_KEY_TURNED)
         session->result.partition = read_partition(error);
     if (is_state(error, "23505") && outcome == LEAT_ENGINE_NOT_YET)
         take_unique_violation(session, command, error);
@@ -331,6 +341,31 @@ static void take_chunk(leat_pg_session *session, const PGresult *answer)
     session->result.partition = (int32_t)session->partition;
 }
 
+static void take_held(leat_pg_session *session, const PGresult *answer)
+{
+    LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_CLAIM);
+    free(session->held);
+    session->held_read = leat_pg_read_held(answer, &session->held, &session->held_count) == 0;
+    if (!session->held_read)
+        set_answer_fault(session, "leat.held has rows that make no sense, or too many");
+}
+
+static void take_kept(leat_pg_session *session, const PGresult *answer)
+{
+    LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_LOAD && !session->chunk);
+    if (leat_pg_read_kept(answer, &session->chunk, &session->kept_count) != 0)
+        set_answer_fault(session, "leat.parked_keys has rows that make no sense");
+}
+
+static void take_retried(leat_pg_session *session, const PGresult *answer)
+{
+    int32_t is_held;
+    if (leat_pg_field_int4(answer, 0, 0, &is_held) < 0)
+        set_answer_fault(session, "leat.retried has answered in a form this program does not know");
+    else
+        session->result.is_held = is_held != 0;
+}
+
 static void take_terminated(leat_pg_session *session, const PGresult *answer)
 {
     LEAT_ASSERT(session->is_asking);
@@ -383,6 +418,16 @@ static void take_answer(leat_pg_session *session, const job_command *command,
         take_chunk(session, answer);
         take_server(session, answer, LEAT_PG_LOAD_COLUMNS);
         break;
+    case COMMAND_KEPT:
+        take_kept(session, answer);
+        take_server(session, answer, LEAT_PG_KEPT_COLUMNS);
+        break;
+    case COMMAND_HELD:
+        take_held(session, answer);
+        break;
+    case COMMAND_RETRIED:
+        take_retried(session, answer);
+        break;
     case COMMAND_CONTROLS:
         session->controls = leat_pg_controls_take(answer, session->controls_us);
         break;
@@ -403,6 +448,7 @@ static void take_answer(leat_pg_session *session, const job_command *command,
     case COMMAND_UNPARK:
     case COMMAND_PARK:
     case COMMAND_KEYS:
+    case COMMAND_RETRY:
     case COMMAND_SETTINGS:
     case COMMAND_ROWS:
     case COMMAND_DEAD_LETTER:

@@ -15,7 +15,6 @@
 
 #include "sink/pg/calls.h"
 #include "sink/pg/controls.h"
-#include "sink/pg/dead_letter.h"
 #include "sink/pg/parked.h"
 
 static int reserve_commands(leat_pg_session *session, size_t count)
@@ -37,7 +36,7 @@ static void note_command(leat_pg_session *session, command_kind kind, uint32_t s
         (job_command){.kind = kind, .statement = statement};
 }
 
-static void send_query(leat_pg_session *session, command_kind kind, const char *sql)
+void leat_pg_session_query(leat_pg_session *session, command_kind kind, const char *sql)
 {
     leat_pg_params *params = &session->params;
     if (leat_pg_params_end(params) < 0) {
@@ -65,7 +64,8 @@ static void send_isolation(leat_pg_session *session)
     if (!session->sets_isolation)
         return;
     leat_pg_params_begin(&session->params);
-    send_query(session, COMMAND_ISOLATION, "SET transaction_isolation = 'read committed'");
+    leat_pg_session_query(session, COMMAND_ISOLATION,
+                          "SET transaction_isolation = 'read committed'");
 }
 
 static void begin_pipeline(leat_pg_session *session)
@@ -113,8 +113,7 @@ static void send_statement(leat_pg_session *session, job_command command, const 
         leat_pg_conn_execute(session->conn, name, count, values, sizes);
 }
 
-/* The same with the parameters of the session. */
-static void send_call(leat_pg_session *session, job_command command, const char *sql)
+void leat_pg_session_call(leat_pg_session *session, job_command command, const char *sql)
 {
     leat_pg_params *params = &session->params;
     if (leat_pg_params_end(params) < 0)
@@ -145,8 +144,8 @@ static void send_advance(leat_pg_session *session, const leat_engine_batch_part 
     leat_pg_params_int4(params, part->newest.epoch);
     leat_pg_params_int8s(params, part->needs, part->needs_count);
     leat_pg_params_int4(params, (int32_t)lock_timeout_ms);
-    send_call(session, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER, part->partition},
-              advance_sql[has_timeline(session)]);
+    leat_pg_session_call(session, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER, part->partition},
+                         advance_sql[has_timeline(session)]);
 }
 
 /* For the statements after it; leat.advance needs none, since it waits for nothing but a lock. */
@@ -155,7 +154,7 @@ static void send_statement_timeout(leat_pg_session *session, int64_t timeout_ms)
     leat_pg_params *params = &session->params;
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, (int32_t)timeout_ms);
-    send_query(session, COMMAND_SETTINGS, statement_timeout_sql);
+    leat_pg_session_query(session, COMMAND_SETTINGS, statement_timeout_sql);
 }
 
 /* Counts the rows that the row statement will drop; it must come first, because that statement does
@@ -217,39 +216,15 @@ static void end_unsent(leat_pg_session *session, leat_engine_outcome outcome, co
     leat_pg_session_enter(session, SESSION_OVER);
 }
 
-static void send_dead_letter(leat_pg_session *session, const leat_engine_batch *batch)
-{
-    LEAT_ASSERT(batch->record_count == 1);
-    leat_dead_letter_params(&session->params, session->shared->source_id, &batch->records[0],
-                            batch->dead);
-    send_query(session, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
-}
-
-/* Records that are left out and of which a letter is kept; a few of a batch have one. */
-static void send_kept(leat_pg_session *session, const leat_engine_batch *batch)
-{
-    leat_pg_params *params = &session->params;
-    for (uint32_t i = 0; batch->skipped > 0 && i < batch->record_count; i++) {
-        const leat_item *item = batch->records[i].payload;
-        if (!batch->records[i].skip || !item->control)
-            continue;
-        leat_engine_reason reason = {.sqlstate = ""};
-        leat_control_describe(item->control, reason.message, sizeof reason.message);
-        leat_dead_letter_params(params, session->shared->source_id, &batch->records[i], &reason);
-        leat_pg_params_int8(params, item->control->id);
-        leat_pg_params_int4(params, (int32_t)item->control->keep);
-        send_query(session, COMMAND_KEEP, leat_keep_skipped_sql);
-    }
-}
-
-/* What a batch begins with, whatever it does to rows: its progress, and the check of the chunks
- * that its records come from. `statements`: the most commands that follow it, without the Sync.
- * False: out of memory, and the job is over. */
+/* What a batch begins with, whatever it does to rows: its progress, the check of the chunks that
+ * its records come from, and what it does about held keys. `statements`: the most commands that
+ * follow it, without the Sync. False: out of memory, and the job is over. */
 static bool begin_batch(leat_pg_session *session, const leat_engine_batch *batch, size_t statements)
 {
     enum { UNPARK_COMMANDS = 2 };
-    if (reserve_commands(session, batch->part_count + UNPARK_COMMANDS + statements + COMMANDS_FEW) <
-        0) {
+    if (reserve_commands(session, batch->part_count + UNPARK_COMMANDS +
+                                      leat_pg_session_keys_most(batch) + statements +
+                                      COMMANDS_FEW) < 0) {
         end_unsent(session, LEAT_ENGINE_OUTAGE, "out of memory");
         return false;
     }
@@ -260,11 +235,13 @@ static bool begin_batch(leat_pg_session *session, const leat_engine_batch *batch
         send_advance(session, &batch->parts[i], lock_timeout_ms);
     if (batch->chunk_count > 0) {
         leat_pg_unpark_params(&session->params, session->shared->source_id, batch);
-        send_call(session, (job_command){.kind = COMMAND_UNPARK, .statement = UNPARK_NUMBER},
-                  leat_pg_unpark_sql);
+        leat_pg_session_call(session,
+                             (job_command){.kind = COMMAND_UNPARK, .statement = UNPARK_NUMBER},
+                             leat_pg_unpark_sql);
     }
     if (batch->statement_timeout_ms > 0)
         send_statement_timeout(session, batch->statement_timeout_ms);
+    leat_pg_session_send_keys(session, batch, lock_timeout_ms);
     return true;
 }
 
@@ -273,8 +250,16 @@ static void start_dead_letter(leat_pg_session *session, const leat_engine_batch 
     LEAT_ASSERT(batch->dead);
     if (!begin_batch(session, batch, 0))
         return;
-    send_dead_letter(session, batch);
+    leat_pg_session_send_letter(session, batch);
     send_sync(session);
+}
+
+/* Its only record is kept already. */
+static void start_hold(leat_pg_session *session, const leat_engine_batch *batch)
+{
+    LEAT_ASSERT(batch->hold && !batch->dead && batch->record_count == 1);
+    if (begin_batch(session, batch, 0))
+        send_sync(session);
 }
 
 /* Every table version has shapes of its own, since a shape points into it. */
@@ -331,7 +316,9 @@ static void start_rows(leat_pg_session *session, const leat_engine_batch *batch)
         return;
     for (uint32_t i = 0; i < statement_count; i++)
         send_rows(session, i);
-    send_kept(session, batch);
+    leat_pg_session_send_left_out(session, batch);
+    if (batch->retry_key)
+        leat_pg_session_send_retried(session, batch);
     send_sync(session);
 }
 
@@ -346,8 +333,9 @@ static void start_park(leat_pg_session *session, const leat_engine_batch *batch)
         session->result.parked_bytes = chunks.bytes.size;
         for (uint32_t i = 0; i < batch->cut_count; i++) {
             leat_pg_park_params(&session->params, session->shared->source_id, batch, &chunks, i);
-            send_call(session, (job_command){.kind = COMMAND_PARK, .statement = PARK_NUMBER},
-                      leat_pg_park_sql);
+            leat_pg_session_call(session,
+                                 (job_command){.kind = COMMAND_PARK, .statement = PARK_NUMBER},
+                                 leat_pg_park_sql);
         }
         send_sync(session);
     }
@@ -357,10 +345,16 @@ static void start_park(leat_pg_session *session, const leat_engine_batch *batch)
 static void start_load(leat_pg_session *session, const leat_engine_load *load)
 {
     LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_LOAD);
+    int32_t source_id = session->shared->source_id;
     begin_pipeline(session);
-    leat_pg_load_params(&session->params, session->shared->source_id, session->partition, load);
-    send_call(session, (job_command){.kind = COMMAND_LOAD, .statement = LOAD_NUMBER},
-              leat_pg_load_sql[has_timeline(session)]);
+    if (load->key) {
+        leat_pg_kept_params(&session->params, source_id, session->partition, load);
+        leat_pg_session_query(session, COMMAND_KEPT, leat_pg_kept_sql[has_timeline(session)]);
+    } else {
+        leat_pg_load_params(&session->params, source_id, session->partition, load);
+        leat_pg_session_call(session, (job_command){.kind = COMMAND_LOAD, .statement = LOAD_NUMBER},
+                             leat_pg_load_sql[has_timeline(session)]);
+    }
     send_sync(session);
 }
 
@@ -374,18 +368,20 @@ static void start_claim(leat_pg_session *session)
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)session->partition);
     leat_pg_params_int4(params, (int32_t)(wait_ms < CLAIM_WAIT_MS ? wait_ms : CLAIM_WAIT_MS));
-    send_query(session, COMMAND_CLAIM, claim_sql[has_timeline(session)]);
+    leat_pg_session_query(session, COMMAND_CLAIM, claim_sql[has_timeline(session)]);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)session->partition);
-    send_query(session, COMMAND_PROGRESS, progress_sql);
+    leat_pg_session_query(session, COMMAND_PROGRESS, progress_sql);
     leat_pg_parked_params(params, session->shared->source_id, session->partition);
-    send_query(session, COMMAND_PARKED, leat_pg_parked_sql);
+    leat_pg_session_query(session, COMMAND_PARKED, leat_pg_parked_sql);
+    leat_pg_held_params(params, session->shared->source_id, session->partition);
+    leat_pg_session_query(session, COMMAND_HELD, leat_pg_held_sql);
     if (session->shared->controls) {
         leat_pg_params_begin(params);
         leat_pg_params_int4(params, session->shared->source_id);
         session->controls_us = leat_mono_us();
-        send_query(session, COMMAND_CONTROLS, leat_pg_controls_sql);
+        leat_pg_session_query(session, COMMAND_CONTROLS, leat_pg_controls_sql);
     }
     send_sync(session);
 }
@@ -407,7 +403,7 @@ static void start_compaction(leat_pg_session *session, const leat_engine_compact
     leat_pg_params_int4(params, compaction->newest.epoch);
     leat_pg_params_int8s(params, compaction->needs, compaction->needs_count);
     leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
-    send_query(session, COMMAND_COMPACT, compact_sql[has_timeline(session)]);
+    leat_pg_session_query(session, COMMAND_COMPACT, compact_sql[has_timeline(session)]);
     send_sync(session);
 }
 
@@ -424,6 +420,8 @@ static void begin_job(leat_pg_session *session, const leat_engine_job *job)
     session->knows_server = false;
     session->claim_read = false;
     session->parked_read = false;
+    session->held_read = false;
+    session->kept_count = 0;
     LEAT_ASSERT(!session->chunk);
     session->question = ASK_NOTHING;
     session->is_asking = false;
@@ -438,6 +436,8 @@ static void start_batch(leat_pg_session *session, const leat_engine_batch *batch
     LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_BATCH);
     if (batch->dead)
         start_dead_letter(session, batch);
+    else if (batch->hold)
+        start_hold(session, batch);
     else
         start_rows(session, batch);
 }
@@ -471,11 +471,11 @@ void leat_pg_session_ask(leat_pg_session *session)
     if (session->question == ASK_TERMINATE) {
         leat_pg_params_int4(params, session->shared->source_id);
         leat_pg_params_int4(params, (int32_t)session->partition);
-        send_query(session, COMMAND_TERMINATE, terminate_sql);
+        leat_pg_session_query(session, COMMAND_TERMINATE, terminate_sql);
     } else {
         for (size_t i = 0; i < CONSTRAINT_PARTS; i++)
             leat_pg_params_text(params, session->constraint[i]);
-        send_query(session, COMMAND_IS_PRIMARY_KEY, is_primary_key_sql);
+        leat_pg_session_query(session, COMMAND_IS_PRIMARY_KEY, is_primary_key_sql);
     }
     send_sync(session);
 }

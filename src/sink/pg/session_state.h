@@ -1,7 +1,7 @@
 /*
  * session_state.h - the inside of a session, shared by its life and the end of a job (session.c),
- * the sending of a job (session_send.c) and the reading of answers (session_receive.c). Not for use
- * elsewhere.
+ * the sending of a job (session_send.c, session_kept.c) and the reading of answers
+ * (session_receive.c). Not for use elsewhere.
  */
 #ifndef LEAT_SINK_PG_SESSION_STATE_H
 #define LEAT_SINK_PG_SESSION_STATE_H
@@ -14,8 +14,11 @@ typedef enum command_kind {
     COMMAND_ADVANCE,
     COMMAND_UNPARK,
     COMMAND_PARK,
-    COMMAND_KEYS, /* holds a key, keeps records of held ones, or checks that they are not */
+    COMMAND_KEYS,    /* holds a key, keeps records of held ones, or checks that they are not */
+    COMMAND_RETRY,   /* takes a held key */
+    COMMAND_RETRIED, /* and says whether it still is */
     COMMAND_LOAD,
+    COMMAND_KEPT,     /* loads what is kept of a held key */
     COMMAND_SETTINGS, /* for the row statement after it */
     COMMAND_ROWS,     /* a row statement */
     COMMAND_MISSING,  /* counts the rows that the row statement after it drops */
@@ -23,6 +26,7 @@ typedef enum command_kind {
     COMMAND_CLAIM,
     COMMAND_PROGRESS,
     COMMAND_PARKED,
+    COMMAND_HELD,
     COMMAND_CONTROLS,
     COMMAND_KEEP, /* of a record that is left out */
     COMMAND_COMPACT,
@@ -46,6 +50,8 @@ enum {
     PARK_NUMBER,
     UNPARK_NUMBER,
     LOAD_NUMBER,
+    KEEP_NUMBER,
+    NOT_HELD_NUMBER,
     MISSING_NUMBERS, /* one a route */
     STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
     NAME_SIZE = 40,
@@ -118,7 +124,11 @@ struct leat_pg_session {
     bool parked_read;           /* the answer of leat.parked_totals is in the next two */
     leat_engine_parked *parked; /* of the last claim, allocated */
     uint32_t parked_count;
+    bool held_read; /* that of leat.held_keys, likewise */
+    leat_engine_held *held;
+    uint32_t held_count;
     leat_engine_chunk *chunk;   /* of the load, allocated; NULL: none */
+    uint32_t kept_count;        /* > 0: `chunk` are as many, records of a held key */
     int64_t *progress_memory;   /* of its arrays */
     int64_t *base_offsets;      /* [subpartitions]: as a claim is read */
     leat_control_set *controls; /* what a claim has found; NULL: nothing yet. Owned */
@@ -131,6 +141,19 @@ void leat_pg_session_enter(leat_pg_session *session, session_state state);
 /* The first failure of a job is its result. */
 void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome,
                           const char *sqlstate, const char *message);
+/* Sends a call with the parameters of the session: prepared, by the number of the command, or as it
+ * is. */
+void leat_pg_session_call(leat_pg_session *session, job_command command, const char *sql);
+void leat_pg_session_query(leat_pg_session *session, command_kind kind, const char *sql);
+/* session_kept.c: a dead letter; the letters of records that are left out. */
+void leat_pg_session_send_letter(leat_pg_session *session, const leat_engine_batch *batch);
+void leat_pg_session_send_left_out(leat_pg_session *session, const leat_engine_batch *batch);
+/* What a batch does about held keys before its rows, and after them; and the most commands that
+ * these are. */
+uint32_t leat_pg_session_keys_most(const leat_engine_batch *batch);
+void leat_pg_session_send_keys(leat_pg_session *session, const leat_engine_batch *batch,
+                               int64_t lock_timeout_ms);
+void leat_pg_session_send_retried(leat_pg_session *session, const leat_engine_batch *batch);
 /* Sends the question that a failure asks, in a transaction of its own. */
 void leat_pg_session_ask(leat_pg_session *session);
 /* One result of the connection, NULL at the end of each command: leat_pg_conn_events.result. */
