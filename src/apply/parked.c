@@ -1,7 +1,8 @@
 /*
  * parked.c - a chunk has been in somebody's database: it is compared with what its row says of it,
  * and each record with the place that it was loaded for, before the engine sees any. What does not
- * fit is never a dead letter: the records may be good, and there is no other copy of them.
+ * fit is never a dead letter: the records may be good, and there is no other copy of them. So it is
+ * with what is kept of a held key.
  */
 #include "apply/parked.h"
 
@@ -34,11 +35,11 @@ static void destroy(leat_worker_chunk *chunk)
 
 /* ---- reading ---- */
 
-static leat_worker_chunk *new_chunk(const leat_chunk_reader *from)
+static leat_worker_chunk *new_chunk(uint32_t count, char *raw)
 {
-    leat_worker_chunk *chunk = leat_must_calloc(1, sizeof *chunk + from->count * sizeof(leat_item));
-    chunk->records = leat_must_calloc(from->count, sizeof *chunk->records);
-    chunk->raw = from->raw;
+    leat_worker_chunk *chunk = leat_must_calloc(1, sizeof *chunk + count * sizeof(leat_item));
+    chunk->records = leat_must_calloc(count, sizeof *chunk->records);
+    chunk->raw = raw;
     return chunk;
 }
 
@@ -88,11 +89,51 @@ static leat_worker_chunk *read_chunk(leat_worker *worker, const leat_worker_load
     leat_slice bytes = {row->bytes, row->size};
     if (leat_chunk_open(row->codec, bytes, &from, error) != 0)
         return NULL;
-    leat_worker_chunk *chunk = new_chunk(&from);
+    leat_worker_chunk *chunk = new_chunk(from.count, from.raw);
     if (read_records(worker, load, row, &from, chunk, error) == 0)
         return chunk;
     leat_worker_keep_chunk(chunk, 0);
     return NULL;
+}
+
+/* A record of a held key is a chunk of its own, whose memory becomes the item's. */
+static int add_kept(leat_worker *worker, const leat_worker_load *load, const leat_engine_chunk *row,
+                    leat_worker_chunk *chunk, leat_error *error)
+{
+    leat_chunk_reader from;
+    leat_record record;
+    leat_slice headers;
+    if (leat_chunk_open(row->codec, (leat_slice){row->bytes, row->size}, &from, error) != 0)
+        return -1;
+    if (leat_chunk_next(&from, &record, &headers, error) != 1 || from.taken != from.count ||
+        record.offset != row->first_offset) {
+        free(from.raw);
+        return leat_fail(error, "what is kept is not one record of that offset");
+    }
+    int status = add_record(worker, load, chunk, &record, headers, error);
+    chunk->items[chunk->held - 1].owned_record = from.raw;
+    return status;
+}
+
+static leat_worker_chunk *read_kept(leat_worker *worker, const leat_worker_load *load,
+                                    leat_engine_job_result *result)
+{
+    leat_error error;
+    leat_worker_chunk *chunk = new_chunk(result->kept_count, NULL);
+    for (uint32_t i = 0; i < result->kept_count; i++) {
+        const leat_engine_chunk *row = &result->kept[i];
+        if (add_kept(worker, load, row, chunk, &error) == 0)
+            continue;
+        leat_worker_keep_chunk(chunk, 0);
+        result->outcome = LEAT_ENGINE_NOT_UNDERSTOOD;
+        snprintf(result->message, sizeof result->message,
+                 "the record of a held key at offset %" PRId64 " cannot be read: %s",
+                 row->first_offset, error.text);
+        return NULL;
+    }
+    result->loaded = chunk->records;
+    result->loaded_count = chunk->held;
+    return chunk;
 }
 
 leat_worker_chunk *leat_worker_read_chunk(leat_worker *worker, uint32_t job_id,
@@ -102,7 +143,11 @@ leat_worker_chunk *leat_worker_read_chunk(leat_worker *worker, uint32_t job_id,
     const leat_worker_load *load = &worker->loads[job_id];
     const leat_engine_chunk *row = result->chunk;
     leat_error error;
-    if (result->outcome != LEAT_ENGINE_APPLIED || !row)
+    if (result->outcome != LEAT_ENGINE_APPLIED)
+        return NULL;
+    if (result->kept_count > 0)
+        return read_kept(worker, load, result);
+    if (!row)
         return NULL;
     leat_worker_chunk *chunk = read_chunk(worker, load, row, &error);
     if (!chunk) {

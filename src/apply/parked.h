@@ -14,8 +14,9 @@ void leat_worker_note_load(leat_worker *worker, const leat_engine_job *job);
 /* Records read from a chunk. */
 typedef struct leat_worker_chunk leat_worker_chunk;
 
-/* Reads the chunk of an answered load: `result` gets the records that are still parked or, if the
- * chunk makes no sense, is made a failure with a message. NULL: there are none. */
+/* Reads the chunk of an answered load, or the records of a held key: `result` gets those that are
+ * still parked or, if they make no sense, is made a failure with a message. NULL: there are none.
+ */
 leat_worker_chunk *leat_worker_read_chunk(leat_worker *worker, uint32_t job_id,
                                           leat_engine_job_result *result);
 /* The engine has taken the first `taken` of them; the others are dropped. NULL: does nothing. */

@@ -147,6 +147,77 @@ START_TEST(other_answers_have_nothing_to_read)
 }
 END_TEST
 
+/* ---- records of a held key ---- */
+
+/* Two records, each a chunk of its own, in place of the chunk. */
+static leat_engine_chunk kept[2];
+
+static void keep_two(void)
+{
+    size_t ends[2];
+    leat_error error;
+    leat_buf_clear(&bytes);
+    for (int64_t i = 0; i < 2; i++) {
+        leat_chunk_writer writer = {0};
+        leat_item item = {.record = {.offset = 10 + i, .key = key_of(0), .value = LEAT_SLICE("{}")},
+                          .headers = LEAT_SLICE("\2op\6patch")};
+        leat_chunk_add(&writer, &item);
+        ck_assert_int_eq(leat_chunk_end(&writer, &bytes, &error), 0);
+        leat_chunk_writer_fini(&writer);
+        ends[i] = bytes.size;
+    }
+    for (int64_t i = 0; i < 2; i++)
+        kept[i] = (leat_engine_chunk){.first_offset = 10 + i,
+                                      .last_offset = 10 + i,
+                                      .done = 9 + i,
+                                      .records = 1,
+                                      .bytes = bytes.data + (i == 0 ? 0 : ends[0]),
+                                      .size = i == 0 ? ends[0] : ends[1] - ends[0],
+                                      .codec = LEAT_CHUNK_FORMAT};
+    result =
+        (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .kept = kept, .kept_count = 2};
+}
+
+START_TEST(what_is_kept_of_a_key_comes_back)
+{
+    keep_two();
+    leat_worker_chunk *chunk = leat_worker_read_chunk(&worker, 1, &result);
+    ck_assert_msg(chunk, "%s", result.message);
+    ck_assert_uint_eq(result.loaded_count, 2);
+    leat_item *first = result.loaded[0].payload, *second = result.loaded[1].payload;
+    ck_assert_int_eq(result.loaded[1].offset, 11);
+    ck_assert_uint_eq(result.loaded[1].key, leat_item_held_hash(second));
+    ck_assert_uint_eq(second->op, LEAT_PATCH);
+    leat_worker_keep_chunk(chunk, 2);
+    leat_worker_release_parked(first);
+    ck_assert(leat_slice_is(second->record.key, "1/a"));
+    leat_worker_release_parked(second);
+    keep_two();
+    leat_worker_keep_chunk(leat_worker_read_chunk(&worker, 1, &result), 0);
+    result.kept_count = 0;
+    ck_assert_ptr_null(leat_worker_read_chunk(&worker, 1, &result));
+    ck_assert_int_eq(result.outcome, LEAT_ENGINE_APPLIED);
+}
+END_TEST
+
+START_TEST(what_is_kept_and_makes_no_sense_is_refused)
+{
+    static const char *const reasons[] = {
+        "the record of a held key at offset 12 cannot be read: what is kept is not one record",
+        "at offset 11 cannot be read: parked records are damaged",
+        "at offset 10 cannot be read: its record at offset 10 belongs to subpartition"};
+    keep_two();
+    kept[1].first_offset += _i == 0;
+    kept[1].size -= _i == 1;
+    if (_i == 2)
+        loads[1].subpartition++;
+    ck_assert_ptr_null(leat_worker_read_chunk(&worker, 1, &result));
+    ck_assert_int_eq(result.outcome, LEAT_ENGINE_NOT_UNDERSTOOD);
+    ck_assert_uint_eq(result.loaded_count, 0);
+    ck_assert_msg(strstr(result.message, reasons[_i]), "%s", result.message);
+}
+END_TEST
+
 static void expect_refused(const char *reason)
 {
     leat_worker_chunk *chunk = leat_worker_read_chunk(&worker, 1, &result);
@@ -203,6 +274,8 @@ int main(void)
     tcase_add_test(tests, what_the_engine_does_not_take_is_dropped);
     tcase_add_test(tests, other_answers_have_nothing_to_read);
     tcase_add_loop_test(tests, a_chunk_that_does_not_fit_its_row_is_refused, 0, 4);
+    tcase_add_test(tests, what_is_kept_of_a_key_comes_back);
+    tcase_add_loop_test(tests, what_is_kept_and_makes_no_sense_is_refused, 0, 3);
     tcase_add_test(tests, damaged_bytes_are_refused);
     tcase_add_test(tests, a_record_of_another_subpartition_is_refused);
     suite_add_tcase(suite, tests);
