@@ -1,0 +1,180 @@
+"""routes[].on_refused: a refused record that is held keeps its row's writes back, in order, and nothing else; one that stops is tried
+for as long as it is refused. Neither is ever a dead letter."""
+import json
+import threading
+
+import pytest
+from confluent_kafka import Producer
+
+from lib.harness import wait_until
+
+KEYS, ORPHANS = 300, 6  # every 50th key has no parent
+PARENT, MISSING = 1, 2
+CHILDREN = """create table parents (id int primary key); insert into parents values (1);
+              create table children (id int primary key, parent int references parents (id), n int not null default 0,
+                                     list jsonb not null default '[]')"""
+ROUTE = {"path": "/children/{id}", "table": "children", "columns": {"n": "add", "list": "append"}}
+
+
+class Traffic:
+    """Writes to every key, round after round in one order; the list of a row shows the order of its writes."""
+
+    def __init__(self, world):
+        self.world = world
+        self.rounds = 0
+        self.stopping = threading.Event()
+        self.producer = Producer({"bootstrap.servers": world.brokers, "linger.ms": 5})
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.stopping.wait(0.05):
+            for key in range(KEYS):
+                body = {"n": 1, "list": self.rounds, "parent": MISSING if is_orphan(key) else PARENT}
+                self.producer.produce(self.world.name, key=str(key), value=json.dumps(body), partition=0,
+                                      headers={"op": "patch", "traceparent": f"00-{self.rounds}"})
+            self.rounds += 1
+            self.producer.flush(30)
+
+    def stop(self):
+        """The number of rounds."""
+        self.stopping.set()
+        self.thread.join()
+        assert self.producer.flush(30) == 0
+        return self.rounds
+
+
+def is_orphan(key):
+    return key % (KEYS // ORPHANS) == 7
+
+
+@pytest.fixture
+def world_of(make_world):
+    def make(on_refused, patience="0s", **settings):
+        world = make_world(shards=1, partitions=1, table_sql=CHILDREN, route={**ROUTE, "on_refused": on_refused},
+                           apply={"compact_every": "200ms", "patience": patience}, **settings)
+        world.init()
+        return world
+
+    return make
+
+
+def one(world, sql):
+    ((value,),) = world.rows(sql)
+    return value
+
+
+def held(world):
+    return one(world, "select count(*) from leat.held")
+
+
+def kept(world):
+    return one(world, "select count(*) from leat.parked_keys")
+
+
+def rows_with(world, n):
+    return one(world, f"select count(*) from children where n = {n}")
+
+
+def applied(world):
+    """Rounds that all keys with a parent have had."""
+    return one(world, f"select case when count(*) = {KEYS - ORPHANS} then min(n) else 0 end from children where parent = {PARENT}")
+
+
+def the_parents_come(world):
+    with world.db("a") as db:
+        db.execute("insert into parents values (%s)", [MISSING])
+
+
+def retry(world):
+    """Until no key is held: one may be refused, or have its turn, beside it."""
+    def is_done():
+        done = world.leat("dead", "retry")
+        assert done.returncode in (0, 3), done.stdout + done.stderr
+        return held(world) == 0
+
+    wait_until(is_done, "every key to be let go")
+
+
+def expect_all(world, rounds):
+    """Every record of every key once and in its order, none kept, parked or given up."""
+    wait_until(lambda: rows_with(world, rounds) == KEYS, "all, nothing lost and nothing doubled")
+    assert {tuple(values) for (values,) in world.rows("select list from children")} == {tuple(range(rounds))}
+    assert (held(world), kept(world)) == (0, 0)
+    assert one(world, "select count(*) from leat.dead_letters") == 0
+
+
+def test_rows_without_their_parent_are_held_and_the_others_go_on(world_of):
+    """Two percent of the writes: the others are applied, none waits for patience or the guard, also after a kill in the middle; a
+    retry once the parents are there applies what is kept, in order."""
+    world = world_of("hold")
+    worker = world.start("apply")
+    traffic = Traffic(world)
+    wait_until(lambda: held(world) == ORPHANS and applied(world) > 20, "the others to go on")
+    worker.kill()
+    passed = applied(world)
+    again = world.start("apply")
+    wait_until(lambda: applied(world) > passed + 20, "the others to go on after the kill")
+    rounds = traffic.stop()
+    wait_until(lambda: applied(world) == rounds and kept(world) == rounds * ORPHANS, "all to be applied or kept")
+    assert held(world) == ORPHANS and rows_with(world, rounds) == KEYS - ORPHANS
+    assert world.rows("select distinct sqlstate from leat.held") == [("23503",)]
+    assert world.metric(again, "leat_tables_stopped") == 0
+    the_parents_come(world)
+    retry(world)
+    expect_all(world, rounds)
+    assert again.terminate() == 0
+
+
+def test_a_retry_beside_new_writes_keeps_the_order(world_of):
+    """Keys are let go while their next records arrive; what follows is written after what was kept."""
+    world = world_of("hold")
+    worker = world.start("apply")
+    traffic = Traffic(world)
+    wait_until(lambda: held(world) == ORPHANS and applied(world) > 10, "keys to be held")
+    the_parents_come(world)
+    retry(world)
+    wait_until(lambda: applied(world) > traffic.rounds - 5, "the worker to follow")
+    retry(world)  # a record that was refused before the parents came may have been held after them
+    rounds = traffic.stop()
+    wait_until(lambda: applied(world) == rounds, "the others")
+    retry(world)
+    expect_all(world, rounds)
+    assert worker.terminate() == 0
+
+
+def test_a_discarded_key_goes_on_with_its_next_record(world_of):
+    world = world_of("hold")
+    worker = world.start("apply")
+    producer = Producer({"bootstrap.servers": world.brokers})
+
+    def write(parent):
+        producer.produce(world.name, key="7", value=json.dumps({"n": 1, "list": parent, "parent": parent}), partition=0,
+                         headers={"op": "patch"})
+        assert producer.flush(30) == 0
+
+    write(MISSING)
+    wait_until(lambda: held(world) == 1, "the key to be held")  # in one batch the two would be one write, with a parent
+    write(PARENT)
+    wait_until(lambda: kept(world) == 2, "both to be kept")
+    done = world.leat("dead", "discard", "--key", "7")
+    assert "2 records given up, no longer held" in done.stdout, done.stdout + done.stderr
+    write(PARENT)
+    wait_until(lambda: world.rows("select n, list from children") == [(1, [PARENT])], "the third")
+    assert (held(world), kept(world), one(world, "select count(*) from leat.dead_letters")) == (0, 0, 2)
+    assert worker.terminate() == 0
+
+
+def test_a_record_that_stops_is_tried_until_it_is_taken(world_of):
+    """No patience ends it, rows of other subpartitions go on, and all is applied in order once the parents are there."""
+    world = world_of("stop")
+    worker = world.start("apply")
+    traffic = Traffic(world)
+    wait_until(lambda: world.metric(worker, "leat_subpartitions_stalled") > 0 and traffic.rounds > 20, "records to stop")
+    rounds = traffic.stop()
+    wait_until(lambda: rows_with(world, rounds) >= KEYS * 0.9, "rows of other subpartitions")
+    assert rows_with(world, rounds) < KEYS and held(world) == 0
+    assert one(world, "select count(*) from leat.dead_letters") == 0
+    the_parents_come(world)
+    expect_all(world, rounds)
+    assert worker.terminate() == 0
