@@ -9,6 +9,7 @@ void sim_check_before_commit(sim_world *world, const sim_state *state, const sim
 {
     sim_check_effects(world, state, commit);
     sim_check_order(world, state, commit);
+    sim_check_keys(world, state, commit);
     sim_check_dead_letters(world, commit);
 }
 
@@ -18,6 +19,9 @@ void sim_check_after_commit(sim_world *world, const sim_state *state, const sim_
         sim_check_progress(world, state, commit->progress[i].partition);
     if (commit->parked_count > 0 || commit->step_count > 0)
         sim_check_parked(world, state, commit->progress[0].partition);
+    for (uint32_t p = 0; p < world->broker.partition_count; p++)
+        if (commit->kept_count > 0 || commit->retry_key != 0)
+            sim_check_held(world, state, p);
     if (commit->compaction)
         sim_check_progress(world, state, commit->partition);
 }

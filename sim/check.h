@@ -5,6 +5,8 @@
  *   effects       no record's effect is missing when a later one of its subpartition is there, and
  *                 none is there twice
  *   order         the records of a key are applied in the order of the log, and parked in it
+ *   keys          what is kept of held keys is there, with its key, and nothing of the key goes
+ *                 before it
  *   progress      schema leat shows as applied exactly what is applied or parked, after each commit
  *   parked        each parked record is in one chunk, and the chunks hold nothing else
  *   commits       nothing is committed to the group above a record that no database has applied
@@ -17,7 +19,8 @@
  *   memory        records and bytes held stay below their bounds, and are released
  *   acknowledged  a write answered with 202 is in the log, one answered with 4xx or 503 is not
  *   dead_letters  only a record that the database refuses for good is kept as a dead letter, and
- *                 only when nothing newer was heard of the record or the shard
+ *                 only when nothing newer was heard of the record or the shard; none is where its
+ *                 route holds keys, or stops
  *   patience      a record that may be accepted later is not a dead letter before a process has
  *                 tried it for as long as it must, not counting the time in which it stood still
  *   tables        the tables equal those of a sequential oracle over the log
@@ -52,10 +55,10 @@ void sim_check_claim_done(sim_process *process, uint32_t partition,
                           const leat_engine_progress *progress);
 /* A worker's step is over; it has drained. */
 void sim_check_process(sim_world *world, const sim_process *process);
-/* A worker gives a dead letter of the record to a shard whose last trouble was reported to it at
- * `trouble` (world.serial). */
+/* A worker gives a dead letter of the record, or a batch that holds its key, to a shard whose last
+ * trouble was reported to it at `trouble` (world.serial). */
 void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record,
-                       const leat_engine_reason *reason, uint64_t trouble);
+                       const leat_engine_batch *batch, uint64_t trouble);
 /* A worker gives the record to a sink, to be written or not. */
 void sim_check_left_out(sim_world *world, const sim_record *record, bool is_skipped);
 void sim_check_drained(sim_world *world, const sim_process *process);

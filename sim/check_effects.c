@@ -14,14 +14,19 @@ void sim_check_effects(sim_world *world, const sim_state *state, const sim_commi
     for (uint32_t i = 0; i < commit->fate_count; i++) {
         const sim_record *record = commit->fates[i].record;
         sim_fate now = sim_state_fate(state, record);
-        if (now != FATE_NONE && now != FATE_PARKED)
+        sim_fate wanted = commit->retry_key != 0   ? FATE_KEPT
+                          : commit->step_count > 0 ? FATE_PARKED
+                                                   : FATE_NONE;
+        if (now != FATE_NONE && now != FATE_PARKED && now != wanted)
             sim_fail(world, "effects", "partition %u offset %lld is applied twice",
                      record->record.partition, (long long)record->record.offset);
-        if (now != (commit->step_count > 0 ? FATE_PARKED : FATE_NONE))
+        if (now != wanted)
             sim_fail(world, "effects", "partition %u offset %lld is %s, and comes %s",
                      record->record.partition, (long long)record->record.offset,
                      now == FATE_PARKED ? "parked" : "not parked",
-                     commit->step_count > 0 ? "from a chunk" : "from the log");
+                     commit->retry_key != 0   ? "from a held key"
+                     : commit->step_count > 0 ? "from a chunk"
+                                              : "from the log");
     }
 }
 
@@ -74,9 +79,18 @@ static void check_patience(sim_world *world, const sim_process *process, const s
 }
 
 void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record,
-                       const leat_engine_reason *reason, uint64_t trouble)
+                       const leat_engine_batch *batch, uint64_t trouble)
 {
-    check_patience(world, process, record, reason);
+    const leat_item *item = batch->records[0].payload;
+    leat_on_refused policy = item->route ? item->route->on_refused : LEAT_ON_REFUSED_SKIP;
+    bool may_hold = policy == LEAT_ON_REFUSED_HOLD && leat_item_held_hash(item) != 0;
+    bool may_give_up = policy != LEAT_ON_REFUSED_STOP && !may_hold;
+    if (batch->dead)
+        check_patience(world, process, record, batch->dead);
+    if (batch->dead ? !may_give_up : !may_hold)
+        sim_fail(world, "dead_letters", "partition %u offset %lld is %s, against its route",
+                 record->record.partition, (long long)record->record.offset,
+                 batch->dead ? "given up" : "to be kept");
     if (record->refused == 0 || record->refused < trouble)
         sim_fail(
             world, "dead_letters",

@@ -8,7 +8,8 @@
 static bool is_left(const sim_state *state, const sim_record *record)
 {
     sim_fate fate = sim_state_fate(state, record);
-    return !sim_record_is_lost(record) && (fate == FATE_NONE || fate == FATE_PARKED);
+    return !sim_record_is_lost(record) &&
+           (fate == FATE_NONE || fate == FATE_PARKED || fate == FATE_KEPT);
 }
 
 static const sim_record *first_unapplied(const sim_world *world, uint32_t partition)
@@ -74,7 +75,8 @@ static const sim_record *first_of_others(const sim_world *world, uint32_t partit
     bool behind[LEAT_SUBPARTITIONS_MAX] = {false};
     for (uint32_t i = 0; i < log->count; i++) {
         const sim_record *record = log->records[i];
-        if (!is_left(state, record) || behind[record->subpartition])
+        if (!is_left(state, record) || behind[record->subpartition] ||
+            sim_state_fate(state, record) == FATE_KEPT)
             continue;
         if (!sim_poison_kills(&record->poison))
             return record;

@@ -101,6 +101,7 @@ void sim_check_memory(sim_world *world, const sim_process *process)
         bytes += view.bytes;
         loaded += view.loaded;
         world->sometimes->count[SOMETIMES_PARKED_FULL] += view.parked_full;
+        world->sometimes->count[SOMETIMES_KEYS_FULL] += view.held_keys == limits->held_keys_max;
     }
     if (loaded > leat_engine_loaded_max(limits))
         sim_fail(world, "memory", "process %u holds %llu loaded records, more than it may",

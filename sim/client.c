@@ -61,7 +61,11 @@ const char *sim_clients_poison(sim_world *world, leat_slice guard)
 {
     char text[16] = "";
     snprintf(text, sizeof text, "%.*s", (int)guard.size, guard.data);
-    const sim_poison *poison = &world->clients.poisons[strtoul(text, NULL, 10)];
+    return sim_poison_now(world, &world->clients.poisons[strtoul(text, NULL, 10)]);
+}
+
+const char *sim_poison_now(const sim_world *world, const sim_poison *poison)
+{
     /* An error that may be its table's waits indefinitely when no other record of the table comes.
      */
     bool is_judged_by_others = poison->sqlstate[0] == '5' || poison->sqlstate[0] == 'X';
@@ -70,7 +74,7 @@ const char *sim_clients_poison(sim_world *world, leat_slice guard)
                           ? world->is_mended
                           : world->is_healing &&
                                 (world->options.values[OPT_POISON_HEALS] || is_judged_by_others));
-    return is_healed ? NULL : poison->sqlstate;
+    return is_healed || !poison->sqlstate[0] ? NULL : poison->sqlstate;
 }
 
 /* ---- a write ---- */

@@ -28,7 +28,9 @@ typedef struct sim_clients {
 void sim_clients_begin(sim_world *world);
 void sim_clients_end(sim_world *world);
 bool sim_clients_are_done(const sim_world *world);
-/* The reason why the database refuses a row with this guard; NULL: it does not. */
+/* The reason why the database refuses a row now that has this poison; NULL: it does not. */
+const char *sim_poison_now(const sim_world *world, const sim_poison *poison);
+/* Of one with this guard. */
 const char *sim_clients_poison(sim_world *world, leat_slice guard);
 
 /* ---- http.c ---- */

@@ -204,7 +204,21 @@ static ran run_read_progress(sim_session *session, const sim_command *command)
 static ran run_read_parked(sim_session *session, const sim_command *command)
 {
     sim_parked_read(session->server->world, stored(session, command->partition), &session->answer);
+    sim_held_read(session->server->world, stored(session, command->partition), &session->answer);
     return RAN_DONE;
+}
+
+static ran run_hold(sim_session *session, const sim_command *command)
+{
+    sim_commit *tx = transaction(session, COMMIT_BATCH);
+    if (refusal(session, false))
+        return failed(session, refusal(session, false), command->partition);
+    const sim_partition_state *partition = stored(session, command->partition);
+    const char *error =
+        command->kind == CMD_HOLD
+            ? sim_held_hold(partition, command, tx, session->server->world->clock.now_us)
+            : sim_held_keep(partition, command, tx);
+    return error ? failed(session, error, command->partition) : RAN_DONE;
 }
 
 static ran run_park(sim_session *session, const sim_command *command)
@@ -265,27 +279,27 @@ static ran run_compact(sim_session *session, const sim_command *command)
     return RAN_DONE;
 }
 
-static void commit(sim_session *session)
+void sim_server_commit(sim_server *server, sim_commit *tx)
 {
-    sim_server *server = session->server;
     sim_world *world = server->world;
-    sim_commit *tx = session->tx;
-    session->tx = NULL;
-    sim_fate fate = session->pipeline->is_dead_letter ? FATE_DEAD
-                    : session->pipeline->is_park      ? FATE_PARKED
-                                                      : FATE_APPLIED;
-    for (uint32_t i = 0; i < session->pipeline->record_count; i++)
-        sim_commit_put_fate(tx, session->pipeline->records[i],
-                            session->pipeline->left_out[i] ? FATE_LEFT_OUT : fate);
     sim_check_before_commit(world, &server->state, tx);
     sim_state_apply(&server->state, tx);
     sim_list_add(&server->commits, tx);
     sim_list_add(&world->commits, tx);
     for (uint32_t i = 0; i < tx->fate_count; i++)
         tx->fates[i].record->ever_applied = true;
-    if (session->is_cut)
-        world->sometimes->count[SOMETIMES_COMMIT_UNHEARD]++;
     sim_check_after_commit(world, &server->state, tx);
+}
+
+static void commit(sim_session *session)
+{
+    sim_commit *tx = session->tx;
+    session->tx = NULL;
+    for (uint32_t i = 0; i < session->pipeline->record_count; i++)
+        sim_commit_put_fate(tx, session->pipeline->records[i], session->pipeline->fates[i]);
+    if (session->is_cut)
+        session->server->world->sometimes->count[SOMETIMES_COMMIT_UNHEARD]++;
+    sim_server_commit(session->server, tx);
 }
 
 static ran run_sync(sim_session *session, const sim_command *command)
@@ -315,6 +329,8 @@ static ran (*const run[])(sim_session *session, const sim_command *command) = {
     [CMD_UNPARK] = run_unpark,
     [CMD_LOAD] = run_load,
     [CMD_READ_PARKED] = run_read_parked,
+    [CMD_HOLD] = run_hold,
+    [CMD_KEEP] = run_hold,
     [CMD_SYNC] = run_sync,
 };
 

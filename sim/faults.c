@@ -310,6 +310,7 @@ static const struct {
     {OPT_FOREIGN_LOCK, lock_rows},
     {OPT_REFUSE_ALL, refuse_all},
     {OPT_BLOCK, sim_controls_block},
+    {OPT_PERSON, sim_persons_act},
 };
 
 static void on_fault(sim_world *world, void *object, uint64_t at);
@@ -351,6 +352,7 @@ void sim_faults_heal(sim_world *world)
 {
     sim_trace(world, "nothing goes wrong from now on");
     world->is_healing = true;
+    sim_persons_begin(world);
     for (uint32_t p = 0; p < world->broker.partition_count; p++)
         sim_broker_end_transaction(world, p);
     for (uint32_t shard = 0; shard < world->schema.catalog.layout.shard_count; shard++) {

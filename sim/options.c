@@ -107,6 +107,9 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_BLOCK] = {"block", FAULT, 500, 30000, 0},
     [OPT_SUBPARTITIONS] = {"subpartitions", SCALE, 8, LEAT_SUBPARTITIONS_MAX, 8},
     [OPT_WINDOW] = {"window", UNIFORM, 0, LEAT_TENANT_WINDOW_MAX, 0},
+    [OPT_ON_REFUSED] = {"on_refused", FAULT, 1, 26, 0},
+    [OPT_HELD_KEYS_MAX] = {"held_keys_max", SCALE, 4, 256, 1},
+    [OPT_PERSON] = {"person", FAULT, 50, 5000, 0},
 };
 
 /* A power of two below the span is drawn first, so that no logarithm's rounding depends on the

@@ -105,6 +105,10 @@ typedef enum sim_option {
      */
     OPT_SUBPARTITIONS, /* of each partition */
     OPT_WINDOW, /* subpartitions of a tenant, at most; 0: placement by the key's hash alone */
+    /* Held keys. Drawn last, for the same reason */
+    OPT_ON_REFUSED,    /* of each route, as digits of base 3 */
+    OPT_HELD_KEYS_MAX, /* of a partition */
+    OPT_PERSON,        /* somebody retries or discards what is kept of a key */
     OPTION_COUNT,
 } sim_option;
 

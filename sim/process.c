@@ -120,6 +120,8 @@ static void count_up(sim_world *world, const sim_process *process)
     sometimes->count[SOMETIMES_DEAD_LETTER] += count->dead_letters;
     sometimes->count[SOMETIMES_PARKED] += count->parks;
     sometimes->count[SOMETIMES_UNPARKED] += count->unparks;
+    sometimes->count[SOMETIMES_KEY_HELD] += count->keys_held;
+    sometimes->count[SOMETIMES_KEPT] += count->records_kept - count->keys_held;
 }
 
 static void on_restart(sim_world *world, void *object, uint64_t argument)
@@ -197,6 +199,7 @@ static leat_engine_config engine_config(sim_world *world)
     config.park_tail_us = 1000 * option[OPT_PARK_TAIL_MS];
     config.chunk_records_max = (uint32_t)option[OPT_CHUNK_RECORDS_MAX];
     config.chunk_bytes_max = config.batch_bytes_max;
+    config.held_keys_max = (uint32_t)option[OPT_HELD_KEYS_MAX];
     config.seed = leat_prng_next(&world->prng);
     return config;
 }

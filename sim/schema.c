@@ -77,14 +77,26 @@ static leat_table *make_tables(void)
     return tables;
 }
 
-static void make_routes(leat_schema_version *version)
+/* Only where nothing is refused for good may a route wait for it. */
+static leat_on_refused on_refused_of(const sim_options *options, uint32_t route)
+{
+    int64_t digits = options->values[OPT_ON_REFUSED];
+    bool all_heals = options->values[OPT_POISON_HEALS] && options->values[OPT_FOREIGN] == 0;
+    for (uint32_t i = 0; i < route; i++)
+        digits /= LEAT_ON_REFUSED_COUNT;
+    leat_on_refused drawn = (leat_on_refused)(digits % LEAT_ON_REFUSED_COUNT);
+    return drawn == LEAT_ON_REFUSED_STOP && !all_heals ? LEAT_ON_REFUSED_HOLD : drawn;
+}
+
+static void make_routes(leat_schema_version *version, const sim_options *options)
 {
     leat_error error;
     for (uint32_t i = 0; i < sizeof routes / sizeof *routes; i++) {
         leat_route_spec spec = {.name = routes[i].name,
                                 .path = routes[i].path,
                                 .tenant = "app",
-                                .patch_existing = routes[i].patch_existing};
+                                .patch_existing = routes[i].patch_existing,
+                                .on_refused = on_refused_of(options, i)};
         leat_route *route = &version->routes.routes[version->routes.count++];
         route->index = i;
         LEAT_ASSERT(leat_route_build(&spec, &version->tables[routes[i].table], routes[i].table,
@@ -140,7 +152,7 @@ void sim_schema_begin(sim_schema *schema, const sim_options *options)
         leat_schema_version *version = leat_must_calloc(1, sizeof *version);
         version->table_count = SIM_TABLES;
         version->tables = make_tables();
-        make_routes(version);
+        make_routes(version, options);
         leat_schema_versions_publish(schema->schema_versions, shard, version, 1);
     }
     for (uint32_t i = 0; i < COLUMN_COUNT; i++)

@@ -20,7 +20,9 @@ typedef enum sim_command_kind {
     CMD_PARK,
     CMD_UNPARK, /* the check of its chunks; rows or a dead letter follow */
     CMD_LOAD,
-    CMD_READ_PARKED,
+    CMD_READ_PARKED, /* and which keys are held */
+    CMD_HOLD,
+    CMD_KEEP,
     CMD_SYNC,
 } sim_command_kind;
 
@@ -46,6 +48,8 @@ struct sim_command {
     uint16_t steps_of;                                   /* subpartition */
     leat_engine_chunk_step steps[LEAT_BATCH_CHUNKS_MAX]; /* UNPARK */
     leat_engine_load load;                               /* LOAD */
+    uint32_t kept_count;
+    sim_kept *kept; /* HOLD, KEEP; the world's */
 };
 
 /* A pipeline: all that a client sends for one job. Owned by the world. */
@@ -54,9 +58,7 @@ struct sim_pipeline {
     sim_command *commands;
     uint32_t record_count;
     sim_record **records; /* the batch's records */
-    bool *left_out;       /* [record_count] */
-    bool is_dead_letter;
-    bool is_park;
+    sim_fate *fates;      /* [record_count]: what becomes of each */
     int64_t lock_timeout_us;
 };
 
@@ -74,6 +76,8 @@ struct sim_answer {
     leat_engine_progress *progress; /* a claim; owned by the session's server, as is the next */
     const leat_engine_parked *parked;
     uint32_t parked_count;
+    const leat_engine_held *held;
+    uint32_t held_count;
     uint64_t parked_bytes;   /* a park */
     leat_engine_chunk chunk; /* a load */
 };

@@ -94,6 +94,8 @@ typedef enum ran {
 
 /* Does the next statement of a command; of CMD_SYNC the commit, without its answer. */
 ran sim_command_run(sim_session *session, const sim_command *command);
+/* Commits the transaction, which is the server's from then on. */
+void sim_server_commit(sim_server *server, sim_commit *tx);
 void sim_session_fail(sim_session *session, const char *sqlstate, int32_t partition);
 
 /* ---- session.c ---- */

@@ -32,10 +32,10 @@ typedef struct pool_member {
     uint32_t part_count; /* of a batch */
     leat_engine_batch_part parts[SIM_PARTITIONS_MAX];
     uint32_t record_count;
-    sim_record *only;              /* the batch's single record, else NULL */
-    bool unparks;                  /* a batch of parked records */
-    bool is_letter;                /* and the batch keeps it as a dead letter */
-    uint64_t verdict;              /* the refusal that it is kept for */
+    sim_record *only; /* the batch's single record, else NULL */
+    bool unparks;     /* a batch of parked records */
+    bool is_letter;   /* and the batch keeps it as a dead letter, or as the first of a held key */
+    uint64_t verdict; /* the refusal that it is kept for */
     leat_engine_job_result result; /* of a batch that could not be built */
 } pool_member;
 
@@ -232,7 +232,8 @@ static leat_sql_part part_of(const pool_member *connection, sim_command_kind at)
 {
     if (at == CMD_ROWS)
         return LEAT_SQL_ROWS;
-    if (connection->kind != LEAT_ENGINE_JOB_BATCH || at == CMD_ADVANCE || at == CMD_UNPARK)
+    if (connection->kind != LEAT_ENGINE_JOB_BATCH || at == CMD_ADVANCE || at == CMD_UNPARK ||
+        at == CMD_HOLD || at == CMD_KEEP)
         return LEAT_SQL_OWN;
     return connection->is_letter ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
 }
@@ -254,12 +255,14 @@ static leat_engine_job_result result_of(const pool_member *connection, const sim
         snprintf(result.sqlstate, sizeof result.sqlstate, "%s", answer->sqlstate);
         snprintf(result.message, sizeof result.message, "simulated");
         if (result.outcome == LEAT_ENGINE_FENCED || result.outcome == LEAT_ENGINE_WENT_BACK ||
-            result.outcome == LEAT_ENGINE_CHUNK_GONE)
+            result.outcome == LEAT_ENGINE_CHUNK_GONE || result.outcome == LEAT_ENGINE_KEY_TURNED)
             result.partition = answer->partition;
     } else if (connection->kind == LEAT_ENGINE_JOB_CLAIM) {
         result.progress = answer->progress;
         result.parked = answer->parked;
         result.parked_count = answer->parked_count;
+        result.held = answer->held;
+        result.held_count = answer->held_count;
     } else if (connection->kind == LEAT_ENGINE_JOB_LOAD) {
         result.chunk = &answer->chunk;
     }
@@ -278,6 +281,8 @@ static void count_up(const pool_member *connection, const leat_engine_job_result
     bool is_applied = result->outcome == LEAT_ENGINE_APPLIED;
     sometimes->count[SOMETIMES_LOADED] += is_applied && connection->kind == LEAT_ENGINE_JOB_LOAD;
     sometimes->count[SOMETIMES_CLAIMED_PARKED] += result->parked_count > 0;
+    sometimes->count[SOMETIMES_CLAIMED_HELD] += result->held_count > 0;
+    sometimes->count[SOMETIMES_KEY_TURNED] += result->outcome == LEAT_ENGINE_KEY_TURNED;
 }
 
 /* An open connection has shown which server it is on. */
@@ -382,15 +387,26 @@ static sim_record *record_of(const leat_sink *sink, const leat_engine_batch_reco
     LEAT_ASSERT(!"a record that was never in the log");
 }
 
+static sim_fate fate_of(const leat_engine_batch *batch, const leat_engine_batch_record *record)
+{
+    if (batch->cut_count > 0)
+        return FATE_PARKED;
+    if (batch->dead)
+        return FATE_DEAD;
+    if (batch->hold || record->keep)
+        return FATE_KEPT;
+    return record->skip ? FATE_LEFT_OUT : FATE_APPLIED;
+}
+
 static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_engine_batch *batch)
 {
     pipeline->record_count = batch->record_count;
     pipeline->records = leat_must_calloc(batch->record_count, sizeof *pipeline->records);
-    pipeline->left_out = leat_must_calloc(batch->record_count, sizeof *pipeline->left_out);
+    pipeline->fates = leat_must_calloc(batch->record_count, sizeof *pipeline->fates);
     for (uint32_t i = 0; i < batch->record_count; i++) {
         pipeline->records[i] = record_of(sink, &batch->records[i]);
-        pipeline->left_out[i] = batch->records[i].skip;
-        if (!batch->dead && !pipeline->is_park)
+        pipeline->fates[i] = fate_of(batch, &batch->records[i]);
+        if (!batch->dead && !batch->hold && batch->cut_count == 0)
             sim_check_left_out(sink->world, pipeline->records[i], batch->records[i].skip);
         if (pipeline->records[i]->record.offset != batch->records[i].offset)
             sim_fail(sink->world, "effects", "a batch has a record with the offset of another");
@@ -418,7 +434,6 @@ static sim_pipeline *build_park(leat_sink *sink, const leat_engine_batch *batch)
     sim_pipeline *pipeline = new_pipeline(sink, 3);
     add(pipeline, CMD_ADVANCE)->part = batch->parts[0];
     sim_parked_build(sink->world, pipeline, batch);
-    pipeline->is_park = true;
     add_records(sink, pipeline, batch);
     add(pipeline, CMD_SYNC);
     return pipeline;
@@ -440,7 +455,8 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
 {
     leat_rows_fault fault = {0};
     uint32_t statements = 0;
-    if (!batch->dead &&
+    bool has_rows = !batch->dead && !batch->hold;
+    if (has_rows &&
         leat_rows_build(
             sink->rows, batch,
             &leat_schema_versions_newest(sink->config.schema_versions, sink->shard)->routes,
@@ -452,21 +468,22 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
             ret->catalog_read_us = sink->world->clock.now_us; /* it was just read */
         return NULL;
     }
-    statements = batch->dead ? 1 : leat_rows_statement_count(sink->rows);
-    sim_pipeline *pipeline = new_pipeline(sink, batch->part_count + statements + 2);
+    statements = has_rows ? leat_rows_statement_count(sink->rows) : 1;
+    sim_pipeline *pipeline = new_pipeline(sink, 2 * batch->part_count + statements + 2);
     pipeline->lock_timeout_us = 1000 * batch->lock_timeout_ms;
     for (uint32_t i = 0; i < batch->part_count; i++)
         add(pipeline, CMD_ADVANCE)->part = batch->parts[i];
     if (batch->chunk_count > 0)
         add_steps(add(pipeline, CMD_UNPARK), batch);
-    for (uint32_t i = 0; i < statements && !batch->dead; i++)
+    add_records(sink, pipeline, batch);
+    for (uint32_t i = 0; i < batch->part_count; i++)
+        sim_held_build(sink->world, pipeline, batch, batch->parts[i].partition);
+    for (uint32_t i = 0; i < statements && has_rows; i++)
         add_rows(sink, pipeline, i);
     if (batch->dead)
         add(pipeline, CMD_DEAD_LETTER);
-    else
+    if (has_rows)
         count_folds(sink, batch);
-    pipeline->is_dead_letter = batch->dead != NULL;
-    add_records(sink, pipeline, batch);
     add(pipeline, CMD_SYNC);
     return pipeline;
 }
@@ -595,7 +612,8 @@ static void take_job(pool_member *connection, const leat_engine_job *job)
     connection->part_count = moves(job) ? job->batch.part_count : 0;
     connection->record_count = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.record_count : 0;
     connection->unparks = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.chunk_count > 0;
-    connection->is_letter = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead;
+    connection->is_letter = job->kind == LEAT_ENGINE_JOB_BATCH &&
+                            (job->batch.dead || job->batch.hold);
     connection->only =
         connection->record_count == 1 ? record_of(connection->sink, &job->batch.records[0]) : NULL;
     connection->verdict = connection->only ? connection->only->refused : 0;
@@ -615,10 +633,13 @@ static void tell_job(const pool_member *connection, const leat_engine_job *job)
               connection->part_count > 1 ? " and others" : "",
               moves(job) ? job->batch.record_count : 0,
               moves(job) && job->batch.chunk_count > 0 ? ", from chunks" : "",
-              moves(job) && job->batch.dead ? ", a dead letter" : "");
+              moves(job) && job->batch.dead   ? ", a dead letter"
+              : moves(job) && job->batch.hold ? ", whose key is held"
+                                              : "");
     for (uint32_t i = 0; moves(job) && i < job->batch.record_count; i++)
-        sim_trace(sink->world, "  partition %u offset %lld", job->batch.records[i].partition,
-                  (long long)job->batch.records[i].offset);
+        sim_trace(sink->world, "  partition %u offset %lld%s", job->batch.records[i].partition,
+                  (long long)job->batch.records[i].offset,
+                  job->batch.records[i].keep ? ", kept" : "");
 }
 
 static sim_pipeline *build(pool_member *connection, const leat_engine_job *job)
@@ -653,7 +674,7 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
         sim_check_batch_sent(world, sink->process, sink->shard, connection->parts,
                              connection->part_count, sink->config.connections);
     if (connection->is_letter)
-        sim_check_verdict(world, sink->process, connection->only, job->batch.dead, sink->trouble);
+        sim_check_verdict(world, sink->process, connection->only, &job->batch, sink->trouble);
     sim_pipeline *pipeline = build(connection, job);
     if (pipeline)
         sim_session_send(world, connection->session, pipeline);

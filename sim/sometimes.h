@@ -72,6 +72,14 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_CLAIMED_PARKED,
     SOMETIMES_PARKED_FULL, /* a partition may park no more */
     SOMETIMES_LEFT_OUT,
+    SOMETIMES_KEY_HELD,
+    SOMETIMES_KEPT, /* behind the first one of its key */
+    SOMETIMES_CLAIMED_HELD,
+    SOMETIMES_KEYS_FULL, /* a partition may hold no more keys */
+    SOMETIMES_KEY_TURNED,
+    SOMETIMES_PERSON_RETRIED,
+    SOMETIMES_PERSON_DISCARDED,
+    SOMETIMES_PERSON_LET_GO, /* a key */
     SOMETIMES_COUNT,
 } sim_sometimes_kind;
 

@@ -29,6 +29,7 @@ void sim_commit_free(sim_commit *commit)
     }
     free(commit->images);
     free(commit->fates);
+    free(commit->kept);
     free(commit->compaction);
     free(commit);
 }
@@ -110,6 +111,8 @@ void sim_state_end(sim_state *state)
         free(state->partitions[p].rows);
         free(state->partitions[p].fates);
         free(state->partitions[p].chunks);
+        free(state->partitions[p].held);
+        free(state->partitions[p].kept);
     }
     free(state->rows);
     free(state->partitions);
@@ -166,6 +169,7 @@ void sim_state_apply(sim_state *state, const sim_commit *commit)
         insert_progress(&state->partitions[commit->progress[i].partition], &commit->progress[i]);
     if (commit->parked_count > 0 || commit->step_count > 0)
         sim_parked_apply(&state->partitions[commit->progress[0].partition], commit);
+    sim_held_apply(state, commit);
     for (uint32_t i = 0; i < commit->fate_count; i++)
         set_fate(state, &commit->fates[i]);
     if (commit->kind == COMMIT_CLAIM) {

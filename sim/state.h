@@ -9,9 +9,17 @@
 #include "../tests/property/record/row_model.h"
 #include "broker.h"
 #include "engine/batch.h"
+#include "held.h"
 #include "parked.h"
 
-typedef enum sim_fate { FATE_NONE, FATE_APPLIED, FATE_DEAD, FATE_PARKED, FATE_LEFT_OUT } sim_fate;
+typedef enum sim_fate {
+    FATE_NONE,
+    FATE_APPLIED,
+    FATE_DEAD,
+    FATE_PARKED,
+    FATE_LEFT_OUT,
+    FATE_KEPT, /* of a held key */
+} sim_fate;
 
 /* A row of leat.progress. */
 typedef struct sim_progress_row {
@@ -38,6 +46,11 @@ struct sim_partition_state {
     sim_chunk *chunks; /* leat.parked, in no order */
     uint32_t chunk_count;
     uint32_t chunk_capacity;
+    sim_held_key *held; /* leat.held and leat.parked_keys, likewise */
+    uint32_t held_count;
+    sim_kept *kept;
+    uint32_t kept_count;
+    uint32_t kept_capacity;
 };
 
 typedef struct sim_state {
@@ -69,7 +82,7 @@ struct sim_commit {
     sim_progress_row progress[SIM_PARTITIONS_MAX];
     uint32_t fate_count;
     sim_record_fate *fates;
-    uint32_t partition; /* of a claim or compaction */
+    uint32_t partition; /* of a claim, a compaction or a retry */
     leat_engine_claim claim;
     leat_engine_compaction *compaction; /* NULL: overtaken by a newer one, it changes nothing */
     uint32_t parked_count;
@@ -77,6 +90,11 @@ struct sim_commit {
     uint32_t step_count; /* > 0: its records come from chunks */
     uint16_t steps_of;   /* subpartition */
     leat_engine_chunk_step steps[LEAT_BATCH_CHUNKS_MAX];
+    sim_held_key hold; /* begins to be held, with `kept`; key 0: none does */
+    uint32_t kept_count;
+    sim_kept *kept;
+    uint64_t retry_key; /* 0, or: its records were kept of this key */
+    bool lets_go;       /* and it is no longer held */
 };
 
 void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broker *broker);

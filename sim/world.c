@@ -164,7 +164,7 @@ static void free_pipelines(sim_list *pipelines)
             sim_params_free(&pipeline->commands[k]);
         free(pipeline->commands);
         free(pipeline->records);
-        free(pipeline->left_out);
+        free(pipeline->fates);
         free(pipeline);
     }
     free(pipelines->items);

@@ -11,6 +11,7 @@
 #include "engine/compact.h"
 #include "engine/effects.h"
 #include "engine/fair.h"
+#include "engine/keys.h"
 #include "engine/lists.h"
 #include "engine/loads.h"
 #include "engine/low_water.h"
@@ -102,6 +103,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
     leat_partition *partition = &engine->partitions[part->partition];
     LEAT_ASSERT(partition->batches > 0);
     partition->batches--;
+    leat_keys_ended(partition, &slot->job.batch);
     switch (result->outcome) {
     case LEAT_ENGINE_APPLIED:
         part_applied(engine, partition, slot, part);

@@ -11,6 +11,9 @@
  */
 #include "engine/keys.h"
 
+/* A claim whether there is room again comes after so many of the longest back-offs. */
+enum { LOOK_BACKOFFS = 6 };
+
 static const leat_record_slot *head_of(const leat_engine *engine, uint32_t queue)
 {
     LEAT_ASSERT(engine->queues[queue].count > 0);
@@ -22,21 +25,24 @@ static const leat_held *held_of(const leat_engine *engine, uint32_t queue)
     return &engine->partitions[leat_queue_partition(engine, queue)].held;
 }
 
+/* With those that are about to be held. */
+static bool is_full(const leat_engine *engine, uint32_t queue)
+{
+    const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
+    return partition->held.count + partition->holding_keys >= partition->held.max;
+}
+
 bool leat_keys_claimed(leat_engine *engine, leat_partition *partition, const leat_engine_held *held,
                        uint32_t count)
 {
     leat_held *keys = &partition->held;
     leat_held_clear(keys);
+    partition->held_us = engine->now_us;
     if (count > keys->max)
         return false;
     for (uint32_t i = 0; i < count; i++)
         leat_held_add(keys, held[i].key, engine->now_us - 1000 * held[i].since_ms);
     return true;
-}
-
-bool leat_keys_has_head(const leat_engine *engine, uint32_t queue)
-{
-    return leat_held_has(held_of(engine, queue), head_of(engine, queue)->key);
 }
 
 bool leat_keys_may_hold(const leat_engine *engine, uint32_t queue,
@@ -45,7 +51,25 @@ bool leat_keys_may_hold(const leat_engine *engine, uint32_t queue,
     const leat_record_slot *head = head_of(engine, queue);
     const leat_held *held = held_of(engine, queue);
     return (head->on_refused == LEAT_ENGINE_REFUSED_HOLD || result->is_hold) && head->key != 0 &&
-           !leat_held_is_full(held) && !leat_held_has(held, head->key);
+           !is_full(engine, queue) && !leat_held_has(held, head->key);
+}
+
+bool leat_keys_is_outdated(const leat_engine *engine, uint32_t queue)
+{
+    const leat_retry *retry = &engine->queues[queue].retry;
+    return leat_held_has(held_of(engine, queue), head_of(engine, queue)->key) ||
+           (retry->holds && is_full(engine, queue));
+}
+
+void leat_keys_begin(leat_engine *engine, uint32_t queue)
+{
+    engine->partitions[leat_queue_partition(engine, queue)].holding_keys++;
+}
+
+void leat_keys_ended(leat_partition *partition, const leat_engine_batch *batch)
+{
+    LEAT_ASSERT(partition->holding_keys >= (batch->hold != NULL));
+    partition->holding_keys -= batch->hold != NULL;
 }
 
 /* One that was to be kept was not tried, so it was not refused: the error is about something
@@ -61,6 +85,18 @@ leat_keys_fate leat_keys_fate_of(const leat_engine *engine, uint32_t queue,
     bool may_give_up = head_of(engine, queue)->on_refused == LEAT_ENGINE_REFUSED_SKIP &&
                        !result->is_hold;
     return may_give_up ? LEAT_KEYS_LETTER : LEAT_KEYS_WAITS;
+}
+
+/* People may have let keys go meanwhile, which nothing tells as long as no record of these comes. A
+ * claim does, but it has the partition read again. */
+bool leat_keys_may_look(const leat_engine *engine, uint32_t queue,
+                        const leat_engine_job_result *result)
+{
+    const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
+    const leat_record_slot *head = head_of(engine, queue);
+    return (head->on_refused == LEAT_ENGINE_REFUSED_HOLD || result->is_hold) && head->key != 0 &&
+           leat_held_is_full(&partition->held) &&
+           engine->now_us - partition->held_us >= LOOK_BACKOFFS * engine->config.retry_max_us;
 }
 
 void leat_keys_hold(leat_engine *engine, uint32_t queue)

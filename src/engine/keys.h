@@ -16,15 +16,23 @@ typedef enum leat_keys_fate {
 /* The claim has found these. False: more than the engine can know. */
 bool leat_keys_claimed(leat_engine *engine, leat_partition *partition, const leat_engine_held *held,
                        uint32_t count);
-/* Is the key of the queue's head held? The head must be in memory, for the next ones too. */
-bool leat_keys_has_head(const leat_engine *engine, uint32_t queue);
-/* Could the key of its head be held now, after this refusal? */
+/* Could the key of the queue's head be held now, after this refusal? The head must be in memory,
+ * for the next ones too. */
 bool leat_keys_may_hold(const leat_engine *engine, uint32_t queue,
                         const leat_engine_job_result *result);
 leat_keys_fate leat_keys_fate_of(const leat_engine *engine, uint32_t queue,
                                  const leat_engine_batch *batch,
                                  const leat_engine_job_result *result);
-/* The batch that holds it is applied. */
+/* The head waits because no more keys can be held: is it time for a claim, which shows whether that
+ * is still so? */
+bool leat_keys_may_look(const leat_engine *engine, uint32_t queue,
+                        const leat_engine_job_result *result);
+/* The head is dead: is its key held meanwhile, or can no more keys be held? */
+bool leat_keys_is_outdated(const leat_engine *engine, uint32_t queue);
+/* A batch that makes the key of its head held is made; one of this incarnation has ended. */
+void leat_keys_begin(leat_engine *engine, uint32_t queue);
+void leat_keys_ended(leat_partition *partition, const leat_engine_batch *batch);
+/* It is applied. */
 void leat_keys_hold(leat_engine *engine, uint32_t queue);
 
 #endif

@@ -335,6 +335,10 @@ void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engi
         leat_subpartition_wake(engine, partition, subpartition);
         return;
     }
+    if (verdict == LEAT_RETRY_HELD && leat_keys_may_look(engine, id, result)) {
+        leat_partition_reclaim(engine, partition, false);
+        return;
+    }
     if (verdict == LEAT_RETRY_HELD && notice != 0) {
         queue->retry.notified_us = engine->now_us;
         leat_notice_add(engine, slot, id, notice, result);

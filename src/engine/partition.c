@@ -71,6 +71,7 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     leat_park_dropped(engine, partition);
     leat_compaction_dropped(partition);
     leat_held_clear(&partition->held);
+    partition->holding_keys = 0;
     leat_pause_dropped(engine, partition);
     leat_effects_dropped(engine, partition);
     partition->incarnation++;

@@ -212,7 +212,7 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
 {
     leat_queue *queue = &engine->queues[id];
     uint64_t bytes;
-    bool is_outdated = queue->retry.trouble != shard->trouble || leat_keys_has_head(engine, id);
+    bool is_outdated = queue->retry.trouble != shard->trouble || leat_keys_is_outdated(engine, id);
     if (queue->retry.dead && is_outdated) {
         leat_guard_retract(engine, id);
         leat_retry_unmark_dead(&queue->retry);
@@ -232,6 +232,8 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
     LEAT_ASSERT(records == 1);
     slot->reason = engine->reasons[id];
     *(queue->retry.holds ? &slot->job.batch.hold : &slot->job.batch.dead) = &slot->reason;
+    if (queue->retry.holds)
+        leat_keys_begin(engine, id);
 }
 
 static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engine_batch_part *part,

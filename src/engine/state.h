@@ -150,7 +150,9 @@ typedef struct leat_partition {
     int64_t compact_at_us;
     uint32_t compact_next;
 
-    leat_held held; /* empty while it is not claimed */
+    leat_held held;        /* empty while it is not claimed */
+    int64_t held_us;       /* when that was read */
+    uint32_t holding_keys; /* batches of this incarnation that make a key held */
 
     leat_holding room;      /* what it held when it was paused: as much as it may */
     uint32_t span;          /* records that it is offered are counted in spans of `records_max` */

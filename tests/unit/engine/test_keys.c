@@ -159,7 +159,7 @@ START_TEST(with_a_full_set_the_record_waits)
     story_read(&s, 0, 5, 11);
     story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
     ck_assert(strstr(s.told, "stalled 0/5 at 11"));
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 5; i++) {
         s.size = 0;
         story_wait_for_job(&s);
         s.told[s.size] = 0;
@@ -167,6 +167,20 @@ START_TEST(with_a_full_set_the_record_waits)
         story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
     }
     ck_assert_uint_eq(story_view(&s, 0).stalled, 1);
+    /* Now and then a claim looks whether somebody has let a key go. */
+    uint64_t claims = leat_engine_count(s.engine)->claims;
+    while (s.now_us < 70 * INT64_C(1000000) && story_view(&s, 0).state == LEAT_ENGINE_READING) {
+        story_wait_for_job(&s);
+        story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
+        s.size = 0;
+    }
+    ck_assert_int_ge(s.now_us, 60 * INT64_C(1000000));
+    leat_engine_progress progress = story_nothing(&s);
+    story_claimed(&s, 0, &progress);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->claims, claims + 1);
+    story_read(&s, 0, 5, 11);
+    story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
+    ck_assert_ptr_nonnull(story_job(&s, 0)->batch.hold);
     story_end(&s);
 }
 END_TEST
