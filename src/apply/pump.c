@@ -138,18 +138,6 @@ static void do_stalled(leat_worker *worker, const leat_engine_effect *effect)
     (void)effect;
 }
 
-static void do_key_held(leat_worker *worker, const leat_engine_effect *effect)
-{
-    const leat_engine_job_result *result = effect->result;
-    char record[LEAT_RECORD_TEXT_SIZE];
-    leat_warn(
-        "key held: its records are kept in the shard from now on shard=%s partition=%u offset=%lld %s sqlstate=%s "
-        "reason=\"%s\" advice=\"`leat dead list --held` shows it, `leat dead retry` lets it go\"",
-        shard_name(worker, effect->partition), effect->partition, (long long)effect->offset,
-        leat_worker_describe_record(worker, effect->table, effect->payload, record),
-        result->sqlstate[0] ? result->sqlstate : "none", result->message);
-}
-
 static void do_table_stopped(leat_worker *worker, const leat_engine_effect *effect)
 {
     const leat_engine_job_result *result = effect->result;
@@ -209,7 +197,7 @@ static const effect_fn carry_out[] = {
     [LEAT_ENGINE_STALLED] = do_stalled,
     [LEAT_ENGINE_DRAINED] = do_drained,
     [LEAT_ENGINE_DEAD_LETTERED] = leat_worker_log_dead_letter,
-    [LEAT_ENGINE_KEY_HELD] = do_key_held,
+    [LEAT_ENGINE_KEY_HELD] = leat_worker_log_held_key,
     [LEAT_ENGINE_TABLE_STOPPED] = do_table_stopped,
     [LEAT_ENGINE_SHARD_HALTED] = do_shard_halted,
     [LEAT_ENGINE_PARK_FAILED] = do_park_failed,

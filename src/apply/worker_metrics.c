@@ -52,6 +52,10 @@ static void register_engine(leat_worker *worker, const char *own)
          "Times a shard had lost a commit that it had acknowledged.", &count->went_back},
         {"leat_dead_letters_total", "Records refused for good, kept in leat.dead_letters.",
          &count->dead_letters},
+        {"leat_keys_held_total", "Times that a refused record has made its key held.",
+         &count->keys_held},
+        {"leat_records_kept_total", "Records of held keys that were kept in leat.parked_keys.",
+         &count->records_kept},
         {"leat_claims_total", "Claims of partitions.", &count->claims},
         {"leat_compactions_total", "Compactions of the progress journal.", &count->compactions},
         {"leat_records_parked_total", "Records that were parked in their shard.",
@@ -109,6 +113,9 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         metrics, "leat_shard_silent_seconds",
         "How long the shard has answered nothing though it should; 0: it answers.", own, 1000);
     leat_worker_parked_register(worker, shard, own);
+    state->held_keys = leat_metrics_gauge(
+        metrics, "leat_held_keys",
+        "Keys whose records are kept in the shard, as far as the worker knows.", own, 1);
     state->controls_active = leat_metrics_gauge(
         metrics, "leat_controls_active",
         "Controls of tenants and keys (`leat control`) in effect in the shard.", own, 1);
@@ -186,6 +193,7 @@ typedef struct shard_sum {
     int64_t time_lag_ms;
     int64_t message_lag;
     int64_t stalled;
+    int64_t held_keys;
     int64_t paused;
     leat_parked_sum parked;
 } shard_sum;
@@ -210,6 +218,7 @@ static void add_partition(leat_worker *worker, uint32_t partition,
 {
     sum->known = true;
     sum->stalled += view->stalled;
+    sum->held_keys += view->held_keys;
     sum->paused += view->full;
     int64_t lag = leat_log_reader_end(worker->reader, partition) - (view->low + 1);
     int64_t since = behind_since(worker, partition, view, lag > 0 || view->oldest_ms > 0);
@@ -231,6 +240,7 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         leat_gauge_set(state->time_lag_ms, sums[shard].known ? sums[shard].time_lag_ms : INT64_MIN);
         leat_gauge_set(state->message_lag, sums[shard].known ? sums[shard].message_lag : INT64_MIN);
         leat_gauge_set(state->stalled, sums[shard].stalled);
+        leat_gauge_set(state->held_keys, sums[shard].held_keys);
         leat_worker_parked_show(worker, shard, &sums[shard].parked);
         leat_engine_flight_view flight;
         leat_engine_flight(worker->engine, shard, &flight);

@@ -72,6 +72,7 @@ typedef struct leat_worker_shard_state {
     leat_gauge *time_lag_ms;
     leat_gauge *message_lag;
     leat_gauge *stalled;
+    leat_gauge *held_keys;
     leat_worker_parked parked;
     leat_flood flood;       /* whose records are parked */
     int64_t flood_since_ms; /* since when somebody is told to be loud; 0: nobody is */
@@ -128,7 +129,7 @@ struct leat_worker {
     struct {
         int64_t since_us; /* when the minute began */
         uint32_t logged, suppressed;
-    } dead_letters;              /* of that minute */
+    } dead_letters;              /* of that minute, held keys among them */
     pthread_mutex_t report_lock; /* protects what other threads read: each shard's `report`, and
                                     log_health */
     int64_t *behind_since_ms; /* [partition_count]: accept time of the oldest record not applied, as
@@ -196,9 +197,10 @@ enum { LEAT_RECORD_TEXT_SIZE = 512 };
 
 /* worker_facts.c: finds what does not move, logs it, and puts it into each shard's report. */
 void leat_worker_update_reports(leat_worker *worker);
-/* dead_letters.c: logs that the record of the effect is a dead letter; a bounded number in a
- * minute, then how many more there were. */
+/* dead_letters.c: logs that the record of the effect is a dead letter, or that its key is held; a
+ * bounded number in a minute, then how many more there were. */
 void leat_worker_log_dead_letter(leat_worker *worker, const leat_engine_effect *effect);
+void leat_worker_log_held_key(leat_worker *worker, const leat_engine_effect *effect);
 /* Says how many more there were, if the minute is over at `now_us`. */
 void leat_worker_end_minute(leat_worker *worker, int64_t now_us);
 /* worker_facts.c, as the first. */

@@ -93,9 +93,10 @@ static void check_publications(leat_examination *about, uint32_t shard, leat_fin
 {
     const char *names = about->servers[shard].publications;
     if (*names)
-        leat_finding_set(ret, LEAT_CHECK_WARNING, "leat.parked is in %s", names);
+        leat_finding_set(ret, LEAT_CHECK_WARNING, "leat.parked or leat.parked_keys is in %s",
+                         names);
     else
-        leat_finding_set(ret, LEAT_CHECK_OK, "leat.parked is in none");
+        leat_finding_set(ret, LEAT_CHECK_OK, "leat.parked and leat.parked_keys are in none");
 }
 
 static const leat_check rows[] = {
@@ -126,7 +127,7 @@ static const leat_check rows[] = {
      "leat works with the connections that it gets, but slower; other processes and programs need some too",
      "lower shards[].connections, or raise max_connections or the limit of the role or database"},
     {"publications", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_publications,
-     "each parked record goes to the subscribers too, where nobody needs it",
+     "each record that is parked or kept goes to the subscribers too, where nobody needs it",
      "name the tables of the publication, or its schemas, instead of FOR ALL TABLES"},
 };
 

@@ -25,6 +25,7 @@ typedef struct shard_status {
     int64_t claims;      /* how often they were claimed, in all */
     leat_lag_sum lag;
     int64_t dead_letters;
+    leat_shard_held held_keys;
     const leat_control_set *controls; /* borrowed; NULL: none is known */
     char held[LEAT_LAG_HELD_SIZE];    /* about its first partition that an open transaction holds
                                          back; empty: there is none */
@@ -70,6 +71,7 @@ static void read_shard(overview *all, uint32_t shard, uint32_t max_seconds)
     ret->error = lag->errors[shard].text;
     ret->lag = lag->shards[shard];
     ret->dead_letters = lag->works[shard].dead_letters;
+    ret->held_keys = lag->works[shard].held;
     ret->controls = lag->works[shard].controls;
     count_partitions(lag, shard, ret);
     const leat_lag_partition *held = leat_lag_first_held(lag, shard);
@@ -142,6 +144,19 @@ static void print_controls(const shard_status *shard)
     }
 }
 
+/* As with dead letters, what is said of each is elsewhere. */
+static void print_held_keys(const leat_shard_held *held)
+{
+    char text[sizeof held->reason + 120];
+    if (held->keys == 0)
+        return;
+    snprintf(text, sizeof text,
+             "%" PRId64 " keys are held with %" PRId64 " records, the first for %" PRId64
+             " s, refused with %s: leat dead list --held",
+             held->keys, held->records, held->since_ms / 1000, held->reason);
+    print_line("    ", text);
+}
+
 static void print_trouble(const leat_trouble_line *trouble)
 {
     char before[64];
@@ -172,6 +187,7 @@ static void print_shard(const overview *all, const shard_status *shard)
         print_process(troubles, &troubles->processes[i]);
     if (troubles->is_pooled)
         printf("    behind a pooler: a session has the name of the process that used it last\n");
+    print_held_keys(&shard->held_keys);
     print_controls(shard);
     for (uint32_t i = 0; i < troubles->count; i++)
         print_trouble(&troubles->lines[i]);
@@ -213,6 +229,12 @@ static void add_process(yyjson_mut_doc *doc, yyjson_mut_val *list,
 static void add_work(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_status *shard)
 {
     yyjson_mut_obj_add_int(doc, object, "dead_letters", shard->dead_letters);
+    yyjson_mut_val *held = yyjson_mut_obj_add_obj(doc, object, "held_keys");
+    yyjson_mut_obj_add_int(doc, held, "keys", shard->held_keys.keys);
+    yyjson_mut_obj_add_int(doc, held, "records", shard->held_keys.records);
+    bool is_some = shard->held_keys.keys > 0;
+    leat_json_add_seconds(doc, held, "seconds", is_some ? shard->held_keys.since_ms : -1);
+    leat_json_add_text(doc, held, "reason", is_some ? shard->held_keys.reason : NULL);
     yyjson_mut_val *processes = yyjson_mut_obj_add_arr(doc, object, "processes");
     for (uint32_t i = 0; i < shard->troubles.process_count; i++)
         add_process(doc, processes, &shard->troubles.processes[i]);

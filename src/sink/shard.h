@@ -187,8 +187,17 @@ typedef struct leat_shard_waits {
 /* "a session of leat (pid 5) has waited 3 s for a lock on t, which ... has". Returns `ret`. */
 const char *leat_shard_describe_wait(const leat_shard_wait *wait, char ret[LEAT_WAIT_TEXT_SIZE]);
 
+/* All held keys (held.h). */
+typedef struct leat_shard_held {
+    int64_t keys;
+    int64_t records;  /* kept of them */
+    int64_t since_ms; /* for how long the first of them has been held */
+    char reason[300]; /* of its last refusal, for people: "23503: ..." */
+} leat_shard_held;
+
 typedef struct leat_shard_work {
     int64_t dead_letters;
+    leat_shard_held held;
     leat_control_set *controls; /* those that have not ended; owned. NULL: the topic is not known */
     uint32_t process_count;
     leat_shard_process *processes; /* owned */

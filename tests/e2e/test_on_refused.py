@@ -86,6 +86,16 @@ def the_parents_come(world):
         db.execute("insert into parents values (%s)", [MISSING])
 
 
+def status(world, keys, records):
+    """It is shown, and is no trouble."""
+    done = world.leat("status")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"    {keys} keys are held with {records} records, the first for " in done.stdout
+    (shard,) = json.loads(world.leat("status", "--json").stdout)["shards"]
+    assert (shard["held_keys"]["keys"], shard["held_keys"]["records"]) == (keys, records)
+    assert shard["held_keys"]["seconds"] > 0 and shard["held_keys"]["reason"].startswith("23503: ")
+
+
 def retry(world):
     """Until no key is held: one may be refused, or have its turn, beside it."""
     def is_done():
@@ -120,6 +130,10 @@ def test_rows_without_their_parent_are_held_and_the_others_go_on(world_of):
     assert held(world) == ORPHANS and rows_with(world, rounds) == KEYS - ORPHANS
     assert world.rows("select distinct sqlstate from leat.held") == [("23503",)]
     assert world.metric(again, "leat_tables_stopped") == 0
+    wait_until(lambda: world.metric(again, "leat_held_keys") == ORPHANS, "the metric")
+    assert world.metric(again, "leat_records_kept_total") > 0 and world.metric(again, "leat_keys_held_total") == 0
+    worker.wait_for("key held: its records are kept in the shard from now on", count=ORPHANS)
+    status(world, ORPHANS, rounds * ORPHANS)
     the_parents_come(world)
     retry(world)
     expect_all(world, rounds)

@@ -91,7 +91,7 @@ PROBLEMS = {
         lambda w: w.settings["shards"][1].update(connections=1000), ("connections", "b"), "warning", "up to 1002"),
     "a publication of everything": (
         lambda w: on_shard(w, "a", "create publication everything for all tables"),
-        ("publications", "a"), "warning", "leat.parked is in everything"),
+        ("publications", "a"), "warning", "leat.parked or leat.parked_keys is in everything"),
     "much that is parked": (
         park_a_byte, ("parked records", "b"), "warning", "5 records are parked, in 3 bytes; the fullest partition has 3 of its 2 bytes"),
     "a schema of another topic": (

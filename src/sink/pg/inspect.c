@@ -30,8 +30,8 @@ static const char server_sql[] =
     "          FROM pg_catalog.pg_settings AS t"
     "         WHERE t.setting <> '0' AND (t.name = 'idle_session_timeout'"
     "                 OR (t.name IN ('statement_timeout', 'transaction_timeout') AND t.setting::bigint < 60000))),"
-    "       (SELECT coalesce(string_agg(b.pubname, ', ' ORDER BY b.pubname), '') FROM pg_catalog.pg_publication_tables AS b"
-    "         WHERE b.schemaname = 'leat' AND b.tablename = 'parked')"
+    "       (SELECT coalesce(string_agg(DISTINCT b.pubname, ', ' ORDER BY b.pubname), '') FROM pg_catalog.pg_publication_tables AS b"
+    "         WHERE b.schemaname = 'leat' AND b.tablename IN ('parked', 'parked_keys'))"
     "  FROM pg_catalog.pg_roles AS r, pg_catalog.pg_database AS d"
     " WHERE r.rolname = current_user AND d.datname = current_database()";
 
@@ -146,6 +146,26 @@ static int count_dead(leat_pg *pg, const char *topic, leat_shard_work *ret, leat
     return 0;
 }
 
+static const char held_sql[] =
+    "SELECT count(*), coalesce((extract(epoch FROM clock_timestamp() - min(h.since)) * 1000)::bigint, 0),"
+    "       coalesce((array_agg(coalesce(h.sqlstate, 'by leat') || ': ' || h.message ORDER BY h.since, h.hash))[1], ''),"
+    "       (SELECT count(*) FROM leat.parked_keys AS k JOIN leat.sources AS t ON t.id = k.source WHERE t.topic = $1)"
+    "  FROM leat.held AS h JOIN leat.sources AS s ON s.id = h.source WHERE s.topic = $1";
+
+static int sum_held(leat_pg *pg, const char *topic, leat_shard_held *ret, leat_error *error)
+{
+    enum { KEYS, SINCE_MS, REASON, RECORDS };
+    PGresult *result = leat_pg_query(pg, held_sql, 1, &topic, error);
+    if (!result)
+        return -1;
+    ret->keys = leat_pg_integer(result, 0, KEYS);
+    ret->records = leat_pg_integer(result, 0, RECORDS);
+    ret->since_ms = leat_pg_integer(result, 0, SINCE_MS);
+    snprintf(ret->reason, sizeof ret->reason, "%s", PQgetvalue(result, 0, REASON));
+    PQclear(result);
+    return 0;
+}
+
 static int read_processes(leat_pg *pg, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     PGresult *result = leat_pg_query(pg, processes_sql, 1, &topic, error);
@@ -196,6 +216,8 @@ static int read_work(const char *dsn, const char *topic, leat_shard_work *ret, l
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
         status = count_dead(&pg, topic, ret, error);
+    if (status == 0)
+        status = sum_held(&pg, topic, &ret->held, error);
     if (status == 0)
         status = read_controls(&pg, topic, ret, error);
     if (status == 0)
