@@ -41,7 +41,7 @@ static void print_failure(held_run *run, const char *shard, const leat_error *er
 }
 
 /* "key 7/1 of public.things". */
-static void print_name(const leat_held_key *key)
+static void print_name(const leat_shard_held_key *key)
 {
     leat_buf text = {0};
     leat_buf_printable(&text, (leat_slice){key->key, key->key_size}, KEY_WIDTH, false);
@@ -59,7 +59,7 @@ static void print_text(const char *text)
 
 /* ---- list ---- */
 
-static void print_key(const char *shard, const leat_held_key *key)
+static void print_key(const char *shard, const leat_shard_held_key *key)
 {
     printf("shard %s, partition %" PRIu32 ": ", shard, key->partition);
     print_name(key);
@@ -72,7 +72,7 @@ static void print_key(const char *shard, const leat_held_key *key)
     putchar('\n');
 }
 
-static void print_key_json(const char *shard, const leat_held_key *key)
+static void print_key_json(const char *shard, const leat_shard_held_key *key)
 {
     yyjson_mut_val *object;
     yyjson_mut_doc *doc = leat_json_new(&object);
@@ -123,7 +123,7 @@ static void list_shard(held_run *run, const leat_config_shard *shard)
 
 /* ---- retry and discard ---- */
 
-static void report(held_run *run, const leat_held_key *key, const leat_held_result *result)
+static void report(held_run *run, const leat_shard_held_key *key, const leat_held_result *result)
 {
     print_name(key);
     printf(": %" PRIu64 " record%s %s", result->done, result->done == 1 ? "" : "s",

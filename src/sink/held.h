@@ -14,7 +14,7 @@
 enum { LEAT_HELD_STEP_RECORDS = 1000, LEAT_HELD_STEP_BYTES = 1024 * 1024 };
 
 /* A row of leat.held, and the sum of its records. Texts are owned. */
-typedef struct leat_held_key {
+typedef struct leat_shard_held_key {
     int32_t source; /* leat.sources.id */
     uint32_t partition;
     int64_t hash;
@@ -30,11 +30,11 @@ typedef struct leat_held_key {
     int64_t records;
     int64_t first_offset; /* of them; -1: there are none */
     int64_t bytes;        /* as stored */
-} leat_held_key;
+} leat_shard_held_key;
 
 typedef struct leat_held_keys {
     uint32_t count;
-    leat_held_key *keys;
+    leat_shard_held_key *keys;
 } leat_held_keys;
 
 /* Which of them. */
@@ -51,7 +51,7 @@ int leat_shard_held_keys(leat_shard_address at, const leat_held_query *query, le
 void leat_held_keys_fini(leat_held_keys *keys);
 
 typedef struct leat_held_work {
-    const leat_held_key *key;
+    const leat_shard_held_key *key;
     const leat_routes *routes; /* of this shard's tables, as they are now */
     const leat_placement *placement;
     bool discard;  /* its records become dead letters instead of being applied */

@@ -158,7 +158,7 @@ int leat_shard_end_hold(leat_shard_address at, const leat_held_work *work, leat_
 void leat_held_keys_fini(leat_held_keys *keys)
 {
     for (uint32_t i = 0; i < keys->count; i++) {
-        leat_held_key *key = &keys->keys[i];
+        leat_shard_held_key *key = &keys->keys[i];
         char *const owned[] = {key->table, key->key,      key->since,
                                key->at,    key->sqlstate, key->message};
         for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)

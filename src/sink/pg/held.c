@@ -53,21 +53,21 @@ static char *copy_text(const PGresult *result, int row, int column)
                                             : leat_must_strdup(PQgetvalue(result, row, column));
 }
 
-static void take_key(const PGresult *result, int row, leat_held_key *ret)
+static void take_key(const PGresult *result, int row, leat_shard_held_key *ret)
 {
-    *ret = (leat_held_key){.source = (int32_t)leat_pg_integer(result, row, SOURCE),
-                           .partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
-                           .hash = leat_pg_integer(result, row, HASH),
-                           .table = copy_text(result, row, TABLE),
-                           .since_us = leat_pg_integer(result, row, SINCE_US),
-                           .since = copy_text(result, row, SINCE),
-                           .at = copy_text(result, row, AT),
-                           .tries = (uint32_t)leat_pg_integer(result, row, TRIES),
-                           .sqlstate = copy_text(result, row, SQLSTATE),
-                           .message = copy_text(result, row, MESSAGE),
-                           .records = leat_pg_integer(result, row, RECORDS),
-                           .first_offset = leat_pg_integer(result, row, FIRST_OFFSET),
-                           .bytes = leat_pg_integer(result, row, BYTES)};
+    *ret = (leat_shard_held_key){.source = (int32_t)leat_pg_integer(result, row, SOURCE),
+                                 .partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
+                                 .hash = leat_pg_integer(result, row, HASH),
+                                 .table = copy_text(result, row, TABLE),
+                                 .since_us = leat_pg_integer(result, row, SINCE_US),
+                                 .since = copy_text(result, row, SINCE),
+                                 .at = copy_text(result, row, AT),
+                                 .tries = (uint32_t)leat_pg_integer(result, row, TRIES),
+                                 .sqlstate = copy_text(result, row, SQLSTATE),
+                                 .message = copy_text(result, row, MESSAGE),
+                                 .records = leat_pg_integer(result, row, RECORDS),
+                                 .first_offset = leat_pg_integer(result, row, FIRST_OFFSET),
+                                 .bytes = leat_pg_integer(result, row, BYTES)};
     ret->key = leat_pg_bytes(result, row, KEY, &ret->key_size);
 }
 

@@ -51,7 +51,7 @@ static PGresult *call(held_step *step, const char *sql, leat_error *error)
 /* The parameters that name the key. */
 static void begin_params(held_step *step)
 {
-    const leat_held_key *key = step->work->key;
+    const leat_shard_held_key *key = step->work->key;
     leat_pg_params_begin(&step->params);
     leat_pg_params_int4(&step->params, key->source);
     leat_pg_params_int4(&step->params, (int32_t)key->partition);
@@ -214,7 +214,7 @@ static held_end write_rows(held_step *step, leat_error *error)
 /* The first record was refused, the others were kept behind it. */
 static held_end write_letters(held_step *step, leat_error *error)
 {
-    const leat_held_key *key = step->work->key;
+    const leat_shard_held_key *key = step->work->key;
     for (uint32_t i = 0; i < step->count; i++) {
         leat_engine_reason reason = {.sqlstate = ""};
         bool is_refused = step->records[i].offset == key->first_offset;
