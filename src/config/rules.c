@@ -246,25 +246,12 @@ static int check_route_unique(const checker *c, const leat_node *node, uint32_t 
     return 0;
 }
 
-/* Held keys are kept in PostgreSQL only. */
-static int check_on_refused(const checker *c, const leat_node *node, const leat_config_route *route)
-{
-    if (strcmp(route->on_refused, "hold") != 0)
-        return 0;
-    for (uint32_t i = 0; i < c->config->shard_count; i++)
-        if (c->config->shards[i].sqlite)
-            return leat_node_fail(
-                c->config->file, leat_node_get(node, "on_refused"), NULL, c->error,
-                "hold needs PostgreSQL, and shards[%u] is a file (skip, stop)", i);
-    return 0;
-}
-
 static int check_route(const checker *c, uint32_t index)
 {
     leat_config_route *route = &c->config->routes[index];
     const leat_node *node = entry(c, "routes", index);
     if (name_route(c, node, route) < 0 || check_tenant(c, node, route) < 0 ||
-        check_on_refused(c, node, route) < 0 || check_columns(c, node, route) < 0)
+        check_columns(c, node, route) < 0)
         return -1;
     return check_route_unique(c, node, index);
 }

@@ -14,7 +14,7 @@ typedef struct shard_backend {
     const leat_shard_privileges_ops *privileges; /* NULL: there are none */
     const leat_shard_inspect_ops *inspect;
     const leat_shard_dead_letters_ops *dead_letters;
-    const leat_shard_held_ops *held; /* NULL: it holds none */
+    const leat_shard_held_ops *held;
     const leat_shard_controls_ops *controls;
     const leat_shard_reporter_ops *reporter;
 } shard_backend;
@@ -36,6 +36,7 @@ static const shard_backend sqlite = {
     .source = &leat_sqlite_source,
     .inspect = &leat_sqlite_inspect,
     .dead_letters = &leat_sqlite_dead_letters,
+    .held = &leat_sqlite_held,
     .controls = &leat_sqlite_controls,
     .reporter = &leat_sqlite_reporter,
 };
@@ -141,18 +142,15 @@ int leat_shard_dead_letters(leat_shard_address at, const leat_dead_query *query,
 int leat_shard_held_keys(leat_shard_address at, const leat_held_query *query, leat_held_keys *ret,
                          leat_error *error)
 {
-    const leat_shard_held_ops *ops = backend_of(at)->held;
     *ret = (leat_held_keys){0};
-    return ops ? ops->read(text_of(at), query, ret, error) : 0;
+    return backend_of(at)->held->read(text_of(at), query, ret, error);
 }
 
 int leat_shard_end_hold(leat_shard_address at, const leat_held_work *work, leat_held_result *ret,
                         leat_error *error)
 {
-    const leat_shard_held_ops *ops = backend_of(at)->held;
-    LEAT_ASSERT(ops); /* its key comes from there */
     *ret = (leat_held_result){.is_held = true};
-    return ops->end(text_of(at), work, ret, error);
+    return backend_of(at)->held->end(text_of(at), work, ret, error);
 }
 
 void leat_held_keys_fini(leat_held_keys *keys)

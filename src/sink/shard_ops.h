@@ -119,6 +119,7 @@ extern const leat_shard_tables_ops leat_sqlite_tables;             /* sink/sqlit
 extern const leat_shard_source_ops leat_sqlite_source;             /* sink/sqlite/source.c */
 extern const leat_shard_inspect_ops leat_sqlite_inspect;           /* sink/sqlite/inspect.c */
 extern const leat_shard_dead_letters_ops leat_sqlite_dead_letters; /* sink/sqlite/dead.c */
+extern const leat_shard_held_ops leat_sqlite_held;                 /* sink/sqlite/held.c */
 extern const leat_shard_controls_ops leat_sqlite_controls;         /* sink/sqlite/controls.c */
 extern const leat_shard_reporter_ops leat_sqlite_reporter;         /* sink/sqlite/workers.c */
 

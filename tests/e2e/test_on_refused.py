@@ -192,3 +192,41 @@ def test_a_record_that_stops_is_tried_until_it_is_taken(world_of):
     the_parents_come(world)
     expect_all(world, rounds)
     assert worker.terminate() == 0
+
+
+def test_a_sqlite_file_holds_rows_too(make_world):
+    """With the built-in log: kept through a kill, refused again, then applied in order beside the process."""
+    world = make_world(log="local", store="sqlite", shards=1, partitions=1, table_sql=CHILDREN,
+                       route={**ROUTE, "columns": {"n": "add"}, "on_refused": "hold"}, apply={"patience": "0s"})
+
+    def rows():
+        return dict(world.rows("select id, n from children"))
+
+    def held_and_kept():
+        return world.rows("select (select count(*) from leat_held), (select count(*) from leat_parked_keys)")[0]
+
+    def put(http, child, parent):
+        assert http.patch(f"/children/{child}", json={"parent": parent, "n": 1}).status_code == 202
+
+    leat = world.start("run")
+    with world.client(leat) as http:
+        put(http, 7, MISSING)
+        wait_until(lambda: held_and_kept() == (1, 1), "the row to be held")
+        for number in range(20):
+            put(http, number, PARENT)
+        wait_until(lambda: len(rows()) == 19 and held_and_kept() == (1, 2), "the others to go on")
+    leat.kill()
+    leat = world.start("run")
+    with world.client(leat) as http:
+        put(http, 7, PARENT)
+        wait_until(lambda: held_and_kept() == (1, 3), "the next one to be kept after the kill")
+        done = world.leat("dead", "retry")
+        assert done.returncode == 3 and "held, as offset" in done.stdout, done.stdout + done.stderr
+        assert "1 keys are held with 3 records" in world.leat("status").stdout
+        with world.db("a") as db:
+            db.execute("insert into parents values (?)", [MISSING])
+        assert "3 records applied, no longer held" in world.leat("dead", "retry").stdout
+        put(http, 7, PARENT)
+    wait_until(lambda: rows() == {**dict.fromkeys(range(20), 1), 7: 4}, "all of them, once")
+    assert held_and_kept() == (0, 0) and world.rows("select count(*) from leat_dead_letters") == [(0,)]
+    assert leat.terminate() == 0

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/chunk.h"
+#include "sink/kept.h"
 #include "sink/pg/blocking.h"
 #include "sink/pg/dead_letter.h"
 #include "sink/pg/rows.h"
@@ -29,7 +29,6 @@ typedef struct held_step {
     uint32_t count; /* of the records that were read */
     leat_engine_batch_record records[LEAT_HELD_STEP_RECORDS];
     leat_item items[LEAT_HELD_STEP_RECORDS];
-    char *raws[LEAT_HELD_STEP_RECORDS]; /* what the items borrow */
 } held_step;
 
 /* A step ends in one of these ways. */
@@ -90,10 +89,8 @@ static int take_key(held_step *step, bool last, leat_error *error)
 
 static void drop_records(held_step *step)
 {
-    for (uint32_t i = 0; i < step->count; i++) {
+    for (uint32_t i = 0; i < step->count; i++)
         leat_item_clear(&step->items[i]);
-        free(step->raws[i]);
-    }
     step->count = 0;
 }
 
@@ -101,27 +98,13 @@ static int read_record(held_step *step, const PGresult *result, int row, leat_er
 {
     int64_t offset;
     int32_t codec;
-    leat_chunk_reader chunk;
     leat_slice bytes = {PQgetvalue(result, row, 2), (size_t)PQgetlength(result, row, 2)};
     leat_item *item = &step->items[step->count];
-    *item = (leat_item){.route = NULL};
     if (leat_pg_field_int8(result, row, 0, &offset) < 0 ||
         leat_pg_field_int4(result, row, 1, &codec) < 0)
         return leat_fail(error, "its row is not of a form that is known");
-    if (leat_chunk_open(codec, bytes, &chunk, error) != 0)
-        return leat_fail_prefix(error, "offset %lld", (long long)offset);
-    step->raws[step->count] = chunk.raw;
-    if (leat_chunk_next(&chunk, &item->record, &item->headers, error) != 1 ||
-        chunk.taken != chunk.count || item->record.offset != offset) {
-        free(chunk.raw);
-        return leat_fail(error, "offset %lld: what is kept is not one record of it",
-                         (long long)offset);
-    }
-    item->record.partition = step->work->key->partition;
-    if (leat_item_decode(step->work->routes, step->work->placement, item) != 0) {
-        free(chunk.raw);
-        return leat_fail(error, "out of memory");
-    }
+    if (leat_kept_read(step->work, offset, codec, bytes, item, error) != 0)
+        return -1;
     step->records[step->count++] = (leat_engine_batch_record){
         .payload = item, .offset = offset, .partition = step->work->key->partition};
     return 0;
@@ -152,17 +135,10 @@ static void note_reason(held_step *step, const char *sqlstate, const char *messa
     snprintf(step->ret->reason.message, sizeof step->ret->reason.message, "%s", message);
 }
 
-/* Would a worker hold it against the record, as it is now? */
-static bool is_refusal(leat_engine_outcome outcome)
-{
-    return outcome == LEAT_ENGINE_BAD_DATA || outcome == LEAT_ENGINE_NOT_YET ||
-           outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR;
-}
-
 /* After a statement with the data of records has failed, or the commit. */
 static held_end refused_or_failed(held_step *step, const leat_error *error)
 {
-    if (!is_refusal(step->pg.as_rows))
+    if (!leat_kept_is_refusal(step->pg.as_rows))
         return STEP_FAILED;
     size_t where = strlen(step->pg.where);
     bool is_named = strncmp(error->text, step->pg.where, where) == 0 && error->text[where] == ':';
@@ -200,7 +176,7 @@ static held_end write_rows(held_step *step, leat_error *error)
     leat_engine_batch batch = {.record_count = step->count, .records = step->records};
     if (leat_rows_build(step->rows, &batch, step->work->routes, &fault) < 0) {
         *error = fault.error;
-        if (!is_refusal(fault.outcome))
+        if (!leat_kept_is_refusal(fault.outcome))
             return STEP_FAILED;
         note_reason(step, "", fault.error.text);
         return STEP_REFUSED;
@@ -211,17 +187,11 @@ static held_end write_rows(held_step *step, leat_error *error)
     return end;
 }
 
-/* The first record was refused, the others were kept behind it. */
 static held_end write_letters(held_step *step, leat_error *error)
 {
     const leat_shard_held_key *key = step->work->key;
     for (uint32_t i = 0; i < step->count; i++) {
-        leat_engine_reason reason = {.sqlstate = ""};
-        bool is_refused = step->records[i].offset == key->first_offset;
-        if (is_refused && key->sqlstate)
-            snprintf(reason.sqlstate, sizeof reason.sqlstate, "%s", key->sqlstate);
-        snprintf(reason.message, sizeof reason.message, "%s%s",
-                 is_refused ? "" : "its key was held and discarded: ", key->message);
+        leat_engine_reason reason = leat_kept_letter_reason(key, step->records[i].offset);
         leat_dead_letter_params(&step->params, key->source, &step->records[i], &reason);
         PGresult *result = call(step, leat_dead_letter_sql, error);
         PQclear(result);

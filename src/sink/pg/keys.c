@@ -11,7 +11,7 @@
 #include "base/utf8.h"
 #include "record/chunk.h"
 #include "record/item.h"
-#include "sink/held.h"
+#include "sink/kept.h"
 #include "sink/pg/server.h"
 
 const char leat_pg_hold_sql[] =
@@ -224,12 +224,6 @@ void leat_pg_kept_params(leat_pg_params *params, int32_t source_id, uint32_t par
 
 /* ---- answers ---- */
 
-static int compare_keys(const void *a, const void *b)
-{
-    uint64_t left = ((const leat_engine_held *)a)->key, right = ((const leat_engine_held *)b)->key;
-    return left < right ? -1 : left > right;
-}
-
 int leat_pg_read_held(const PGresult *result, leat_engine_held **ret, uint32_t *ret_count)
 {
     int count = PQntuples(result);
@@ -249,7 +243,7 @@ int leat_pg_read_held(const PGresult *result, leat_engine_held **ret, uint32_t *
         }
         held[row].key = (uint64_t)hash;
     }
-    qsort(held, (size_t)count, sizeof *held, compare_keys);
+    leat_kept_sort(held, (uint32_t)count);
     *ret = held;
     *ret_count = (uint32_t)count;
     return 0;

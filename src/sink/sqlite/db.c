@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 typedef struct code_state {
     int code;
     const char *sqlstate;
@@ -128,4 +130,13 @@ int leat_sqlite_integer(leat_sqlite *sqlite, const char *sql, int64_t *ret, leat
     if (status == 0)
         return leat_fail(error, "%s: nothing found", sqlite->file);
     return status == 1 ? 0 : -1;
+}
+
+void leat_sqlite_bind_message(sqlite3_stmt *to, int at, const char *message)
+{
+    leat_buf text = {0};
+    leat_utf8_append(&text, leat_slice_of(message));
+    sqlite3_bind_text64(to, at, text.data ? text.data : "", text.size, SQLITE_TRANSIENT,
+                        SQLITE_UTF8);
+    leat_buf_free(&text);
 }

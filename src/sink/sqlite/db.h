@@ -33,6 +33,8 @@ void leat_sqlite_close(leat_sqlite *sqlite);
 int leat_sqlite_run(leat_sqlite *sqlite, const char *sql, leat_error *error) LEAT_MUST_CHECK;
 /* One statement, to be finalized by the caller. NULL: `error` has the reason. */
 sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *sqlite, const char *sql, leat_error *error);
+/* A text that may not be valid: SQLite would store it as it is, and hand it to readers. */
+void leat_sqlite_bind_message(sqlite3_stmt *to, int at, const char *message);
 /* Runs a step: 1 there is a row, 0 done, -1 error. */
 int leat_sqlite_step(leat_sqlite *sqlite, sqlite3_stmt *statement,
                      leat_error *error) LEAT_MUST_CHECK;

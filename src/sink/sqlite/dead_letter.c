@@ -56,15 +56,6 @@ static void bind_name(sqlite3_stmt *to, int at, leat_slice name, const char *tak
     bind_text(to, at, name.size == 0 && taken ? leat_slice_of(taken) : name);
 }
 
-static void bind_message(sqlite3_stmt *to, int at, const char *message)
-{
-    leat_buf text = {0};
-    leat_utf8_append(&text, leat_slice_of(message));
-    sqlite3_bind_text64(to, at, text.data ? text.data : "", text.size, SQLITE_TRANSIENT,
-                        SQLITE_UTF8);
-    leat_buf_free(&text);
-}
-
 static void bind_accepted(sqlite3_stmt *to, int at, int64_t accepted_ms)
 {
     char text[40];
@@ -99,7 +90,7 @@ static int store(leat_sqlite *sqlite, int32_t source_id, const leat_engine_batch
     int headers = bind_headers(insert, 7, item->headers);
     bind_bytes(insert, 8, record->value, record->value_is_null);
     bind_text(insert, 9, leat_slice_of(reason->sqlstate));
-    bind_message(insert, 10, reason->message);
+    leat_sqlite_bind_message(insert, 10, reason->message);
     bind_accepted(insert, 11, record->accepted_ms);
     if (control != 0)
         sqlite3_bind_int64(insert, 12, control);

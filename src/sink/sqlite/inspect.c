@@ -126,6 +126,31 @@ static int count_dead_letters(leat_sqlite *sqlite, const char *topic, int64_t *r
     return status == 1 ? 0 : -1;
 }
 
+static const char held_sql[] =
+    "SELECT count(*), coalesce(min(h.since_ms), 0), coalesce((SELECT coalesce(a.sqlstate, 'by leat') || ': ' || a.message"
+    "         FROM leat_held AS a WHERE a.source = s.id ORDER BY a.since_ms, a.hash LIMIT 1), ''),"
+    "       (SELECT count(*) FROM leat_parked_keys AS k WHERE k.source = s.id)"
+    "  FROM leat_sources AS s JOIN leat_held AS h ON h.source = s.id WHERE s.topic = ? GROUP BY s.id";
+
+static int sum_held(leat_sqlite *sqlite, const char *topic, leat_shard_held *ret, leat_error *error)
+{
+    enum { KEYS, SINCE_MS, REASON, RECORDS };
+    sqlite3_stmt *query = leat_sqlite_prepare(sqlite, held_sql, error);
+    if (!query)
+        return -1;
+    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
+    int status = leat_sqlite_step(sqlite, query, error);
+    if (status == 1) {
+        const char *reason = (const char *)sqlite3_column_text(query, REASON);
+        ret->keys = sqlite3_column_int64(query, KEYS);
+        ret->records = sqlite3_column_int64(query, RECORDS);
+        ret->since_ms = leat_wall_ms() - sqlite3_column_int64(query, SINCE_MS);
+        snprintf(ret->reason, sizeof ret->reason, "%s", reason ? reason : "");
+    }
+    sqlite3_finalize(query);
+    return status < 0 ? -1 : 0;
+}
+
 static int read_controls(leat_sqlite *sqlite, const char *topic, leat_shard_work *ret,
                          leat_error *error)
 {
@@ -149,6 +174,8 @@ static int read_work(const char *file, const char *topic, leat_shard_work *ret, 
     int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
     if (status == 0)
         status = count_dead_letters(&sqlite, topic, &ret->dead_letters, error);
+    if (status == 0)
+        status = sum_held(&sqlite, topic, &ret->held, error);
     if (status == 0)
         status = read_controls(&sqlite, topic, ret, error);
     if (status == 0)

@@ -1,58 +1,18 @@
 /*
  * One job of the engine as one transaction, with the statements of schema.sql's protocol in the
  * order that PostgreSQL's functions have: first the claim is checked and the progress moved, then
- * the rows are written, so that a fenced job has written nothing. The job is copied before it goes
- * to the thread pool, because the engine lends its arrays and payloads for the call only. Records
- * are written in the log's order, across subpartitions too: a unique value may pass from row to
- * row.
+ * the rows are written, so that a fenced job has written nothing. Records are written in the log's
+ * order, across subpartitions too: a unique value may pass from row to row.
  */
-#include "sink/sqlite/job.h"
+#include "sink/sqlite/job_state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/arena.h"
 #include "record/chunk.h"
 #include "sink/sqlite/controls.h"
-#include "sink/sqlite/dead_letter.h"
-#include "sink/sqlite/parked.h"
 #include "sink/sqlstate.h"
-
-/* A record of the batch, copied. */
-typedef struct job_record {
-    leat_engine_batch_record at;
-    leat_item item;
-    uint32_t index;        /* in the engine's batch */
-    leat_kept_letter kept; /* of one that is left out */
-} job_record;
-
-struct leat_sqlite_job {
-    uint32_t id;
-    leat_engine_job_kind kind;
-    uint32_t partition;
-    leat_engine_compaction compaction; /* its arrays are the job's, for all subpartitions */
-    leat_engine_batch_part *parts;
-    uint32_t part_count;
-    job_record *records;
-    uint32_t record_count;
-    bool is_dead; /* the only record is kept as a dead letter */
-    leat_engine_reason reason;
-    uint16_t chunks_of;
-    uint32_t chunk_count;
-    leat_engine_chunk_step steps[LEAT_BATCH_CHUNKS_MAX];
-    uint32_t cut_count;
-    leat_engine_parked cuts[LEAT_BATCH_CUTS_MAX]; /* one chunk each, in `chunks` */
-    leat_sink_chunks chunks;
-    leat_engine_load load;
-    leat_arena texts;
-
-    leat_engine_job_result result;
-    leat_engine_progress progress;
-    leat_sqlite_parked parked;
-    int64_t *numbers; /* of the arrays of compaction and progress */
-    leat_sqlite_counts counts;
-};
 
 leat_sqlite_job *leat_sqlite_job_new(uint32_t subpartitions)
 {
@@ -71,162 +31,13 @@ void leat_sqlite_job_free(leat_sqlite_job *job)
     free(job->parts);
     free(job->numbers);
     free(job->records);
+    free(job->offsets);
+    leat_buf_free(&job->kept_bytes);
+    leat_sqlite_keys_free(&job->keys);
     leat_sink_chunks_free(&job->chunks);
     leat_sqlite_parked_free(&job->parked);
     leat_arena_fini(&job->texts);
     free(job);
-}
-
-/* ---- taking ---- */
-
-/* An absent slice stays absent: a record without a key differs from one with an empty key. */
-static int copy_slice(leat_sqlite_job *job, leat_slice *slice)
-{
-    if (!slice->data)
-        return 0;
-    char *copy = leat_arena_take(&job->texts, slice->size + 1);
-    if (!copy)
-        return -1;
-    memcpy(copy, slice->data, slice->size);
-    copy[slice->size] = '\0';
-    slice->data = copy;
-    return 0;
-}
-
-static int copy_key(leat_sqlite_job *job, leat_item *item)
-{
-    const leat_table *table = item->route ? item->route->table : NULL;
-    for (uint32_t i = 0; table && i < table->key_count; i++)
-        if (leat_value_is_text(table->columns[table->key_columns[i]].type) &&
-            copy_slice(job, &item->key[i].text) != 0)
-            return -1;
-    return 0;
-}
-
-static int copy_record(leat_sqlite_job *job, const leat_engine_batch_record *from, uint32_t index)
-{
-    LEAT_ASSERT(index < job->record_count && from->payload);
-    job_record *record = &job->records[index];
-    leat_slice fault = leat_slice_of("");
-    *record = (job_record){.at = *from, .item = *(const leat_item *)from->payload, .index = index};
-    leat_item *item = &record->item;
-    if (from->skip && item->control) {
-        record->kept = (leat_kept_letter){item->control->id, item->control->keep, {.sqlstate = ""}};
-        leat_control_describe(item->control, record->kept.reason.message,
-                              sizeof record->kept.reason.message);
-    }
-    item->control = NULL;
-    item->log_handle = NULL;
-    item->owned = NULL;
-    item->owned_headers = NULL;
-    item->owned_record = NULL;
-    item->canonical_key = (leat_slice){NULL, 0};
-    if (item->fault)
-        fault = leat_slice_of(item->fault);
-    leat_slice *const slices[] = {&item->record.key, &item->record.value, &item->record.route,
-                                  &item->record.op,  &item->headers,      &fault};
-    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
-        if (copy_slice(job, slices[i]) != 0)
-            return -1;
-    if (item->fault)
-        item->fault = (char *)(uintptr_t)fault.data;
-    return copy_key(job, item);
-}
-
-/* In the order of the log, whatever the order of subpartitions: a value may pass from row to
- * row. */
-static int compare_in_log(const void *a, const void *b)
-{
-    const leat_engine_batch_record *left = &((const job_record *)a)->at,
-                                   *right = &((const job_record *)b)->at;
-    if (left->partition != right->partition)
-        return left->partition < right->partition ? -1 : 1;
-    return left->offset < right->offset ? -1 : left->offset > right->offset;
-}
-
-static int take_parts(leat_sqlite_job *job, const leat_engine_batch *batch)
-{
-    LEAT_ASSERT(batch->part_count > 0 && batch->record_count > 0);
-    free(job->parts);
-    job->part_count = batch->part_count;
-    job->parts = malloc(batch->part_count * sizeof *job->parts);
-    if (!job->parts)
-        return -1;
-    memcpy(job->parts, batch->parts, batch->part_count * sizeof *job->parts);
-    return 0;
-}
-
-static int take_batch(leat_sqlite_job *job, const leat_engine_batch *batch)
-{
-    LEAT_ASSERT(!batch->dead || batch->record_count == 1);
-    LEAT_ASSERT(batch->chunk_count <= LEAT_BATCH_CHUNKS_MAX);
-    free(job->records);
-    job->record_count = batch->record_count;
-    job->records = calloc(batch->record_count, sizeof *job->records);
-    if (!job->records || take_parts(job, batch) != 0)
-        return -1;
-    job->chunks_of = batch->chunks_of;
-    job->chunk_count = batch->chunk_count;
-    memcpy(job->steps, batch->chunks, batch->chunk_count * sizeof *job->steps);
-    for (uint32_t i = 0; i < batch->record_count; i++)
-        if (copy_record(job, &batch->records[i], i) != 0)
-            return -1;
-    qsort(job->records, job->record_count, sizeof *job->records, compare_in_log);
-    job->is_dead = batch->dead != NULL;
-    if (job->is_dead)
-        job->reason = *batch->dead;
-    return 0;
-}
-
-/* The records become chunks at once, so nothing else of them is copied. */
-static int take_park(leat_sqlite_job *job, const leat_engine_batch *batch)
-{
-    leat_error error;
-    LEAT_ASSERT(batch->part_count == 1);
-    job->cut_count = batch->cut_count;
-    for (uint32_t i = 0; i < batch->cut_count; i++) {
-        const leat_engine_chunk_cut *cut = &batch->cuts[i];
-        const leat_engine_batch_record *records = &batch->records[cut->first_record];
-        job->cuts[i] = (leat_engine_parked){.subpartition = cut->subpartition,
-                                            .chunks = 1,
-                                            .first_offset = records[0].offset,
-                                            .last_offset = records[cut->record_count - 1].offset,
-                                            .records = cut->record_count};
-    }
-    return take_parts(job, batch) == 0 && leat_sink_chunks_write(&job->chunks, batch, &error) == 0
-               ? 0
-               : -1;
-}
-
-static void take_compaction(leat_sqlite_job *job, const leat_engine_compaction *from)
-{
-    LEAT_ASSERT(from->subpartitions == job->progress.subpartitions &&
-                from->needs_count <= from->subpartitions);
-    leat_engine_compaction copy = *from;
-    copy.base_offsets = job->compaction.base_offsets;
-    copy.needs = job->compaction.needs;
-    memcpy(copy.base_offsets, from->base_offsets, from->subpartitions * sizeof *from->needs);
-    memcpy(copy.needs, from->needs, from->needs_count * sizeof *from->needs);
-    job->compaction = copy;
-}
-
-int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from)
-{
-    leat_arena_reset(&job->texts);
-    job->id = from->id;
-    job->kind = from->kind;
-    job->partition = from->kind == LEAT_ENGINE_JOB_COMPACT ? from->compaction.partition
-                                                           : from->partition;
-    job->counts = (leat_sqlite_counts){0};
-    job->result =
-        (leat_engine_job_result){.bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX};
-    if (from->kind == LEAT_ENGINE_JOB_COMPACT)
-        take_compaction(job, &from->compaction);
-    if (from->kind == LEAT_ENGINE_JOB_LOAD)
-        job->load = from->load;
-    return from->kind == LEAT_ENGINE_JOB_BATCH  ? take_batch(job, &from->batch)
-           : from->kind == LEAT_ENGINE_JOB_PARK ? take_park(job, &from->batch)
-                                                : 0;
 }
 
 /* ---- running ---- */
@@ -248,7 +59,7 @@ static int fail_sqlite(leat_sqlite_job *job, const leat_sqlite_runner *runner, l
     return -1;
 }
 
-/* The codes that leat.take, leat.advance and leat.unpark raise in PostgreSQL. */
+/* The codes that the functions of schema leat raise in PostgreSQL. */
 static int check_standing(leat_sqlite_job *job, const leat_sqlite_runner *runner,
                           leat_sqlite_standing standing, uint32_t partition)
 {
@@ -260,6 +71,7 @@ static int check_standing(leat_sqlite_job *job, const leat_sqlite_runner *runner
         [LEAT_SQLITE_FENCED] = {LEAT_ENGINE_FENCED, "LT001", true},
         [LEAT_SQLITE_WENT_BACK] = {LEAT_ENGINE_WENT_BACK, "LT002", true},
         [LEAT_SQLITE_GONE] = {LEAT_ENGINE_CHUNK_GONE, "LT009", true},
+        [LEAT_SQLITE_TURNED] = {LEAT_ENGINE_KEY_TURNED, "LT007", true},
         [LEAT_SQLITE_ABSENT] = {LEAT_ENGINE_NOT_UNDERSTOOD, "LT004", false},
     };
     char message[128];
@@ -294,11 +106,16 @@ static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
     if (standing == LEAT_SQLITE_STANDS)
         standing = leat_sqlite_read_totals(&runner->sqlite, runner->source_id, job->partition,
                                            &job->parked);
+    if (standing == LEAT_SQLITE_STANDS)
+        standing =
+            leat_sqlite_read_held(&runner->sqlite, runner->source_id, job->partition, &job->keys);
     if (check_standing(job, runner, standing, job->partition) != 0)
         return -1;
     job->result.progress = &job->progress;
     job->result.parked = job->parked.totals;
     job->result.parked_count = job->parked.count;
+    job->result.held = job->keys.held;
+    job->result.held_count = job->keys.held_count;
     return runner->controls ? read_controls(job, runner) : 0;
 }
 
@@ -343,6 +160,8 @@ static int write_rows(leat_sqlite_job *job, leat_sqlite_runner *runner)
     leat_sqlite_fault fault;
     for (uint32_t i = 0; i < job->record_count; i++) {
         const job_record *record = &job->records[i];
+        if (record->at.keep && !record->at.skip)
+            continue;
         if (record->at.skip) {
             if (leat_sqlite_keep_letter(&runner->sqlite, runner->source_id, &record->at,
                                         &record->item, &record->kept) != 0)
@@ -387,8 +206,52 @@ static int run_park(leat_sqlite_job *job, leat_sqlite_runner *runner)
     return 0;
 }
 
+/* What a batch does about held keys, before any row is written. */
+static int run_keys(leat_sqlite_job *job, leat_sqlite_runner *runner)
+{
+    leat_sqlite *sqlite = &runner->sqlite;
+    for (uint32_t i = 0; i < job->record_count; i++) {
+        const job_record *record = &job->records[i];
+        leat_sqlite_standing standing = LEAT_SQLITE_STANDS;
+        if (job->is_hold)
+            standing = leat_sqlite_hold(sqlite, runner->source_id, &record->held, &job->reason,
+                                        &record->kept_record);
+        else if (record->at.keep && !record->at.skip)
+            standing = leat_sqlite_keep(sqlite, runner->source_id, &record->kept_record);
+        else if (record->at.guard)
+            standing = leat_sqlite_check_not_held(sqlite, runner->source_id, record->at.partition,
+                                                  record->at.key);
+        if (check_standing(job, runner, standing, record->at.partition) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* After them. */
+static int end_retry(leat_sqlite_job *job, leat_sqlite_runner *runner)
+{
+    uint32_t partition = job->parts[0].partition;
+    leat_sqlite_standing standing = leat_sqlite_retried(&runner->sqlite, runner->source_id,
+                                                        partition, job->retry_key, job->offsets,
+                                                        job->record_count, &job->result.is_held);
+    return check_standing(job, runner, standing, partition);
+}
+
+static int run_load_kept(leat_sqlite_job *job, leat_sqlite_runner *runner)
+{
+    leat_sqlite_standing standing = leat_sqlite_load_kept(&runner->sqlite, runner->source_id,
+                                                          job->partition, &job->load, &job->keys);
+    if (check_standing(job, runner, standing, job->partition) != 0)
+        return -1;
+    job->result.kept = job->keys.kept;
+    job->result.kept_count = job->keys.kept_count;
+    return 0;
+}
+
 static int run_load(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
+    if (job->load.key)
+        return run_load_kept(job, runner);
     leat_sqlite_standing standing = leat_sqlite_load(&runner->sqlite, runner->source_id,
                                                      job->partition, &job->load, &job->parked);
     if (check_standing(job, runner, standing, job->partition) != 0)
@@ -399,10 +262,15 @@ static int run_load(leat_sqlite_job *job, leat_sqlite_runner *runner)
 
 static int run_batch(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
-    if (advance_parts(job, runner) != 0 || empty_chunks(job, runner) != 0)
+    if (advance_parts(job, runner) != 0 || empty_chunks(job, runner) != 0 ||
+        run_keys(job, runner) != 0)
+        return -1;
+    if (job->is_hold)
+        return 0;
+    if (!job->is_dead && write_rows(job, runner) != 0)
         return -1;
     if (!job->is_dead)
-        return write_rows(job, runner);
+        return job->retry_key ? end_retry(job, runner) : 0;
     const job_record *only = &job->records[0];
     return leat_sqlite_store_dead_letter(&runner->sqlite, runner->source_id, &only->at, &only->item,
                                          &job->reason) == 0
@@ -420,9 +288,9 @@ static void commit(leat_sqlite_job *job, leat_sqlite_runner *runner)
     }
     int code = sqlite3_extended_errcode(runner->sqlite.db) & 0xff;
     fail_sqlite(job, runner,
-                job->kind != LEAT_ENGINE_JOB_BATCH ? LEAT_SQL_OWN
-                : job->is_dead                     ? LEAT_SQL_LETTER
-                                                   : LEAT_SQL_ROWS);
+                job->kind != LEAT_ENGINE_JOB_BATCH || job->is_hold ? LEAT_SQL_OWN
+                : job->is_dead                                     ? LEAT_SQL_LETTER
+                                                                   : LEAT_SQL_ROWS);
     if (code == SQLITE_IOERR || code == SQLITE_CORRUPT)
         job->result.outcome = LEAT_ENGINE_UNKNOWN;
 }
@@ -436,7 +304,10 @@ static void roll_back(leat_sqlite_job *job, leat_sqlite_runner *runner)
     job->result.parked = NULL;
     job->result.parked_count = 0;
     job->result.parked_bytes = 0;
-    job->result.chunk = NULL;
+    job->result.held = NULL;
+    job->result.kept = job->result.chunk = NULL;
+    job->result.held_count = job->result.kept_count = 0;
+    job->result.is_held = false;
 }
 
 void leat_sqlite_job_run(leat_sqlite_job *job, leat_sqlite_runner *runner)

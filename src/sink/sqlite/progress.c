@@ -301,6 +301,7 @@ const char *leat_sqlite_standing_text(leat_sqlite_standing standing)
             "has lost a batch that was acknowledged: an older copy of the file?",
         [LEAT_SQLITE_GONE] =
             "has other parked records than the worker has read: another copy of the file?",
+        [LEAT_SQLITE_TURNED] = "has other held keys than the worker believes",
         [LEAT_SQLITE_ABSENT] = "is not in this file",
     };
     return texts[standing];

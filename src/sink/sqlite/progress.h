@@ -15,6 +15,7 @@ typedef enum leat_sqlite_standing {
     LEAT_SQLITE_WENT_BACK, /* a batch that this one builds upon is missing: an older copy of the
                               file was restored */
     LEAT_SQLITE_GONE,      /* a chunk is not there, or is not as the worker has read it */
+    LEAT_SQLITE_TURNED,    /* a key is not held, or it is, and the worker believes the opposite */
     LEAT_SQLITE_ABSENT,    /* a claim: the partition is not in this file */
     LEAT_SQLITE_FAILED,    /* see sqlite3_errmsg */
 } leat_sqlite_standing;

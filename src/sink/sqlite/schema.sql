@@ -80,6 +80,41 @@ BEGIN
     SELECT RAISE(ABORT, 'the partition has parked records, which are nowhere else');
 END;
 
+-- Keys whose records are kept until the first of them can be applied, or a person decides. What follows a refused record
+-- of such a key is kept behind it, in the order of the log. A key is known by its `hash`, of table and key. Only the
+-- partition's owner adds, in batches; only retries take away. Times are milliseconds since 1970.
+CREATE TABLE IF NOT EXISTS leat_held (
+    source    INTEGER NOT NULL,
+    partition INTEGER NOT NULL,
+    hash      INTEGER NOT NULL,
+    "table"   TEXT NOT NULL,        -- with its schema
+    key       BLOB NOT NULL,        -- in the form of the log's keys
+    since_ms  INTEGER NOT NULL,
+    at_ms     INTEGER NOT NULL,     -- of the last refusal, as are the last two
+    tries     INTEGER NOT NULL DEFAULT 0, -- since then, as of at_ms
+    sqlstate  TEXT,                 -- NULL: leat itself could not make sense of the record
+    message   TEXT NOT NULL,
+    PRIMARY KEY (source, partition, hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS leat_parked_keys (
+    source      INTEGER NOT NULL,
+    partition   INTEGER NOT NULL,
+    hash        INTEGER NOT NULL,
+    "offset"    INTEGER NOT NULL,
+    accepted_ms INTEGER NOT NULL,   -- its timestamp, any number
+    codec       INTEGER NOT NULL,   -- as in leat_parked: a chunk with one record
+    record      BLOB NOT NULL,
+    PRIMARY KEY (source, partition, hash, "offset"),
+    FOREIGN KEY (source, partition, hash) REFERENCES leat_held
+) STRICT;
+
+CREATE TRIGGER IF NOT EXISTS leat_keep_held BEFORE DELETE ON leat_partitions
+WHEN EXISTS (SELECT 1 FROM leat_held WHERE source = OLD.source AND partition = OLD.partition)
+BEGIN
+    SELECT RAISE(ABORT, 'the partition has held keys, whose records are nowhere else');
+END;
+
 -- Records that were refused for good, written in the transaction that moves their progress. Key and body are bytes,
 -- because the record may not be valid text. Times are RFC 3339, UTC, with milliseconds.
 CREATE TABLE IF NOT EXISTS leat_dead_letters (

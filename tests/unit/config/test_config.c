@@ -282,10 +282,6 @@ static const broken broken_files[] = {
      "ms, s, m or h)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: t, on_refused: wait } ]\n",
      "c.yaml:3: routes[0].on_refused: \"wait\" is not known (one of skip, hold, stop)"},
-    {LOG "shards: [ { name: a, dsn: x }, { name: b, sqlite: y } ]\nroutes:\n"
-         "  - { path: '/a/{id}', table: t, tenant: id, on_refused: stop }\n"
-         "  - { path: '/b/{id}', table: u, tenant: id, on_refused: hold }\n",
-     "c.yaml:5: routes[1].on_refused: hold needs PostgreSQL, and shards[1] is a file (skip, stop)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: t, columns: { id: add } } ]\n",
      "c.yaml:3: routes[0].columns.id: is in the path, and a key never changes (columns outside the path)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: 'my table' } ]\n",

@@ -1,0 +1,61 @@
+/*
+ * kept.c - a kept record is a chunk with one record; what does not fit its row stays where it is,
+ * because there is no other copy of it.
+ */
+#include "sink/kept.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "record/chunk.h"
+
+int leat_kept_read(const leat_held_work *work, int64_t offset, int codec, leat_slice bytes,
+                   leat_item *ret, leat_error *error)
+{
+    leat_chunk_reader chunk;
+    *ret = (leat_item){.route = NULL};
+    if (leat_chunk_open(codec, bytes, &chunk, error) != 0)
+        return leat_fail_prefix(error, "offset %lld", (long long)offset);
+    ret->owned_record = chunk.raw;
+    int status = 0;
+    if (leat_chunk_next(&chunk, &ret->record, &ret->headers, error) != 1 ||
+        chunk.taken != chunk.count || ret->record.offset != offset)
+        status = leat_fail(error, "offset %lld: what is kept is not one record of it",
+                           (long long)offset);
+    ret->record.partition = work->key->partition;
+    if (status == 0 && leat_item_decode(work->routes, work->placement, ret) != 0)
+        status = leat_fail(error, "out of memory");
+    if (status != 0)
+        leat_item_clear(ret);
+    return status;
+}
+
+bool leat_kept_is_refusal(leat_engine_outcome outcome)
+{
+    return outcome == LEAT_ENGINE_BAD_DATA || outcome == LEAT_ENGINE_NOT_YET ||
+           outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR;
+}
+
+/* The first record was refused, the others were kept behind it. */
+leat_engine_reason leat_kept_letter_reason(const leat_shard_held_key *key, int64_t offset)
+{
+    leat_engine_reason reason = {.sqlstate = ""};
+    bool is_refused = offset == key->first_offset;
+    if (is_refused && key->sqlstate)
+        snprintf(reason.sqlstate, sizeof reason.sqlstate, "%s", key->sqlstate);
+    snprintf(reason.message, sizeof reason.message, "%s%s",
+             is_refused ? "" : "its key was held and discarded: ", key->message);
+    return reason;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    uint64_t left = ((const leat_engine_held *)a)->key, right = ((const leat_engine_held *)b)->key;
+    return left < right ? -1 : left > right;
+}
+
+void leat_kept_sort(leat_engine_held *held, uint32_t count)
+{
+    if (count > 1)
+        qsort(held, count, sizeof *held, compare_keys);
+}

@@ -1,0 +1,21 @@
+/*
+ * kept.h - what all kinds of shards have in common about held keys (held.h). Not for use
+ * outside src/sink.
+ */
+#ifndef LEAT_SINK_KEPT_H
+#define LEAT_SINK_KEPT_H
+
+#include "sink/held.h"
+
+/* Reads a record as it is kept, and decodes it; its memory is the item's. -1: it is not one record
+ * of that offset, or out of memory; then the item has nothing. */
+int leat_kept_read(const leat_held_work *work, int64_t offset, int codec, leat_slice bytes,
+                   leat_item *ret, leat_error *error) LEAT_MUST_CHECK;
+/* Would a worker hold it against the record, as it is now? */
+bool leat_kept_is_refusal(leat_engine_outcome outcome);
+/* Why a record of a discarded key is a dead letter. */
+leat_engine_reason leat_kept_letter_reason(const leat_shard_held_key *key, int64_t offset);
+/* Ascending by key, as the engine wants them; databases have the same numbers with a sign. */
+void leat_kept_sort(leat_engine_held *held, uint32_t count);
+
+#endif
