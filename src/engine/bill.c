@@ -12,6 +12,8 @@
  * long again, until one runs alone. */
 enum { GROUPS = 8, CROWD = 64 };
 
+#define DOUBT_US INT64_C(5000000)
+
 void leat_bill_begin(leat_bill *bill, leat_tenants *tenants)
 {
     bill->count = 0;
@@ -108,9 +110,10 @@ static void learn_one(const leat_charge *charge, leat_tenants *tenants, double e
                           leat_cost_most(row_us, batch->took_us, charge->records));
 }
 
-static void learn_each(const leat_bill *bill, leat_tenants *tenants, leat_cost_batch *batch)
+static void learn_each(const leat_bill *bill, leat_tenants *tenants, const leat_cost_batch *batch,
+                       leat_cost_lesson lesson)
 {
-    double error_us = leat_cost_learn(&tenants->cost, batch, LEAT_COST_LEARN);
+    double error_us = leat_cost_learn(&tenants->cost, batch, lesson);
     for (uint32_t i = 0; i < bill->count; i++)
         if (is_there(tenants, &bill->charges[i]))
             learn_one(&bill->charges[i], tenants, error_us, batch);
@@ -127,6 +130,35 @@ static void split_up(const leat_bill *bill, leat_tenants *tenants)
         if (bill->count < CROWD || tenant->suspected)
             tenant->company = (uint16_t)company;
         tenant->suspected = true;
+    }
+}
+
+static void learn_alone(leat_tenants *tenants, uint32_t at, const leat_cost_batch *batch)
+{
+    leat_tenant *tenant = &tenants->at[at];
+    if (tenant->alone_us <= tenants->cost.as_thought_us)
+        tenant->before_us = tenant->row_us;
+    tenant->alone_us = batch->now_us;
+    leat_tenants_set_cost(tenants, at, leat_cost_learn_alone(&tenants->cost, batch));
+}
+
+/* The tenant is thought to be slow since a moment ago. If it is the shard that is, its batches take
+ * as long as is thought now, and prove nothing. */
+static bool is_in_doubt(const leat_tenants *tenants, const leat_tenant *tenant, int64_t now_us)
+{
+    return tenant->alone_us > tenants->cost.as_thought_us && now_us - tenant->alone_us < DOUBT_US;
+}
+
+/* It was the shard: what was thought of its tenants since batches took too long is forgotten. There
+ * are many of them, but a shard seldom turns slow. */
+static void acquit(leat_tenants *tenants)
+{
+    for (uint32_t at = 0; at < tenants->used; at++) {
+        leat_tenant *tenant = &tenants->at[at];
+        tenant->company = 0;
+        tenant->suspected = false;
+        if (tenant->alone_us > tenants->cost.as_thought_us)
+            leat_tenants_set_cost(tenants, at, tenant->before_us);
     }
 }
 
@@ -151,16 +183,25 @@ void leat_bill_learn(leat_bill *bill, leat_tenants *tenants, int64_t took_us, in
     batch.now_us = now_us;
     double estimate_us = tenants->cost.fixed_us + batch.rows_us;
     const leat_charge *first = &bill->charges[0];
-    if (is_alone && is_there(tenants, first) && leat_cost_surprises(estimate_us, took_us)) {
-        leat_tenants_set_cost(tenants, first->at, leat_cost_learn_alone(&tenants->cost, &batch));
+    bool surprises = leat_cost_surprises(estimate_us, took_us);
+    if (is_alone && is_there(tenants, first) && surprises && !leat_cost_is_shard(&tenants->cost)) {
+        learn_alone(tenants, first->at, &batch);
         return;
     }
-    switch (leat_cost_lesson_of(&tenants->cost, estimate_us, took_us)) {
+    if (bill->count == 1 && !surprises && is_there(tenants, first) &&
+        is_in_doubt(tenants, &tenants->at[first->at], now_us)) {
+        learn_each(bill, tenants, &batch, LEAT_COST_LEARN);
+        return;
+    }
+    leat_cost_lesson lesson = leat_cost_lesson_of(&tenants->cost, estimate_us, took_us, now_us);
+    switch (lesson) {
     case LEAT_COST_LEARN:
-        learn_each(bill, tenants, &batch);
-        break;
     case LEAT_COST_SHARD:
-        leat_cost_learn(&tenants->cost, &batch, LEAT_COST_SHARD);
+        learn_each(bill, tenants, &batch, lesson);
+        break;
+    case LEAT_COST_TURN:
+        acquit(tenants);
+        leat_cost_learn(&tenants->cost, &batch, lesson);
         break;
     case LEAT_COST_SPLIT:
         split_up(bill, tenants);

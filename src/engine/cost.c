@@ -25,6 +25,7 @@
 #define CALM_TIME   30e6 /* us */
 #define NORMAL_TIME 600e6
 #define LEVEL_ROWS  64.0
+#define SEARCH_US   INT64_C(30000000)
 
 /* Each class is three times the one before, and a cost leaves its class at twice or half of its
  * middle: so any two in one class lie within a factor of 4. */
@@ -54,17 +55,29 @@ bool leat_cost_surprises(double estimate_us, int64_t took_us)
     return took > SURPRISE_FACTOR * estimate_us && took - estimate_us > SURPRISE_MIN_US;
 }
 
-leat_cost_lesson leat_cost_lesson_of(leat_cost *cost, double estimate_us, int64_t took_us)
+bool leat_cost_is_shard(const leat_cost *cost)
+{
+    return cost->surprises > SHARD_SURPRISES || cost->tried > 0;
+}
+
+leat_cost_lesson leat_cost_lesson_of(leat_cost *cost, double estimate_us, int64_t took_us,
+                                     int64_t now_us)
 {
     bool is_first = cost->batches == 0 && (double)took_us <= FIRST_FACTOR * estimate_us;
     if (is_first || !leat_cost_surprises(estimate_us, took_us)) {
         cost->surprises = 0;
+        cost->as_thought_us = now_us;
         return LEAT_COST_LEARN;
     }
-    if (cost->surprises >= SHARD_SURPRISES)
+    if (leat_cost_is_shard(cost))
         return LEAT_COST_SHARD;
     cost->surprises++;
-    return LEAT_COST_SPLIT;
+    return leat_cost_is_shard(cost) ? LEAT_COST_TURN : LEAT_COST_SPLIT;
+}
+
+uint32_t leat_cost_records_max(const leat_cost *cost)
+{
+    return cost->tried > 0 && cost->tried <= UINT32_MAX / 2 ? 2 * cost->tried : UINT32_MAX;
 }
 
 /* Towards `level_us`, of which so much is left after `time_us` as with a half-life. */
@@ -102,11 +115,9 @@ static void fit_line(leat_cost *cost)
         between(cost->mean_us - cost->usual_us * cost->mean_records, FIXED_MIN_US, MOST_US);
 }
 
-/* A new line, through this batch: of which the records are as large a part as was thought. */
+/* A new line, through this batch. */
 static void begin_line(leat_cost *cost, const leat_cost_batch *batch)
 {
-    double of_rows = batch->rows_us / (cost->fixed_us + batch->rows_us);
-    cost->usual_us = (double)batch->took_us * of_rows / batch->records;
     cost->mean_records = batch->records;
     cost->mean_us = (double)batch->took_us;
     cost->variance = cost->covariance = 0;
@@ -121,6 +132,9 @@ static void add_to_line(leat_cost *cost, const leat_cost_batch *batch, double ra
     if (is_unusual && cost->unusual < LINE_BATCHES / 2)
         return;
     if (is_unusual || cost->batches == 0) {
+        /* Of which the records are as large a part as was thought. */
+        double of_rows = batch->rows_us / (cost->fixed_us + batch->rows_us);
+        cost->usual_us = (double)batch->took_us * of_rows / batch->records;
         begin_line(cost, batch);
     } else {
         double part = 1.0 / ++cost->batches;
@@ -136,6 +150,25 @@ static void add_to_line(leat_cost *cost, const leat_cost_batch *batch, double ra
     fit_line(cost);
 }
 
+/* The same slope, farther up. */
+static void turn(leat_cost *cost, const leat_cost_batch *batch)
+{
+    begin_line(cost, batch);
+    fit_line(cost);
+    cost->unusual = 0;
+    cost->tried = batch->records;
+    cost->turned_us = batch->now_us;
+}
+
+static void search(leat_cost *cost, const leat_cost_batch *batch)
+{
+    bool is_found = cost->batches == LINE_BATCHES && has_slope(cost);
+    if (batch->records > cost->tried)
+        cost->tried = batch->records;
+    if (is_found || batch->now_us - cost->turned_us > SEARCH_US)
+        cost->tried = 0;
+}
+
 double leat_cost_learn(leat_cost *cost, const leat_cost_batch *batch, leat_cost_lesson lesson)
 {
     LEAT_ASSERT(batch->records > 0 && lesson != LEAT_COST_SPLIT);
@@ -144,10 +177,15 @@ double leat_cost_learn(leat_cost *cost, const leat_cost_batch *batch, leat_cost_
     double ratio = (double)batch->took_us / (fixed_us + batch->rows_us);
     bool is_off = ratio > OFF || ratio < 1 / OFF;
     bool is_first = cost->batches == 0;
-    add_to_line(cost, batch,
-                lesson == LEAT_COST_SHARD ? SHARD_RATE
-                : is_off                  ? OFF_RATE
-                                          : 1.0 / LINE_BATCHES);
+    if (lesson == LEAT_COST_TURN)
+        turn(cost, batch);
+    else
+        add_to_line(cost, batch,
+                    lesson == LEAT_COST_SHARD ? SHARD_RATE
+                    : is_off                  ? OFF_RATE
+                                              : 1.0 / LINE_BATCHES);
+    if (cost->tried > 0)
+        search(cost, batch);
     follow(cost, batch->now_us);
     double of_rows = batch->rows_us / (fixed_us + batch->rows_us);
     return is_first ? 0 : error_us * of_rows * of_rows;

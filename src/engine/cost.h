@@ -14,6 +14,12 @@
  * smaller ones, and what a tenant takes alone is its own. (Each alone at once would be hundreds of
  * tiny batches whenever the disk stands still.) When several in a row took too long it is the shard
  * that has become slow, not a tenant. The first one of all hardly can.
+ *
+ * What takes longer in a slow shard is not known at first: a round trip and a commit, or each
+ * record. The line begins anew, as if it were the former, and is *searched*: until it has sizes
+ * enough to tell, a batch has at most twice the records of the largest since. So batches grow
+ * quickly if only the fixed part has grown, and none is far too long if that was wrong. Meanwhile
+ * no tenant is suspected.
  */
 #ifndef LEAT_ENGINE_COST_H
 #define LEAT_ENGINE_COST_H
@@ -32,7 +38,10 @@ typedef struct leat_cost {
                            half a minute */
     double normal_us;   /* the same over ten minutes */
     int64_t changed_us; /* when these two were last brought up to date; 0: never */
-    uint8_t surprises;  /* batches in a row that took much longer than estimated */
+    int64_t as_thought_us; /* when a batch last took no longer than that */
+    int64_t turned_us;     /* when the shard turned slow */
+    uint32_t tried;    /* while the line is searched: the most records of a batch since; else 0 */
+    uint8_t surprises; /* batches in a row that took much longer than estimated */
 } leat_cost;
 
 void leat_cost_init(leat_cost *cost);
@@ -41,14 +50,20 @@ double leat_cost_level_us(const leat_cost *cost);
 
 typedef enum leat_cost_lesson {
     LEAT_COST_LEARN, /* leat_cost_learn, then leat_cost_learn_record for each tenant */
-    LEAT_COST_SHARD, /* the same, but quickly, and nothing about its tenants */
+    LEAT_COST_SHARD, /* the same, but quickly */
+    LEAT_COST_TURN,  /* a new line; what surprised lately was not the tenants' */
     LEAT_COST_SPLIT, /* nothing: its tenants run in smaller groups */
 } leat_cost_lesson;
 
 /* Did it take much longer than estimated? */
 bool leat_cost_surprises(double estimate_us, int64_t took_us);
+/* If one does, is it the shard's doing? */
+bool leat_cost_is_shard(const leat_cost *cost);
 /* What a batch teaches that took `took_us`. */
-leat_cost_lesson leat_cost_lesson_of(leat_cost *cost, double estimate_us, int64_t took_us);
+leat_cost_lesson leat_cost_lesson_of(leat_cost *cost, double estimate_us, int64_t took_us,
+                                     int64_t now_us);
+/* At most so many records may a batch have. */
+uint32_t leat_cost_records_max(const leat_cost *cost);
 
 /* A batch as estimated: `rows_us` is the sum of what each tenant contributed, without the fixed
  * part, and `squares` the sum of the squares of that. */

@@ -36,6 +36,11 @@ typedef struct room {
     uint64_t bytes;
 } room;
 
+static uint32_t at_most(uint32_t number, uint32_t most)
+{
+    return number < most ? number : most;
+}
+
 static int64_t slow_us(const leat_shard *shard)
 {
     if (leat_tenants_is_one(&shard->ready.tenants))
@@ -92,15 +97,15 @@ static uint32_t fit_time(const leat_engine *engine, const leat_shard *shard,
     const leat_tenants *tenants = &shard->ready.tenants;
     double row_us = tenants->at[tenant_of_head(engine, shard, queue)].row_us;
     double records = (us - tenants->cost.fixed_us) / row_us;
-    return records < 1 ? 0 : records < UINT32_MAX ? (uint32_t)records : UINT32_MAX;
+    uint32_t most = leat_cost_records_max(&tenants->cost);
+    return records < 1 ? 0 : records < most ? (uint32_t)records : most;
 }
 
 uint32_t leat_fair_most(const leat_engine *engine, const leat_shard *shard, const leat_queue *queue,
                         uint32_t most)
 {
     uint32_t by_time = fit_time(engine, shard, queue, most_us(shard));
-    by_time = by_time > 0 ? by_time : 1;
-    return by_time < most ? by_time : most;
+    return at_most(by_time > 0 ? by_time : 1, most);
 }
 
 static int64_t behind_of(const leat_tenants *tenants, uint32_t at)
@@ -262,7 +267,8 @@ static void forget_company(const leat_bill *bill, leat_tenants *tenants)
 static uint32_t most_of_first(const leat_engine *engine, const leat_shard *shard,
                               const leat_queue *queue, uint32_t usual)
 {
-    uint32_t deep = engine->config.deep_records_max;
+    uint32_t deep =
+        at_most(engine->config.deep_records_max, leat_cost_records_max(&shard->ready.tenants.cost));
     bool is_deep = queue->count > usual && shard->batch_size.limit == 0 && queue->retry.limit == 0;
     return is_deep && deep > usual ? deep : usual;
 }
@@ -271,14 +277,15 @@ void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shar
 {
     leat_tenants *tenants = &shard->ready.tenants;
     int64_t overdue_us = engine->now_us - engine->config.age_bound_us;
-    room left = {
-        .company = company_of(&tenants->at[lead]),
-        .least_us = tenants->at[lead].row_us,
-        .most_us = tenants->at[lead].row_us,
-        .usual_us = ALIKE_USUAL * tenants->cost.usual_us,
-        .us = most_us(shard) - tenants->cost.fixed_us,
-        .records = leat_batch_size_max(&shard->batch_size, engine->config.batch_records_max),
-        .bytes = engine->config.batch_bytes_max};
+    room left = {.company = company_of(&tenants->at[lead]),
+                 .least_us = tenants->at[lead].row_us,
+                 .most_us = tenants->at[lead].row_us,
+                 .usual_us = ALIKE_USUAL * tenants->cost.usual_us,
+                 .us = most_us(shard) - tenants->cost.fixed_us,
+                 .records = at_most(
+                     leat_batch_size_max(&shard->batch_size, engine->config.batch_records_max),
+                     leat_cost_records_max(&tenants->cost)),
+                 .bytes = engine->config.batch_bytes_max};
     slot->shared = true;
     leat_tenants_lead(tenants, lead);
     leat_bill_begin(&slot->bill, tenants);

@@ -38,6 +38,8 @@ typedef struct leat_tenant {
     uint64_t tenant; /* the hash of its text; 0 at LEAT_TENANT_OTHERS */
     double row_us;   /* of one record */
     int64_t served_us;
+    int64_t alone_us;  /* when row_us was last learned from a batch of its own that took too long */
+    double before_us;  /* what it was before that, when the shard was last as fast as thought */
     int64_t paused_us; /* since when it has nothing to run; meaningful while `ready` is 0 */
     uint32_t ready;    /* its queues that could run (ready.h) */
     uint16_t next;     /* in its bucket, a place + 1; 0: none */

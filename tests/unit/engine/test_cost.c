@@ -108,6 +108,93 @@ START_TEST(several_surprises_in_a_row_are_the_shards)
 }
 END_TEST
 
+/* One record of each tenant in turn, and the shard is calm. */
+static shop *calm_shop(const double true_us[TENANTS])
+{
+    shop *s = open_shop();
+    for (int i = 0; i < 200; i++) {
+        uint32_t records[TENANTS] = {0};
+        records[i % TENANTS] = 1;
+        batch(s, records, true_us, 5000);
+    }
+    return s;
+}
+
+static void alone(shop *s, uint32_t i, int64_t took_us)
+{
+    leat_bill_begin(&s->bill, &s->tenants);
+    leat_bill_add(&s->bill, &s->tenants, leat_tenants_find(&s->tenants, 100 + i), 1);
+    leat_bill_close(&s->bill, &s->tenants);
+    leat_bill_learn(&s->bill, &s->tenants, took_us, s->now_us, true);
+}
+
+START_TEST(a_shard_that_turns_slow_has_a_longer_fixed_part_and_the_same_tenants)
+{
+    const double true_us[TENANTS] = {100, 100, 100, 100, 100};
+    shop *s = calm_shop(true_us);
+    double before_us = row_us(s, 4);
+    for (int i = 0; i < 4; i++)
+        batch(s, (uint32_t[TENANTS]){2, 2, 2, 2, 0}, true_us, 105000);
+    alone(s, 4, 105000);
+    alone(s, 4, 105000);
+    ck_assert_double_gt(row_us(s, 4), 50000);
+    ck_assert_uint_eq(leat_cost_records_max(&s->tenants.cost), UINT32_MAX);
+    batch(s, (uint32_t[TENANTS]){2, 2, 2, 2, 0}, true_us, 105000);
+    ck_assert_double_eq_tol(s->tenants.cost.fixed_us, 105000, 1000);
+    ck_assert_double_eq(row_us(s, 4), before_us);
+    for (uint32_t i = 0; i < TENANTS; i++)
+        ck_assert_uint_eq(s->at[leat_tenants_find(&s->tenants, 100 + i)].company, 0);
+    /* What a tenant takes now is compared with the others, not taken for its own. */
+    alone(s, 4, 505000);
+    ck_assert_double_le(row_us(s, 4), 2 * before_us);
+}
+END_TEST
+
+START_TEST(a_tenant_that_was_slow_before_the_shard_stays_so)
+{
+    const double true_us[TENANTS] = {100, 100, 100, 100, 100};
+    shop *s = calm_shop(true_us);
+    alone(s, 4, 205000);
+    double slow_us = row_us(s, 4);
+    s->now_us++;
+    batch(s, (uint32_t[TENANTS]){1, 1, 1, 1, 0}, true_us, 5000);
+    for (int i = 0; i < 5; i++)
+        batch(s, (uint32_t[TENANTS]){2, 2, 2, 2, 0}, true_us, 105000);
+    ck_assert_double_eq(row_us(s, 4), slow_us);
+}
+END_TEST
+
+/* Whatever it is that takes longer now: what a batch may have grows with the largest that was
+ * tried, until the line knows. */
+START_TEST(a_shard_that_turned_slow_is_given_twice_as_much_each_time)
+{
+    const double true_us[TENANTS] = {100, 100, 100, 100, 100};
+    for (int kind = 0; kind < 2; kind++) {
+        shop *s = calm_shop(true_us);
+        double slow_us[TENANTS], fixed_us = kind == 0 ? 105000 : 5000;
+        for (int i = 0; i < TENANTS; i++)
+            slow_us[i] = kind == 0 ? 100 : 12600;
+        leat_cost *cost = &s->tenants.cost;
+        for (int i = 0; i < 5; i++)
+            batch(s, (uint32_t[TENANTS]){2, 2, 2, 2, 0}, slow_us, fixed_us);
+        ck_assert_uint_eq(leat_cost_records_max(cost), 16);
+        uint32_t tried = 8;
+        for (int i = 0; leat_cost_records_max(cost) < UINT32_MAX; i++) {
+            ck_assert_int_lt(i, 200);
+            ck_assert_uint_eq(leat_cost_records_max(cost), 2 * tried);
+            double by_time = (250000 - cost->fixed_us) / cost->usual_us;
+            uint32_t most = leat_cost_records_max(cost) / TENANTS;
+            most = by_time / TENANTS < most ? (uint32_t)(by_time / TENANTS) : most;
+            most = most < 200 ? most : 200;
+            ck_assert_double_lt(fixed_us + most * TENANTS * slow_us[0], 600000);
+            batch(s, (uint32_t[TENANTS]){most, most, most, most, most}, slow_us, fixed_us);
+            tried = most * TENANTS > tried ? most * TENANTS : tried;
+        }
+        ck_assert_uint_ge(tried, kind == 0 ? 900 : 10);
+    }
+}
+END_TEST
+
 START_TEST(costs_of_one_class_lie_within_a_factor_of_4)
 {
     leat_prng prng = {9};
@@ -174,6 +261,10 @@ END_TEST
 
 STORY_MAIN("cost", the_fixed_part_and_each_tenants_part_separate,
            a_batch_that_surprises_teaches_nothing_but_splits_up_its_tenants,
-           several_surprises_in_a_row_are_the_shards, costs_of_one_class_lie_within_a_factor_of_4,
-           a_cost_near_a_border_stays_in_its_class, a_bill_charges_the_estimate_then_what_was_taken,
+           several_surprises_in_a_row_are_the_shards,
+           a_shard_that_turns_slow_has_a_longer_fixed_part_and_the_same_tenants,
+           a_tenant_that_was_slow_before_the_shard_stays_so,
+           a_shard_that_turned_slow_is_given_twice_as_much_each_time,
+           costs_of_one_class_lie_within_a_factor_of_4, a_cost_near_a_border_stays_in_its_class,
+           a_bill_charges_the_estimate_then_what_was_taken,
            more_tenants_than_a_bill_has_room_for_are_charged_with_the_first)
