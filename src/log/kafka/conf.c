@@ -53,14 +53,17 @@ static const default_property defaults[] = {
     {LEAT_KAFKA_READER, "enable.auto.offset.store", "false"},
     {LEAT_KAFKA_READER, "auto.offset.reset", "error"},
     {LEAT_KAFKA_READER, "check.crcs", "true"},
-    /* Limits of the prefetched records of one partition, read or paused. */
+    /* Limits of the prefetched records of all partitions that are read, and of each that is paused
+     * (fetched.c). An answer to a fetch, of all its partitions, has no more bytes than the first.
+     */
     {LEAT_KAFKA_READER, "queued.max.messages.kbytes", "1024"},
     {LEAT_KAFKA_READER, "queued.min.messages", "4000"},
-    {LEAT_KAFKA_READER, "fetch.queue.backoff.ms", "5"},
-    /* A broker has one fetch at a time: while that waits for idle partitions, a busy one that it
-     * leaves out gets nothing. But a worker without work sends a fetch each time this passes, which
-     * costs CPU. docs/performance.md has figures of both. */
-    {LEAT_KAFKA_READER, "fetch.wait.max.ms", "20"},
+    /* How soon after a full queue was found it is looked at again. */
+    {LEAT_KAFKA_READER, "fetch.queue.backoff.ms", "2"},
+    /* A fetch waits at the broker only while no partition that is read has a backlog. What a paused
+     * one gets when it goes on may wait for it. A worker without work sends a fetch each time this
+     * passes, which costs CPU. docs/performance.md has figures. */
+    {LEAT_KAFKA_READER, "fetch.wait.max.ms", "100"},
 };
 
 /* Of the classic group protocol; with group.protocol=consumer the broker decides, and librdkafka

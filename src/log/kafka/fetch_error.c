@@ -64,7 +64,7 @@ static void on_unreadable(leat_kafka_reader *reader, uint32_t partition, const c
     leat_part *part = &reader->parts[partition];
     part->unreadable++;
     if (part->unreadable < UNREADABLE_MAX) {
-        leat_part_drop_batch(part);
+        leat_part_drop_kept(part);
         leat_reader_check_range(reader, partition);
         return;
     }
@@ -135,6 +135,6 @@ void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition,
     /* The fetcher has stopped, or librdkafka's position has moved past the offset that the error
      * names. */
     part->restart = fault == FAULT_RANGE;
-    leat_part_drop_batch(part); /* the message too */
+    leat_part_drop_kept(part); /* the message too */
     leat_reader_check_range(reader, partition);
 }

@@ -1,7 +1,7 @@
 /*
  * part.c - the life of one partition at the reader: its states, its queue of fetched records, its
  * end. The queue is taken from librdkafka before the partition is assigned and is never forwarded
- * to the consumer's: only then can leat pause one partition by not reading its queue.
+ * to the consumer's: only then can leat pause one partition by ending its queue's route.
  */
 #include "log/kafka/reader.h"
 
@@ -32,15 +32,6 @@ void leat_part_enter(leat_part *part, leat_part_state state)
     part->state = state;
 }
 
-void leat_part_drop_batch(leat_part *part)
-{
-    LEAT_ASSERT(part->batch_at <= part->batch_count && part->batch_count <= LEAT_READ_BATCH);
-    while (part->batch_at < part->batch_count)
-        rd_kafka_message_destroy(part->batch[part->batch_at++]);
-    part->batch_at = 0;
-    part->batch_count = 0;
-}
-
 void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason)
 {
     LEAT_ASSERT(partition < reader->identity.partition_count && reason);
@@ -50,14 +41,14 @@ void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char
         return;
     leat_part_enter(part, LEAT_PART_BROKEN);
     part->generation++;
-    leat_part_drop_batch(part);
+    leat_part_drop_kept(part);
     reader->events.broken(reader->events.context, partition, reason);
 }
 
 void leat_part_open(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
-    LEAT_ASSERT(!leat_part_is_mine(part) && part->batch_count == 0);
+    LEAT_ASSERT(!leat_part_is_mine(part) && !part->kept);
     uint32_t generation = part->generation + 1;
     *part = (leat_part){.state = LEAT_PART_FREE,
                         .generation = generation,
@@ -81,7 +72,6 @@ void leat_part_open(leat_kafka_reader *reader, uint32_t partition)
     /* Not into the consumer's queue: when the queue is marked as ours before the partition is
      * assigned, librdkafka leaves it so. */
     rd_kafka_queue_forward(part->queue, NULL);
-    leat_kafka_wake_by(part->queue, reader->wake_fd);
 }
 
 void leat_part_close(leat_kafka_reader *reader, uint32_t partition)
@@ -89,8 +79,8 @@ void leat_part_close(leat_kafka_reader *reader, uint32_t partition)
     leat_part *part = &reader->parts[partition];
     if (!leat_part_is_mine(part))
         return;
-    leat_part_drop_batch(part);
-    rd_kafka_queue_io_event_enable(part->queue, -1, NULL, 0);
+    leat_part_drop_kept(part);
+    leat_part_unroute(reader, partition);
     rd_kafka_queue_destroy(part->queue);
     rd_kafka_topic_partition_list_destroy(part->position);
     part->queue = NULL;

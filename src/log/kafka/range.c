@@ -93,7 +93,7 @@ void leat_kafka_reader_seek(leat_log_reader *base, uint32_t partition, int64_t o
     leat_part *part = &reader->parts[partition];
     if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING)
         return;
-    leat_part_drop_batch(part);
+    leat_part_drop_kept(part);
     part->low = applied->low;
     part->high = applied->high;
     part->next = offset;
@@ -115,7 +115,9 @@ static void begin_reading(leat_kafka_reader *reader, uint32_t partition)
     leat_part_enter(part, LEAT_PART_READING);
     part->retry_us = 0;
     part->tries = 0;
-    part->more = true;
+    LEAT_ASSERT(!part->kept);
+    leat_part_unroute(reader, partition); /* librdkafka ends a route when it restarts the fetcher */
+    leat_part_route(reader, partition);
     leat_kafka_wake(reader->wake_fd); /* records fetched before the seek have used up the queue's
                                          own wake-up */
 }

@@ -11,148 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "record/headers.h"
-
 enum {
     TICK_MS = 100,
     CLOSE_POLL_MS = 50,
     FREE_MIN_MS = 200,
 };
-
-/* ---- records ---- */
-
-static void read_headers(const rd_kafka_message_t *message, leat_record *record)
-{
-    rd_kafka_headers_t *headers;
-    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return;
-    const char *name;
-    const void *value;
-    size_t size;
-    for (size_t i = 0;
-         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
-         i++) {
-        leat_slice header = leat_slice_of(name), *field = leat_header_find(record, header);
-        record->header_bytes += (uint32_t)(header.size + (value ? size : 0));
-        if (field)
-            *field = (leat_slice){value, value ? size : 0};
-    }
-}
-
-static leat_record record_of(uint32_t partition, const rd_kafka_message_t *message)
-{
-    leat_record record = {.partition = partition,
-                          .offset = message->offset,
-                          .accepted_ms = rd_kafka_message_timestamp(message, NULL),
-                          .epoch = rd_kafka_message_leader_epoch(message),
-                          .key = {message->key, message->key ? message->key_len : 0},
-                          .value = {message->payload, message->payload ? message->len : 0},
-                          .value_is_null = message->payload == NULL};
-    read_headers(message, &record);
-    return record;
-}
-
-static bool may_read(const leat_part *part)
-{
-    LEAT_ASSERT(part->batch_at <= part->batch_count);
-    return part->state == LEAT_PART_READING && !part->paused;
-}
-
-static void note_offered(leat_part *part, int64_t offset, int32_t epoch)
-{
-    LEAT_ASSERT(offset >= part->next);
-    part->next = offset + 1;
-    part->next_epoch = epoch;
-    if (offset > part->seen)
-        part->seen = offset;
-    if (epoch > part->seen_epoch)
-        part->seen_epoch = epoch;
-}
-
-/* Offers the records taken from the queue. Callbacks may pause, seek or give back: the state is
- * checked after each. */
-static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
-{
-    leat_part *part = &reader->parts[partition];
-    while (may_read(part) && part->batch_at < part->batch_count) {
-        rd_kafka_message_t *message = part->batch[part->batch_at];
-        if (message->err) {
-            leat_reader_on_fetch_error(reader, partition, message);
-            return;
-        }
-        if (!leat_reader_epoch_fits(reader, partition, message->offset,
-                                    rd_kafka_message_leader_epoch(message)))
-            return;
-        if (message->offset < part->next) { /* fetched twice around a rebalance */
-            part->batch_at++;
-            rd_kafka_message_destroy(message);
-            continue;
-        }
-        leat_record record = record_of(partition, message);
-        uint32_t generation = part->generation;
-        part->batch_at++; /* before the call: it may seek, which drops the rest of the batch */
-        reader->handed++;
-        if (reader->events.record(reader->events.context, &record, message)) {
-            if (part->generation == generation)
-                note_offered(part, record.offset, record.epoch);
-            part->unreadable = 0;
-            continue;
-        }
-        LEAT_ASSERT(reader->handed > 0);
-        reader->handed--;
-        if (part->generation == generation && part->batch_count > 0) {
-            part->batch_at--; /* kept, to be offered again after resume */
-            part->paused = true;
-        } else {
-            rd_kafka_message_destroy(message);
-        }
-    }
-}
-
-/* Returns whether there may be more for the next turn. */
-static bool read_partition(leat_kafka_reader *reader, uint32_t partition)
-{
-    leat_part *part = &reader->parts[partition];
-    if (!may_read(part))
-        return false;
-    if (part->batch_at == part->batch_count && part->more) {
-        ssize_t count = rd_kafka_consume_batch_queue(part->queue, 0, part->batch, LEAT_READ_BATCH);
-        part->batch_at = 0;
-        part->batch_count = count > 0 ? (uint32_t)count : 0;
-        /* An empty queue wakes us when it fills; one that was left with records does not. */
-        part->more = part->batch_count == LEAT_READ_BATCH;
-    }
-    offer_batch(reader, partition);
-    return may_read(part) && (part->more || part->batch_at < part->batch_count);
-}
-
-/* When all that was taken has been offered, librdkafka's position is also past offsets without a
- * record. */
-static void report_position(leat_kafka_reader *reader, uint32_t partition)
-{
-    LEAT_ASSERT(partition < reader->identity.partition_count);
-    leat_part *part = &reader->parts[partition];
-    if (!may_read(part) || part->batch_at < part->batch_count ||
-        rd_kafka_position(reader->rk, part->position))
-        return;
-    int64_t position = part->position->elems[0].offset;
-    if (position <= part->next || position <= part->read_to)
-        return;
-    part->read_to = position;
-    reader->events.read_to(reader->events.context, partition, position);
-}
-
-static void read_partitions(leat_kafka_reader *reader)
-{
-    LEAT_ASSERT(reader->turn < reader->identity.partition_count);
-    uint32_t count = reader->identity.partition_count;
-    bool more = false;
-    for (uint32_t i = 0; i < count; i++)
-        more = read_partition(reader, (reader->turn + i) % count) || more;
-    reader->turn = (reader->turn + 1) % count;
-    if (more)
-        leat_kafka_wake(reader->wake_fd);
-}
 
 /* ---- the loop ---- */
 
@@ -226,9 +89,9 @@ static void on_wake(uv_poll_t *poll, int status, int events)
         return;
     serve_queue(reader, reader->group, on_group_event);
     serve_queue(reader, reader->answers, on_answer);
-    for (uint32_t p = 0; p < reader->identity.partition_count; p++)
-        reader->parts[p].more = true; /* one eventfd for all: any of them may have woken us */
-    read_partitions(reader);
+    reader->more = true; /* one eventfd for all: this queue may have woken us */
+    if (leat_reader_read(reader))
+        leat_kafka_wake(reader->wake_fd);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -238,7 +101,7 @@ static void on_tick(uv_timer_t *timer)
         serve_queue(reader, reader->group, on_group_event);
         leat_reader_check_lost(reader);
         for (uint32_t p = 0; p < reader->identity.partition_count; p++)
-            report_position(reader, p);
+            leat_reader_report_position(reader, p);
         leat_reader_range_tick(reader, leat_mono_us());
     }
     leat_reader_renew_tick(reader, leat_mono_us());
@@ -280,27 +143,29 @@ static void forget(leat_kafka_reader *reader)
 
 static int open_queues(leat_kafka_reader *reader, leat_error *error)
 {
-    LEAT_ASSERT(!reader->group && !reader->answers);
+    LEAT_ASSERT(!reader->group && !reader->answers && !reader->fetched);
     rd_kafka_poll_set_consumer(reader->rk);
     reader->group = rd_kafka_queue_get_consumer(reader->rk);
     if (!reader->group)
         return leat_fail(error, "Kafka reader: no consumer queue");
     reader->answers = rd_kafka_queue_new(reader->rk);
+    reader->fetched = rd_kafka_queue_new(reader->rk);
     leat_kafka_wake_by(reader->group, reader->wake_fd);
     leat_kafka_wake_by(reader->answers, reader->wake_fd);
+    leat_kafka_wake_by(reader->fetched, reader->wake_fd);
     return 0;
 }
 
 static void close_queues(leat_kafka_reader *reader)
 {
-    rd_kafka_queue_t *queues[] = {reader->group, reader->answers};
+    rd_kafka_queue_t *queues[] = {reader->group, reader->answers, reader->fetched};
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
         if (!queues[i])
             continue;
         rd_kafka_queue_io_event_enable(queues[i], -1, NULL, 0);
         rd_kafka_queue_destroy(queues[i]);
     }
-    reader->group = reader->answers = NULL;
+    reader->group = reader->answers = reader->fetched = NULL;
 }
 
 int leat_reader_client_open(leat_kafka_reader *reader, leat_error *error)
@@ -413,6 +278,7 @@ static void pause_reading(leat_log_reader *base, uint32_t partition)
     leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
     reader->parts[partition].paused = true;
+    leat_part_route(reader, partition);
 }
 
 static void resume_reading(leat_log_reader *base, uint32_t partition)

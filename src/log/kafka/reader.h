@@ -1,6 +1,6 @@
 /*
- * reader.h - the reader's state, shared by reader.c, part.c, rebalance.c, range.c, fetch_error.c,
- * ends.c, commit.c and renew.c.
+ * reader.h - the reader's state, shared by reader.c, fetched.c, part.c, rebalance.c, range.c,
+ * fetch_error.c, ends.c, commit.c and renew.c.
  *
  * A partition's states:
  *
@@ -15,13 +15,14 @@
  *
  * The table in part.c has the same, edge by edge.
  *
- * Every partition has its own queue of fetched records, bounded by librdkafka. Only READING
- * partitions that are not paused are read from it: not reading is the pause. librdkafka's own pause
- * throws away what was fetched (it does so by itself while a rebalance waits for partitions to be
- * given back; the fetch then goes on where reading was), so it serves only to park a partition from
- * its assignment to its first seek.
+ * Every partition has its own queue of fetched records. Those of READING partitions that are not
+ * paused are routed into one that they share (fetched.c), and only that is read; no route is the
+ * pause. librdkafka bounds each: the shared one, and that of a paused partition. librdkafka's own
+ * pause throws away what was fetched (it does so by itself while a rebalance waits for partitions
+ * to be given back; the fetch then goes on where reading was), so it serves only to park a
+ * partition from its assignment to its first seek.
  *
- * librdkafka's position of a partition is after everything that was taken from its queue, markers
+ * librdkafka's position of a partition is after everything that was taken from a queue, markers
  * of transactions included: while nothing taken waits here, every record below it was offered. Two
  * things would make it claim more than that, and are never relied upon: an error in the queue moves
  * it past the offset that the error names, so after each the partition is sought again; and so
@@ -40,7 +41,9 @@
 
 enum {
     LEAT_READER_WHY_SIZE = 128,
-    LEAT_READ_BATCH = 256, /* records taken from a partition's queue at a time */
+    LEAT_READ_BATCH = 512, /* records taken from the shared queue, and offered of one partition, in
+                              a turn */
+    LEAT_KEPT_BLOCK = 127,
     LEAT_ASK_TIMEOUT_MS = 5000,
     LEAT_ENDS_EVERY_US = 5 * 1000 * 1000,
 };
@@ -55,13 +58,21 @@ typedef enum leat_part_state {
     LEAT_PART_REVOKING,
 } leat_part_state;
 
+/* Records taken from the shared queue and not yet offered. */
+typedef struct leat_kept {
+    struct leat_kept *next;
+    uint32_t at; /* the first one */
+    uint32_t count;
+    rd_kafka_message_t *messages[LEAT_KEPT_BLOCK];
+} leat_kept;
+
 typedef struct leat_part {
     leat_part_state state;
     bool paused;
-    bool more;               /* its queue may hold records */
+    bool routed;             /* its queue leads into the shared one */
     bool parked;             /* librdkafka fetches nothing */
     bool restart;            /* an error stopped librdkafka's fetcher: a seek is not enough */
-    rd_kafka_queue_t *queue; /* not FREE: fetched records */
+    rd_kafka_queue_t *queue; /* not FREE: its fetched records that were not routed */
     uint32_t generation;     /* of the seek or check: answers to an older one are dropped */
     int64_t low;             /* as the seek gave it */
     int64_t high;
@@ -87,9 +98,8 @@ typedef struct leat_part {
     int64_t stable;        /* the offset up to which no transaction is open, likewise */
     int64_t held_since_us; /* since when that has stood still below the end; 0: it does not */
     int64_t held_logged_us;
-    uint32_t batch_at; /* records taken from the queue, not yet taken by the caller */
-    uint32_t batch_count;
-    rd_kafka_message_t *batch[LEAT_READ_BATCH];
+    leat_kept *kept; /* READING: its records that are offered next; NULL: none */
+    leat_kept *kept_last;
 } leat_part;
 
 /* Travels with a commit. */
@@ -114,6 +124,9 @@ typedef struct leat_kafka_reader {
     rd_kafka_t *rk;            /* the client's */
     rd_kafka_queue_t *group;   /* rebalances and errors */
     rd_kafka_queue_t *answers; /* commits, offsets, topic */
+    rd_kafka_queue_t *fetched; /* records of all partitions that are routed */
+    uint32_t routed_count;
+    bool more; /* `fetched` may hold records */
     int wake_fd;
     leat_part *parts; /* [identity.partition_count] */
     uint32_t turn;    /* the partition whose turn to be read is next */
@@ -161,7 +174,6 @@ static inline bool leat_part_is_mine(const leat_part *part)
 
 /* Changes the state; asserts that the new one may follow. */
 void leat_part_enter(leat_part *part, leat_part_state state);
-void leat_part_drop_batch(leat_part *part);
 void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason);
 /* Takes over one that was assigned. */
 void leat_part_open(leat_kafka_reader *reader, uint32_t partition);
@@ -174,6 +186,20 @@ void leat_part_close(leat_kafka_reader *reader, uint32_t partition);
 int leat_reader_client_open(leat_kafka_reader *reader, leat_error *error) LEAT_MUST_CHECK;
 /* Without leaving the group; nothing may be held. Answers that are out never come. */
 void leat_reader_client_close(leat_kafka_reader *reader, int timeout_ms);
+
+/* ---- fetched.c ---- */
+
+/* Takes fetched records and offers what is kept, some of each partition; returns whether there may
+ * be more for the next turn. */
+bool leat_reader_read(leat_kafka_reader *reader);
+/* Routes the partition's queue into the shared one, or no longer, as its state wants it. */
+void leat_part_route(leat_kafka_reader *reader, uint32_t partition);
+/* No longer, whatever its state is. */
+void leat_part_unroute(leat_kafka_reader *reader, uint32_t partition);
+void leat_part_drop_kept(leat_part *part);
+/* When all that was taken has been offered, librdkafka's position is also past offsets without a
+ * record. */
+void leat_reader_report_position(leat_kafka_reader *reader, uint32_t partition);
 
 /* ---- rebalance.c ---- */
 

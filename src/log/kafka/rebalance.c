@@ -144,7 +144,7 @@ static void on_revoked(leat_kafka_reader *reader, const rd_kafka_topic_partition
             continue;
         leat_part_enter(part, LEAT_PART_REVOKING);
         part->generation++;
-        leat_part_drop_batch(part);
+        leat_part_drop_kept(part);
         reader->revoking_left++;
         reader->events.revoked(reader->events.context, partition);
     }
@@ -230,7 +230,7 @@ static int64_t restart_offset(leat_kafka_reader *reader, int32_t partition)
     if (!is_known(reader, partition))
         return 0;
     leat_part *part = &reader->parts[partition];
-    leat_part_drop_batch(part); /* is fetched again */
+    leat_part_drop_kept(part); /* is fetched again */
     if (part->state == LEAT_PART_READING)
         leat_reader_seek_again(part);
     return part->next >= 0 ? part->next : 0;

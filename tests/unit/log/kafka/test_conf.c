@@ -99,7 +99,7 @@ START_TEST(has_defaults_and_a_user_wins)
     expect(LEAT_KAFKA_READER, "partition.assignment.strategy", "range",
            "partition.assignment.strategy", "range");
     expect(LEAT_KAFKA_READER, NULL, NULL, "group.id", "g");
-    expect(LEAT_KAFKA_READER, NULL, NULL, "fetch.wait.max.ms", "20");
+    expect(LEAT_KAFKA_READER, NULL, NULL, "fetch.wait.max.ms", "100");
     expect(LEAT_KAFKA_READER, "fetch.wait.max.ms", "200", "fetch.wait.max.ms", "200");
     expect(LEAT_KAFKA_ADMIN, NULL, NULL, "client.id", "leat");
     expect(LEAT_KAFKA_ADMIN, NULL, NULL, "enable.sparse.connections", "false");
