@@ -53,9 +53,9 @@ typedef struct sim_record {
         uint64_t life; /* of the process that read it */
         /* when it did first in this life, less the time in which it had stood still */
         int64_t at_us;
+        uint64_t refused; /* world.serial when its worker last got bad data for it, alone; 0: not
+                             in this life, or since then its letter failed */
     } read[SIM_PROCESSES_MAX];
-    uint64_t refused; /* world.serial when a worker last got bad data for it, alone; 0: since then
-                         its letter failed */
 } sim_record;
 
 typedef struct sim_partition {

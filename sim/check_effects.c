@@ -91,12 +91,13 @@ void sim_check_verdict(sim_world *world, const sim_process *process, const sim_r
         sim_fail(world, "dead_letters", "partition %u offset %lld is %s, against its route",
                  record->record.partition, (long long)record->record.offset,
                  batch->dead ? "given up" : "to be kept");
-    if (record->refused == 0 || record->refused < trouble)
+    uint64_t refused = record->read[process->index].refused;
+    if (refused == 0 || refused < trouble)
         sim_fail(
             world, "dead_letters",
             "partition %u offset %lld is to be a dead letter, and was not asked again since %s",
             record->record.partition, (long long)record->record.offset,
-            record->refused == 0 ? "one of it failed" : "the shard was in trouble");
+            refused == 0 ? "one of it failed" : "the shard was in trouble");
 }
 
 void sim_check_dead_letters(sim_world *world, const sim_commit *commit)

@@ -345,6 +345,7 @@ void sim_reader_note(const sim_world *world, const sim_process *process, sim_rec
         return;
     record->read[process->index].life = process->life;
     record->read[process->index].at_us = world->clock.now_us - process->stood_still_us;
+    record->read[process->index].refused = 0;
 }
 
 /* False: it offers no more for now. */

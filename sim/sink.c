@@ -98,12 +98,13 @@ static void note(pool_member *connection, const leat_engine_job_result *result)
         sink->trouble = ++world->serial;
     if (!connection->only)
         return;
+    uint64_t *refused = &connection->only->read[sink->process->index].refused;
     if (!connection->is_letter && is_verdict)
-        connection->only->refused = ++world->serial;
+        *refused = ++world->serial;
     if (connection->is_letter && result->outcome != LEAT_ENGINE_APPLIED) {
         world->sometimes->count[SOMETIMES_LETTER_FAILED]++;
-        if (connection->only->refused == connection->verdict)
-            connection->only->refused = 0;
+        if (*refused == connection->verdict)
+            *refused = 0;
     }
 }
 
@@ -616,7 +617,8 @@ static void take_job(pool_member *connection, const leat_engine_job *job)
                             (job->batch.dead || job->batch.hold);
     connection->only =
         connection->record_count == 1 ? record_of(connection->sink, &job->batch.records[0]) : NULL;
-    connection->verdict = connection->only ? connection->only->refused : 0;
+    connection->verdict =
+        connection->only ? connection->only->read[connection->sink->process->index].refused : 0;
     for (uint32_t i = 0; i < connection->part_count; i++) {
         connection->parts[i] = job->batch.parts[i];
         connection->parts[i].count = touches(&job->batch, &job->batch.parts[i]);
