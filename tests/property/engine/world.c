@@ -39,19 +39,22 @@ static void make_log(test_world *world, log_partition *log)
 {
     log->count = between(world, 4, DB_RECORDS);
     log->readable = world_below(world, log->count + 1);
-    uint32_t subpartitions = between(world, 1, DB_ROW_SUBS);
+    /* In one subpartition everything waits for everything. */
+    bool is_one = world_chance(world, 10);
+    uint32_t subpartitions = is_one ? 1 : between(world, 1, DB_ROW_SUBS);
+    uint32_t groups = is_one ? 1 : 5;
     uint32_t poison_one_in = world_chance(world, 3) ? between(world, 3, 14) : 0;
     int64_t offset = world_below(world, 3);
     for (uint32_t i = 0; i < log->count; i++) {
         log_record *record = &log->records[i];
-        *record = (log_record){
-            .offset = offset,
-            .at_ms = 1000 + offset * 7,
-            .subpartition = (world_below(world, subpartitions) * 9 + 64 * world_below(world, 5)) %
-                            TEST_SUBPARTITIONS,
-            .bytes = between(world, 1, 60),
-            .table = world_below(world, world->config.table_count),
-            .poison = LEAT_ENGINE_APPLIED};
+        *record = (log_record){.offset = offset,
+                               .at_ms = 1000 + offset * 7,
+                               .subpartition = (world_below(world, subpartitions) * 9 +
+                                                64 * world_below(world, groups)) %
+                                               TEST_SUBPARTITIONS,
+                               .bytes = between(world, 1, 60),
+                               .table = world_below(world, world->config.table_count),
+                               .poison = LEAT_ENGINE_APPLIED};
         if (poison_one_in && world_chance(world, poison_one_in)) {
             record->poison = any_poison(world);
             record->poison_known = world_chance(world, 2);
@@ -88,8 +91,9 @@ static void make_config(test_world *world)
     config->patience_us = world_below(world, 3000);
     config->table_count = between(world, 1, 3);
     world->bad_stays_bad = world_chance(world, 2);
-    config->dead_letters_per_minute = world->bad_stays_bad ? 100000 : world_below(world, 2);
-    config->dead_letters_percent = world_chance(world, 3) ? world_below(world, 101) : 0;
+    config->dead_letters_per_minute = world->bad_stays_bad ? 100000 : world_below(world, 3);
+    uint32_t percent_end = world_chance(world, 2) ? 5 : 101; /* low ones are what stops a table */
+    config->dead_letters_percent = world_chance(world, 2) ? world_below(world, percent_end) : 0;
     config->reclaim_min_us = between(world, 100, 3000);
     for (uint32_t i = 0; i < config->shard_count; i++)
         world->parked_max_bytes[i] = world_chance(world, 3) ? world_below(world, 500) : 1000000;

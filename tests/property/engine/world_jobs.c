@@ -112,6 +112,24 @@ static void note_refusal(test_world *world, uint32_t worker, const world_job *jo
     world->sometimes->looked += looked && result->catalog_read_us != INT64_MAX;
 }
 
+static void note_read(test_world *world, uint32_t worker, log_record *record)
+{
+    record->read_us[worker] = record->read_us[worker] > 0 ? record->read_us[worker] : world->now_us;
+}
+
+/* A worker has what is parked from its claim on, loaded or not. */
+static void note_claimed(test_world *world, uint32_t worker, const world_job *job,
+                         const leat_engine_job_result *result)
+{
+    log_partition *log = &world->log[job->partition];
+    for (uint32_t i = 0; i < result->parked_count; i++)
+        for (uint32_t k = 0; k < log->count; k++)
+            if (log->records[k].subpartition == result->parked[i].subpartition &&
+                log->records[k].offset > result->parked[i].done &&
+                log->records[k].offset <= result->parked[i].last_offset)
+                note_read(world, worker, &log->records[k]);
+}
+
 /* Tells the engine; of a load with its records. */
 static void tell(test_world *world, uint32_t worker, const world_job *job,
                  const leat_engine_job_result *result)
@@ -124,7 +142,7 @@ static void tell(test_world *world, uint32_t worker, const world_job *job,
     for (uint32_t i = 0; brings && i < result->loaded_count; i++) {
         log_record *from = &world->log[job->partition].records[job->loaded[i]];
         records[i] = world_record(from, job->partition);
-        from->read_us[worker] = from->read_us[worker] > 0 ? from->read_us[worker] : world->now_us;
+        note_read(world, worker, from);
     }
     uint32_t taken = leat_engine_job_done(w->engine, world->now_us, job->id, &with_records);
     w->payloads += taken;
@@ -140,6 +158,7 @@ void world_answer(test_world *world, uint32_t worker, world_job *job,
     world_worker *w = &world->workers[worker];
     note(world, job, result);
     note_refusal(world, worker, job, result);
+    note_claimed(world, worker, job, result);
     if (job->kind == LEAT_ENGINE_JOB_BATCH && result->outcome == LEAT_ENGINE_UNKNOWN) {
         for (uint32_t i = 0; i < job->part_count; i++) {
             uint32_t id = job->parts[i].partition;
