@@ -317,5 +317,6 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
                    job_id);
     engine->room_grew = true;
     leat_schedule_shard(engine, shard);
+    leat_timers_advance(engine, now_us); /* of records that no longer wait for one of its */
     return taken;
 }
