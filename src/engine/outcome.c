@@ -275,6 +275,14 @@ static bool is_understood(leat_engine_outcome outcome)
            outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR;
 }
 
+/* It waited in vain for a row, or took too long: either may go on for hours, and the shard is not
+ * why. */
+static bool is_held_up_by_rows(const leat_engine_job_result *result)
+{
+    return result->outcome == LEAT_ENGINE_CONTENTION && result->from_rows &&
+           (result->is_lock_wait || result->timed_out);
+}
+
 /* Decides what the queue does next; `ret_notice`: the notice for the caller if the queue is held, 0
  * when one was given lately. */
 static leat_retry_verdict verdict_of(leat_engine *engine, leat_job_slot *slot, uint32_t id,
@@ -282,7 +290,7 @@ static leat_retry_verdict verdict_of(leat_engine *engine, leat_job_slot *slot, u
                                      const leat_engine_job_result *result, uint8_t *ret_notice)
 {
     leat_retry *retry = &engine->queues[id].retry;
-    if (is_understood(result->outcome))
+    if (is_understood(result->outcome) || is_held_up_by_rows(result))
         leat_halt_queue_passed(engine, id);
     /* `held` says whether there was a notice: a time of 0 is one like any other here. */
     bool lately = retry->held && engine->now_us - retry->notified_us < LEAT_RATE_LIMIT_US;

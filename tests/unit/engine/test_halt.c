@@ -45,6 +45,20 @@ START_TEST(a_probe_that_is_refused_with_what_is_understood_ends_it)
 }
 END_TEST
 
+/* Or the row's lock would halt the shard for as long as it is held. */
+START_TEST(a_probe_that_waits_for_a_locked_row_ends_it)
+{
+    story s;
+    halt(&s);
+    story_wait(&s);
+    story_locked(&s, 0);
+    story_told(&s, "batch 0/1:0,1,2,3\nbatch 0/1:0,1\nbatch 0/2:4\n");
+    story_done(&s, 1, LEAT_ENGINE_NOT_UNDERSTOOD); /* it is still there */
+    story_told(&s, "halted 0/2 at 4\n");
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(it_is_said_once_a_minute)
 {
     story s;
@@ -144,7 +158,8 @@ START_TEST(a_compaction_that_is_not_understood_halts_nothing)
 END_TEST
 
 STORY_MAIN("halt", only_the_probe_is_tried_until_it_passes,
-           a_probe_that_is_refused_with_what_is_understood_ends_it, it_is_said_once_a_minute,
+           a_probe_that_is_refused_with_what_is_understood_ends_it,
+           a_probe_that_waits_for_a_locked_row_ends_it, it_is_said_once_a_minute,
            what_is_in_flight_ends_as_it_does, no_compaction_while_it_lasts,
            a_revoke_of_the_probe_ends_it, a_revoke_of_another_is_not_held_up,
            a_compaction_that_is_not_understood_halts_nothing)
