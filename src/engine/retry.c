@@ -84,7 +84,8 @@ bool leat_retry_precedes(const leat_retry *retry, int64_t read_us, int64_t since
 {
     if (is_waiting(retry))
         return !retry->overdue && leat_retry_since_us(retry, read_us) < since_us;
-    bool flows = retry->delays == 0 && retry->contentions == 0 && !retry->dead && !retry->held;
+    bool flows = retry->delays == 0 && retry->contentions == 0 && !retry->dead && !retry->held &&
+                 !retry->blocked;
     return flows && read_us <= since_us;
 }
 

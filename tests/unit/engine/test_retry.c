@@ -318,6 +318,9 @@ START_TEST(who_precedes_whom)
     for (int i = 0; i < 3; i++)
         failed(&locked, LEAT_ENGINE_CONTENTION, 1, 1, -1);
     ck_assert(!leat_retry_precedes(&stuck, 10, 50) && !leat_retry_precedes(&locked, 10, 50));
+    leat_retry dropped = {.blocked = true, .contentions = 1, .delays = 1};
+    leat_retry_dropped(&dropped); /* its row is as locked as before the claim */
+    ck_assert(!leat_retry_precedes(&dropped, 10, 50));
 }
 END_TEST
 
