@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "check.h"
+#include "faults.h"
 #include "world.h"
 
 static bool is_left(const sim_state *state, const sim_record *record)
@@ -64,13 +65,21 @@ static void describe_unfinished(const sim_world *world, uint32_t p, char *ret, s
                  (long long)world->group.committed[p], (long long)last);
 }
 
-/* The first record that is not applied and is not after one that ends its session; `ret_killers`:
- * some of those are left. */
+/* It ends its session, or its row stays locked. */
+static bool is_stuck(const sim_server *server, const sim_record *record)
+{
+    return sim_poison_kills(&record->poison) ||
+           (record->row >= 0 && sim_server_holds_row(server, (uint32_t)record->row));
+}
+
+/* The first record that is not applied and is not after a stuck one; `ret_stuck`: some of those are
+ * left. */
 static const sim_record *first_of_others(const sim_world *world, uint32_t partition,
-                                         bool *ret_killers)
+                                         bool *ret_stuck)
 {
     uint32_t shard = sim_world_shard_of(world, partition);
-    const sim_state *state = sim_server_view_of(world->shards[shard].primary).state;
+    const sim_server *server = world->shards[shard].primary;
+    const sim_state *state = sim_server_view_of(server).state;
     const sim_partition *log = &world->broker.partitions[partition];
     bool behind[LEAT_SUBPARTITIONS_MAX] = {false};
     for (uint32_t i = 0; i < log->count; i++) {
@@ -78,10 +87,10 @@ static const sim_record *first_of_others(const sim_world *world, uint32_t partit
         if (!is_left(state, record) || behind[record->subpartition] ||
             sim_state_fate(state, record) == FATE_KEPT)
             continue;
-        if (!sim_poison_kills(&record->poison))
+        if (!is_stuck(server, record))
             return record;
         behind[record->subpartition] = true;
-        *ret_killers = true;
+        *ret_stuck = true;
     }
     return NULL;
 }
@@ -97,27 +106,26 @@ static bool is_excused(const sim_world *world, uint32_t partition)
            (world->broker.partitions[partition].is_damaged && view.state == LEAT_ENGINE_STOPPED);
 }
 
-/* The records that end sessions are repaired, once all others have gone on. */
+/* What is stuck is repaired, once all others have gone on. */
 static bool may_mend(sim_world *world)
 {
-    bool killers = false;
+    bool stuck = false;
     for (uint32_t p = 0; p < world->broker.partition_count; p++)
-        if (!is_excused(world, p) && first_of_others(world, p, &killers))
+        if (!is_excused(world, p) && first_of_others(world, p, &stuck))
             return false;
-    world->sometimes->count[SOMETIMES_OTHERS_WENT_ON] += killers;
+    world->sometimes->count[SOMETIMES_OTHERS_WENT_ON] += stuck;
     return true;
 }
 
 static void check_others(sim_world *world)
 {
-    bool killers = false;
+    bool stuck = false;
     for (uint32_t p = 0; p < world->broker.partition_count; p++) {
-        const sim_record *left = is_excused(world, p) ? NULL : first_of_others(world, p, &killers);
-        if (left && killers)
-            sim_fail(
-                world, "others",
-                "partition %u offset %lld stands behind no record that ends its session, and is not applied",
-                p, (long long)left->record.offset);
+        const sim_record *left = is_excused(world, p) ? NULL : first_of_others(world, p, &stuck);
+        if (left && stuck)
+            sim_fail(world, "others",
+                     "partition %u offset %lld stands behind no stuck record, and is not applied",
+                     p, (long long)left->record.offset);
     }
 }
 
@@ -126,7 +134,8 @@ bool sim_check_is_quiet(sim_world *world)
     char left[160];
     if (!sim_clients_are_done(world))
         return false;
-    world->is_mended = world->is_mended || may_mend(world);
+    if (!world->is_mended && may_mend(world))
+        sim_faults_mend(world);
     if (!world->is_mended)
         return false;
     for (uint32_t p = 0; p < world->broker.partition_count; p++) {

@@ -269,17 +269,20 @@ static void refuse_all(sim_world *world)
     sim_server_refuse(world->shards[shard].primary, state, until_us(world, 1500));
 }
 
+/* The first row is the one that many writes are for. */
+static uint32_t some_row(sim_world *world)
+{
+    return sim_below(world, 2) ? 0 : sim_below(world, world->schema.row_count);
+}
+
 /* One row, or a number of them, as a person's transaction may. */
 static void lock_rows(sim_world *world)
 {
     uint32_t shard = some_shard(world);
     uint32_t count = sim_below(world, 3) == 0 ? 10 : 1;
-    for (uint32_t i = 0; i < count; i++) {
-        /* The first row is the one that many writes are for. */
-        uint32_t row = sim_below(world, 2) ? 0 : sim_below(world, world->schema.row_count);
-        sim_server_lock_row(world->shards[shard].primary, row,
+    for (uint32_t i = 0; i < count; i++)
+        sim_server_lock_row(world->shards[shard].primary, some_row(world),
                             until_us(world, world->options.values[OPT_LOCKED_MS]));
-    }
 }
 
 /* ---- when ---- */
@@ -358,5 +361,15 @@ void sim_faults_heal(sim_world *world)
     for (uint32_t shard = 0; shard < world->schema.catalog.layout.shard_count; shard++) {
         on_old_ends(world, &world->shards[shard], 0);
         heal_server(world, world->shards[shard].primary);
+        for (int64_t i = 0; i < world->options.values[OPT_STAYS_LOCKED]; i++)
+            sim_server_lock_row(world->shards[shard].primary, some_row(world), INT64_MAX);
     }
+}
+
+void sim_faults_mend(sim_world *world)
+{
+    sim_trace(world, "nothing is stuck from now on");
+    world->is_mended = true;
+    for (uint32_t shard = 0; shard < world->schema.catalog.layout.shard_count; shard++)
+        sim_server_unlock_rows(world->shards[shard].primary);
 }

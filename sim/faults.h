@@ -10,6 +10,8 @@ void sim_faults_begin(sim_world *world);
 /* Nothing goes wrong from now on; databases are well again, and processes that are frozen or cut
  * off are soon. */
 void sim_faults_heal(sim_world *world);
+/* Nothing is stuck any longer either. */
+void sim_faults_mend(sim_world *world);
 
 /* controls.c: blocks a tenant for a while. */
 void sim_controls_block(sim_world *world);

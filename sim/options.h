@@ -109,6 +109,8 @@ typedef enum sim_option {
     OPT_ON_REFUSED,    /* of each route, as digits of base 3 */
     OPT_HELD_KEYS_MAX, /* of a partition */
     OPT_PERSON,        /* somebody retries or discards what is kept of a key */
+    OPT_STAYS_LOCKED,  /* rows of a shard that another program holds until all other records are
+                          applied */
     OPTION_COUNT,
 } sim_option;
 

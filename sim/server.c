@@ -117,3 +117,14 @@ void sim_server_lock_row(sim_server *server, uint32_t row, int64_t until_us)
     if (until_us > server->row_locked_until_us[row])
         server->row_locked_until_us[row] = until_us;
 }
+
+bool sim_server_holds_row(const sim_server *server, uint32_t row)
+{
+    return server->row_locked_until_us[row] > server->world->clock.now_us;
+}
+
+void sim_server_unlock_rows(sim_server *server)
+{
+    for (uint32_t i = 0; i < server->world->schema.row_count; i++)
+        server->row_locked_until_us[i] = 0;
+}

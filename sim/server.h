@@ -146,5 +146,7 @@ void sim_server_fail_all(sim_server *server, const char *sqlstate, int64_t until
  * transaction ids: a transaction that has its id goes on. */
 void sim_server_refuse(sim_server *server, const char *sqlstate, int64_t until_us);
 void sim_server_lock_row(sim_server *server, uint32_t row, int64_t until_us);
+bool sim_server_holds_row(const sim_server *server, uint32_t row);
+void sim_server_unlock_rows(sim_server *server);
 
 #endif

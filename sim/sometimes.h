@@ -34,7 +34,8 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_FATAL,
     SOMETIMES_KILLED_BY_RECORD,
     SOMETIMES_CRASHED_BY_RECORD,
-    SOMETIMES_OTHERS_WENT_ON, /* all was applied except records after such a record */
+    SOMETIMES_OTHERS_WENT_ON, /* all was applied except records after such a record, or
+                                 a locked row */
     SOMETIMES_SERVER_STOPPED,
     SOMETIMES_SERVER_PAUSED,
     SOMETIMES_FAILOVER,

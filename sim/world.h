@@ -54,7 +54,8 @@ struct sim_world {
     sim_list pipelines; /* freed with the world, as what follows */
     sim_list commits;
     sim_list garbage;
-    bool is_mended;    /* records that ended their session are written like others */
+    bool is_mended;    /* what was stuck all the time no longer is: records that ended their session
+                          are written like others, and no row is locked */
     bool is_healing;   /* nothing goes wrong any longer */
     bool is_ending;    /* processes that end are not started again */
     int64_t healed_us; /* how long it took until all was applied */
