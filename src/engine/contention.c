@@ -71,9 +71,21 @@ void leat_contention_ended(leat_contention *contention, uint32_t slots, bool wai
     if (!waited)
         return;
     contention->widened = 0;
-    if (slots > 0 && slots < LANE_PART)
-        contention->rest_us = most(
-            contention->rest_us, now_us + took_us * (LANE_PART - (int64_t)slots) / (int64_t)slots);
+    if (slots == 0 || slots >= LANE_PART)
+        return;
+    contention->rest_us =
+        most(contention->rest_us, now_us + took_us * (LANE_PART - (int64_t)slots) / (int64_t)slots);
+    contention->resting = 0;
+    contention->keeps = false;
+}
+
+int64_t leat_contention_rest_us(leat_contention *contention, int64_t now_us, bool is_loaded,
+                                bool *ret_keeps)
+{
+    LEAT_ASSERT(contention->rest_us > now_us);
+    *ret_keeps = is_loaded && !contention->keeps;
+    contention->keeps = contention->keeps || is_loaded;
+    return contention->rest_us - now_us + contention->resting++;
 }
 
 int64_t leat_contention_wait_us(const leat_contention *contention, int64_t most_us)

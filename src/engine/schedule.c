@@ -344,9 +344,12 @@ static void let_rest(leat_engine *engine, leat_shard *shard)
     while (shard->contention.rest_us > engine->now_us &&
            (id = leat_ready_first_blocked(&shard->ready)) != LEAT_INDEX_NONE) {
         leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
+        bool keeps;
+        int64_t rest_us = leat_contention_rest_us(&shard->contention, engine->now_us,
+                                                  engine->queues[id].parked, &keeps);
         leat_subpartition_deactivate(engine, partition, leat_queue_subpartition(engine, id));
-        leat_subpartition_delay(engine, partition, leat_queue_subpartition(engine, id),
-                                shard->contention.rest_us - engine->now_us);
+        (keeps ? leat_subpartition_rest : leat_subpartition_delay)(
+            engine, partition, leat_queue_subpartition(engine, id), rest_us);
     }
 }
 
@@ -409,15 +412,14 @@ static const leat_engine_job *next_batch(leat_engine *engine, leat_shard *shard)
     return fill_batch(engine, slot);
 }
 
-/* Everything that a halted shard runs. The shard may go on while it still waits for its lock. */
+/* Everything that a halted shard runs. */
 static const leat_engine_job *next_probe(leat_engine *engine, leat_shard *shard)
 {
     if (engine->queues[shard->probe].place != LEAT_QUEUE_READY)
         return NULL;
     leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_BATCH);
     choose_alone(engine, slot, shard, shard->probe);
-    if (engine->queues[shard->probe].retry.blocked)
-        begin_blocked(slot, shard);
+    LEAT_ASSERT(!engine->queues[shard->probe].retry.blocked); /* it would have passed */
     return fill_batch(engine, slot);
 }
 

@@ -48,11 +48,20 @@ void leat_subpartition_delay(leat_engine *engine, leat_partition *partition, uin
     uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), subpartition);
     leat_queue *queue = &engine->queues[id];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && leat_queue_has_head(queue));
+    if (queue->parked && (delay_us > UNLOADED_AFTER_US || engine->load_starved) &&
+        partition->state == LEAT_ENGINE_READING && leat_shard_of(engine, partition)->probe != id)
+        leat_backlog_unload(engine, id);
+    leat_subpartition_rest(engine, partition, subpartition, delay_us);
+}
+
+void leat_subpartition_rest(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
+                            int64_t delay_us)
+{
+    uint32_t id = leat_queue_id(engine, leat_partition_id(engine, partition), subpartition);
+    leat_queue *queue = &engine->queues[id];
+    LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && leat_queue_has_head(queue));
     if (partition->state != LEAT_ENGINE_READING)
         return;
-    if (queue->parked && (delay_us > UNLOADED_AFTER_US || engine->load_starved) &&
-        leat_shard_of(engine, partition)->probe != id)
-        leat_backlog_unload(engine, id);
     queue->place = LEAT_QUEUE_WAITING;
     queue->due_us = engine->now_us + delay_us;
     partition->waiting++;

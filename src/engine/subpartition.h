@@ -9,8 +9,12 @@
 /* Puts a quiet queue of a READING partition among the ready ones if it has a record that may run;
  * else it stays quiet. If that record is parked, it is asked for. */
 void leat_subpartition_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
+/* It is woken again after a time. One that has failed gives up its loaded records. */
 void leat_subpartition_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
                              int64_t delay_us);
+/* The same, and it keeps them: it is next. */
+void leat_subpartition_rest(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
+                            int64_t delay_us);
 /* Takes the queue out of the ready ones and the timers. */
 void leat_subpartition_deactivate(leat_engine *engine, leat_partition *partition,
                                   uint32_t subpartition);

@@ -126,6 +126,26 @@ static void all_blocked(story *s, uint32_t slots, uint32_t count)
     story_locked(s, 0);
 }
 
+START_TEST(while_the_lane_rests_queues_keep_their_order)
+{
+    leat_contention c = {0};
+    bool keeps;
+    leat_contention_started(&c);
+    leat_contention_ended(&c, 1, true, false, 100, 1000);
+    ck_assert_int_eq(c.rest_us, 1300);
+    ck_assert_int_eq(leat_contention_rest_us(&c, 1000, false, &keeps), 300);
+    ck_assert(!keeps);
+    ck_assert_int_eq(leat_contention_rest_us(&c, 1200, true, &keeps), 101);
+    ck_assert(keeps);
+    ck_assert_int_eq(leat_contention_rest_us(&c, 1200, true, &keeps), 102);
+    ck_assert(!keeps); /* else all rows that are locked would have loaded records */
+    leat_contention_started(&c);
+    leat_contention_ended(&c, 1, true, false, 100, 1400);
+    ck_assert_int_eq(leat_contention_rest_us(&c, 1400, true, &keeps), 300);
+    ck_assert(keeps);
+}
+END_TEST
+
 START_TEST(a_locked_row_sends_each_subpartition_alone)
 {
     story s;
@@ -213,30 +233,6 @@ START_TEST(a_lock_that_is_gone_opens_the_lane)
 }
 END_TEST
 
-/* Partition 0's waits for its row as the probe of a halted shard, partition 1's for the lane. */
-START_TEST(a_probe_that_waits_for_a_row_has_the_lane)
-{
-    story s;
-    story_begin(&s, 2);
-    story_reading(&s, 2);
-    story_read(&s, 0, 1, 0);
-    story_read(&s, 1, 1, 0);
-    story_locked(&s, 1);
-    story_done(&s, 0, LEAT_ENGINE_NOT_UNDERSTOOD);
-    story_wait_for_job(&s);
-    story_locked(&s, 0);
-    story_wait_for_job(&s);
-    s.size = 0;
-    story_revoked(&s, 0); /* the shard goes on, and the probe is in flight */
-    story_pass(&s, 1000 * MS);
-    story_told(&s, "pause 0\n");
-    story_locked(&s, 0);
-    story_wait_for_job(&s);
-    story_told(&s, "revoked 0\nbatch 1/1:0\n");
-    story_end(&s);
-}
-END_TEST
-
 START_TEST(a_claim_that_waits_delays_its_partition_only)
 {
     story s;
@@ -266,7 +262,7 @@ STORY_MAIN("contention", the_usual_time_is_that_of_most_batches,
            a_statement_is_given_more_time_than_it_may_wait,
            the_lane_has_a_quarter_of_the_slots_and_opens_when_they_pass,
            where_one_slot_is_more_than_a_quarter_the_lane_rests,
-           a_locked_row_sends_each_subpartition_alone,
+           while_the_lane_rests_queues_keep_their_order, a_locked_row_sends_each_subpartition_alone,
            ten_locked_rows_leave_the_shard_to_the_others,
            with_one_slot_others_have_three_quarters_of_its_time, a_lock_that_is_gone_opens_the_lane,
-           a_probe_that_waits_for_a_row_has_the_lane, a_claim_that_waits_delays_its_partition_only)
+           a_claim_that_waits_delays_its_partition_only)
