@@ -39,8 +39,7 @@ void leat_chunks_claimed(leat_chunks *chunks, const leat_engine_parked *parked, 
 {
     LEAT_ASSERT(chunks->loaded == 0);
     /* Patience with what this worker has had before goes on. */
-    int64_t read_to = chunks->read_us > 0 ? chunks->read_to : -1;
-    int64_t read_us = chunks->read_us;
+    leat_chunks before = *chunks;
     leat_chunks_init(chunks);
     if (!parked)
         return;
@@ -51,8 +50,11 @@ void leat_chunks_claimed(leat_chunks *chunks, const leat_engine_parked *parked, 
     chunks->bytes = parked->bytes;
     chunks->oldest_ms = parked->oldest_ms;
     chunks->parked_us = chunks->since_us = now_us;
-    chunks->read_to = read_to > chunks->to ? read_to : parked->last_offset;
-    chunks->read_us = read_to > chunks->to ? read_us : now_us;
+    bool goes_on = before.read_us > 0 && chunks->to >= before.read_from &&
+                   chunks->to < before.read_to;
+    chunks->read_from = goes_on ? before.read_from : chunks->to;
+    chunks->read_to = goes_on ? before.read_to : parked->last_offset;
+    chunks->read_us = goes_on ? before.read_us : now_us;
 }
 
 void leat_chunks_parked(leat_chunks *chunks, const leat_engine_parked *parked, int64_t now_us)
@@ -63,6 +65,7 @@ void leat_chunks_parked(leat_chunks *chunks, const leat_engine_parked *parked, i
         chunks->to = parked->first_offset - 1;
         chunks->oldest_ms = parked->oldest_ms;
         chunks->since_us = now_us;
+        chunks->read_from = chunks->to;
         chunks->read_to = parked->last_offset;
         chunks->read_us = now_us;
     }

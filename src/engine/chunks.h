@@ -43,9 +43,12 @@ typedef struct leat_chunks {
     int64_t oldest_ms;
     uint32_t loaded; /* chunks */
     uint32_t loaded_head, loaded_tail;
-    /* A parked record does not remember when it was read. Those up to `read_to` were read by
-     * `read_us`, all others by `parked_us`, when something was parked last. */
-    int64_t read_to, read_us;
+    /* A parked record does not remember when it was read. Those after `read_from` up to `read_to`
+     * were read by `read_us`, later ones by `parked_us`, when something was parked last. Those
+     * before were applied by then, maybe by another worker: a database that goes back may have them
+     * again.
+     */
+    int64_t read_from, read_to, read_us;
     int64_t parked_us;
     int64_t since_us; /* something has been parked since */
 } leat_chunks;

@@ -144,6 +144,28 @@ START_TEST(what_is_parked_while_others_are_tried_gets_patience_once)
 }
 END_TEST
 
+/* Of what was applied before its first claim, the worker has had nothing. */
+START_TEST(patience_goes_on_over_a_claim_with_what_this_worker_has_had)
+{
+    leat_chunks chunks;
+    leat_chunks_init(&chunks);
+    leat_engine_parked first = {
+        .chunks = 1, .first_offset = 10, .done = 19, .last_offset = 39, .records = 20};
+    leat_engine_parked rest = first, all = first;
+    rest.done = 29;
+    all.done = 9;
+    leat_chunks_claimed(&chunks, &first, 100);
+    leat_chunks_claimed(&chunks, &rest, 200);
+    ck_assert_int_eq(leat_chunks_read_us(&chunks, 30), 100);
+    leat_chunks_claimed(&chunks, &first, 400); /* the database went back */
+    ck_assert_int_eq(leat_chunks_read_us(&chunks, 20), 100);
+    leat_chunks_claimed(&chunks, &all, 500);
+    ck_assert_int_eq(leat_chunks_read_us(&chunks, 10), 500);
+    leat_chunks_claimed(&chunks, &first, 600);
+    ck_assert_int_eq(leat_chunks_read_us(&chunks, 20), 500);
+}
+END_TEST
+
 START_TEST(what_a_claim_says_must_make_sense)
 {
     leat_engine_parked good = {
@@ -173,6 +195,7 @@ int main(void)
     tcase_add_test(cases, a_chunk_that_had_no_room_is_loaded_again_for_the_rest);
     tcase_add_test(cases, counts_that_do_not_end_together_are_noticed);
     tcase_add_test(cases, what_is_parked_while_others_are_tried_gets_patience_once);
+    tcase_add_test(cases, patience_goes_on_over_a_claim_with_what_this_worker_has_had);
     tcase_add_test(cases, what_a_claim_says_must_make_sense);
     Suite *suite = suite_create("chunks");
     suite_add_tcase(suite, cases);
