@@ -50,6 +50,7 @@ void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partitio
     p->emitted_paused = false;
     p->setbacks = 0;
     leat_suspects_forget(engine, p);
+    leat_held_clear(&p->held);
     p->claim_failures = 0;
     p->reason[0] = 0;
     leat_partition_claim(engine, p, 0);
@@ -189,16 +190,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     leat_pool *pool = &engine->pool;
     uint32_t id = leat_pool_take(pool);
     leat_record_slot *slot = &pool->slots[id];
-    slot->payload = record->payload;
-    slot->offset = record->offset;
-    slot->read_us = engine->now_us;
-    slot->at_ms = record->accepted_ms;
-    slot->tenant = record->tenant;
-    slot->table = record->table;
-    slot->bytes = record->bytes;
-    slot->epoch = record->epoch;
-    slot->key = record->key;
-    slot->on_refused = (uint8_t)record->on_refused;
+    leat_record_slot_fill(slot, record, engine->now_us);
     uint32_t at = leat_queue_id(engine, record->partition, record->subpartition);
     leat_queue *queue = &engine->queues[at];
     leat_park_offered(engine, partition, queue);

@@ -28,8 +28,9 @@
  *
  * Held keys. Where its `on_refused` says so, a refused record is kept in the shard instead, its key
  * is *held*, and each later record of the key is kept behind it. So the order of the key stays, and
- * the rest of its subpartition goes on. Which keys are held is read with each claim; people let
- * them go (LEAT_ENGINE_KEY_TURNED).
+ * the rest of its subpartition goes on. Which keys are held is read with each claim. As long as
+ * there is patience the engine tries what is kept again, and lets the key go when nothing is left
+ * of it; after that people do (LEAT_ENGINE_KEY_TURNED).
  *
  * A table may give up a fixed number of records a minute in each shard, and more only while they
  * are a small share of its records. Beyond that the table *stops*: a refused record is held instead
@@ -387,11 +388,13 @@ typedef struct leat_engine_counters {
     uint64_t batches_failed; /* an ERROR came back */
     uint64_t batches_stale;  /* done under an old claim or for a lost partition: ignored */
     uint64_t went_back;
-    uint64_t dead_letters;   /* committed as such */
-    uint64_t keys_held;      /* how often a refusal has made a key held */
-    uint64_t records_kept;   /* of held keys, the refused ones among them */
-    uint64_t tables_stopped; /* now; in two shards counts as two */
-    uint64_t shards_halted;  /* now */
+    uint64_t dead_letters;    /* committed as such */
+    uint64_t keys_held;       /* how often a refusal has made a key held */
+    uint64_t records_kept;    /* of held keys, the refused ones among them */
+    uint64_t records_retried; /* by the owner: applied, or left out, after they were kept */
+    uint64_t keys_let_go;     /* likewise, with nothing left of them */
+    uint64_t tables_stopped;  /* now; in two shards counts as two */
+    uint64_t shards_halted;   /* now */
     uint64_t claims;
     uint64_t compactions;
     uint64_t records_parked;

@@ -320,12 +320,11 @@ void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shar
     close_bill(slot, shard);
 }
 
-void leat_fair_charge(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id,
+void leat_fair_charge(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t at,
                       uint32_t records)
 {
     leat_tenants *tenants = &shard->ready.tenants;
     leat_bill_begin(&slot->bill, tenants);
-    uint32_t at = engine->queues[id].head;
     for (uint32_t i = 0; i < records; i++) {
         uint64_t tenant = engine->pool.slots[at].tenant;
         leat_bill_add(&slot->bill, tenants, leat_tenants_take(tenants, tenant), 1);

@@ -33,8 +33,8 @@ uint32_t leat_fair_unpark(const leat_engine *engine, const leat_shard *shard);
 /* At most so many of the queue's records, up to `most`, in a batch of its own. */
 uint32_t leat_fair_most(const leat_engine *engine, const leat_shard *shard, const leat_queue *queue,
                         uint32_t most);
-/* A batch that is not shared: so many records of the queue are charged. */
-void leat_fair_charge(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id,
+/* A batch that is not shared: so many records from slot `at` of the pool on are charged. */
+void leat_fair_charge(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t at,
                       uint32_t records);
 /* The batch is done. */
 void leat_fair_done(leat_engine *engine, leat_job_slot *slot, const leat_engine_job_result *result);

@@ -13,7 +13,7 @@ uint32_t leat_held_places(uint32_t max)
     return count;
 }
 
-void leat_held_init(leat_held *held, leat_held_key *places, uint32_t max)
+void leat_held_init(leat_held *held, leat_held_place *places, uint32_t max)
 {
     LEAT_ASSERT(max > 0 && max <= LEAT_HELD_KEYS_MAX);
     *held = (leat_held){.places = places, .place_count = leat_held_places(max), .max = max};
@@ -39,20 +39,21 @@ static uint32_t place_of(const leat_held *held, uint64_t key)
     return at;
 }
 
-leat_held_key *leat_held_find(const leat_held *held, uint64_t key)
+leat_held_place *leat_held_find(const leat_held *held, uint64_t key)
 {
-    leat_held_key *found = &held->places[place_of(held, key)];
+    leat_held_place *found = &held->places[place_of(held, key)];
     return found->key != 0 ? found : NULL;
 }
 
-void leat_held_add(leat_held *held, uint64_t key, int64_t since_us)
+leat_held_place *leat_held_add(leat_held *held, uint64_t key, int64_t since_us)
 {
-    leat_held_key *place = &held->places[place_of(held, key)];
+    leat_held_place *place = &held->places[place_of(held, key)];
     if (place->key != 0)
-        return;
+        return place;
     LEAT_ASSERT(!leat_held_is_full(held));
-    *place = (leat_held_key){.key = key, .since_us = since_us};
+    *place = (leat_held_place){.key = key, .since_us = since_us, .due_us = INT64_MAX};
     held->count++;
+    return place;
 }
 
 /* Could what lies in `place` no longer be found if the gap stayed? Then its home is not after the
@@ -74,7 +75,7 @@ void leat_held_remove(leat_held *held, uint64_t key)
         held->places[gap] = held->places[at];
         gap = at;
     }
-    held->places[gap] = (leat_held_key){0};
+    held->places[gap] = (leat_held_place){0};
     held->count--;
 }
 
@@ -83,4 +84,31 @@ void leat_held_clear(leat_held *held)
     if (held->count > 0)
         memset(held->places, 0, held->place_count * sizeof *held->places);
     held->count = 0;
+}
+
+static bool is_among(const leat_engine_held *known, uint32_t count, uint64_t key)
+{
+    uint32_t low = 0;
+    while (low < count) {
+        uint32_t middle = low + (count - low) / 2;
+        if (known[middle].key == key)
+            return true;
+        if (known[middle].key < key)
+            low = middle + 1;
+        else
+            count = middle;
+    }
+    return false;
+}
+
+/* What closes a gap comes from a place that is looked at later, or again. */
+void leat_held_keep_only(leat_held *held, const leat_engine_held *known, uint32_t count)
+{
+    for (uint32_t i = 0; i < held->place_count && held->count > 0;) {
+        uint64_t key = held->places[i].key;
+        if (key != 0 && !is_among(known, count, key))
+            leat_held_remove(held, key);
+        else
+            i++;
+    }
 }

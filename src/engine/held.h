@@ -8,13 +8,18 @@
 
 #include "engine/batch.h"
 
-typedef struct leat_held_key {
+typedef struct leat_held_place {
     uint64_t key; /* 0: the place is free */
     int64_t since_us;
-} leat_held_key;
+    /* Of the owner's retries (key_retry.c): */
+    int64_t due_us;   /* of the next one; INT64_MAX: there is none, it is left to people */
+    uint32_t limit;   /* most records of it; 0: no limit of its own */
+    uint8_t failures; /* in a row */
+    uint8_t ended;    /* sessions that ended with one, in a row */
+} leat_held_place;
 
 typedef struct leat_held {
-    leat_held_key *places;
+    leat_held_place *places;
     uint32_t place_count; /* a power of two */
     uint32_t count;
     uint32_t max;
@@ -23,20 +28,22 @@ typedef struct leat_held {
 /* How many places a set of at most `max` keys (> 0) needs. */
 uint32_t leat_held_places(uint32_t max);
 /* `places` are zeroed, leat_held_places(max) of them. */
-void leat_held_init(leat_held *held, leat_held_key *places, uint32_t max);
+void leat_held_init(leat_held *held, leat_held_place *places, uint32_t max);
 static inline bool leat_held_is_full(const leat_held *held)
 {
     return held->count >= held->max;
 }
 /* NULL: it is not held. Valid until a key is added or removed. */
-leat_held_key *leat_held_find(const leat_held *held, uint64_t key);
+leat_held_place *leat_held_find(const leat_held *held, uint64_t key);
 static inline bool leat_held_has(const leat_held *held, uint64_t key)
 {
     return held->count > 0 && key != 0 && leat_held_find(held, key);
 }
 /* There must be room. One that is there stays as it is. */
-void leat_held_add(leat_held *held, uint64_t key, int64_t since_us);
+leat_held_place *leat_held_add(leat_held *held, uint64_t key, int64_t since_us);
 void leat_held_remove(leat_held *held, uint64_t key);
 void leat_held_clear(leat_held *held);
+/* Removes all that are not among these, which ascend by key. */
+void leat_held_keep_only(leat_held *held, const leat_engine_held *known, uint32_t count);
 
 #endif

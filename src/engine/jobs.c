@@ -11,6 +11,7 @@
 #include "engine/compact.h"
 #include "engine/effects.h"
 #include "engine/fair.h"
+#include "engine/key_retry.h"
 #include "engine/keys.h"
 #include "engine/lists.h"
 #include "engine/loads.h"
@@ -300,12 +301,16 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
                       result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD;
     leat_breaker_done(engine, shard, result->outcome);
     uint32_t taken = 0;
-    if (slot->job.kind == LEAT_ENGINE_JOB_BATCH)
+    bool is_retry = slot->job.kind == LEAT_ENGINE_JOB_BATCH && slot->job.batch.retry_key != 0;
+    if (is_retry)
+        leat_key_retry_done(engine, slot, result);
+    else if (slot->job.kind == LEAT_ENGINE_JOB_BATCH)
         batch_done(engine, slot, result);
     else if (slot->job.kind == LEAT_ENGINE_JOB_PARK)
         leat_park_done(engine, slot, result);
     else if (slot->job.kind == LEAT_ENGINE_JOB_LOAD)
-        taken = leat_load_done(engine, slot, result);
+        taken = slot->job.load.key != 0 ? leat_key_retry_loaded(engine, slot, result)
+                                        : leat_load_done(engine, slot, result);
     else if (slot->job.kind == LEAT_ENGINE_JOB_CLAIM)
         claim_done(engine, &engine->partitions[slot->job.partition], &slot->job, result);
     else

@@ -11,6 +11,9 @@
  */
 #include "engine/keys.h"
 
+#include "engine/key_retry.h"
+#include "engine/outcome.h"
+
 /* A claim whether there is room again comes after so many of the longest back-offs. */
 enum { LOOK_BACKOFFS = 6 };
 
@@ -32,16 +35,29 @@ static bool is_full(const leat_engine *engine, uint32_t queue)
     return partition->held.count + partition->holding_keys >= partition->held.max;
 }
 
+/* What is known of the retries of a key outlives the claim: one that has ended its session would be
+ * tried again with each of the claims that follow. */
+static void claimed_key(leat_engine *engine, leat_partition *partition,
+                        const leat_engine_held *found)
+{
+    leat_held *held = &partition->held;
+    int64_t since_us = engine->now_us - 1000 * found->since_ms;
+    if (leat_held_has(held, found->key))
+        return;
+    leat_held_place *place = leat_held_add(held, found->key, since_us);
+    if (engine->now_us - since_us < engine->config.patience_us)
+        place->due_us = engine->now_us + leat_jobs_backoff_us(engine, 1);
+}
+
 bool leat_keys_claimed(leat_engine *engine, leat_partition *partition, const leat_engine_held *held,
                        uint32_t count)
 {
-    leat_held *keys = &partition->held;
-    leat_held_clear(keys);
     partition->held_us = engine->now_us;
-    if (count > keys->max)
+    leat_held_keep_only(&partition->held, held, count);
+    if (count > partition->held.max)
         return false;
     for (uint32_t i = 0; i < count; i++)
-        leat_held_add(keys, held[i].key, engine->now_us - 1000 * held[i].since_ms);
+        claimed_key(engine, partition, &held[i]);
     return true;
 }
 
@@ -102,7 +118,12 @@ bool leat_keys_may_look(const leat_engine *engine, uint32_t queue,
 void leat_keys_hold(leat_engine *engine, uint32_t queue)
 {
     leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
-    leat_held_add(&partition->held, head_of(engine, queue)->key, engine->now_us);
+    const leat_retry *retry = &engine->queues[queue].retry;
+    leat_held_place *place =
+        leat_held_add(&partition->held, head_of(engine, queue)->key, engine->now_us);
+    if (retry->dead_by != LEAT_ENGINE_BAD_DATA && engine->config.patience_us > 0)
+        place->due_us = engine->now_us + leat_jobs_backoff_us(engine, 1);
     engine->counters.keys_held++;
     engine->counters.records_kept++;
+    leat_key_retry_plan(engine, partition);
 }

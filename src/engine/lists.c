@@ -25,6 +25,11 @@ uint32_t *leat_link_park(leat_engine *engine, uint32_t partition)
     return &engine->partitions[partition].park_next;
 }
 
+uint32_t *leat_link_key_retry(leat_engine *engine, uint32_t partition)
+{
+    return &engine->partitions[partition].retry.next;
+}
+
 uint32_t *leat_link_load(leat_engine *engine, uint32_t queue)
 {
     return &engine->loads[queue].next;

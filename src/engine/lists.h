@@ -13,6 +13,7 @@ uint32_t *leat_link_claim(leat_engine *engine, uint32_t partition);
 uint32_t *leat_link_compaction(leat_engine *engine, uint32_t partition);
 uint32_t *leat_link_emitting(leat_engine *engine, uint32_t partition);
 uint32_t *leat_link_park(leat_engine *engine, uint32_t partition);
+uint32_t *leat_link_key_retry(leat_engine *engine, uint32_t partition);
 uint32_t *leat_link_load(leat_engine *engine, uint32_t queue);
 uint32_t *leat_link_paused(leat_engine *engine, uint32_t partition);
 uint32_t *leat_link_candidate(leat_engine *engine, uint32_t shard);

@@ -206,16 +206,7 @@ static void take_record(leat_engine *engine, uint32_t id, const leat_engine_reco
     leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     uint32_t at = leat_pool_take(&engine->pool);
     leat_record_slot *slot = &engine->pool.slots[at];
-    slot->payload = record->payload;
-    slot->offset = record->offset;
-    slot->read_us = leat_chunks_read_us(&engine->chunks[id], record->offset);
-    slot->at_ms = record->accepted_ms;
-    slot->tenant = record->tenant;
-    slot->table = record->table;
-    slot->bytes = record->bytes;
-    slot->epoch = record->epoch;
-    slot->key = record->key;
-    slot->on_refused = (uint8_t)record->on_refused;
+    leat_record_slot_fill(slot, record, leat_chunks_read_us(&engine->chunks[id], record->offset));
     bool is_head = queue->count == 0;
     if (is_head && queue->kept_read_us > 0 && queue->kept_offset == record->offset)
         slot->read_us = queue->kept_read_us;

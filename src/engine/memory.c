@@ -198,12 +198,14 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
     for (uint32_t i = 0; i < count; i++) {
         int64_t *progress = carve(carver, 2 * (size_t)config->subpartitions, sizeof *progress);
         uint64_t *subpartitions_picked = carve(carver, words, sizeof *subpartitions_picked);
-        leat_held_key *held = carve(carver, leat_held_places(config->held_keys_max), sizeof *held);
+        leat_held_place *held =
+            carve(carver, leat_held_places(config->held_keys_max), sizeof *held);
         if (!engine)
             continue;
         leat_engine_progress_init(&partitions[i].progress, progress, config->subpartitions);
         partitions[i].picked = subpartitions_picked;
         leat_held_init(&partitions[i].held, held, config->held_keys_max);
+        leat_queue_init(&partitions[i].retry.records);
         partitions[i].low = -1;
         partitions[i].shard = config->shard_of[i];
         partitions[i].position = -1;
@@ -243,8 +245,8 @@ static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_co
     }
     leat_ready_init(&shard->ready, ages);
     shard->probe = LEAT_INDEX_NONE;
-    leat_list *lists[] = {&shard->claims, &shard->compactions, &shard->parks, &shard->loads[0],
-                          &shard->loads[1]};
+    leat_list *lists[] = {&shard->claims,   &shard->compactions, &shard->parks,
+                          &shard->loads[0], &shard->loads[1],    &shard->key_retries};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         *lists[i] = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
     if (config->parked_max_bytes && count > 0)

@@ -12,6 +12,7 @@
 #include "engine/compact.h"
 #include "engine/effects.h"
 #include "engine/halt.h"
+#include "engine/key_retry.h"
 #include "engine/keys.h"
 #include "engine/low_water.h"
 #include "engine/park.h"
@@ -63,6 +64,7 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     leat_halt_partition_left(engine, partition);
     for (uint32_t i = 0; i < engine->config.subpartitions; i++)
         leat_subpartition_drop(engine, partition, i);
+    leat_key_retry_dropped(engine, partition);
     LEAT_ASSERT(partition->holding.records == 0 && partition->holding.bytes == 0);
     LEAT_ASSERT(partition->loaded.records == 0 && partition->parked == 0);
     LEAT_ASSERT(partition->ready == 0 && partition->waiting == 0);
@@ -70,7 +72,6 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     leat_schedule_forget(engine, partition);
     leat_park_dropped(engine, partition);
     leat_compaction_dropped(partition);
-    leat_held_clear(&partition->held);
     partition->holding_keys = 0;
     leat_pause_dropped(engine, partition);
     leat_effects_dropped(engine, partition);
@@ -197,4 +198,5 @@ void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
     leat_compaction_plan(engine, partition);
     leat_suspects_spread(engine, partition, leat_backlog_spread(engine, partition));
     leat_park_plan(engine, partition);
+    leat_key_retry_plan(engine, partition);
 }

@@ -61,10 +61,11 @@ typedef struct leat_queue {
     uint64_t bytes;
     bool parked;
     leat_run behind;
-    bool parked_last; /* nothing of its chunks was tried since it was last parked */
-    uint32_t span;    /* it was offered a record in this span of its partition */
-    uint32_t parking; /* the first records read from the log are being parked: so many */
-    int64_t due_us;   /* WAITING, or being parked meanwhile: when it is tried again */
+    bool parked_last;  /* nothing of its chunks was tried since it was last parked */
+    uint32_t span;     /* it was offered a record in this span of its partition */
+    uint32_t retrying; /* records in a retry of a held key (key_retry.c); none of these */
+    uint32_t parking;  /* the first records read from the log are being parked: so many */
+    int64_t due_us;    /* WAITING, or being parked meanwhile: when it is tried again */
     leat_queue_place place;
     uint32_t list;       /* READY: which list of the ready set */
     uint32_t tenant;     /* READY, in a list of one: its place in tenants.h */

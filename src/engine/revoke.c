@@ -8,6 +8,7 @@
 #include "engine/compact.h"
 #include "engine/effects.h"
 #include "engine/halt.h"
+#include "engine/key_retry.h"
 #include "engine/loads.h"
 #include "engine/low_water.h"
 #include "engine/partition.h"
@@ -34,6 +35,8 @@ static void begin_reading(leat_engine *engine, leat_partition *partition)
     }
     leat_timer_clear(engine, partition, LEAT_TIMER_COMPACT);
     leat_timer_clear(engine, partition, LEAT_TIMER_PARK);
+    leat_timer_clear(engine, partition, LEAT_TIMER_KEYS);
+    leat_key_retry_revoked(engine, partition);
     leat_schedule_forget(engine, partition);
     leat_partition_end_pause(engine, partition);
     /* A seek that was not emitted yet is no longer wanted. */

@@ -12,6 +12,7 @@
 #include "engine/compact.h"
 #include "engine/fair.h"
 #include "engine/guard.h"
+#include "engine/key_retry.h"
 #include "engine/keys.h"
 #include "engine/lists.h"
 #include "engine/loads.h"
@@ -223,7 +224,7 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
         leat_queue_fit(queue, &engine->pool, most, engine->config.batch_bytes_max, true, &bytes);
     if (queue->parked)
         records = leat_chunks_fit(&engine->chunks[id], &engine->chunk_pool, records);
-    leat_fair_charge(engine, slot, shard, id, records);
+    leat_fair_charge(engine, slot, shard, queue->head, records);
     leat_schedule_pick(engine, slot, shard, id, records);
     limit_alone(engine, slot, shard, id);
     shard->trials += slot->trial;
@@ -446,6 +447,8 @@ static const leat_engine_job *next_of_shard(leat_engine *engine, leat_shard *sha
         job = next_compaction(engine, shard);
     if (!job)
         job = leat_park_next(engine, shard);
+    if (!job)
+        job = leat_key_retry_next(engine, shard);
     if (!job)
         job = next_load_or_batch(engine, shard);
     return job ? job : next_compaction(engine, shard);

@@ -10,6 +10,7 @@
  *   compact.c       compactions: when, which base, what is in one
  *   park.c          what is parked, and when
  *   keys.c          what becomes of a record that is refused: a dead letter, or its key is held
+ *   key_retry.c     the owner's retries of held keys
  *   backlog.c       what is parked already: claims, chunks that come and go
  *   loads.c         chunks that are loaded
  *   revoke.c        a partition's end: drain, last compaction, giving back
@@ -77,6 +78,7 @@ typedef enum leat_timer {
     LEAT_TIMER_DRAIN,
     LEAT_TIMER_CONFIRM,
     LEAT_TIMER_PARK,
+    LEAT_TIMER_KEYS,
     LEAT_TIMER_COUNT,
 } leat_timer;
 
@@ -102,6 +104,23 @@ typedef struct leat_list {
     uint32_t tail;
 } leat_list;
 
+typedef enum leat_key_retry_step {
+    LEAT_KEY_RETRY_NONE,
+    LEAT_KEY_RETRY_WANTED, /* in its shard's list, as with LOADED */
+    LEAT_KEY_RETRY_LOADING,
+    LEAT_KEY_RETRY_LOADED,
+    LEAT_KEY_RETRY_FLYING, /* its batch is in flight */
+} leat_key_retry_step;
+
+/* The retry of a held key. */
+typedef struct leat_key_retry {
+    leat_key_retry_step step;
+    uint32_t next;
+    uint64_t key;
+    uint32_t subpartition; /* LOADED, FLYING */
+    leat_queue records;    /* likewise */
+} leat_key_retry;
+
 typedef struct leat_partition {
     leat_engine_partition_state state;
     uint32_t shard;
@@ -120,13 +139,13 @@ typedef struct leat_partition {
     int64_t low;          /* while it is not: what it was last */
 
     leat_holding holding; /* read from the log; what came from chunks is in `loaded` */
-    leat_holding loaded;
-    uint32_t in_flight; /* records in batches of this incarnation */
-    uint32_t batches;   /* those batches, parks among them */
-    uint32_t ready;     /* subpartitions that could run now */
-    uint32_t waiting;   /* subpartitions backing off */
-    uint32_t troubled;  /* subpartitions with a mark */
-    uint64_t *picked;   /* bitmap of the subpartitions of the batch being built */
+    leat_holding loaded;  /* the records of a retry too */
+    uint32_t in_flight;   /* records in batches of this incarnation */
+    uint32_t batches;     /* those batches, parks among them */
+    uint32_t ready;       /* subpartitions that could run now */
+    uint32_t waiting;     /* subpartitions backing off */
+    uint32_t troubled;    /* subpartitions with a mark */
+    uint64_t *picked;     /* bitmap of the subpartitions of the batch being built */
     uint32_t picked_count;
 
     bool paused_for_room; /* paused by a budget; in the engine's list of those */
@@ -150,7 +169,8 @@ typedef struct leat_partition {
     int64_t compact_at_us;
     uint32_t compact_next;
 
-    leat_held held;        /* empty while it is not claimed */
+    leat_held held; /* as of its last claim */
+    leat_key_retry retry;
     int64_t held_us;       /* when that was read */
     uint32_t holding_keys; /* batches of this incarnation that make a key held */
 
@@ -218,6 +238,9 @@ typedef struct leat_shard {
     leat_list claims; /* partitions */
     leat_list compactions;
     leat_list parks;
+    leat_list key_retries;        /* partitions */
+    uint32_t retrying_keys;       /* in flight, stale ones too */
+    int64_t key_retries_after_us; /* none before */
     leat_list loads[2]; /* queues whose next chunk is wanted; the second one: of those that stall */
     uint32_t parking;   /* in flight, stale ones too, as is the next */
     uint32_t loading;
@@ -403,11 +426,26 @@ static inline leat_shard *leat_shard_of(leat_engine *engine, const leat_partitio
 }
 
 /* What a batch touches in a part: the subpartitions that it moves, or the one that it takes parked
- * records of, which stands in the first entry. */
+ * or kept records of, which stands in the first entry. */
 static inline uint32_t leat_batch_touches(const leat_engine_batch *batch,
                                           const leat_engine_batch_part *part)
 {
-    return batch->chunk_count > 0 ? 1 : part->count;
+    return batch->chunk_count > 0 || batch->retry_key != 0 ? 1 : part->count;
+}
+
+static inline void leat_record_slot_fill(leat_record_slot *slot, const leat_engine_record *record,
+                                         int64_t read_us)
+{
+    slot->payload = record->payload;
+    slot->offset = record->offset;
+    slot->read_us = read_us;
+    slot->at_ms = record->accepted_ms;
+    slot->tenant = record->tenant;
+    slot->table = record->table;
+    slot->bytes = record->bytes;
+    slot->epoch = record->epoch;
+    slot->key = record->key;
+    slot->on_refused = (uint8_t)record->on_refused;
 }
 
 /* The record that a queue must try next. */

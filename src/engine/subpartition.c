@@ -108,7 +108,7 @@ void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint
     if (queue->parked && queue->count > 0)
         leat_backlog_release(engine, id, queue->count);
     queue->in_flight = 0;
-    queue->parking = 0;
+    queue->parking = queue->retrying = 0;
     if (queue->parked)
         leat_backlog_dropped(engine, id);
     leat_load_dropped(engine, id);

@@ -8,6 +8,7 @@
  */
 #include "engine/timers.h"
 
+#include "engine/key_retry.h"
 #include "engine/low_water.h"
 #include "engine/park.h"
 #include "engine/partition.h"
@@ -80,6 +81,9 @@ static void partition_timer_over(leat_engine *engine, leat_partition *partition,
         break;
     case LEAT_TIMER_PARK:
         leat_park_look(engine, partition);
+        break;
+    case LEAT_TIMER_KEYS:
+        leat_key_retry_due(engine, partition);
         break;
     case LEAT_TIMER_COUNT:
         LEAT_ASSERT(false);

@@ -6,6 +6,7 @@
 #include "engine/state.h"
 #include "engine/breaker.h"
 #include "engine/fair.h"
+#include "engine/key_retry.h"
 #include "engine/loads.h"
 #include "engine/low_water.h"
 #include "engine/suspects.h"
@@ -144,8 +145,8 @@ static void check_queue(const leat_engine *engine, uint32_t id, counted *tally)
     check_parked(engine, id, tally);
     check_retry(queue);
     LEAT_ASSERT((queue->place == LEAT_QUEUE_IN_FLIGHT) ==
-                (queue->in_flight > 0 || queue->parking > 0));
-    LEAT_ASSERT(queue->in_flight == 0 || queue->parking == 0);
+                (queue->in_flight > 0 || queue->parking > 0 || queue->retrying > 0));
+    LEAT_ASSERT((queue->in_flight > 0) + (queue->parking > 0) + (queue->retrying > 0) <= 1);
     LEAT_ASSERT(queue->in_flight <= queue->count);
     LEAT_ASSERT((queue->place == LEAT_QUEUE_WAITING) == leat_heap_has(&engine->timers, id));
     /* Nothing that could run is forgotten, and nothing runs that must not. */
@@ -155,7 +156,7 @@ static void check_queue(const leat_engine *engine, uint32_t id, counted *tally)
         LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET || queue->place == LEAT_QUEUE_IN_FLIGHT);
     tally->holding.records += memory.count;
     tally->holding.bytes += memory.bytes;
-    tally->in_flight += queue->in_flight + queue->parking;
+    tally->in_flight += queue->in_flight + queue->parking + queue->retrying;
     tally->ready += queue->place == LEAT_QUEUE_READY;
     tally->waiting += queue->place == LEAT_QUEUE_WAITING;
     tally->troubled += engine->marks[id].is_set;
@@ -186,12 +187,27 @@ static void check_waits(const leat_engine *engine, uint32_t id)
                 state == LEAT_ENGINE_REVOKING);
 }
 
+static void check_key_retry(const leat_engine *engine, const leat_partition *partition,
+                            counted *tally)
+{
+    const leat_key_retry *retry = &partition->retry;
+    const leat_queue *loaded = &retry->records;
+    leat_run run = {loaded->head, loaded->tail, loaded->count, loaded->bytes};
+    bool has_records = retry->step == LEAT_KEY_RETRY_LOADED || retry->step == LEAT_KEY_RETRY_FLYING;
+    check_run(engine, &run);
+    LEAT_ASSERT((loaded->count > 0) == has_records);
+    LEAT_ASSERT(retry->step == LEAT_KEY_RETRY_NONE || leat_held_has(&partition->held, retry->key));
+    tally->loaded.records += loaded->count;
+    tally->loaded.bytes += loaded->bytes;
+}
+
 static void check_partition(const leat_engine *engine, uint32_t id, counted *shard)
 {
     const leat_partition *partition = &engine->partitions[id];
     counted tally = {0};
     for (uint32_t i = 0; i < engine->config.subpartitions; i++)
         check_queue(engine, leat_queue_id(engine, id, i), &tally);
+    check_key_retry(engine, partition, &tally);
     LEAT_ASSERT(tally.holding.records == partition->holding.records);
     LEAT_ASSERT(tally.holding.bytes == partition->holding.bytes);
     LEAT_ASSERT(tally.loaded.records == partition->loaded.records);
@@ -248,8 +264,8 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
                 leat_ready_first_alone(&shard->ready) != LEAT_INDEX_NONE ||
                 leat_fair_unpark(engine, shard) != LEAT_INDEX_NONE ||
                 (!engine->load_starved && leat_load_may(engine, shard)) ||
-                has_blocked_work(engine, shard) || leat_suspects_may_try(engine, shard) ||
-                shard->compactions.head != LEAT_INDEX_NONE;
+                leat_key_retry_may(engine, shard) || has_blocked_work(engine, shard) ||
+                leat_suspects_may_try(engine, shard) || shard->compactions.head != LEAT_INDEX_NONE;
     if (shard->probe != LEAT_INDEX_NONE) {
         const leat_queue *probe = &engine->queues[shard->probe];
         const leat_partition *partition =

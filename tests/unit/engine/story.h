@@ -6,6 +6,8 @@
  *     batch 0/5:10,12   a batch: partition/subpartition:offsets, ...
  *     compact 0 to 3    a compaction whose new base_seq is 3
  *     batch 0/5:10,~12  of which the second one is kept, as a record of a held key
+ *     load 0 key 7      the first records that are kept of a held key are to be read
+ *     retry 0/5:10,12   a batch of such records
  *     hold 0/5:10       a batch that makes the key of its only record held
  *     bury 0/5:10       a batch that keeps its only record as a dead letter
  *     park 0/5:10,12 0/5:14   chunks that are to be parked
@@ -72,6 +74,10 @@ static inline void story_tell_job(story *s, const leat_engine_job *job)
         story_tell(s, "compact %u to %lld\n", job->partition, (long long)job->compaction.base_seq);
         return;
     }
+    if (job->kind == LEAT_ENGINE_JOB_LOAD && job->load.key != 0) {
+        story_tell(s, "load %u key %llu\n", job->partition, (unsigned long long)job->load.key);
+        return;
+    }
     if (job->kind == LEAT_ENGINE_JOB_LOAD) {
         story_tell(s, "load %u/%u above %lld\n", job->partition, job->load.subpartition,
                    (long long)job->load.above);
@@ -80,6 +86,7 @@ static inline void story_tell_job(story *s, const leat_engine_job *job)
     story_tell(s, job->kind == LEAT_ENGINE_JOB_PARK ? "park"
                   : job->batch.dead                 ? "bury"
                   : job->batch.hold                 ? "hold"
+                  : job->batch.retry_key != 0       ? "retry"
                   : job->batch.chunk_count > 0      ? "unpark"
                                                     : "batch");
     const leat_engine_batch_record *before = NULL;

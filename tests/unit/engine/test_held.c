@@ -7,14 +7,14 @@ enum { MAX = 5 };
 
 START_TEST(it_is_the_set_that_a_list_would_be)
 {
-    leat_held_key places[16] = {0};
+    leat_held_place places[16] = {0};
     leat_held held;
     ck_assert_uint_eq(leat_held_places(MAX), 16);
     leat_held_init(&held, places, MAX);
     bool in[40] = {false};
     uint32_t count = 0;
     leat_prng prng = {7};
-    for (int step = 0; step < 20000; step++) {
+    for (int step = 0; step < 3000; step++) {
         /* Most share their first places with others. */
         uint32_t at = (uint32_t)leat_prng_below(&prng, 40);
         uint64_t key = 14 + at % 4 + 16 * (uint64_t)(at / 4);
@@ -42,4 +42,38 @@ START_TEST(it_is_the_set_that_a_list_would_be)
 }
 END_TEST
 
-STORY_MAIN("held", it_is_the_set_that_a_list_would_be)
+START_TEST(it_keeps_what_is_known)
+{
+    leat_prng prng = {9};
+    for (int round = 0; round < 2000; round++) {
+        leat_held_place places[16] = {0};
+        leat_engine_held known[MAX];
+        leat_held held;
+        uint32_t count = 0;
+        leat_held_init(&held, places, MAX);
+        for (uint64_t key = 12; key < 20; key++) {
+            bool is_in = leat_prng_below(&prng, 2) == 0 && !leat_held_is_full(&held);
+            if (is_in)
+                leat_held_add(&held, key % 3 ? key : key + 16, 1);
+        }
+        for (uint64_t key = 12; key < 36 && count < MAX; key++)
+            if (leat_prng_below(&prng, 3) == 0)
+                known[count++] = (leat_engine_held){.key = key};
+        bool before[36];
+        for (uint64_t key = 12; key < 36; key++)
+            before[key] = leat_held_has(&held, key);
+        leat_held_keep_only(&held, known, count);
+        uint32_t left = 0;
+        for (uint64_t key = 12; key < 36; key++) {
+            bool is_known = false;
+            for (uint32_t i = 0; i < count; i++)
+                is_known = is_known || known[i].key == key;
+            ck_assert_int_eq(leat_held_has(&held, key), before[key] && is_known);
+            left += before[key] && is_known;
+        }
+        ck_assert_uint_eq(held.count, left);
+    }
+}
+END_TEST
+
+STORY_MAIN("held", it_is_the_set_that_a_list_would_be, it_keeps_what_is_known)

@@ -1,0 +1,462 @@
+/*
+ * key_retry.c - what is kept of a held key is tried again by the owner, for as long as there is
+ * patience with the first of it: the row that it waits for may come. After that it is people's.
+ *
+ * A retry is a load and a batch, as with chunks. The batch has a number that what is written
+ * afterwards needs, and no other batch of its subpartition flies beside it: so when the key is let
+ * go, nothing of it can be written that a failover leaves without what was kept before it. The load
+ * proves nothing; the batch fails if its records are no longer the first ones.
+ *
+ * Retries share the connections with records that nothing is wrong with. A partition has one, a
+ * shard has one in flight, and they get a quarter of the time of its slots at most. A key whose
+ * records end their session is not tried a third time.
+ */
+#include "engine/key_retry.h"
+
+#include "engine/backlog.h"
+#include "engine/compact.h"
+#include "engine/effects.h"
+#include "engine/fair.h"
+#include "engine/lists.h"
+#include "engine/low_water.h"
+#include "engine/outcome.h"
+#include "engine/partition.h"
+#include "engine/revoke.h"
+#include "engine/schedule.h"
+#include "engine/subpartition.h"
+#include "engine/timers.h"
+
+enum {
+    RECORDS_MAX = 1000,
+    TIME_PARTS = 4,
+    ENDED_MAX = 2, /* sessions */
+};
+
+static leat_held_place *place_of(const leat_partition *partition)
+{
+    return leat_held_find(&partition->held, partition->retry.key);
+}
+
+static uint32_t queue_of(const leat_engine *engine, const leat_partition *partition)
+{
+    return leat_queue_id(engine, leat_partition_id(engine, partition),
+                         partition->retry.subpartition);
+}
+
+/* ---- when ---- */
+
+static leat_held_place *first_due(const leat_held *held)
+{
+    leat_held_place *first = NULL;
+    for (uint32_t i = 0; i < held->place_count && held->count > 0; i++) {
+        leat_held_place *place = &held->places[i];
+        if (place->key != 0 && place->due_us != INT64_MAX &&
+            (!first || place->due_us < first->due_us))
+            first = place;
+    }
+    return first;
+}
+
+void leat_key_retry_plan(leat_engine *engine, leat_partition *partition)
+{
+    if (partition->state != LEAT_ENGINE_READING || partition->retry.step != LEAT_KEY_RETRY_NONE)
+        return;
+    const leat_held_place *first = first_due(&partition->held);
+    if (!first)
+        leat_timer_clear(engine, partition, LEAT_TIMER_KEYS);
+    else
+        leat_timer_set(engine, partition, LEAT_TIMER_KEYS,
+                       first->due_us > engine->now_us ? first->due_us : engine->now_us);
+}
+
+static void queue_up(leat_engine *engine, leat_partition *partition, leat_key_retry_step step)
+{
+    leat_shard *shard = leat_shard_of(engine, partition);
+    partition->retry.step = step;
+    leat_list_push(engine, &shard->key_retries, leat_link_key_retry,
+                   leat_partition_id(engine, partition));
+    leat_schedule_shard(engine, shard);
+}
+
+void leat_key_retry_due(leat_engine *engine, leat_partition *partition)
+{
+    const leat_held_place *first = first_due(&partition->held);
+    if (partition->retry.step != LEAT_KEY_RETRY_NONE) { /* its turn may have come */
+        leat_schedule_shard(engine, leat_shard_of(engine, partition));
+        return;
+    }
+    if (!first || first->due_us > engine->now_us) {
+        leat_key_retry_plan(engine, partition);
+        return;
+    }
+    partition->retry.key = first->key;
+    queue_up(engine, partition, LEAT_KEY_RETRY_WANTED);
+}
+
+/* ---- the jobs ---- */
+
+static uint32_t most_records(const leat_engine *engine, const leat_held_place *place)
+{
+    uint32_t most = engine->config.batch_records_max < RECORDS_MAX
+                        ? engine->config.batch_records_max
+                        : RECORDS_MAX;
+    return place->limit > 0 && place->limit < most ? place->limit : most;
+}
+
+static const leat_engine_job *load(leat_engine *engine, leat_shard *shard,
+                                   leat_partition *partition)
+{
+    leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_LOAD);
+    slot->job.partition = leat_partition_id(engine, partition);
+    slot->job.incarnation = partition->incarnation;
+    slot->job.load = (leat_engine_load){.claim = partition->progress.claim,
+                                        .key = partition->retry.key,
+                                        .most = most_records(engine, place_of(partition))};
+    partition->retry.step = LEAT_KEY_RETRY_LOADING;
+    return &slot->job;
+}
+
+static void add_records(const leat_engine *engine, leat_engine_batch *batch,
+                        const leat_partition *partition)
+{
+    const leat_queue *loaded = &partition->retry.records;
+    uint32_t at = loaded->head;
+    for (uint32_t i = 0; i < loaded->count; i++) {
+        const leat_record_slot *slot = &engine->pool.slots[at];
+        batch->records[batch->record_count++] =
+            (leat_engine_batch_record){.payload = slot->payload,
+                                       .offset = slot->offset,
+                                       .partition = leat_partition_id(engine, partition),
+                                       .subpartition = (uint16_t)partition->retry.subpartition,
+                                       .key = slot->key};
+        at = slot->next;
+    }
+}
+
+static const leat_engine_job *apply(leat_engine *engine, leat_shard *shard,
+                                    leat_partition *partition)
+{
+    uint32_t id = queue_of(engine, partition);
+    leat_queue *queue = &engine->queues[id];
+    leat_queue *loaded = &partition->retry.records;
+    leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_BATCH);
+    leat_engine_batch *batch = &slot->job.batch;
+    leat_engine_batch_part *part =
+        leat_schedule_begin_part(engine, batch, leat_partition_id(engine, partition));
+    leat_schedule_part_moves(engine, part, partition->retry.subpartition);
+    part->count = 0; /* what is kept was done with when it was read */
+    batch->retry_key = partition->retry.key;
+    add_records(engine, batch, partition);
+    leat_fair_charge(engine, slot, shard, loaded->head, loaded->count);
+    leat_subpartition_deactivate(engine, partition, partition->retry.subpartition);
+    queue->place = LEAT_QUEUE_IN_FLIGHT;
+    queue->retrying = loaded->count;
+    partition->in_flight += loaded->count;
+    partition->retry.step = LEAT_KEY_RETRY_FLYING;
+    slot->queues = 1;
+    return &slot->job;
+}
+
+static bool may_run(const leat_engine *engine, const leat_partition *partition)
+{
+    const leat_key_retry *retry = &partition->retry;
+    return retry->step == LEAT_KEY_RETRY_WANTED ||
+           engine->queues[queue_of(engine, partition)].place != LEAT_QUEUE_IN_FLIGHT;
+}
+
+bool leat_key_retry_may(const leat_engine *engine, const leat_shard *shard)
+{
+    return shard->key_retries.head != LEAT_INDEX_NONE && shard->retrying_keys == 0 &&
+           engine->now_us >= shard->key_retries_after_us &&
+           may_run(engine, &engine->partitions[shard->key_retries.head]);
+}
+
+const leat_engine_job *leat_key_retry_next(leat_engine *engine, leat_shard *shard)
+{
+    if (!leat_key_retry_may(engine, shard))
+        return NULL;
+    uint32_t id = leat_list_pop(engine, &shard->key_retries, leat_link_key_retry);
+    leat_partition *partition = &engine->partitions[id];
+    LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
+    shard->retrying_keys++;
+    return partition->retry.step == LEAT_KEY_RETRY_WANTED ? load(engine, shard, partition)
+                                                          : apply(engine, shard, partition);
+}
+
+/* ---- what comes of them ---- */
+
+static void release(leat_engine *engine, leat_partition *partition)
+{
+    leat_queue *loaded = &partition->retry.records;
+    uint32_t records = loaded->count;
+    if (records == 0)
+        return;
+    uint64_t bytes = leat_queue_release(loaded, &engine->pool, records);
+    leat_budgets_remove(&engine->loaded, &leat_shard_of(engine, partition)->loaded,
+                        &partition->loaded, records, bytes);
+    leat_backlog_feed(engine);
+}
+
+/* The retry is over; the next one may be another key's. */
+static void end(leat_engine *engine, leat_partition *partition)
+{
+    release(engine, partition);
+    partition->retry.step = LEAT_KEY_RETRY_NONE;
+    leat_key_retry_plan(engine, partition);
+}
+
+static void try_later(leat_engine *engine, leat_partition *partition, leat_held_place *place)
+{
+    if (place->failures < UINT8_MAX)
+        place->failures++;
+    place->due_us = engine->now_us + leat_jobs_backoff_us(engine, place->failures);
+    end(engine, partition);
+}
+
+/* For as long as there is patience, or as the error is not about the record. */
+static void refused(leat_engine *engine, leat_partition *partition, leat_held_place *place,
+                    const leat_engine_batch *batch, const leat_engine_job_result *result)
+{
+    if (batch->record_count > 1) {
+        uint32_t before = result->bad_record > 0 ? (uint32_t)result->bad_record
+                                                 : batch->record_count / 2;
+        place->limit = result->bad_record == 0 || before == 0 ? 1 : before;
+        place->due_us = engine->now_us;
+        end(engine, partition);
+        return;
+    }
+    try_later(engine, partition, place);
+    bool is_over = engine->now_us - place->since_us >= engine->config.patience_us;
+    if (is_over || result->outcome == LEAT_ENGINE_BAD_DATA)
+        place->due_us = INT64_MAX;
+    leat_key_retry_plan(engine, partition);
+}
+
+static void rest(leat_engine *engine, leat_shard *shard, const leat_job_slot *slot)
+{
+    LEAT_ASSERT(shard->retrying_keys > 0);
+    shard->retrying_keys--;
+    if (shard->slots == 0 || shard->slots >= TIME_PARTS)
+        return;
+    shard->key_retries_after_us = engine->now_us + (engine->now_us - slot->since_us) *
+                                                       (TIME_PARTS - shard->slots) / shard->slots;
+}
+
+/* Something waits for its turn: it may have to wait for its part of the time. */
+static void wake_later(leat_engine *engine, leat_shard *shard)
+{
+    if (shard->key_retries.head != LEAT_INDEX_NONE && shard->key_retries_after_us > engine->now_us)
+        leat_timer_set(engine, &engine->partitions[shard->key_retries.head], LEAT_TIMER_KEYS,
+                       shard->key_retries_after_us);
+}
+
+/* Do they belong together, as records of one key do? */
+static bool make_sense(const leat_key_retry *retry, const leat_engine_job_result *result)
+{
+    for (uint32_t i = 0; i < result->loaded_count; i++) {
+        const leat_engine_record *record = &result->loaded[i];
+        if (record->key != retry->key || record->subpartition != result->loaded[0].subpartition ||
+            (i > 0 && record->offset <= result->loaded[i - 1].offset))
+            return false;
+    }
+    return result->loaded_count > 0;
+}
+
+static uint32_t take(leat_engine *engine, leat_partition *partition,
+                     const leat_engine_job_result *result)
+{
+    leat_shard *shard = leat_shard_of(engine, partition);
+    uint32_t taken = 0;
+    while (taken < result->loaded_count && engine->pool.free_count > 0) {
+        const leat_engine_record *record = &result->loaded[taken];
+        leat_holding room = leat_budgets_room(&engine->loaded, &shard->loaded, &partition->loaded);
+        bool fits = room.records > 0 && record->bytes <= room.bytes;
+        if (!fits && engine->loaded.total.records > 0)
+            break;
+        uint32_t at = leat_pool_take(&engine->pool);
+        leat_record_slot *slot = &engine->pool.slots[at];
+        leat_record_slot_fill(slot, record, engine->now_us);
+        leat_tenants_saw(&shard->ready.tenants, record->tenant);
+        leat_queue_push(&partition->retry.records, &engine->pool, at);
+        leat_budgets_add(&engine->loaded, &shard->loaded, &partition->loaded, record->bytes);
+        taken++;
+    }
+    return taken;
+}
+
+/* A key of which nothing is kept, or whose records make no sense, is left to people. */
+static uint32_t loaded(leat_engine *engine, leat_partition *partition, leat_held_place *place,
+                       const leat_engine_job_result *result)
+{
+    if (!make_sense(&partition->retry, result)) {
+        place->due_us = INT64_MAX;
+        end(engine, partition);
+        return 0;
+    }
+    uint32_t taken = take(engine, partition, result);
+    if (taken == 0) {
+        try_later(engine, partition, place);
+        return 0;
+    }
+    partition->retry.subpartition = result->loaded[0].subpartition;
+    queue_up(engine, partition, LEAT_KEY_RETRY_LOADED);
+    return taken;
+}
+
+uint32_t leat_key_retry_loaded(leat_engine *engine, leat_job_slot *slot,
+                               const leat_engine_job_result *result)
+{
+    leat_partition *partition = &engine->partitions[slot->job.partition];
+    leat_shard *shard = leat_shard_of(engine, partition);
+    uint32_t taken = 0;
+    rest(engine, shard, slot);
+    if (partition->incarnation != slot->job.incarnation) {
+        engine->counters.batches_stale++;
+    } else if (partition->state == LEAT_ENGINE_READING) {
+        leat_held_place *place = place_of(partition);
+        LEAT_ASSERT(partition->retry.step == LEAT_KEY_RETRY_LOADING && place);
+        if (result->outcome == LEAT_ENGINE_APPLIED)
+            taken = loaded(engine, partition, place, result);
+        else if (result->outcome == LEAT_ENGINE_FENCED)
+            leat_partition_fence(engine, partition);
+        else
+            try_later(engine, partition, place);
+    }
+    wake_later(engine, shard);
+    return taken;
+}
+
+/* Its subpartition goes on where it was. */
+static void land(leat_engine *engine, leat_partition *partition)
+{
+    uint32_t subpartition = partition->retry.subpartition;
+    leat_queue *queue = &engine->queues[queue_of(engine, partition)];
+    LEAT_ASSERT(queue->place == LEAT_QUEUE_IN_FLIGHT && queue->retrying > 0 &&
+                partition->in_flight >= queue->retrying);
+    partition->in_flight -= queue->retrying;
+    queue->retrying = 0;
+    queue->place = LEAT_QUEUE_QUIET;
+    if (queue->due_us > engine->now_us && leat_queue_has_head(queue))
+        leat_subpartition_delay(engine, partition, subpartition, queue->due_us - engine->now_us);
+    else
+        leat_subpartition_wake(engine, partition, subpartition);
+}
+
+static void applied(leat_engine *engine, leat_partition *partition, leat_held_place *place,
+                    const leat_engine_batch *batch, const leat_engine_job_result *result)
+{
+    const leat_engine_batch_part *part = &batch->parts[0];
+    LEAT_ASSERT(part->seq > partition->progress.last_seq[partition->retry.subpartition]);
+    partition->progress.last_seq[partition->retry.subpartition] = part->seq;
+    engine->counters.records_applied += batch->record_count - batch->skipped;
+    engine->counters.records_left_out += batch->skipped;
+    engine->counters.records_retried += batch->record_count;
+    if (result->is_held) {
+        place->failures = place->ended = 0;
+        place->limit = place->limit > RECORDS_MAX / 2 ? 0 : 2 * place->limit;
+        place->due_us = engine->now_us;
+    } else {
+        leat_held_remove(&partition->held, partition->retry.key);
+        engine->counters.keys_let_go++;
+    }
+    partition->setbacks = 0;
+    partition->uncompacted = true;
+    leat_compaction_plan(engine, partition);
+    end(engine, partition);
+}
+
+static void answered(leat_engine *engine, leat_partition *partition, const leat_engine_batch *batch,
+                     const leat_engine_job_result *result)
+{
+    leat_held_place *place = place_of(partition);
+    LEAT_ASSERT(partition->retry.step == LEAT_KEY_RETRY_FLYING && place);
+    land(engine, partition);
+    switch (result->outcome) {
+    case LEAT_ENGINE_APPLIED:
+        applied(engine, partition, place, batch, result);
+        break;
+    case LEAT_ENGINE_BAD_DATA:
+    case LEAT_ENGINE_NOT_YET:
+    case LEAT_ENGINE_RECORD_ERROR:
+        refused(engine, partition, place, batch, result);
+        break;
+    default:
+        try_later(engine, partition, place);
+        break;
+    }
+}
+
+static void ended_session(leat_partition *partition)
+{
+    leat_held_place *place = place_of(partition);
+    place->ended++;
+    place->limit = 1;
+    if (place->ended >= ENDED_MAX)
+        place->due_us = INT64_MAX;
+}
+
+static void outcome(leat_engine *engine, leat_partition *partition, const leat_engine_batch *batch,
+                    const leat_engine_job_result *result)
+{
+    switch (result->outcome) {
+    case LEAT_ENGINE_FENCED:
+        leat_partition_fence(engine, partition);
+        break;
+    case LEAT_ENGINE_WENT_BACK:
+    case LEAT_ENGINE_CHUNK_GONE:
+        engine->counters.went_back++;
+        leat_partition_reclaim(engine, partition, false);
+        break;
+    case LEAT_ENGINE_KEY_TURNED:
+        leat_partition_reclaim(engine, partition, false);
+        break;
+    case LEAT_ENGINE_UNKNOWN:
+        engine->counters.batches_unknown++;
+        ended_session(partition);
+        leat_partition_reclaim(engine, partition, false);
+        break;
+    default:
+        answered(engine, partition, batch, result);
+        break;
+    }
+}
+
+void leat_key_retry_done(leat_engine *engine, leat_job_slot *slot,
+                         const leat_engine_job_result *result)
+{
+    const leat_engine_batch_part *part = &slot->job.batch.parts[0];
+    leat_partition *partition = &engine->partitions[part->partition];
+    leat_shard *shard = leat_shard_of(engine, partition);
+    rest(engine, shard, slot);
+    if (partition->incarnation != part->incarnation) {
+        engine->counters.batches_stale++;
+    } else {
+        LEAT_ASSERT(partition->batches > 0);
+        partition->batches--;
+        outcome(engine, partition, &slot->job.batch, result);
+        leat_revoke_advance(engine, partition);
+    }
+    leat_fair_done(engine, slot, result);
+    wake_later(engine, shard);
+}
+
+static bool is_queued(const leat_partition *partition)
+{
+    return partition->retry.step == LEAT_KEY_RETRY_WANTED ||
+           partition->retry.step == LEAT_KEY_RETRY_LOADED;
+}
+
+void leat_key_retry_dropped(leat_engine *engine, leat_partition *partition)
+{
+    if (is_queued(partition))
+        leat_list_remove(engine, &leat_shard_of(engine, partition)->key_retries,
+                         leat_link_key_retry, leat_partition_id(engine, partition));
+    release(engine, partition);
+    partition->retry.step = LEAT_KEY_RETRY_NONE;
+}
+
+void leat_key_retry_revoked(leat_engine *engine, leat_partition *partition)
+{
+    if (is_queued(partition))
+        leat_key_retry_dropped(engine, partition);
+}

@@ -1,0 +1,315 @@
+/* test_key_retry.c - the owner's retries of held keys. */
+#include "story.h"
+
+#define SECOND INT64_C(1000000)
+
+static leat_engine_record records[16];
+
+/* The job, a load of a held key, brings these records of the subpartition. */
+static uint32_t loaded(story *s, uint32_t n, uint32_t subpartition, int64_t first, int64_t last)
+{
+    const leat_engine_job *job = story_job(s, n);
+    ck_assert(job->kind == LEAT_ENGINE_JOB_LOAD && job->load.key != 0);
+    uint32_t count = 0;
+    for (int64_t offset = first; offset <= last; offset++)
+        records[count++] = (leat_engine_record){.partition = job->partition,
+                                                .offset = offset,
+                                                .accepted_ms = 1000 + offset,
+                                                .epoch = -1,
+                                                .subpartition = subpartition,
+                                                .key = job->load.key,
+                                                .on_refused = LEAT_ENGINE_REFUSED_HOLD,
+                                                .bytes = 10,
+                                                .payload = s};
+    story_result(s, n,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .loaded = records,
+                                           .loaded_count = count});
+    return count;
+}
+
+static void done(story *s, leat_engine_outcome outcome, bool is_held)
+{
+    story_result(s, 0,
+                 &(leat_engine_job_result){.outcome = outcome,
+                                           .bad_record = -1,
+                                           .partition = 0,
+                                           .catalog_read_us = INT64_MAX,
+                                           .is_held = is_held,
+                                           .sqlstate = "23503",
+                                           .message = "because"});
+}
+
+/* The key 7 of 0/5 is held, with the record at offset 10, since now. */
+static void begin(story *s, uint32_t slots)
+{
+    story_begin(s, 1);
+    s->config.patience_us = 30 * SECOND;
+    s->config.compact_every_us = INT64_C(300) * 86400 * SECOND; /* never */
+    s->config.commit_every_us = s->config.compact_every_us;
+    s->on_refused = LEAT_ENGINE_REFUSED_HOLD;
+    s->key = 7;
+    story_reading(s, slots);
+    story_read(s, 0, 5, 10);
+    story_done(s, 0, LEAT_ENGINE_NOT_YET);
+    story_done(s, 0, LEAT_ENGINE_APPLIED);
+    s->size = 0;
+}
+
+START_TEST(what_is_kept_is_tried_again_until_nothing_is_left)
+{
+    story s;
+    begin(&s, 4);
+    story_read(&s, 0, 5, 12);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    s.size = 0;
+    story_wait_for_job(&s);
+    story_told(&s, "load 0 key 7\n");
+    ck_assert_uint_eq(loaded(&s, 0, 5, 10, 11), 2);
+    story_told(&s, "retry 0/5:10,11\n");
+    const leat_engine_batch *batch = &story_job(&s, 0)->batch;
+    ck_assert_uint_eq(batch->retry_key, 7);
+    ck_assert_uint_eq(batch->part_count, 1);
+    ck_assert_uint_eq(batch->parts[0].count, 0);
+    ck_assert_uint_eq(batch->parts[0].needs_count, 1); /* of the batch before it */
+    done(&s, LEAT_ENGINE_APPLIED, true);
+    story_wait_for_job(&s);
+    story_told(&s, "load 0 key 7\n");
+    ck_assert_uint_eq(loaded(&s, 0, 5, 12, 12), 1);
+    story_told(&s, "retry 0/5:12\n");
+    int64_t seq = story_job(&s, 0)->batch.parts[0].seq;
+    done(&s, LEAT_ENGINE_APPLIED, false);
+    const leat_engine_counters *count = leat_engine_count(s.engine);
+    ck_assert_uint_eq(count->keys_let_go, 1);
+    ck_assert_uint_eq(count->records_retried, 3);
+    ck_assert_uint_eq(story_view(&s, 0).held_keys, 0);
+    /* What is written now needs the retry. */
+    story_read(&s, 0, 5, 13);
+    story_told(&s, "batch 0/5:13\n");
+    const leat_engine_batch_part *part = &story_job(&s, 0)->batch.parts[0];
+    ck_assert(part->needs_count == 1 && part->needs[0] == seq);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(it_is_tried_with_back_off_until_patience_ends)
+{
+    story s;
+    begin(&s, 4);
+    uint32_t tries = 0;
+    while (leat_engine_deadline(s.engine) < 200 * SECOND) {
+        story_wait(&s);
+        if (s.open_count == 0)
+            continue;
+        loaded(&s, 0, 5, 10, 10);
+        done(&s, LEAT_ENGINE_NOT_YET, true);
+        tries++;
+        ck_assert_int_lt(s.now_us, 45 * SECOND);
+    }
+    ck_assert_int_ge(s.now_us, 25 * SECOND);
+    ck_assert_uint_ge(tries, 8);
+    ck_assert_uint_le(tries, 20);
+    ck_assert_uint_eq(story_view(&s, 0).held_keys, 1);
+    ck_assert_uint_eq(story_view(&s, 0).stalled, 0);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(bad_data_is_left_to_people)
+{
+    story s;
+    begin(&s, 4);
+    story_wait_for_job(&s);
+    loaded(&s, 0, 5, 10, 10);
+    done(&s, LEAT_ENGINE_BAD_DATA, true);
+    while (leat_engine_deadline(s.engine) < 200 * SECOND)
+        story_wait(&s);
+    ck_assert_uint_eq(s.open_count, 0);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_refused_one_is_looked_for)
+{
+    story s;
+    begin(&s, 4);
+    story_wait_for_job(&s);
+    loaded(&s, 0, 5, 10, 17);
+    done(&s, LEAT_ENGINE_BAD_DATA, true);
+    story_wait_for_job(&s);
+    ck_assert_uint_eq(story_job(&s, 0)->load.most, 4);
+    loaded(&s, 0, 5, 10, 13);
+    story_result(&s, 0,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_BAD_DATA,
+                                           .bad_record = 3,
+                                           .partition = -1,
+                                           .catalog_read_us = INT64_MAX});
+    story_wait_for_job(&s);
+    ck_assert_uint_eq(story_job(&s, 0)->load.most, 3);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(it_waits_for_its_subpartition)
+{
+    story s;
+    begin(&s, 4);
+    s.key = 8;
+    story_wait_for_job(&s);
+    story_read(&s, 0, 5, 20);
+    story_told(&s, "load 0 key 7\nbatch 0/5:20\n");
+    loaded(&s, 0, 5, 10, 10);
+    story_read(&s, 0, 5, 21);
+    story_told(&s, "");
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "retry 0/5:10\n");
+    done(&s, LEAT_ENGINE_APPLIED, false);
+    story_told(&s, "batch 0/5:21\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(the_owner_after_it_goes_on_as_long_as_there_is_patience)
+{
+    static const struct {
+        int64_t since_ms;
+        bool is_tried;
+    } cases[] = {{1000, true}, {31000, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        story s;
+        story_begin(&s, 1);
+        s.config.patience_us = 30 * SECOND;
+        leat_engine_held held = {.key = 9, .since_ms = cases[i].since_ms};
+        s.held = &held;
+        s.held_count = 1;
+        story_reading(&s, 4);
+        story_pass(&s, SECOND);
+        ck_assert_int_eq(strstr(s.told, "load 0 key 9") != NULL, cases[i].is_tried);
+        story_end(&s);
+    }
+}
+END_TEST
+
+START_TEST(one_that_ends_its_session_is_tried_twice)
+{
+    story s;
+    begin(&s, 4);
+    leat_engine_held held = {.key = 7, .since_ms = 10};
+    s.held = &held;
+    s.held_count = 1;
+    for (int i = 0; i < 2; i++) {
+        story_wait_for_job(&s);
+        loaded(&s, 0, 5, 10, 10);
+        done(&s, LEAT_ENGINE_UNKNOWN, true);
+        story_wait_for_job(&s);
+        leat_engine_progress progress = story_nothing(&s);
+        story_claimed(&s, 0, &progress);
+    }
+    while (leat_engine_deadline(s.engine) < 200 * SECOND)
+        story_wait(&s);
+    ck_assert_uint_eq(s.open_count, 0);
+    ck_assert_uint_eq(story_view(&s, 0).held_keys, 1);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(one_that_has_turned_is_claimed)
+{
+    story s;
+    begin(&s, 4);
+    story_wait_for_job(&s);
+    loaded(&s, 0, 5, 10, 10);
+    s.size = 0;
+    done(&s, LEAT_ENGINE_KEY_TURNED, true);
+    story_told(&s, "pause 0\nclaim 0\n");
+    leat_engine_progress progress = story_nothing(&s);
+    story_claimed(&s, 0, &progress);
+    ck_assert_uint_eq(story_view(&s, 0).held_keys, 0);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(what_makes_no_sense_is_left_to_people)
+{
+    for (int i = 0; i < 2; i++) {
+        story s;
+        begin(&s, 4);
+        story_wait_for_job(&s);
+        if (i == 0)
+            ck_assert_uint_eq(loaded(&s, 0, 5, 10, 9), 0); /* nothing is kept */
+        else
+            story_result(&s, 0,
+                         &(leat_engine_job_result){
+                             .outcome = LEAT_ENGINE_APPLIED,
+                             .bad_record = -1,
+                             .loaded = &(leat_engine_record){.key = 8, .offset = 10, .payload = &s},
+                             .loaded_count = 1});
+        while (leat_engine_deadline(s.engine) < 200 * SECOND)
+            story_wait(&s);
+        ck_assert_uint_eq(s.open_count, 0);
+        story_end(&s);
+    }
+}
+END_TEST
+
+START_TEST(a_partition_that_is_given_back_waits_for_a_retry_that_flies)
+{
+    story s;
+    begin(&s, 4);
+    story_wait_for_job(&s);
+    loaded(&s, 0, 5, 10, 10);
+    s.size = 0;
+    story_revoked(&s, 0);
+    story_told(&s, "pause 0\n");
+    done(&s, LEAT_ENGINE_APPLIED, false);
+    story_told(&s, "compact 0 to 3\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(one_with_loaded_records_is_given_back_at_once)
+{
+    story s;
+    begin(&s, 4);
+    s.key = 8;
+    story_wait_for_job(&s);
+    story_read(&s, 0, 5, 20);
+    loaded(&s, 0, 5, 10, 10);
+    uint32_t released = s.released;
+    story_revoked(&s, 0);
+    ck_assert_uint_eq(s.released, released + 1);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    ck_assert_int_eq(story_view(&s, 0).state, LEAT_ENGINE_UNASSIGNED);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(with_few_slots_it_gets_a_quarter_of_the_time)
+{
+    story s;
+    begin(&s, 1);
+    story_wait_for_job(&s);
+    s.now_us += SECOND;
+    loaded(&s, 0, 5, 10, 10);
+    ck_assert_uint_eq(s.open_count, 0);
+    story_pass(&s, 3 * SECOND - 1);
+    ck_assert_uint_eq(s.open_count, 0);
+    s.size = 0;
+    story_pass(&s, 1);
+    story_told(&s, "retry 0/5:10\n");
+    story_end(&s);
+}
+END_TEST
+
+STORY_MAIN("key_retry", what_is_kept_is_tried_again_until_nothing_is_left,
+           it_is_tried_with_back_off_until_patience_ends, bad_data_is_left_to_people,
+           a_refused_one_is_looked_for, it_waits_for_its_subpartition,
+           the_owner_after_it_goes_on_as_long_as_there_is_patience,
+           one_that_ends_its_session_is_tried_twice, one_that_has_turned_is_claimed,
+           what_makes_no_sense_is_left_to_people,
+           a_partition_that_is_given_back_waits_for_a_retry_that_flies,
+           one_with_loaded_records_is_given_back_at_once,
+           with_few_slots_it_gets_a_quarter_of_the_time)
