@@ -6,7 +6,12 @@
  *
  * Of what is left out a few records of each batch are kept as dead letters, the newest: with a
  * flood that is skipped, keeping each would cost as much as applying it.
+ *
+ * A batch with a record whose key is to be held does not reach the sink: it is answered as refused
+ * because of that record, and the engine does the rest as with a refusal of the database.
  */
+#include <stdio.h>
+
 #include "apply/worker_state.h"
 #include "base/diag.h"
 
@@ -26,20 +31,76 @@ static void take_newest(leat_worker *worker, uint32_t shard)
     state->is_recheck_due = true;
 }
 
+/* NULL: nothing of the batch can come under a control. One that is kept is not written anyway, and
+ * a retry of a held key goes on in spite of the control that held it. */
+static const leat_control_set *controls_for(leat_worker *worker, const leat_engine_job *job)
+{
+    const leat_control_set *controls = worker->shards[job->shard].controls;
+    bool is_kept = job->batch.dead || job->batch.hold;
+    return controls && leat_control_set_count(controls) > 0 && !is_kept ? controls : NULL;
+}
+
+/* A record of the batch whose key is to be held, for that control; NULL: there is none. */
+static const leat_control *find_hold(const leat_control_set *controls,
+                                     const leat_engine_batch *batch, int64_t now_us,
+                                     uint32_t *ret_index)
+{
+    bool may_hold = leat_control_set_holds(controls) > 0 && batch->retry_key == 0;
+    for (uint32_t i = 0; may_hold && i < batch->record_count; i++) {
+        const leat_control *control =
+            batch->records[i].keep
+                ? NULL
+                : leat_control_set_find(controls, batch->records[i].payload, now_us);
+        *ret_index = i;
+        if (control && control->holds)
+            return control;
+    }
+    return NULL;
+}
+
+bool leat_worker_holds_back(leat_worker *worker, const leat_engine_job *job)
+{
+    take_newest(worker, job->shard);
+    uint32_t index;
+    const leat_control_set *controls = controls_for(worker, job);
+    const leat_control *control =
+        controls ? find_hold(controls, &job->batch, leat_mono_us(), &index) : NULL;
+    if (!control)
+        return false;
+    LEAT_ASSERT(worker->held_back_count < worker->jobs_max);
+    leat_worker_held_back *own = &worker->held_back[worker->held_back_count++];
+    *own = (leat_worker_held_back){.job_id = job->id, .index = index};
+    leat_control_describe(control, own->message, sizeof own->message);
+    return true;
+}
+
+bool leat_worker_answer_held_back(leat_worker *worker)
+{
+    uint32_t count = worker->held_back_count;
+    worker->held_back_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const leat_worker_held_back *own = &worker->held_back[i];
+        leat_engine_job_result result = {.outcome = LEAT_ENGINE_BAD_DATA,
+                                         .bad_record = (int32_t)own->index,
+                                         .partition = -1,
+                                         .catalog_read_us = INT64_MAX,
+                                         .is_hold = true};
+        snprintf(result.message, sizeof result.message, "%s", own->message);
+        leat_engine_job_done(worker->engine, leat_worker_event_us(worker), own->job_id, &result);
+    }
+    return count > 0;
+}
+
 void leat_worker_leave_out(leat_worker *worker, const leat_engine_job *job)
 {
-    leat_worker_shard_state *state = &worker->shards[job->shard];
     const leat_engine_batch *batch = &job->batch;
-    take_newest(worker, job->shard);
-    if (!state->controls || leat_control_set_count(state->controls) == 0 || batch->dead ||
-        batch->hold)
-        return;
+    const leat_control_set *controls = controls_for(worker, job);
     int64_t now_us = leat_mono_us();
     uint32_t kept = 0;
-    for (uint32_t i = batch->record_count; i > 0; i--) {
+    for (uint32_t i = batch->record_count; controls && i > 0; i--) {
         leat_item *item = batch->records[i - 1].payload;
-        const leat_control *control = leat_control_set_find(state->controls, item, now_us);
-        if (!control)
+        const leat_control *control = leat_control_set_find(controls, item, now_us);
+        if (!control || control->holds)
             continue;
         leat_engine_skip(worker->engine, job->id, i - 1);
         bool is_kept = control->keep > 0 && kept < KEPT_OF_A_BATCH &&

@@ -82,6 +82,8 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
 {
     const leat_engine_job *job = effect->job;
     const leat_engine_batch *batch = &job->batch;
+    if (job->kind == LEAT_ENGINE_JOB_BATCH && leat_worker_holds_back(worker, job))
+        return;
     bool is_park = job->kind == LEAT_ENGINE_JOB_PARK,
          may_keep = is_park || batch->dead || batch->hold || batch->kept > 0;
     for (uint32_t i = 0; may_keep && i < batch->record_count; i++) {
@@ -243,8 +245,10 @@ static void arm_deadline(leat_worker *worker)
 void leat_worker_pump(leat_worker *worker)
 {
     leat_engine_effect effect;
-    while (leat_engine_next(worker->engine, &effect))
-        carry_out[effect.kind](worker, &effect);
+    do {
+        while (leat_engine_next(worker->engine, &effect))
+            carry_out[effect.kind](worker, &effect);
+    } while (leat_worker_answer_held_back(worker));
     release_payloads(worker);
     arm_deadline(worker);
 }

@@ -100,6 +100,7 @@ static int make_engine(leat_worker *worker, leat_error *error)
     config.parked_max_bytes = parked_max;
     worker->jobs_max = config.jobs_max;
     worker->loads = leat_must_calloc(worker->jobs_max, sizeof *worker->loads);
+    worker->held_back = leat_must_calloc(worker->jobs_max, sizeof *worker->held_back);
     worker->engine = leat_engine_new(&config, error);
     if (!worker->engine)
         return -1;
@@ -168,6 +169,7 @@ static void release_memory(leat_worker *worker)
     }
     pthread_mutex_destroy(&worker->report_lock);
     free(worker->loads);
+    free(worker->held_back);
     free(worker->fills);
     free(worker->low_seen);
     free(worker->low_since_ms);

@@ -84,6 +84,13 @@ typedef struct leat_worker_load {
     uint16_t subpartition;
 } leat_worker_load;
 
+/* A batch that is answered without a sink, because of a control. */
+typedef struct leat_worker_held_back {
+    uint32_t job_id;
+    uint32_t index; /* of the record whose key is to be held */
+    char message[256];
+} leat_worker_held_back;
+
 /* A counter of the engine and the metric it is shown as. */
 typedef struct leat_engine_metric {
     const uint64_t *value;
@@ -110,7 +117,9 @@ struct leat_worker {
     leat_log_reader *reader;
     leat_items items;
     uint32_t jobs_max;
-    leat_worker_load *loads; /* [jobs_max]: of the load with that job's id */
+    leat_worker_load *loads;          /* [jobs_max]: of the load with that job's id */
+    leat_worker_held_back *held_back; /* [jobs_max]: to be answered in this turn of the loop */
+    uint32_t held_back_count;
     leat_worker_shard_state *shards;
     uint32_t *shard_of;    /* [partition_count] */
     int64_t *low_seen;     /* [partition_count]: at the last report */
@@ -178,6 +187,11 @@ leat_sink_events leat_worker_sink_events(leat_worker *worker);
 int leat_worker_fill_headers(leat_worker *worker, leat_item *item) LEAT_MUST_CHECK;
 
 /* controls.c */
+/* Does a control of the shard hold the key of a record in this batch? Then the batch does not go to
+ * the sink; the next one answers it. */
+bool leat_worker_holds_back(leat_worker *worker, const leat_engine_job *job);
+/* Answers those batches, each an event of the engine. False: there was none. */
+bool leat_worker_answer_held_back(leat_worker *worker);
 /* Marks the records of a batch that the shard's controls leave out; before it goes to the sink. */
 void leat_worker_leave_out(leat_worker *worker, const leat_engine_job *job);
 /* Has the controls of any shard changed? Then records that wait are tried at once where they come

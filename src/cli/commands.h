@@ -19,6 +19,7 @@ typedef struct leat_options {
     const char *duration; /* --for */
     const char *keep;
     const char *reason;
+    bool hold;
     bool json;
     bool held;
     char *const *operands; /* as many as the command wants */

@@ -122,7 +122,10 @@ static int read_wish(const leat_options *options, leat_control_wish *ret, leat_e
                           keep > LEAT_CONTROL_KEEP_MAX))
         return leat_fail(error, "--keep must be a number from 0 to %d, not %s",
                          LEAT_CONTROL_KEEP_MAX, options->keep);
-    ret->keep = (uint32_t)keep;
+    if (options->hold && options->keep)
+        return leat_fail(error, "--keep is for records that are skipped: --hold keeps all of them");
+    ret->holds = options->hold;
+    ret->keep = options->hold ? 0 : (uint32_t)keep;
     ret->reason = options->reason ? options->reason : "";
     if (strlen(ret->reason) > LEAT_CONTROL_REASON_MAX)
         return leat_fail(error, "--reason is longer than %d bytes", LEAT_CONTROL_REASON_MAX);
@@ -142,9 +145,10 @@ static int put_control(const leat_ground *on, const target *at, leat_control_wis
     if (leat_shard_put_control(leat_assembly_address(shard), on->source.id, wish, &put, error) != 0)
         return leat_fail_prefix(error, "shard %s", shard->name);
     leat_control_name(at->table, at->what, name, sizeof name);
-    printf("control %" PRId64 ": records of %s are skipped in shard %s until %s%s; every process "
+    printf("control %" PRId64 ": records of %s are %s in shard %s until %s%s; every process "
            "follows within two seconds\n",
-           put.id, name, shard->name, put.until, put.was_there ? ", its end has changed" : "");
+           put.id, name, wish->holds ? "held" : "skipped", shard->name, put.until,
+           put.was_there ? ", its end has changed" : "");
     return 0;
 }
 
@@ -176,9 +180,10 @@ static int check_not_its_tenants(const leat_ground *on, const leat_config_shard 
         const leat_control *control = leat_control_set_at(set, i);
         if (!control->table && leat_slice_is(tenant, control->what))
             status = leat_fail(error,
-                               "key %s is skipped with its tenant until %s (control %" PRId64
+                               "key %s is %s with its tenant until %s (control %" PRId64
                                "): nothing was changed; `leat control unblock --tenant %s` ends it",
-                               at->what, control->until, control->id, control->what);
+                               at->what, control->holds ? "held" : "skipped", control->until,
+                               control->id, control->what);
     }
     leat_control_set_drop(set);
     return status;

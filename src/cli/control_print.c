@@ -25,7 +25,7 @@ void leat_control_add_json(yyjson_mut_doc *doc, yyjson_mut_val *object, const le
 {
     int64_t left_ms = (control->until_us - leat_mono_us()) / 1000;
     yyjson_mut_obj_add_int(doc, object, "control", control->id);
-    leat_json_add_text(doc, object, "action", "skip");
+    leat_json_add_text(doc, object, "action", control->holds ? "hold" : "skip");
     leat_json_add_text(doc, object, "table", control->table);
     leat_json_add_text(doc, object, control->table ? "key" : "tenant", control->what);
     leat_json_add_text(doc, object, "since", control->since);

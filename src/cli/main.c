@@ -96,9 +96,9 @@ static const leat_command commands[] = {
      "  --limit N      only the first N; `leat dead retry` then applies the rest\n"
      "  --shard NAME   in this shard only\n",
      leat_command_dead_discard},
-    {"control block", "ctrTkfnR",
-     "(--tenant T | --key K [--table NAME | --route NAME]) --for TIME [--keep N] [--reason TEXT] [--config FILE]",
-     0, "skip the records of a tenant or of one row for a time",
+    {"control block", "ctrTkfnRO",
+     "(--tenant T | --key K [--table NAME | --route NAME]) --for TIME [--hold | --keep N] [--reason TEXT] [--config FILE]",
+     0, "skip or hold the records of a tenant or of one row for a time",
      "Every process that applies skips these records: their progress moves on as if they were applied, and their rows stay\n"
      "as they are. That includes the ones that wait: in memory, behind a lock, parked, or because they are refused. It takes\n"
      "effect within two seconds, ends by itself, and is kept in the shard of the tenant or row, which must answer; the log\n"
@@ -108,6 +108,8 @@ static const leat_command commands[] = {
      "  --table NAME   the table of that key, named as in the configuration; not needed where there is one table\n"
      "  --route NAME   or a route on it\n"
      "  --for TIME     30m, 24h; at most 31 days\n"
+     "  --hold         do not skip them: each row is held, and its records are kept in the shard, in order, until `leat dead\n"
+     "                 retry` applies them; that does not end with the control\n"
      "  --keep N       keep the newest N skipped records of each partition as dead letters, 0 to 10000; default 100. Of one\n"
      "                 batch at most 10 are kept\n"
      "  --reason TEXT  for people: it is shown with the control and its dead letters\n",
@@ -148,6 +150,7 @@ static const struct option options_known[] = {
     {"keep", required_argument, NULL, 'n'},
     {"reason", required_argument, NULL, 'R'},
     {"held", no_argument, NULL, 'H'},
+    {"hold", no_argument, NULL, 'O'},
     {0},
 };
 
@@ -256,6 +259,9 @@ static int take_option(leat_options *options, int letter, const char *value)
         break;
     case 'H':
         options->held = true;
+        break;
+    case 'O':
+        options->hold = true;
         break;
     case 'l':
         return take_number(value, &options->limit);

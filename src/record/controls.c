@@ -21,7 +21,8 @@ struct leat_control_set {
     _Atomic uint32_t holders;
     uint32_t count;
     uint32_t capacity;
-    uint32_t keys; /* controls of a key */
+    uint32_t keys;  /* controls of a key */
+    uint32_t holds; /* that hold */
     leat_control *controls;
     uint16_t *slots; /* [SLOTS]: index + 1, by the hash of `what`; 0: empty. NULL: no control yet */
 };
@@ -37,8 +38,9 @@ void leat_control_describe(const leat_control *control, char *ret, size_t size)
 {
     char name[LEAT_CONTROL_NAME_SIZE];
     leat_control_name(control->table, control->what, name, sizeof name);
-    snprintf(ret, size, "skipped by control %" PRId64 " of %s until %s%s%s", control->id, name,
-             control->until, *control->reason ? ": " : "", control->reason);
+    snprintf(ret, size, "%s by control %" PRId64 " of %s until %s%s%s",
+             control->holds ? "held" : "skipped", control->id, name, control->until,
+             *control->reason ? ": " : "", control->reason);
 }
 
 /* ---- a set ---- */
@@ -77,6 +79,7 @@ int leat_control_set_add(leat_control_set *set, const leat_control *control)
     own->what = leat_must_strdup(control->what);
     own->reason = leat_must_strdup(control->reason);
     set->keys += own->table != NULL;
+    set->holds += own->holds;
     index_last(set);
     return 0;
 }
@@ -124,6 +127,11 @@ const leat_control *leat_control_set_find_tenant(const leat_control_set *set, le
                                                  int64_t now_us)
 {
     return set->count > set->keys && tenant.size > 0 ? find(set, NULL, tenant, now_us) : NULL;
+}
+
+uint32_t leat_control_set_holds(const leat_control_set *set)
+{
+    return set->holds;
 }
 
 uint32_t leat_control_set_active(const leat_control_set *set, int64_t now_us)
@@ -195,7 +203,8 @@ static bool is_same(const leat_control_set *a, const leat_control_set *b)
                strcmp(a->controls[i].what, b->controls[i].what) == 0 &&
                strcmp(a->controls[i].until, b->controls[i].until) == 0 &&
                strcmp(a->controls[i].reason, b->controls[i].reason) == 0 &&
-               a->controls[i].keep == b->controls[i].keep;
+               a->controls[i].keep == b->controls[i].keep &&
+               a->controls[i].holds == b->controls[i].holds;
     return same;
 }
 

@@ -1,7 +1,7 @@
 /*
  * controls.h - what operators have told leat to do with the records of a tenant or of one key, for
- * a time: to skip them. Each shard keeps its own (leat.controls); a set is what one read has found
- * there, and the sets of all shards are published here for the workers.
+ * a time: to skip them, or to hold their keys. Each shard keeps its own (leat.controls); a set is
+ * what one read has found there, and the sets of all shards are published here for the workers.
  *
  * A set never changes. Whoever uses one holds it; the last one frees it. A control ends by itself:
  * its end is a time of leat_mono_us, counted from the read by the database's clock, so that this
@@ -28,13 +28,15 @@ typedef struct leat_control {
     int64_t until_us;                   /* leat_mono_us: it ends then */
     char until[LEAT_CONTROL_TIME_SIZE]; /* the same: RFC 3339, UTC */
     char since[LEAT_CONTROL_TIME_SIZE];
-    uint32_t keep;      /* dead letters kept of what it skips in a partition: the newest; 0: none */
+    bool holds;    /* the keys of its records become held (sink/held.h); else they are skipped */
+    uint32_t keep; /* dead letters kept of what it skips in a partition: the newest; 0: none */
     const char *reason; /* the operator's; "": none */
 } leat_control;
 
 typedef struct leat_control_set leat_control_set;
 
-/* "skipped by control 5 of tenant 7 until 2026-01-01T00:00:00.000Z: reason", cut to `size`. */
+/* "skipped by control 5 of tenant 7 until 2026-01-01T00:00:00.000Z: reason", or "held by ...", cut
+ * to `size`. */
 void leat_control_describe(const leat_control *control, char *ret, size_t size);
 
 /* "tenant 7", "key subs 7/1", cut to `size`. */
@@ -55,6 +57,8 @@ const leat_control *leat_control_set_find(const leat_control_set *set, const lea
 /* The control of a tenant, percent-encoded, now; NULL: none. Borrowed. */
 const leat_control *leat_control_set_find_tenant(const leat_control_set *set, leat_slice tenant,
                                                  int64_t now_us);
+/* How many of them hold keys, ended or not. */
+uint32_t leat_control_set_holds(const leat_control_set *set);
 /* How many have not ended. */
 uint32_t leat_control_set_active(const leat_control_set *set, int64_t now_us);
 void leat_control_set_drop(leat_control_set *set); /* NULL: none */

@@ -252,6 +252,7 @@ typedef struct leat_control_wish {
     const char *table; /* NULL: of a tenant; likewise below */
     const char *what;  /* tenant or key, canonical and percent-encoded */
     int64_t for_ms;    /* from now on, by the database's clock */
+    bool holds;
     uint32_t keep;
     const char *reason; /* "": none */
 } leat_control_wish;

@@ -170,3 +170,66 @@ def test_what_cannot_be_meant_changes_nothing(make_world):
     del world.settings["routes"][0]["tenant"]
     world.write_config()
     assert "no route has a tenant" in control(world, "block", "--tenant", "7", "--for", "1h", code=1)
+
+
+@both
+def test_a_held_row_keeps_its_records_until_a_retry(make_world):
+    """Nothing is lost: what comes under the control is kept in order, beside others of its tenant, and neither the control's end nor a
+    new process lets it go. A retry applies it; with the control it is held again."""
+    world = make(make_world)
+    worker, edge = world.start("apply"), world.start("edge")
+
+    def counts():
+        return world.rows("select (select count(*) from leat.held), (select count(*) from leat.parked_keys)")[0]
+
+    with world.client(edge) as client:
+        write(client, 7, 1)
+        wait_until(lambda: n_of(world, 7, 1) == 1, "it to be applied")
+        assert "--hold keeps all of them" in control(world, "block", "--key", "7/1", "--for", "1h", "--hold", "--keep", "1", code=2)
+        said = control(world, "block", "--key", "7/1", "--for", "1h", "--hold", "--reason", "a look first")
+        assert "control 1: records of key things 7/1 are held in shard a until " in said
+        wait_until(lambda: world.metric(worker, "leat_controls_active") == 1, "the worker to know of it")
+        write(client, 7, 1, 5)
+        write(client, 7, 2, 5)
+        wait_until(lambda: counts() == (1, 5) and n_of(world, 7, 2) == 5, "five to be kept, and the others to be applied")
+        assert n_of(world, 7, 1) == 1
+        assert "held by control 1 of key things 7/1 until " in control(world, "list")
+        assert json.loads(control(world, "list", "--json"))["action"] == "hold"
+        listed = world.leat("dead", "list", "--held").stdout
+        assert "with 5 records" in listed and "held by control 1 of key things 7/1 until " in listed and "a look first" in listed
+        control(world, "unblock", "--key", "7/1")
+        wait_until(lambda: world.metric(worker, "leat_controls_active") == 0, "the worker to know of that")
+    worker.kill()
+    worker, edge = world.start("apply"), world.start("edge") if world.is_one_process else edge
+    with world.client(edge) as client:
+        write(client, 7, 1)
+        wait_until(lambda: counts() == (1, 6), "the next one to be kept too")
+        assert "6 records applied, no longer held" in world.leat("dead", "retry").stdout
+        write(client, 7, 1)
+        wait_until(lambda: n_of(world, 7, 1) == 8, "all of them")
+        assert counts() == (0, 0) and world.rows("select count(*) from leat.dead_letters") == [(0,)]
+    assert worker.terminate() == 0
+
+
+def test_a_tenant_is_held_row_by_row(make_world):
+    """Also rows that wait: each of its rows is held with its first record from then on."""
+    world = make(make_world)
+    worker, edge = world.start("apply"), world.start("edge")
+    with world.client(edge) as client, world.db("a") as other:
+        write(client, 7, 1)
+        wait_until(lambda: n_of(world, 7, 1) == 1, "it to be applied")
+        other.autocommit = False
+        other.execute("update things set n = n where app = 7")
+        write(client, 7, 1)
+        wait_until(lambda: world.metric(worker, "leat_subpartitions_stalled") == 1, "a stall")
+        control(world, "block", "--tenant", "7", "--for", "1h", "--hold")
+        wait_until(lambda: world.rows("select count(*) from leat.held") == [(1,)], "the row that waits to be held, behind its lock")
+        write(client, 7, 2, 2)
+        write(client, 8, 1)
+        wait_until(lambda: world.rows("select count(*) from leat.parked_keys") == [(3,)] and n_of(world, 8, 1) == 1, "its other row")
+        other.rollback()
+    control(world, "unblock", "--tenant", "7")
+    wait_until(lambda: world.metric(worker, "leat_controls_active") == 0, "the worker to know of that")
+    assert world.leat("dead", "retry").returncode == 0
+    assert (n_of(world, 7, 1), n_of(world, 7, 2)) == (2, 2)
+    assert worker.terminate() == 0

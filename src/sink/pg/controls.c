@@ -19,12 +19,12 @@ const char leat_pg_controls_sql[] =
     "SELECT c.id::text, c.\"table\", c.what,"
     " (greatest(0, extract(epoch FROM c.until - clock_timestamp())) * 1000)::bigint::text,"
     " " TIME_SQL("c.until") ", " TIME_SQL(
-        "c.since") ", c.keep::text, c.reason"
+        "c.since") ", c.keep::text, c.reason, c.action"
                    " FROM leat.controls AS c WHERE c.source = $1::int4 AND c.until > clock_timestamp()"
                    " ORDER BY c.id LIMIT " LEAT_STRINGIZE(1000);
 _Static_assert(LEAT_CONTROLS_MAX == 1000, "as many as it reads");
 
-enum { ID, TABLE, WHAT, LEFT_MS, UNTIL, SINCE, KEEP, REASON, COLUMNS };
+enum { ID, TABLE, WHAT, LEFT_MS, UNTIL, SINCE, KEEP, REASON, ACTION, COLUMNS };
 
 leat_control_set *leat_pg_controls_take(const PGresult *answer, int64_t read_us)
 {
@@ -37,6 +37,7 @@ leat_control_set *leat_pg_controls_take(const PGresult *answer, int64_t read_us)
             .what = PQgetvalue(answer, row, WHAT),
             .until_us = read_us + strtoll(PQgetvalue(answer, row, LEFT_MS), NULL, 10) * 1000,
             .keep = (uint32_t)strtoul(PQgetvalue(answer, row, KEEP), NULL, 10),
+            .holds = strcmp(PQgetvalue(answer, row, ACTION), "hold") == 0,
             .reason = PQgetvalue(answer, row, REASON)};
         leat_pg_text(control.until, sizeof control.until, answer, row, UNTIL);
         leat_pg_text(control.since, sizeof control.since, answer, row, SINCE);
@@ -123,14 +124,14 @@ static int put(leat_pg *pg, const char *const *values, leat_control_put *ret, le
         return -1;
     result = leat_pg_query(
         pg,
-        "INSERT INTO leat.controls AS c (source, \"table\", what, keep, until, reason)"
+        "INSERT INTO leat.controls AS c (source, \"table\", what, keep, until, reason, action)"
         " SELECT $1::int4, $2, $3, $4::int4, clock_timestamp() + $5::bigint * interval"
-        " '1 millisecond', $6"
+        " '1 millisecond', $6, $8"
         "  WHERE (SELECT count(*) FROM leat.controls WHERE source = $1::int4) < $7::int4"
         " ON CONFLICT ON CONSTRAINT controls_once DO UPDATE SET keep = excluded.keep,"
-        " until = excluded.until, reason = excluded.reason"
+        " until = excluded.until, reason = excluded.reason, action = excluded.action"
         " RETURNING c.id, (c.xmax <> 0), " TIME_SQL("c.until"),
-        7, values, error);
+        8, values, error);
     if (!result)
         return -1;
     int status = 0;
@@ -155,7 +156,8 @@ static int put_control(const char *dsn, int32_t source_id, const leat_control_wi
     snprintf(keep, sizeof keep, "%" PRIu32, wish->keep);
     snprintf(for_ms, sizeof for_ms, "%" PRId64, wish->for_ms);
     snprintf(most, sizeof most, "%d", LEAT_CONTROLS_MAX);
-    const char *const values[] = {id, wish->table, wish->what, keep, for_ms, wish->reason, most};
+    const char *const values[] = {id,     wish->table,  wish->what, keep,
+                                  for_ms, wish->reason, most,       wish->holds ? "hold" : "skip"};
     int status = leat_pg_open_to_change(&pg, dsn, error);
     if (status == 0)
         status = put(&pg, values, ret, error);

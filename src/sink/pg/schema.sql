@@ -327,7 +327,7 @@ BEGIN
 END
 $$;
 
--- What operators have told leat to do with the records of a tenant, or of one row: to skip them until a time. Changed by
+-- What operators have told leat to do with the records of a tenant, or of one row: to skip or hold them until a time. Changed by
 -- `leat control`, read by workers: at each claim, and whenever they look at the catalog. One that has ended does nothing
 -- and is removed with the next change. A role that may write leat.progress may write it too.
 DO $$
@@ -338,7 +338,7 @@ BEGIN
             source  int NOT NULL REFERENCES leat.sources (id) ON DELETE CASCADE,
             "table" text,                    -- as the configuration names it; NULL: a tenant's control
             what    text NOT NULL,           -- tenant or key in the form of the log's keys: canonical, percent-encoded
-            action  text NOT NULL DEFAULT 'skip' CONSTRAINT controls_action CHECK (action = 'skip'),
+            action  text NOT NULL DEFAULT 'skip' CONSTRAINT controls_action CHECK (action IN ('skip', 'hold')),
             keep    int NOT NULL,            -- dead letters kept of what it skips in a partition: the newest
             since   timestamptz NOT NULL DEFAULT clock_timestamp(),
             until   timestamptz NOT NULL,

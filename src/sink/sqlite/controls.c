@@ -16,7 +16,7 @@ enum { BUSY_MS = 5000 };
 static const char controls_sql[] =
     "SELECT id, \"table\", what, until_ms, " TIME_SQL("until_ms") ", " TIME_SQL(
         "since_ms") ", keep,"
-                    " reason FROM leat_controls WHERE source = ?1 AND until_ms > ?2 ORDER BY id LIMIT ?3";
+                    " reason, action = 'hold' FROM leat_controls WHERE source = ?1 AND until_ms > ?2 ORDER BY id LIMIT ?3";
 
 static const char *text_at(sqlite3_stmt *row, int column)
 {
@@ -26,7 +26,7 @@ static const char *text_at(sqlite3_stmt *row, int column)
 
 static void take_control(sqlite3_stmt *row, int64_t wall_ms, leat_control_set *set)
 {
-    enum { ID, TABLE, WHAT, UNTIL_MS, UNTIL, SINCE, KEEP, REASON };
+    enum { ID, TABLE, WHAT, UNTIL_MS, UNTIL, SINCE, KEEP, REASON, HOLDS };
     const char *table = text_at(row, TABLE);
     leat_control control = {.id = sqlite3_column_int64(row, ID),
                             .table = *table ? table : NULL,
@@ -34,6 +34,7 @@ static void take_control(sqlite3_stmt *row, int64_t wall_ms, leat_control_set *s
                             .until_us = leat_mono_us() +
                                         (sqlite3_column_int64(row, UNTIL_MS) - wall_ms) * 1000,
                             .keep = (uint32_t)sqlite3_column_int(row, KEEP),
+                            .holds = sqlite3_column_int(row, HOLDS) != 0,
                             .reason = text_at(row, REASON)};
     snprintf(control.until, sizeof control.until, "%s", text_at(row, UNTIL));
     snprintf(control.since, sizeof control.since, "%s", text_at(row, SINCE));
@@ -134,11 +135,11 @@ static int remove_ended(leat_sqlite *sqlite, int32_t source_id, leat_error *erro
 }
 
 static const char put_sql[] =
-    "INSERT INTO leat_controls AS c (source, \"table\", what, keep, since_ms, until_ms, reason)"
-    " SELECT ?1, ?2, ?3, ?4, ?5, ?5 + ?6, ?7"
+    "INSERT INTO leat_controls AS c (source, \"table\", what, keep, since_ms, until_ms, reason, action)"
+    " SELECT ?1, ?2, ?3, ?4, ?5, ?5 + ?6, ?7, ?9"
     "  WHERE (SELECT count(*) FROM leat_controls WHERE source = ?1) < ?8"
     " ON CONFLICT (source, \"table\", what) DO UPDATE SET keep = excluded.keep,"
-    " until_ms = excluded.until_ms, reason = excluded.reason"
+    " until_ms = excluded.until_ms, reason = excluded.reason, action = excluded.action"
     " RETURNING id, since_ms <> ?5, " TIME_SQL("until_ms");
 
 /* In a transaction that has the write lock. */
@@ -158,6 +159,7 @@ static int put(leat_sqlite *sqlite, int32_t source_id, const leat_control_wish *
     sqlite3_bind_int64(insert, 6, wish->for_ms);
     sqlite3_bind_text(insert, 7, wish->reason, -1, SQLITE_STATIC);
     sqlite3_bind_int(insert, 8, LEAT_CONTROLS_MAX);
+    sqlite3_bind_text(insert, 9, wish->holds ? "hold" : "skip", -1, SQLITE_STATIC);
     int status = leat_sqlite_step(sqlite, insert, error);
     if (status == 1) {
         ret->id = sqlite3_column_int64(insert, 0);

@@ -140,14 +140,14 @@ CREATE INDEX IF NOT EXISTS leat_dead_letters_at ON leat_dead_letters (source, at
 CREATE INDEX IF NOT EXISTS leat_dead_letters_control ON leat_dead_letters (source, partition, control, "offset")
     WHERE control IS NOT NULL;
 
--- What operators have told leat to do with the records of a tenant, or of one row: to skip them until a time. Changed by
+-- What operators have told leat to do with the records of a tenant, or of one row: to skip them, or to hold their keys, until a time. Changed by
 -- `leat control`, read at each claim, and whenever the tables are looked at. Times are milliseconds since 1970.
 CREATE TABLE IF NOT EXISTS leat_controls (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     source   INTEGER NOT NULL,
     "table"  TEXT NOT NULL,         -- as the configuration names it; '': a tenant's control
     what     TEXT NOT NULL,         -- tenant or key in the form of the log's keys: canonical, percent-encoded
-    action   TEXT NOT NULL DEFAULT 'skip' CHECK (action = 'skip'),
+    action   TEXT NOT NULL DEFAULT 'skip' CHECK (action IN ('skip', 'hold')),
     keep     INTEGER NOT NULL,      -- dead letters kept of what it skips in a partition: the newest
     since_ms INTEGER NOT NULL,
     until_ms INTEGER NOT NULL,

@@ -72,6 +72,30 @@ START_TEST(a_key_goes_before_its_tenant_and_needs_the_table)
 }
 END_TEST
 
+START_TEST(a_control_holds_or_skips)
+{
+    char text[100];
+    leat_control controls[] = {control(1, NULL, "7", 100), control(2, "subscriptions", "8/a", 100)};
+    controls[1].holds = true;
+    leat_control_set *set = set_of(controls, 1);
+    ck_assert_uint_eq(leat_control_set_holds(set), 0);
+    leat_control_set_drop(set);
+    set = set_of(controls, 2);
+    ck_assert_uint_eq(leat_control_set_holds(set), 1);
+    leat_control_describe(leat_control_set_at(set, 0), text, sizeof text);
+    ck_assert_str_eq(text, "skipped by control 1 of tenant 7 until 100: why");
+    leat_control_describe(leat_control_set_at(set, 1), text, sizeof text);
+    ck_assert_str_eq(text, "held by control 2 of key subscriptions 8/a until 100: why");
+    leat_controls *published = leat_controls_new(1);
+    leat_controls_publish(published, 0, set, 1);
+    uint32_t version = leat_controls_version(published, 0);
+    controls[1].holds = false;
+    leat_controls_publish(published, 0, set_of(controls, 2), 2);
+    ck_assert_uint_ne(leat_controls_version(published, 0), version);
+    leat_controls_free(published);
+}
+END_TEST
+
 START_TEST(a_control_ends_by_itself)
 {
     leat_control controls[] = {control(1, NULL, "7", 100), control(2, "subscriptions", "7/a", 50)};
@@ -144,6 +168,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_tenant_is_all_of_its_keys_and_a_key_is_one);
     tcase_add_test(tests, a_key_goes_before_its_tenant_and_needs_the_table);
+    tcase_add_test(tests, a_control_holds_or_skips);
     tcase_add_test(tests, a_control_ends_by_itself);
     tcase_add_test(tests, without_a_tenant_in_the_route_no_control_of_one_applies);
     tcase_add_test(tests, a_full_set_takes_no_more_and_finds_each);
