@@ -44,18 +44,23 @@ static leat_worker_chunk *new_chunk(uint32_t count, char *raw)
 }
 
 /* In the chunk there is one item more than before. */
-static int add_record(leat_worker *worker, const leat_worker_load *load, leat_worker_chunk *chunk,
-                      const leat_record *record, leat_slice headers, leat_error *error)
+static leat_item *add_record(leat_worker *worker, uint32_t partition, leat_worker_chunk *chunk,
+                             const leat_record *record, leat_slice headers)
 {
     leat_item *item = &chunk->items[chunk->held];
     *item = (leat_item){.record = *record, .headers = headers, .chunk = chunk};
-    item->record.partition = load->partition;
+    item->record.partition = partition;
     leat_worker_decode_item(worker, item);
     chunk->records[chunk->held++] = leat_worker_record_of(worker, item);
-    if (item->subpartition == load->subpartition)
+    return item;
+}
+
+static int check_place(const leat_item *item, uint32_t subpartition, leat_error *error)
+{
+    if (item->subpartition == subpartition)
         return 0;
     return leat_fail(error, "its record at offset %" PRId64 " belongs to subpartition %" PRIu32,
-                     record->offset, item->subpartition);
+                     item->record.offset, item->subpartition);
 }
 
 /* Compares with the row as it goes. */
@@ -69,8 +74,10 @@ static int read_records(leat_worker *worker, const leat_worker_load *load,
     while ((taken = leat_chunk_next(from, &record, &headers, error)) > 0) {
         if (from->taken == 1 && record.offset != row->first_offset)
             return leat_fail(error, "its first record is at offset %" PRId64, record.offset);
-        if (record.offset > row->done &&
-            add_record(worker, load, chunk, &record, headers, error) != 0)
+        if (record.offset <= row->done)
+            continue;
+        const leat_item *item = add_record(worker, load->partition, chunk, &record, headers);
+        if (check_place(item, load->subpartition, error) != 0)
             return -1;
     }
     if (taken == 0 && from->offset != row->last_offset)
@@ -96,8 +103,9 @@ static leat_worker_chunk *read_chunk(leat_worker *worker, const leat_worker_load
     return NULL;
 }
 
-/* A record of a held key is a chunk of its own, whose memory becomes the item's. */
-static int add_kept(leat_worker *worker, const leat_worker_load *load, const leat_engine_chunk *row,
+/* A record of a held key is a chunk of its own, whose memory becomes the item's. The engine may not
+ * know the key's subpartition and learns it here: all are of one. */
+static int add_kept(leat_worker *worker, uint32_t partition, const leat_engine_chunk *row,
                     leat_worker_chunk *chunk, leat_error *error)
 {
     leat_chunk_reader from;
@@ -110,19 +118,19 @@ static int add_kept(leat_worker *worker, const leat_worker_load *load, const lea
         free(from.raw);
         return leat_fail(error, "what is kept is not one record of that offset");
     }
-    int status = add_record(worker, load, chunk, &record, headers, error);
-    chunk->items[chunk->held - 1].owned_record = from.raw;
-    return status;
+    leat_item *item = add_record(worker, partition, chunk, &record, headers);
+    item->owned_record = from.raw;
+    return check_place(item, chunk->items[0].subpartition, error);
 }
 
-static leat_worker_chunk *read_kept(leat_worker *worker, const leat_worker_load *load,
+static leat_worker_chunk *read_kept(leat_worker *worker, uint32_t partition,
                                     leat_engine_job_result *result)
 {
     leat_error error;
     leat_worker_chunk *chunk = new_chunk(result->kept_count, NULL);
     for (uint32_t i = 0; i < result->kept_count; i++) {
         const leat_engine_chunk *row = &result->kept[i];
-        if (add_kept(worker, load, row, chunk, &error) == 0)
+        if (add_kept(worker, partition, row, chunk, &error) == 0)
             continue;
         leat_worker_keep_chunk(chunk, 0);
         result->outcome = LEAT_ENGINE_NOT_UNDERSTOOD;
@@ -146,7 +154,7 @@ leat_worker_chunk *leat_worker_read_chunk(leat_worker *worker, uint32_t job_id,
     if (result->outcome != LEAT_ENGINE_APPLIED)
         return NULL;
     if (result->kept_count > 0)
-        return read_kept(worker, load, result);
+        return read_kept(worker, load->partition, result);
     if (!row)
         return NULL;
     leat_worker_chunk *chunk = read_chunk(worker, load, row, &error);
