@@ -7,8 +7,8 @@
 #include "base/leader_epoch.h"
 #include "engine/state.h"
 #include "engine/breaker.h"
+#include "engine/deep.h"
 #include "engine/low_water.h"
-#include "engine/park.h"
 #include "engine/partition.h"
 #include "engine/pause.h"
 #include "engine/revoke.h"
@@ -193,7 +193,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     leat_record_slot_fill(slot, record, engine->now_us);
     uint32_t at = leat_queue_id(engine, record->partition, record->subpartition);
     leat_queue *queue = &engine->queues[at];
-    leat_park_offered(engine, partition, queue);
+    leat_deep_offered(engine, partition, queue);
     leat_tenants_saw(&leat_shard_of(engine, partition)->ready.tenants, record->tenant);
     if (queue->parked) {
         leat_queue_push_behind(queue, pool, id);

@@ -6,10 +6,8 @@
  * failing head included. What comes after that is parked when it fills a chunk or is old; else a
  * stalled subpartition with one record a second would make one commit a second.
  *
- * When a partition is paused because it holds all that it may, those subpartitions are parked that
- * hold much more than a share: what it may hold divided by the subpartitions that are active. It is
- * never compared with what others hold, because in a pause those that are quick empty themselves
- * and only the deep ones are left. Where all are equally slow nothing is parked.
+ * When a partition is paused because it holds all that it may, the deep ones of its subpartitions
+ * are parked (deep.h).
  *
  * Nothing is parked where nothing else gets through: then it would protect nobody, and copy the log
  * into a database that has enough to do. A partition that is paused, and holds nothing but what
@@ -29,6 +27,7 @@
 #include "engine/low_water.h"
 #include "engine/outcome.h"
 #include "engine/backlog.h"
+#include "engine/deep.h"
 #include "engine/partition.h"
 #include "engine/revoke.h"
 #include "engine/schedule.h"
@@ -42,8 +41,6 @@
 enum {
     TIME_PARTS = 4,    /* parks have one part of a shard's time */
     STALL_PARTS = 100, /* a tail may be as old as this part of the stall */
-    DEEP_SHARES = 4,   /* the deep ones hold more than so many; if there are none: */
-    DEEP_SHARES_ELSE = 2,
 };
 
 /* ---- when ---- */
@@ -76,26 +73,6 @@ void leat_park_full(leat_engine *engine, leat_partition *partition)
         leat_timer_set(engine, partition, LEAT_TIMER_PARK, engine->now_us + 1);
 }
 
-void leat_park_offered(leat_engine *engine, leat_partition *partition, leat_queue *queue)
-{
-    if (partition->span_left == 0) {
-        partition->span++;
-        partition->span_left = engine->config.records_max;
-        partition->active_before = partition->active;
-        partition->active = 0;
-    }
-    partition->span_left--;
-    partition->active += queue->span != partition->span;
-    queue->span = partition->span;
-}
-
-/* How many subpartitions were offered a record lately. */
-static uint32_t active_of(const leat_partition *partition)
-{
-    return partition->active > partition->active_before ? partition->active
-                                                        : partition->active_before;
-}
-
 /* Is there nothing in memory that could still show whether others get through? */
 static bool holds_only_what_fails(const leat_engine *engine, const leat_partition *partition)
 {
@@ -110,7 +87,7 @@ static bool others_get_through(const leat_engine *engine, const leat_partition *
 {
     if (engine->now_us - partition->rows_us < OTHERS_US)
         return true;
-    return partition->paused_for_room && 2 * partition->troubled <= active_of(partition) &&
+    return partition->paused_for_room && 2 * partition->troubled <= leat_deep_active(partition) &&
            holds_only_what_fails(engine, partition);
 }
 
@@ -142,28 +119,6 @@ static bool is_tail_due(const leat_engine *engine, uint32_t id, const leat_run *
            engine->now_us - engine->pool.slots[tail->head].read_us > age_us;
 }
 
-/* Does the queue hold more than `shares`? */
-static bool is_deep(const leat_engine *engine, const leat_partition *partition, uint32_t id,
-                    uint32_t shares)
-{
-    leat_run memory = leat_queue_memory(&engine->queues[id]);
-    uint64_t active = active_of(partition);
-    return memory.count * active > (uint64_t)shares * partition->room.records ||
-           memory.bytes * active > shares * partition->room.bytes;
-}
-
-/* How many shares a queue of a paused partition must hold to be parked; UINT32_MAX: none is. */
-static uint32_t deep_shares(const leat_engine *engine, const leat_partition *partition)
-{
-    static const uint32_t limits[] = {DEEP_SHARES, DEEP_SHARES_ELSE};
-    uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
-    for (size_t k = 0; partition->paused_for_room && k < sizeof limits / sizeof limits[0]; k++)
-        for (uint32_t i = 0; i < engine->config.subpartitions; i++)
-            if (is_deep(engine, partition, first + i, limits[k]))
-                return limits[k];
-    return UINT32_MAX;
-}
-
 /* Is the queue to be parked once it is in no batch? A record that is about to be a dead letter is
  * not. One that has chunks and goes on takes some of them first. */
 static bool is_wanted(const leat_engine *engine, uint32_t id, uint32_t shares)
@@ -176,7 +131,7 @@ static bool is_wanted(const leat_engine *engine, uint32_t id, uint32_t shares)
     if (memory.count == 0 || queue->retry.dead || queue->parking > 0)
         return false;
     bool stalled = mark->is_set && engine->now_us - mark->since_us >= engine->config.park_after_us;
-    bool deep = shares != UINT32_MAX && is_deep(engine, partition, id, shares);
+    bool deep = shares != UINT32_MAX && leat_deep_is(engine, partition, id, shares);
     if (!queue->parked)
         return stalled || deep;
     bool goes_on = queue->place == LEAT_QUEUE_READY && !mark->is_set;
@@ -194,7 +149,7 @@ static bool is_due(const leat_engine *engine, uint32_t id, uint32_t shares)
 static bool is_any_due(const leat_engine *engine, const leat_partition *partition, bool flying)
 {
     uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
-    uint32_t shares = deep_shares(engine, partition);
+    uint32_t shares = leat_deep_shares(engine, partition);
     for (uint32_t i = 0; i < engine->config.subpartitions; i++)
         if (flying ? is_wanted(engine, first + i, shares) : is_due(engine, first + i, shares))
             return true;
@@ -302,7 +257,7 @@ static const leat_engine_job *make(leat_engine *engine, leat_shard *shard,
     draft made = {.engine = engine,
                   .slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_PARK)};
     made.part = leat_schedule_begin_part(engine, &made.slot->job.batch, id);
-    uint32_t shares = deep_shares(engine, partition);
+    uint32_t shares = leat_deep_shares(engine, partition);
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         uint32_t queue = leat_queue_id(engine, id, i);
         if (made.slot->job.batch.cut_count < LEAT_BATCH_CUTS_MAX && is_due(engine, queue, shares))

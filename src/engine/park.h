@@ -11,8 +11,6 @@
 void leat_park_plan(leat_engine *engine, leat_partition *partition);
 /* The partition is paused for want of room: it is looked at at once. */
 void leat_park_full(leat_engine *engine, leat_partition *partition);
-/* A record of the queue was read and taken: it counts as active. */
-void leat_park_offered(leat_engine *engine, leat_partition *partition, leat_queue *queue);
 /* A queue of the partition has come out of a batch. */
 void leat_park_landed(leat_engine *engine, leat_partition *partition);
 /* It is time to look. */

@@ -9,6 +9,7 @@
  *   low_water.c     how far a partition has come: low water, commits
  *   compact.c       compactions: when, which base, what is in one
  *   park.c          what is parked, and when
+ *   deep.c          which subpartitions are why a partition is paused
  *   keys.c          what becomes of a record that is refused: a dead letter, or its key is held
  *   key_retry.c     the owner's retries of held keys
  *   backlog.c       what is parked already: claims, chunks that come and go

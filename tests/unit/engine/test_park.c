@@ -426,6 +426,30 @@ START_TEST(where_all_hold_as_much_nothing_is_parked)
 }
 END_TEST
 
+START_TEST(where_the_others_fill_it_the_deep_ones_are_not_parked)
+{
+    story s;
+    park_begin(&s, 1);
+    s.config.records_max = 60;
+    s.config.batch_records_max = 1;
+    s.config.batch_bytes_max = 10;
+    story_reading(&s, 1);
+    /* 5 and 6 have three shares each, which are a third of all. */
+    for (int64_t offset = 0, taken = LEAT_ENGINE_TAKEN; taken == LEAT_ENGINE_TAKEN; offset++) {
+        uint32_t i = (uint32_t)offset % 26;
+        taken = story_read_sized(&s, 0, 5 + (i < 20 ? i : i % 2), offset, 10);
+    }
+    story_settle(&s);
+    ck_assert(story_view(&s, 0).full);
+    for (uint32_t i = 0; i < 50; i++) {
+        ck_assert_int_eq(story_job(&s, 0)->kind, LEAT_ENGINE_JOB_BATCH);
+        story_done(&s, 0, LEAT_ENGINE_APPLIED);
+        story_pass(&s, 10000);
+    }
+    story_end(&s);
+}
+END_TEST
+
 /* ---- claims ---- */
 
 START_TEST(a_claim_finds_what_is_parked_and_spreads_the_first_tries)
@@ -567,6 +591,7 @@ STORY_MAIN("park", a_stalled_subpartition_is_parked_with_its_progress,
            a_chunk_that_cannot_be_read_stalls_its_subpartition_alone,
            a_partition_that_may_park_no_more_is_paused,
            a_full_partition_parks_its_deep_subpartition, where_all_hold_as_much_nothing_is_parked,
+           where_the_others_fill_it_the_deep_ones_are_not_parked,
            a_claim_finds_what_is_parked_and_spreads_the_first_tries,
            with_one_slot_a_load_and_a_try_take_turns,
            a_claim_that_makes_no_sense_stops_the_partition, nothing_is_loaded_from_a_revoke_on)

@@ -1,0 +1,64 @@
+/*
+ * deep.c - see deep.h for the rule. A look at a partition costs its subpartitions, so it is made
+ * only when the partition is paused.
+ */
+#include "engine/deep.h"
+
+enum {
+    SHARES = 4, /* the deep ones hold more than so many; if those are not enough: */
+    SHARES_ELSE = 2,
+    ROOM_PARTS = 2, /* they fill one part of what the partition may hold, or more */
+};
+
+void leat_deep_offered(leat_engine *engine, leat_partition *partition, leat_queue *queue)
+{
+    if (partition->span_left == 0) {
+        partition->span++;
+        partition->span_left = engine->config.records_max;
+        partition->active_before = partition->active;
+        partition->active = 0;
+    }
+    partition->span_left--;
+    partition->active += queue->span != partition->span;
+    queue->span = partition->span;
+}
+
+uint32_t leat_deep_active(const leat_partition *partition)
+{
+    return partition->active > partition->active_before ? partition->active
+                                                        : partition->active_before;
+}
+
+bool leat_deep_is(const leat_engine *engine, const leat_partition *partition, uint32_t id,
+                  uint32_t shares)
+{
+    leat_run memory = leat_queue_memory(&engine->queues[id]);
+    uint64_t active = leat_deep_active(partition);
+    return memory.count * active > (uint64_t)shares * partition->room.records ||
+           memory.bytes * active > shares * partition->room.bytes;
+}
+
+/* Do the queues with more than so many shares fill the partition, all together? */
+static bool fill_up(const leat_engine *engine, const leat_partition *partition, uint32_t shares)
+{
+    uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
+    leat_run deep = {.count = 0};
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
+        if (!leat_deep_is(engine, partition, first + i, shares))
+            continue;
+        leat_run memory = leat_queue_memory(&engine->queues[first + i]);
+        deep.count += memory.count;
+        deep.bytes += memory.bytes;
+    }
+    return ROOM_PARTS * (uint64_t)deep.count >= partition->room.records ||
+           ROOM_PARTS * deep.bytes >= partition->room.bytes;
+}
+
+uint32_t leat_deep_shares(const leat_engine *engine, const leat_partition *partition)
+{
+    static const uint32_t limits[] = {SHARES, SHARES_ELSE};
+    for (size_t k = 0; partition->paused_for_room && k < sizeof limits / sizeof limits[0]; k++)
+        if (fill_up(engine, partition, limits[k]))
+            return limits[k];
+    return UINT32_MAX;
+}

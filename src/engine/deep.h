@@ -1,0 +1,28 @@
+/*
+ * deep.h - which subpartitions of a partition hold so much that they are why it is paused.
+ *
+ * A share is what the partition may hold divided by the subpartitions that are active. Deep is one
+ * that holds several. It is never compared with what others hold, because in a pause those that are
+ * quick empty themselves and only the deep ones are left.
+ *
+ * Only deep ones that fill half of the partition, all together, are why it is paused. Else the
+ * others fill it: it is slow as a whole, and some are always deeper than others because they wait
+ * for their turn. To park those would do their work twice when there is too much of it already.
+ */
+#ifndef LEAT_ENGINE_DEEP_H
+#define LEAT_ENGINE_DEEP_H
+
+#include "engine/state.h"
+
+/* A record of the queue was read and taken: it counts as active. */
+void leat_deep_offered(leat_engine *engine, leat_partition *partition, leat_queue *queue);
+/* How many subpartitions were offered a record lately. */
+uint32_t leat_deep_active(const leat_partition *partition);
+/* Does the queue hold more than `shares`? */
+bool leat_deep_is(const leat_engine *engine, const leat_partition *partition, uint32_t id,
+                  uint32_t shares);
+/* More than how many shares a deep queue of the partition holds; UINT32_MAX: it is not paused for
+ * want of room, or they are not why. */
+uint32_t leat_deep_shares(const leat_engine *engine, const leat_partition *partition);
+
+#endif
