@@ -90,13 +90,18 @@ static double drift(double from_us, double level_us, int64_t since_us, double ti
 static void follow(leat_cost *cost, int64_t now_us)
 {
     double level_us = leat_cost_level_us(cost);
-    if (cost->calm_us == 0)
+    if (cost->calm_us == 0) {
         cost->calm_us = cost->normal_us = level_us;
+        cost->began_us = now_us;
+    }
     int64_t since_us = now_us - cost->changed_us;
     cost->changed_us = now_us;
     cost->calm_us = level_us < cost->calm_us ? drift(cost->calm_us, level_us, 1, 1 / RATE)
                                              : drift(cost->calm_us, level_us, since_us, CALM_TIME);
-    cost->normal_us = drift(cost->normal_us, level_us, since_us, NORMAL_TIME);
+    /* The first batches often take long: they would be what is normal for ten minutes. */
+    double age_us = between((double)(now_us - cost->began_us), 1, NORMAL_TIME);
+    cost->normal_us = drift(cost->normal_us, level_us, since_us,
+                            level_us < cost->normal_us ? age_us : NORMAL_TIME);
 }
 
 /* Does the line say how much a record takes? Batches of one size say nothing. */

@@ -36,7 +36,8 @@ typedef struct leat_cost {
     uint32_t unusual;   /* batches in a row that are none of the line's */
     double calm_us;     /* level_us, as it was lately: follows a lower one at once, a higher one in
                            half a minute */
-    double normal_us;   /* the same over ten minutes */
+    double normal_us;   /* the same: the mean of ten minutes, or since the first batch */
+    int64_t began_us;   /* when that was */
     int64_t changed_us; /* when these two were last brought up to date; 0: never */
     int64_t as_thought_us; /* when a batch last took no longer than that */
     int64_t turned_us;     /* when the shard turned slow */

@@ -195,6 +195,20 @@ START_TEST(a_shard_that_turned_slow_is_given_twice_as_much_each_time)
 }
 END_TEST
 
+START_TEST(a_slow_start_is_not_what_is_normal)
+{
+    const double true_us[TENANTS] = {100, 100, 100, 100, 100};
+    shop *s = open_shop();
+    batch(s, (uint32_t[TENANTS]){1, 0, 0, 0, 0}, true_us, 20000);
+    for (int i = 0; i < 1000; i++)
+        batch(s, (uint32_t[TENANTS]){1, 1, 0, 0, 0}, true_us, 5000);
+    ck_assert_double_lt(s->tenants.cost.normal_us, 20000);
+    for (int i = 0; i < 10; i++)
+        batch(s, (uint32_t[TENANTS]){1, 1, 0, 0, 0}, true_us, 105000);
+    ck_assert_double_gt(leat_cost_level_us(&s->tenants.cost), 4 * s->tenants.cost.normal_us);
+}
+END_TEST
+
 START_TEST(costs_of_one_class_lie_within_a_factor_of_4)
 {
     leat_prng prng = {9};
@@ -265,6 +279,6 @@ STORY_MAIN("cost", the_fixed_part_and_each_tenants_part_separate,
            a_shard_that_turns_slow_has_a_longer_fixed_part_and_the_same_tenants,
            a_tenant_that_was_slow_before_the_shard_stays_so,
            a_shard_that_turned_slow_is_given_twice_as_much_each_time,
-           costs_of_one_class_lie_within_a_factor_of_4, a_cost_near_a_border_stays_in_its_class,
-           a_bill_charges_the_estimate_then_what_was_taken,
+           a_slow_start_is_not_what_is_normal, costs_of_one_class_lie_within_a_factor_of_4,
+           a_cost_near_a_border_stays_in_its_class, a_bill_charges_the_estimate_then_what_was_taken,
            more_tenants_than_a_bill_has_room_for_are_charged_with_the_first)
