@@ -100,6 +100,8 @@ START_TEST(has_defaults_and_a_user_wins)
            "partition.assignment.strategy", "range");
     expect(LEAT_KAFKA_READER, NULL, NULL, "group.id", "g");
     expect(LEAT_KAFKA_READER, NULL, NULL, "fetch.wait.max.ms", "100");
+    expect(LEAT_KAFKA_READER, "max.partition.fetch.bytes", "4096", "fetch.message.max.bytes",
+           "4096");
     expect(LEAT_KAFKA_READER, "fetch.wait.max.ms", "200", "fetch.wait.max.ms", "200");
     expect(LEAT_KAFKA_ADMIN, NULL, NULL, "client.id", "leat");
     expect(LEAT_KAFKA_ADMIN, NULL, NULL, "enable.sparse.connections", "false");
