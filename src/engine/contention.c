@@ -8,11 +8,15 @@
 #include "engine/contention.h"
 
 enum {
-    USUAL_STEP = 16,   /* one part of it */
-    USUAL_FACTOR = 4,  /* a wait or a statement of this many usual batches is long */
-    LANE_PART = 4,     /* blocked queues get one part of the slots */
-    DOUBLINGS_MAX = 20 /* more would overflow, and no limit is that high */
+    USUAL_STEP = 16,    /* one part of it */
+    USUAL_FACTOR = 4,   /* a wait or a statement of this many usual batches is long */
+    LANE_PART = 4,      /* blocked queues get one part of the slots */
+    DOUBLINGS_MAX = 20, /* more would overflow, and no limit is that high */
+    LANE_ORDER = 10000, /* a queue rests longer by one part of what is left of the lane's memory */
 };
+
+/* One that waited in vain before that has no advantage over others. */
+#define LANE_MEMORY_US (60 * INT64_C(1000000))
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -75,17 +79,17 @@ void leat_contention_ended(leat_contention *contention, uint32_t slots, bool wai
         return;
     contention->rest_us =
         most(contention->rest_us, now_us + took_us * (LANE_PART - (int64_t)slots) / (int64_t)slots);
-    contention->resting = 0;
     contention->keeps = false;
 }
 
-int64_t leat_contention_rest_us(leat_contention *contention, int64_t now_us, bool is_loaded,
-                                bool *ret_keeps)
+int64_t leat_contention_rest_us(leat_contention *contention, int64_t now_us, int64_t waited_us,
+                                bool is_loaded, bool *ret_keeps)
 {
     LEAT_ASSERT(contention->rest_us > now_us);
     *ret_keeps = is_loaded && !contention->keeps;
     contention->keeps = contention->keeps || is_loaded;
-    return contention->rest_us - now_us + contention->resting++;
+    int64_t behind_us = most(LANE_MEMORY_US - (now_us - waited_us), 0);
+    return contention->rest_us - now_us + behind_us / LANE_ORDER;
 }
 
 int64_t leat_contention_wait_us(const leat_contention *contention, int64_t most_us)

@@ -144,6 +144,7 @@ static leat_retry_verdict blocked(leat_retry *retry, const leat_retry_attempt *a
     if (!retry->blocked)
         retry->blocked_us = attempt->now_us;
     retry->blocked = true;
+    retry->waited_us = attempt->now_us;
     narrow(retry, attempt);
     if (!is_one_record(attempt))
         return LEAT_RETRY_AT_ONCE;
@@ -347,5 +348,6 @@ void leat_retry_dropped(leat_retry *retry)
                           .last_is_it = retry->last_is_it,
                           .alone = retry->alone,
                           .blocked = retry->blocked,
-                          .blocked_us = retry->blocked_us};
+                          .blocked_us = retry->blocked_us,
+                          .waited_us = retry->waited_us};
 }

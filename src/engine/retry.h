@@ -79,7 +79,8 @@ typedef struct leat_retry {
     uint64_t table_applied; /* leat_retry_attempt's; meaningful while `own` */
     int64_t unwell_us;   /* when drift or trouble of the shard last occurred: patience with the head
                             began no earlier. It outlives the record; a claim forgets it */
-    int64_t blocked_us;  /* since when; meaningful while `blocked` */
+    int64_t blocked_us;  /* since when; this and the next are meaningful while `blocked` */
+    int64_t waited_us;   /* when it last waited in vain */
     int64_t notified_us; /* when that was last reported; meaningful while `held` */
 } leat_retry;
 

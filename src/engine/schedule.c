@@ -346,8 +346,9 @@ static void let_rest(leat_engine *engine, leat_shard *shard)
            (id = leat_ready_first_blocked(&shard->ready)) != LEAT_INDEX_NONE) {
         leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
         bool keeps;
+        const leat_queue *queue = &engine->queues[id];
         int64_t rest_us = leat_contention_rest_us(&shard->contention, engine->now_us,
-                                                  engine->queues[id].parked, &keeps);
+                                                  queue->retry.waited_us, queue->parked, &keeps);
         leat_subpartition_deactivate(engine, partition, leat_queue_subpartition(engine, id));
         (keeps ? leat_subpartition_rest : leat_subpartition_delay)(
             engine, partition, leat_queue_subpartition(engine, id), rest_us);

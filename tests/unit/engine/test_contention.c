@@ -130,18 +130,21 @@ START_TEST(while_the_lane_rests_queues_keep_their_order)
 {
     leat_contention c = {0};
     bool keeps;
+    int64_t now_us = 100000 * MS;
     leat_contention_started(&c);
-    leat_contention_ended(&c, 1, true, false, 100, 1000);
-    ck_assert_int_eq(c.rest_us, 1300);
-    ck_assert_int_eq(leat_contention_rest_us(&c, 1000, false, &keeps), 300);
+    leat_contention_ended(&c, 1, true, false, 100 * MS, now_us);
+    int64_t first_us = leat_contention_rest_us(&c, now_us, 0, false, &keeps);
+    ck_assert_int_eq(first_us, 300 * MS);
     ck_assert(!keeps);
-    ck_assert_int_eq(leat_contention_rest_us(&c, 1200, true, &keeps), 101);
+    int64_t second_us = leat_contention_rest_us(&c, now_us, now_us - 500 * MS, true, &keeps);
     ck_assert(keeps);
-    ck_assert_int_eq(leat_contention_rest_us(&c, 1200, true, &keeps), 102);
+    int64_t third_us = leat_contention_rest_us(&c, now_us, now_us, true, &keeps);
     ck_assert(!keeps); /* else all rows that are locked would have loaded records */
+    ck_assert(first_us < second_us && second_us < third_us);
+    ck_assert_int_lt(third_us, first_us + 10 * MS);
     leat_contention_started(&c);
-    leat_contention_ended(&c, 1, true, false, 100, 1400);
-    ck_assert_int_eq(leat_contention_rest_us(&c, 1400, true, &keeps), 300);
+    leat_contention_ended(&c, 1, true, false, 100 * MS, now_us + 400 * MS);
+    leat_contention_rest_us(&c, now_us + 400 * MS, now_us, true, &keeps);
     ck_assert(keeps);
 }
 END_TEST
