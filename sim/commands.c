@@ -213,11 +213,39 @@ static ran run_hold(sim_session *session, const sim_command *command)
     sim_commit *tx = transaction(session, COMMIT_BATCH);
     if (refusal(session, false))
         return failed(session, refusal(session, false), command->partition);
+    for (uint32_t i = 0; i < command->kept_count; i++) {
+        bool by_retry;
+        sim_held_is_locked(session->server, session, command->partition, command->kept[i].key,
+                           &by_retry);
+        if (by_retry)
+            return failed(session, "55P03", command->partition);
+    }
     const sim_partition_state *partition = stored(session, command->partition);
     const char *error =
         command->kind == CMD_HOLD
             ? sim_held_hold(partition, command, tx, session->server->world->clock.now_us)
             : sim_held_keep(partition, command, tx);
+    return error ? failed(session, error, command->partition) : RAN_DONE;
+}
+
+static ran run_retry(sim_session *session, const sim_command *command)
+{
+    sim_server *server = session->server;
+    sim_commit *tx = transaction(session, COMMIT_BATCH);
+    bool by_retry;
+    if (refusal(session, false))
+        return failed(session, refusal(session, false), command->partition);
+    if (sim_held_is_locked(server, session, command->partition, command->load.key, &by_retry))
+        return failed(session, "55P03", command->partition);
+    tx->locked_key = command->load.key;
+    tx->partition = command->partition;
+    return RAN_DONE;
+}
+
+static ran run_retried(sim_session *session, const sim_command *command)
+{
+    const char *error = sim_held_retry(stored(session, command->partition), command,
+                                       transaction(session, COMMIT_BATCH), &session->answer);
     return error ? failed(session, error, command->partition) : RAN_DONE;
 }
 
@@ -242,7 +270,10 @@ static ran run_unpark(sim_session *session, const sim_command *command)
 static ran run_load(sim_session *session, const sim_command *command)
 {
     const char *error = random_error(session->server->world);
-    if (!error)
+    if (!error && command->load.key != 0)
+        sim_held_load(session->server->world, stored(session, command->partition), command,
+                      &session->answer);
+    else if (!error)
         error = sim_parked_load(stored(session, command->partition), command, &session->answer);
     return error ? failed(session, error, command->partition) : RAN_DONE;
 }
@@ -331,6 +362,8 @@ static ran (*const run[])(sim_session *session, const sim_command *command) = {
     [CMD_READ_PARKED] = run_read_parked,
     [CMD_HOLD] = run_hold,
     [CMD_KEEP] = run_hold,
+    [CMD_RETRY] = run_retry,
+    [CMD_RETRIED] = run_retried,
     [CMD_SYNC] = run_sync,
 };
 

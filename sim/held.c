@@ -7,8 +7,7 @@
 #include <stdlib.h>
 
 #include "record/chunk.h"
-#include "server.h"
-#include "world.h"
+#include "server_state.h"
 
 /* ---- sending ---- */
 
@@ -42,7 +41,37 @@ void sim_held_build(sim_world *world, sim_pipeline *pipeline, const leat_engine_
     pipeline->command_count += command->kept_count > 0;
 }
 
+void sim_held_build_retry(sim_world *world, sim_pipeline *pipeline, const leat_engine_batch *batch,
+                          sim_command_kind kind)
+{
+    sim_command *command = &pipeline->commands[pipeline->command_count++];
+    *command = (sim_command){.kind = kind,
+                             .partition = batch->parts[0].partition,
+                             .load = {.key = batch->retry_key},
+                             .kept_count = batch->record_count};
+    command->kept = leat_must_calloc(batch->record_count, sizeof *command->kept);
+    sim_list_add(&world->garbage, command->kept);
+    for (uint32_t i = 0; i < batch->record_count; i++)
+        command->kept[i] = (sim_kept){.key = batch->retry_key, .record = pipeline->records[i]};
+}
+
 /* ---- statements ---- */
+
+bool sim_held_is_locked(const sim_server *server, const sim_session *except, uint32_t partition,
+                        uint64_t key, bool *ret_by_retry)
+{
+    bool is_locked = false;
+    *ret_by_retry = false;
+    for (const sim_session *session = server->sessions; session; session = session->next) {
+        const sim_commit *tx = session->is_alive && session != except ? session->tx : NULL;
+        if (tx && tx->locked_key == key && tx->partition == partition)
+            *ret_by_retry = is_locked = true;
+        for (uint32_t i = 0; tx && i < tx->kept_count; i++)
+            is_locked = is_locked || (tx->kept[i].key == key &&
+                                      tx->kept[i].record->record.partition == partition);
+    }
+    return is_locked;
+}
 
 bool sim_held_has(const sim_partition_state *partition, uint64_t key)
 {
@@ -79,6 +108,46 @@ const char *sim_held_keep(const sim_partition_state *partition, const sim_comman
             return "LT007";
     add_kept(tx, command);
     return NULL;
+}
+
+/* They must be the first ones of it. */
+const char *sim_held_retry(const sim_partition_state *partition, const sim_command *command,
+                           sim_commit *tx, sim_answer *answer)
+{
+    sim_kept kept[SIM_KEYS_RETRIED_MAX + 1];
+    uint32_t count = sim_held_records(partition, command->load.key, kept, SIM_KEYS_RETRIED_MAX + 1);
+    if (!sim_held_has(partition, command->load.key) || count < command->kept_count)
+        return "LT007";
+    for (uint32_t i = 0; i < command->kept_count; i++)
+        if (kept[i].record != command->kept[i].record)
+            return "LT007";
+    tx->retry_key = command->load.key;
+    tx->partition = command->partition;
+    tx->lets_go = count == command->kept_count;
+    answer->is_held = !tx->lets_go;
+    return NULL;
+}
+
+void sim_held_load(sim_world *world, const sim_partition_state *partition,
+                   const sim_command *command, sim_answer *answer)
+{
+    uint32_t most = command->load.most;
+    sim_kept *kept = leat_must_calloc(most, sizeof *kept);
+    leat_engine_chunk *chunks = leat_must_calloc(most, sizeof *chunks);
+    sim_list_add(&world->garbage, chunks);
+    answer->kept = chunks;
+    answer->kept_count = sim_held_records(partition, command->load.key, kept, most);
+    for (uint32_t i = 0; i < answer->kept_count; i++) {
+        int64_t offset = kept[i].record->record.offset;
+        chunks[i] = (leat_engine_chunk){.first_offset = offset,
+                                        .last_offset = offset,
+                                        .done = offset - 1,
+                                        .records = 1,
+                                        .bytes = kept[i].bytes,
+                                        .size = kept[i].size,
+                                        .codec = LEAT_CHUNK_FORMAT};
+    }
+    free(kept);
 }
 
 static int by_key(const void *a, const void *b)

@@ -31,6 +31,13 @@ typedef struct sim_kept {
 
 enum { SIM_KEYS_RETRIED_MAX = 1000 };
 
+/* Does another session's transaction, which is not over, keep records of the key, or take some
+ * away? It has locked the key's row then. */
+struct sim_server;
+struct sim_session;
+bool sim_held_is_locked(const struct sim_server *server, const struct sim_session *except,
+                        uint32_t partition, uint64_t key, bool *ret_by_retry);
+
 /* The statement that keeps the batch's records of held keys in this partition, or begins to hold
  * the key of its only one; for records[i] of the pipeline. None where there are none. */
 void sim_held_build(sim_world *world, sim_pipeline *pipeline, const leat_engine_batch *batch,
@@ -41,6 +48,11 @@ const char *sim_held_hold(const sim_partition_state *partition, const sim_comman
                           sim_commit *tx, int64_t now_us);
 const char *sim_held_keep(const sim_partition_state *partition, const sim_command *command,
                           sim_commit *tx);
+const char *sim_held_retry(const sim_partition_state *partition, const sim_command *command,
+                           sim_commit *tx, sim_answer *answer);
+/* What a load of the key reads. */
+void sim_held_load(sim_world *world, const sim_partition_state *partition,
+                   const sim_command *command, sim_answer *answer);
 /* What a claim reads. */
 void sim_held_read(sim_world *world, const sim_partition_state *partition, sim_answer *answer);
 

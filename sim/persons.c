@@ -10,18 +10,6 @@
 
 enum { AGAIN_MS = 300, STEP_MAX = 5 };
 
-/* Does a batch that is not over keep records of the key? It has locked the key's row then. */
-static bool is_locked(const sim_server *server, uint32_t partition, uint64_t key)
-{
-    for (const sim_session *session = server->sessions; session; session = session->next) {
-        const sim_commit *tx = session->is_alive ? session->tx : NULL;
-        for (uint32_t i = 0; tx && i < tx->kept_count; i++)
-            if (tx->kept[i].key == key && tx->kept[i].record->record.partition == partition)
-                return true;
-    }
-    return false;
-}
-
 /* A malformed record: nothing can ever be made of it. */
 static bool is_senseless(const sim_record *record)
 {
@@ -64,7 +52,10 @@ static bool is_hopeless(const sim_world *world, const sim_record *record)
 /* Writes the first records, or gives up the first one. */
 static void retry(sim_world *world, sim_server *server, uint32_t at, uint64_t key)
 {
+    bool is_retried, is_locked = sim_held_is_locked(server, NULL, at, key, &is_retried);
     sim_kept kept[STEP_MAX + 1];
+    if (is_retried)
+        return;
     uint32_t count = sim_held_records(&server->state.partitions[at], key, kept, STEP_MAX + 1);
     sim_commit *tx = sim_commit_new(COMMIT_BATCH);
     tx->partition = at;
@@ -81,7 +72,7 @@ static void retry(sim_world *world, sim_server *server, uint32_t at, uint64_t ke
         sim_commit_put_fate(tx, kept[0].record, FATE_DEAD);
         done = 1;
     }
-    tx->lets_go = done == count && !is_locked(server, at, key);
+    tx->lets_go = done == count && !is_locked;
     world->sometimes->count[SOMETIMES_PERSON_LET_GO] += tx->lets_go;
     if (done == 0 && !tx->lets_go) {
         sim_commit_free(tx);

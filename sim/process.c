@@ -121,6 +121,8 @@ static void count_up(sim_world *world, const sim_process *process)
     sometimes->count[SOMETIMES_PARKED] += count->parks;
     sometimes->count[SOMETIMES_UNPARKED] += count->unparks;
     sometimes->count[SOMETIMES_KEY_HELD] += count->keys_held;
+    sometimes->count[SOMETIMES_OWNER_RETRIED] += count->records_retried;
+    sometimes->count[SOMETIMES_OWNER_LET_GO] += count->keys_let_go;
     sometimes->count[SOMETIMES_KEPT] += count->records_kept - count->keys_held;
 }
 

@@ -23,6 +23,8 @@ typedef enum sim_command_kind {
     CMD_READ_PARKED, /* and which keys are held */
     CMD_HOLD,
     CMD_KEEP,
+    CMD_RETRY,   /* locks the key */
+    CMD_RETRIED, /* what was written is kept no longer */
     CMD_SYNC,
 } sim_command_kind;
 
@@ -49,7 +51,7 @@ struct sim_command {
     leat_engine_chunk_step steps[LEAT_BATCH_CHUNKS_MAX]; /* UNPARK */
     leat_engine_load load;                               /* LOAD */
     uint32_t kept_count;
-    sim_kept *kept; /* HOLD, KEEP; the world's */
+    sim_kept *kept; /* HOLD, KEEP, RETRIED; the world's */
 };
 
 /* A pipeline: all that a client sends for one job. Owned by the world. */
@@ -76,11 +78,17 @@ struct sim_answer {
     leat_engine_progress *progress; /* a claim; owned by the session's server, as is the next */
     const leat_engine_parked *parked;
     uint32_t parked_count;
+    const leat_engine_chunk *kept; /* a load of a key */
+    uint32_t kept_count;
+    bool is_held; /* a retry */
     const leat_engine_held *held;
     uint32_t held_count;
     uint64_t parked_bytes;   /* a park */
     leat_engine_chunk chunk; /* a load */
 };
+
+void sim_held_build_retry(sim_world *world, sim_pipeline *pipeline, const leat_engine_batch *batch,
+                          sim_command_kind kind);
 
 typedef struct sim_process sim_process;
 typedef struct sim_server sim_server;

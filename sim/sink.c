@@ -33,7 +33,8 @@ typedef struct pool_member {
     leat_engine_batch_part parts[SIM_PARTITIONS_MAX];
     uint32_t record_count;
     sim_record *only; /* the batch's single record, else NULL */
-    bool unparks;     /* a batch of parked records */
+    bool unparks;     /* a batch of parked records, or of a held key's */
+    bool is_retry;    /* the latter */
     bool is_letter;   /* and the batch keeps it as a dead letter, or as the first of a held key */
     uint64_t verdict; /* the refusal that it is kept for */
     leat_engine_job_result result; /* of a batch that could not be built */
@@ -113,7 +114,8 @@ static void report(pool_member *connection, leat_engine_job_result *result)
     leat_sink *sink = connection->sink;
     connection->has_job = false;
     note(connection, result);
-    if (connection->kind != LEAT_ENGINE_JOB_PARK) /* it waits for no row of a table */
+    /* A park waits for no row of a table. There is one retry at a time, whatever else waits. */
+    if (connection->kind != LEAT_ENGINE_JOB_PARK && !connection->is_retry)
         sim_check_batch_done(sink->process, connection->parts, connection->part_count, result);
     if (result->progress)
         sim_check_claim_done(sink->process, connection->partition, result->progress);
@@ -234,7 +236,7 @@ static leat_sql_part part_of(const pool_member *connection, sim_command_kind at)
     if (at == CMD_ROWS)
         return LEAT_SQL_ROWS;
     if (connection->kind != LEAT_ENGINE_JOB_BATCH || at == CMD_ADVANCE || at == CMD_UNPARK ||
-        at == CMD_HOLD || at == CMD_KEEP)
+        at == CMD_HOLD || at == CMD_KEEP || at == CMD_RETRY || at == CMD_RETRIED)
         return LEAT_SQL_OWN;
     return connection->is_letter ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
 }
@@ -265,9 +267,12 @@ static leat_engine_job_result result_of(const pool_member *connection, const sim
         result.held = answer->held;
         result.held_count = answer->held_count;
     } else if (connection->kind == LEAT_ENGINE_JOB_LOAD) {
-        result.chunk = &answer->chunk;
+        result.chunk = answer->kept ? NULL : &answer->chunk;
+        result.kept = answer->kept;
+        result.kept_count = answer->kept_count;
     }
     result.parked_bytes = answer->parked_bytes;
+    result.is_held = answer->is_held;
     return result;
 }
 
@@ -470,7 +475,7 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
         return NULL;
     }
     statements = has_rows ? leat_rows_statement_count(sink->rows) : 1;
-    sim_pipeline *pipeline = new_pipeline(sink, 2 * batch->part_count + statements + 2);
+    sim_pipeline *pipeline = new_pipeline(sink, 2 * batch->part_count + statements + 4);
     pipeline->lock_timeout_us = 1000 * batch->lock_timeout_ms;
     for (uint32_t i = 0; i < batch->part_count; i++)
         add(pipeline, CMD_ADVANCE)->part = batch->parts[i];
@@ -479,8 +484,12 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
     add_records(sink, pipeline, batch);
     for (uint32_t i = 0; i < batch->part_count; i++)
         sim_held_build(sink->world, pipeline, batch, batch->parts[i].partition);
+    if (batch->retry_key != 0)
+        sim_held_build_retry(sink->world, pipeline, batch, CMD_RETRY);
     for (uint32_t i = 0; i < statements && has_rows; i++)
         add_rows(sink, pipeline, i);
+    if (batch->retry_key != 0)
+        sim_held_build_retry(sink->world, pipeline, batch, CMD_RETRIED);
     if (batch->dead)
         add(pipeline, CMD_DEAD_LETTER);
     if (has_rows)
@@ -600,7 +609,7 @@ static bool moves(const leat_engine_job *job)
 /* One that takes parked records names its subpartition, and moves none. */
 static uint32_t touches(const leat_engine_batch *batch, const leat_engine_batch_part *part)
 {
-    return batch->chunk_count > 0 ? 1 : part->count;
+    return batch->chunk_count > 0 || batch->retry_key != 0 ? 1 : part->count;
 }
 
 static void take_job(pool_member *connection, const leat_engine_job *job)
@@ -612,7 +621,9 @@ static void take_job(pool_member *connection, const leat_engine_job *job)
                                                                  : job->partition;
     connection->part_count = moves(job) ? job->batch.part_count : 0;
     connection->record_count = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.record_count : 0;
-    connection->unparks = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.chunk_count > 0;
+    connection->unparks = job->kind == LEAT_ENGINE_JOB_BATCH &&
+                          (job->batch.chunk_count > 0 || job->batch.retry_key != 0);
+    connection->is_retry = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.retry_key != 0;
     connection->is_letter = job->kind == LEAT_ENGINE_JOB_BATCH &&
                             (job->batch.dead || job->batch.hold);
     connection->only =
@@ -635,9 +646,10 @@ static void tell_job(const pool_member *connection, const leat_engine_job *job)
               connection->part_count > 1 ? " and others" : "",
               moves(job) ? job->batch.record_count : 0,
               moves(job) && job->batch.chunk_count > 0 ? ", from chunks" : "",
-              moves(job) && job->batch.dead   ? ", a dead letter"
-              : moves(job) && job->batch.hold ? ", whose key is held"
-                                              : "");
+              moves(job) && job->batch.retry_key != 0 ? ", a retry"
+              : moves(job) && job->batch.dead         ? ", a dead letter"
+              : moves(job) && job->batch.hold         ? ", whose key is held"
+                                                      : "");
     for (uint32_t i = 0; moves(job) && i < job->batch.record_count; i++)
         sim_trace(sink->world, "  partition %u offset %lld%s", job->batch.records[i].partition,
                   (long long)job->batch.records[i].offset,
@@ -672,7 +684,7 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     }
     take_job(connection, job);
     tell_job(connection, job);
-    if (job->kind != LEAT_ENGINE_JOB_PARK)
+    if (job->kind != LEAT_ENGINE_JOB_PARK && !connection->is_retry)
         sim_check_batch_sent(world, sink->process, sink->shard, connection->parts,
                              connection->part_count, sink->config.connections);
     if (connection->is_letter)

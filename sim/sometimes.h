@@ -78,6 +78,8 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_CLAIMED_HELD,
     SOMETIMES_KEYS_FULL, /* a partition may hold no more keys */
     SOMETIMES_KEY_TURNED,
+    SOMETIMES_OWNER_RETRIED,
+    SOMETIMES_OWNER_LET_GO, /* a key */
     SOMETIMES_PERSON_RETRIED,
     SOMETIMES_PERSON_DISCARDED,
     SOMETIMES_PERSON_LET_GO, /* a key */

@@ -93,8 +93,9 @@ struct sim_commit {
     sim_held_key hold; /* begins to be held, with `kept`; key 0: none does */
     uint32_t kept_count;
     sim_kept *kept;
-    uint64_t retry_key; /* 0, or: its records were kept of this key */
-    bool lets_go;       /* and it is no longer held */
+    uint64_t locked_key; /* 0, or: by a retry */
+    uint64_t retry_key;  /* 0, or: its records were kept of this key */
+    bool lets_go;        /* and it is no longer held */
 };
 
 void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broker *broker);

@@ -173,9 +173,13 @@ bool leat_key_retry_may(const leat_engine *engine, const leat_shard *shard)
 
 const leat_engine_job *leat_key_retry_next(leat_engine *engine, leat_shard *shard)
 {
+    uint32_t id = shard->key_retries.head;
+    if (id != LEAT_INDEX_NONE && engine->now_us < shard->key_retries_after_us)
+        leat_timer_set(engine, &engine->partitions[id], LEAT_TIMER_KEYS,
+                       shard->key_retries_after_us);
     if (!leat_key_retry_may(engine, shard))
         return NULL;
-    uint32_t id = leat_list_pop(engine, &shard->key_retries, leat_link_key_retry);
+    id = leat_list_pop(engine, &shard->key_retries, leat_link_key_retry);
     leat_partition *partition = &engine->partitions[id];
     LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
     shard->retrying_keys++;
@@ -240,14 +244,6 @@ static void rest(leat_engine *engine, leat_shard *shard, const leat_job_slot *sl
         return;
     shard->key_retries_after_us = engine->now_us + (engine->now_us - slot->since_us) *
                                                        (TIME_PARTS - shard->slots) / shard->slots;
-}
-
-/* Something waits for its turn: it may have to wait for its part of the time. */
-static void wake_later(leat_engine *engine, leat_shard *shard)
-{
-    if (shard->key_retries.head != LEAT_INDEX_NONE && shard->key_retries_after_us > engine->now_us)
-        leat_timer_set(engine, &engine->partitions[shard->key_retries.head], LEAT_TIMER_KEYS,
-                       shard->key_retries_after_us);
 }
 
 /* Do they belong together, as records of one key do? */
@@ -322,7 +318,6 @@ uint32_t leat_key_retry_loaded(leat_engine *engine, leat_job_slot *slot,
         else
             try_later(engine, partition, place);
     }
-    wake_later(engine, shard);
     return taken;
 }
 
@@ -437,7 +432,6 @@ void leat_key_retry_done(leat_engine *engine, leat_job_slot *slot,
         leat_revoke_advance(engine, partition);
     }
     leat_fair_done(engine, slot, result);
-    wake_later(engine, shard);
 }
 
 static bool is_queued(const leat_partition *partition)
