@@ -161,8 +161,9 @@ void sim_held_read(sim_world *world, const sim_partition_state *partition, sim_a
     leat_engine_held *held = leat_must_calloc(partition->held_count + 1, sizeof *held);
     sim_list_add(&world->garbage, held);
     for (uint32_t i = 0; i < partition->held_count; i++)
-        held[i] = (leat_engine_held){partition->held[i].key,
-                                     (world->clock.now_us - partition->held[i].since_us) / 1000};
+        held[i] = (leat_engine_held){
+            .key = partition->held[i].key,
+            .since_ms = (world->clock.now_us - partition->held[i].since_us) / 1000};
     qsort(held, partition->held_count, sizeof *held, by_key);
     answer->held = held;
     answer->held_count = partition->held_count;

@@ -31,8 +31,7 @@ static void take_newest(leat_worker *worker, uint32_t shard)
     state->is_recheck_due = true;
 }
 
-/* NULL: nothing of the batch can come under a control. One that is kept is not written anyway, and
- * a retry of a held key goes on in spite of the control that held it. */
+/* NULL: nothing of the batch can come under a control. One that is kept is not written anyway. */
 static const leat_control_set *controls_for(leat_worker *worker, const leat_engine_job *job)
 {
     const leat_control_set *controls = worker->shards[job->shard].controls;
@@ -45,7 +44,7 @@ static const leat_control *find_hold(const leat_control_set *controls,
                                      const leat_engine_batch *batch, int64_t now_us,
                                      uint32_t *ret_index)
 {
-    bool may_hold = leat_control_set_holds(controls) > 0 && batch->retry_key == 0;
+    bool may_hold = leat_control_set_holds(controls) > 0;
     for (uint32_t i = 0; may_hold && i < batch->record_count; i++) {
         const leat_control *control =
             batch->records[i].keep

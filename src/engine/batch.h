@@ -193,6 +193,7 @@ typedef struct leat_engine_parked {
 typedef struct leat_engine_held {
     uint64_t key;     /* leat_engine_record.key */
     int64_t since_ms; /* for how long it has been held */
+    bool is_final;    /* its first record was refused for good: people try it again, nobody else */
 } leat_engine_held;
 
 /* Of one partition. A refusal of one key more stops its subpartition as `stop` does. */

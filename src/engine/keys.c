@@ -45,7 +45,7 @@ static void claimed_key(leat_engine *engine, leat_partition *partition,
     if (leat_held_has(held, found->key))
         return;
     leat_held_place *place = leat_held_add(held, found->key, since_us);
-    if (engine->now_us - since_us < engine->config.patience_us)
+    if (!found->is_final && engine->now_us - since_us < engine->config.patience_us)
         place->due_us = engine->now_us + leat_jobs_backoff_us(engine, 1);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "record/chunk.h"
+#include "sink/sqlstate.h"
 
 int leat_kept_read(const leat_held_work *work, int64_t offset, int codec, leat_slice bytes,
                    leat_item *ret, leat_error *error)
@@ -34,6 +35,12 @@ bool leat_kept_is_refusal(leat_engine_outcome outcome)
 {
     return outcome == LEAT_ENGINE_BAD_DATA || outcome == LEAT_ENGINE_NOT_YET ||
            outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR;
+}
+
+bool leat_kept_is_final(const char *sqlstate)
+{
+    leat_sql_error error = {.sqlstate = sqlstate, .severity = "ERROR"};
+    return !sqlstate || leat_sqlstate_outcome(&error, LEAT_SQL_ROWS) == LEAT_ENGINE_BAD_DATA;
 }
 
 /* The first record was refused, the others were kept behind it. */

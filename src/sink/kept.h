@@ -15,6 +15,9 @@ int leat_kept_read(const leat_held_work *work, int64_t offset, int codec, leat_s
 bool leat_kept_is_refusal(leat_engine_outcome outcome);
 /* Why a record of a discarded key is a dead letter. */
 leat_engine_reason leat_kept_letter_reason(const leat_shard_held_key *key, int64_t offset);
+/* Is this refusal one that time does not mend? NULL: leat itself could not make sense of it, or was
+ * told to hold it. */
+bool leat_kept_is_final(const char *sqlstate);
 /* Ascending by key, as the engine wants them; databases have the same numbers with a sign. */
 void leat_kept_sort(leat_engine_held *held, uint32_t count);
 

@@ -30,7 +30,7 @@ const char leat_pg_retried_sql[] =
     "SELECT leat.retried($1::int4, $2::int4, $3::int8, $4::int8[], true)::int4";
 
 const char leat_pg_held_sql[] =
-    "SELECT hash, since_ms FROM leat.held_keys($1::int4, $2::int4, $3::int4)";
+    "SELECT hash, since_ms, sqlstate FROM leat.held_keys($1::int4, $2::int4, $3::int4)";
 
 /* One row, also where nothing is kept: it shows the server. */
 const char *const leat_pg_kept_sql[] = LEAT_PG_WITH_SERVER(
@@ -242,6 +242,8 @@ int leat_pg_read_held(const PGresult *result, leat_engine_held **ret, uint32_t *
             return -1;
         }
         held[row].key = (uint64_t)hash;
+        held[row].is_final =
+            leat_kept_is_final(PQgetisnull(result, row, 2) ? NULL : PQgetvalue(result, row, 2));
     }
     leat_kept_sort(held, (uint32_t)count);
     *ret = held;

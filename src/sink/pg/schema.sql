@@ -905,12 +905,13 @@ BEGIN
 END
 $$;
 
--- The held keys of a partition, at most `p_limit`, for the transaction that has claimed it; VOLATILE as leat.rows is.
+-- The held keys of a partition, at most `p_limit`, each with its last refusal, for the transaction that has claimed it; VOLATILE
+-- as leat.rows is.
 CREATE OR REPLACE FUNCTION leat.held_keys(p_source int, p_partition int, p_limit int)
-RETURNS TABLE (hash bigint, since_ms bigint)
+RETURNS TABLE (hash bigint, since_ms bigint, sqlstate text)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 AS $$
-    SELECT h.hash, (extract(epoch FROM clock_timestamp() - h.since) * 1000)::bigint FROM leat.held AS h
+    SELECT h.hash, (extract(epoch FROM clock_timestamp() - h.since) * 1000)::bigint, h.sqlstate FROM leat.held AS h
      WHERE h.source = p_source AND h.partition = p_partition ORDER BY h.hash LIMIT p_limit
 $$;
 

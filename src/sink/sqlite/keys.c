@@ -50,7 +50,9 @@ leat_sqlite_standing leat_sqlite_read_held(leat_sqlite *sqlite, int32_t source_i
 {
     int64_t now_ms = leat_wall_ms();
     sqlite3_stmt *query = leat_sqlite_prepare(
-        sqlite, "SELECT hash, since_ms FROM leat_held WHERE source = ?1 AND partition = ?2", NULL);
+        sqlite,
+        "SELECT hash, since_ms, sqlstate FROM leat_held WHERE source = ?1 AND partition = ?2",
+        NULL);
     leat_sqlite_keys_free(ret);
     int code = query ? SQLITE_ROW : SQLITE_ERROR;
     if (query) {
@@ -67,9 +69,10 @@ leat_sqlite_standing leat_sqlite_read_held(leat_sqlite *sqlite, int32_t source_i
         }
         ret->held = grown;
         int64_t since_ms = now_ms - sqlite3_column_int64(query, 1);
-        ret->held[ret->held_count++] =
-            (leat_engine_held){.key = (uint64_t)sqlite3_column_int64(query, 0),
-                               .since_ms = since_ms > 0 ? since_ms : 0};
+        ret->held[ret->held_count++] = (leat_engine_held){
+            .key = (uint64_t)sqlite3_column_int64(query, 0),
+            .since_ms = since_ms > 0 ? since_ms : 0,
+            .is_final = leat_kept_is_final((const char *)sqlite3_column_text(query, 2))};
     }
     sqlite3_finalize(query);
     leat_kept_sort(ret->held, ret->held_count);

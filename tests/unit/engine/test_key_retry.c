@@ -175,13 +175,14 @@ START_TEST(the_owner_after_it_goes_on_as_long_as_there_is_patience)
 {
     static const struct {
         int64_t since_ms;
-        bool is_tried;
-    } cases[] = {{1000, true}, {31000, false}};
+        bool is_final, is_tried;
+    } cases[] = {{1000, false, true}, {31000, false, false}, {1000, true, false}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         story s;
         story_begin(&s, 1);
         s.config.patience_us = 30 * SECOND;
-        leat_engine_held held = {.key = 9, .since_ms = cases[i].since_ms};
+        leat_engine_held held = {
+            .key = 9, .since_ms = cases[i].since_ms, .is_final = cases[i].is_final};
         s.held = &held;
         s.held_count = 1;
         story_reading(&s, 4);

@@ -129,6 +129,8 @@ START_TEST(a_claim_tells_which_keys_are_held)
     for (int64_t i = 0; i < 4; i++)
         expect_outcome(hold(w, 1 + i, 10 + i, keys[i]), LEAT_ENGINE_APPLIED, "");
     fixture_sql(w->f, "UPDATE leat.held SET since = now() - interval '1 minute' WHERE key = '2'");
+    fixture_sql(w->f, "UPDATE leat.held SET sqlstate = NULL WHERE key = '3'");
+    fixture_sql(w->f, "UPDATE leat.held SET sqlstate = '22003' WHERE key = '4'");
     claim(w, 1);
     ck_assert_uint_eq(w->answers[0].result.held_count, 0);
     claim(w, 0);
@@ -140,6 +142,8 @@ START_TEST(a_claim_tells_which_keys_are_held)
         sum += held[i].key - hash_of(w, keys[i]);
         ck_assert(i == 0 || held[i - 1].key < held[i].key);
         ck_assert((held[i].since_ms >= 60000) == is_old);
+        bool is_final = held[i].key == hash_of(w, "3") || held[i].key == hash_of(w, "4");
+        ck_assert_int_eq(held[i].is_final, is_final);
     }
     ck_assert_uint_eq(sum, 0);
     world_free(w);

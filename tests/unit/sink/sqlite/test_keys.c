@@ -104,7 +104,10 @@ START_TEST(a_key_is_held_and_what_follows_is_kept)
     ck_assert_uint_eq(result->held_count, 1);
     ck_assert_uint_eq(result->held[0].key, hash());
     ck_assert_int_ge(result->held[0].since_ms, 60000);
+    ck_assert(!result->held[0].is_final);
     ck_assert_int_eq(result->progress->offsets[PLACE], 21);
+    sqlite_sql(&f, "UPDATE leat_held SET sqlstate = NULL");
+    ck_assert(take_over()->held[0].is_final);
 }
 END_TEST
 
