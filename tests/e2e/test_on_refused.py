@@ -157,6 +157,49 @@ def test_a_retry_beside_new_writes_keeps_the_order(world_of):
     assert worker.terminate() == 0
 
 
+def test_the_owner_lets_rows_go_when_their_parents_come(world_of):
+    """While there is patience nobody need do anything: what is kept is applied in order beside new writes, also after a kill."""
+    world = world_of("hold", patience="1h")
+    worker = world.start("apply")
+    traffic = Traffic(world)
+    wait_until(lambda: held(world) == ORPHANS and applied(world) > 20, "the others to go on")
+    worker.kill()
+    again = world.start("apply")
+    wait_until(lambda: world.metric(again, "leat_held_keys") == ORPHANS, "the held keys to be known")
+    the_parents_come(world)
+    wait_until(lambda: held(world) == 0, "every key to be let go")
+    rounds = traffic.stop()
+    expect_all(world, rounds)
+    wait_until(lambda: world.metric(again, "leat_held_keys") == 0, "the metric")
+    assert again.terminate() == 0
+
+
+def test_rows_that_are_refused_for_good_wait_for_a_person(world_of):
+    """Patience with a row is for what time may mend: neither the owner nor a new one tries it again."""
+    world = world_of("hold", patience="1h")
+    worker = world.start("apply")
+    producer = Producer({"bootstrap.servers": world.brokers})
+
+    def write(value):
+        producer.produce(world.name, key="7", value=json.dumps({"n": value}), partition=0, headers={"op": "patch"})
+        assert producer.flush(30) == 0
+
+    write(2_147_483_647)
+    write(1)
+    wait_until(lambda: world.rows("select n from children") == [(2_147_483_647,)] and held(world) == 1, "one to be refused")
+    worker.kill()
+    with world.db("a") as db:
+        db.execute("update children set n = 0")
+    again = world.start("apply")
+    write(1)
+    wait_until(lambda: kept(world) == 2, "what follows to be kept")
+    wait_until(lambda: world.metric(again, "leat_held_keys") == 1, "the held key to be known")
+    assert world.rows("select n from children") == [(0,)]
+    assert "2 records applied, no longer held" in world.leat("dead", "retry").stdout
+    assert world.rows("select n from children") == [(2,)]
+    assert again.terminate() == 0
+
+
 def test_a_discarded_key_goes_on_with_its_next_record(world_of):
     world = world_of("hold")
     worker = world.start("apply")
