@@ -264,8 +264,8 @@ static const leat_setting settings[] = {
     {"apply.patience", TOP(patience_ms), TIME(0, HOUR, "30s"),
      .help =
          "How long a record is retried, counted from when it was read, if a row that it refers to is missing or it violates a "
-         "unique constraint. Then it becomes a dead letter. With `on_refused: hold` its row is held at once, and patience costs "
-         "that row alone; with `stop` it has no end."},
+         "unique constraint. Then it becomes a dead letter. With `on_refused: hold` its row is held at once, others go on, and "
+         "what is kept is retried for this long, counted from then; after that it stays held. With `stop` it has no end."},
     {"apply.dead_letters_per_minute", TOP(dead_letters_per_minute), COUNT(0, 1000000, "100"),
      .help =
          "Up to this many dead letters of a table in a minute, for each worker and shard, do not stop the table, whatever their "

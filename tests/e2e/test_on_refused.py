@@ -171,6 +171,7 @@ def test_the_owner_lets_rows_go_when_their_parents_come(world_of):
     rounds = traffic.stop()
     expect_all(world, rounds)
     wait_until(lambda: world.metric(again, "leat_held_keys") == 0, "the metric")
+    assert world.metric(again, "leat_keys_let_go_total") == ORPHANS and world.metric(again, "leat_records_retried_total") > ORPHANS
     assert again.terminate() == 0
 
 
