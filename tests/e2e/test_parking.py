@@ -255,3 +255,27 @@ def test_a_sqlite_file_parks_what_waits_for_its_parent(make_world):
     wait_until(lambda: world.rows("select sum(n) from children") == [(total,)], "all of them, once", 60)
     wait_until(lambda: world.rows(chunks) == [(0, 0)], "no chunk to be left")
     assert leat.terminate() == 0
+
+
+SLOW = """create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.1); return null; end $$;
+          create trigger slow after insert or update on things for each statement execute function slow()"""
+
+
+def test_a_shard_that_turns_slow_is_shown_and_keeps_up(make_world):
+    """It is said once, and nothing of it is held against its records: batches grow instead, and none is parked."""
+    world = make_world(shards=1, partitions=1, table_sql=THINGS, route=ROUTE, apply=APPLY)
+    world.init()
+    worker = world.start("apply")
+    traffic = Traffic(world)
+    wait_until(lambda: world.metric(worker, "leat_batches_total") >= 100, "what is usual to be known", 60)
+    with world.db("a") as db:
+        db.execute(SLOW)
+        worker.wait_for("batches take much longer than usual shard=a", timeout=60)
+        wait_until(lambda: "batches take much longer than usual" in world.leat("status").stdout, "status")
+        rounds = traffic.rounds
+        wait_until(lambda: keys_with(world, rounds) + world.rows(f"select count(*) from things where n > {rounds}")[0][0] == KEYS,
+                   "what was written by then, though it is slow", 60)
+        db.execute("drop trigger slow on things")
+    expect_all(world, traffic.stop())
+    assert world.metric(worker, "leat_parks_total") == 0
+    assert worker.terminate() == 0
