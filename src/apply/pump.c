@@ -9,7 +9,7 @@
 #include "apply/worker_state.h"
 #include "base/diag.h"
 
-enum { RELEASE_AT_ONCE = 256 };
+enum { RELEASE_AT_ONCE = 256, FETCH_AHEAD = 4 };
 
 static void stay_awake(uv_idle_t *idle)
 {
@@ -220,8 +220,10 @@ static void release_payloads(leat_worker *worker)
     void *payloads[RELEASE_AT_ONCE];
     size_t count;
     while ((count = leat_engine_released(worker->engine, payloads, RELEASE_AT_ONCE)) > 0)
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
+            leat_items_fetch(payloads[i + FETCH_AHEAD < count ? i + FETCH_AHEAD : i]);
             give_item_back(worker, payloads[i]);
+        }
 }
 
 static void on_deadline(uv_timer_t *timer)

@@ -25,6 +25,8 @@ uint32_t leat_pool_take(leat_pool *pool)
     pool->free_head = pool->slots[slot].next;
     pool->free_count--;
     pool->slots[slot].next = LEAT_INDEX_NONE;
+    if (pool->free_count > 0)
+        __builtin_prefetch(&pool->slots[pool->free_head], 1);
     return slot;
 }
 

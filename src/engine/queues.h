@@ -14,15 +14,18 @@ typedef struct leat_record_slot {
     void *payload;
     int64_t offset;
     int64_t read_us;
-    int64_t at_ms; /* its timestamp */
     uint64_t tenant;
-    uint32_t table;
-    uint32_t bytes;
     uint32_t next;
+    uint32_t bytes;
     int32_t epoch; /* leader epoch; -1: not known */
-    uint64_t key;  /* 0: it has none */
+    uint16_t table;
     uint8_t on_refused;
+    int64_t at_ms; /* its timestamp */
+    uint64_t key;  /* 0: it has none */
 } leat_record_slot;
+
+/* A cache line: what a record costs here is mostly the reading of its slot. */
+static_assert(sizeof(leat_record_slot) == 64, "a slot has the size of a cache line");
 
 typedef struct leat_pool {
     leat_record_slot *slots;

@@ -442,7 +442,7 @@ static inline void leat_record_slot_fill(leat_record_slot *slot, const leat_engi
     slot->read_us = read_us;
     slot->at_ms = record->accepted_ms;
     slot->tenant = record->tenant;
-    slot->table = record->table;
+    slot->table = (uint16_t)record->table;
     slot->bytes = record->bytes;
     slot->epoch = record->epoch;
     slot->key = record->key;
