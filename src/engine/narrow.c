@@ -59,6 +59,12 @@ void leat_narrow_answered(leat_narrow *narrow)
     narrow->notified_us = 0;
 }
 
+void leat_narrow_put_off(leat_narrow *narrow)
+{
+    if (leat_narrow_on_trial(narrow))
+        count_up(&narrow->put_off);
+}
+
 void leat_narrow_refused(leat_narrow *narrow)
 {
     leat_narrow_answered(narrow);

@@ -27,6 +27,7 @@ typedef struct leat_narrow {
     uint32_t limit;   /* under trial: records of the next batch */
     uint8_t unknowns; /* in a row that had records of it; 0: nothing is suspected */
     uint8_t alone;    /* those of one record, alone in its batch: the head is the suspect */
+    uint8_t put_off;  /* trials that something else than the record ended, such as a lock */
     int64_t since_us; /* when the first one was */
     int64_t due_us;   /* under trial: not tried again before; -1: the claim that follows sets it */
     int64_t notified_us; /* when the suspect was last named; 0: never */
@@ -48,6 +49,14 @@ void leat_narrow_passed(leat_narrow *narrow, int64_t offset, uint32_t records);
 /* A batch of it was answered with an error: the session has survived it, whatever becomes of the
  * record. */
 void leat_narrow_answered(leat_narrow *narrow);
+/* A batch of it was answered with an error that tells nothing of its records: under trial, it waits
+ * until others have been tried as often. */
+void leat_narrow_put_off(leat_narrow *narrow);
+/* Who has fewer trials behind it is tried first. */
+static inline uint32_t leat_narrow_trials(const leat_narrow *narrow)
+{
+    return (uint32_t)narrow->unknowns + narrow->put_off;
+}
 /* A record alone in its batch was refused: it ended no session, and is tried again without a trial.
  * What is suspected behind it is not forgotten. */
 void leat_narrow_refused(leat_narrow *narrow);

@@ -336,6 +336,8 @@ void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engi
         leat_narrow_refused(&queue->narrow);
     else if (is_understood(result->outcome))
         leat_narrow_answered(&queue->narrow);
+    else
+        leat_narrow_put_off(&queue->narrow);
     leat_queue_landed(partition, queue);
     if (verdict != LEAT_RETRY_AT_ONCE || result->outcome == LEAT_ENGINE_CONTENTION)
         leat_trouble_record(engine, id, slot->since_us, result);

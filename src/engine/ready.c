@@ -173,7 +173,7 @@ uint32_t leat_ready_first_trial(const leat_ready *ready, const leat_queue *queue
 {
     uint32_t first = leat_ready_any_trial(ready);
     for (uint32_t id = first; id != LEAT_INDEX_NONE; id = queues[id].next)
-        if (queues[id].narrow.unknowns < queues[first].narrow.unknowns)
+        if (leat_narrow_trials(&queues[id].narrow) < leat_narrow_trials(&queues[first].narrow))
             first = id;
     return first;
 }

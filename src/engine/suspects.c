@@ -236,6 +236,6 @@ int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
     if (is_read_again(engine, shard))
         return engine->config.retry_min_us;
     /* Those that have ended fewer sessions are ready first, and loaded first if they are parked. */
-    int64_t due_us = later(narrow->due_us, shard->trials_after_us + narrow->unknowns);
+    int64_t due_us = later(narrow->due_us, shard->trials_after_us + leat_narrow_trials(narrow));
     return due_us > engine->now_us ? due_us - engine->now_us : 0;
 }
