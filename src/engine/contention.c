@@ -79,15 +79,12 @@ void leat_contention_ended(leat_contention *contention, uint32_t slots, bool wai
         return;
     contention->rest_us =
         most(contention->rest_us, now_us + took_us * (LANE_PART - (int64_t)slots) / (int64_t)slots);
-    contention->keeps = false;
 }
 
-int64_t leat_contention_rest_us(leat_contention *contention, int64_t now_us, int64_t waited_us,
-                                bool is_loaded, bool *ret_keeps)
+int64_t leat_contention_rest_us(const leat_contention *contention, int64_t now_us,
+                                int64_t waited_us)
 {
     LEAT_ASSERT(contention->rest_us > now_us);
-    *ret_keeps = is_loaded && !contention->keeps;
-    contention->keeps = contention->keeps || is_loaded;
     int64_t behind_us = most(LANE_MEMORY_US - (now_us - waited_us), 0);
     return contention->rest_us - now_us + behind_us / LANE_ORDER;
 }

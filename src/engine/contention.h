@@ -34,7 +34,8 @@
 typedef struct leat_contention {
     int64_t usual_us; /* the median of batches that several subpartitions share; 0: not known */
     int64_t rest_us;  /* the lane rests until then */
-    bool keeps;       /* a queue that was told to wait until then keeps its loaded records */
+    uint32_t kept;    /* of the queues that were told to wait until then, the one that keeps its
+                         loaded records (schedule.c); meaningful as long as it waits so long */
     uint32_t running; /* attempts of blocked queues in flight, stale ones too */
     uint32_t widened; /* as many more than a quarter may be */
 } leat_contention;
@@ -51,11 +52,9 @@ void leat_contention_ended(leat_contention *contention, uint32_t slots, bool wai
 
 /* The lane rests, and a queue has come that is ready for it: how long does it wait? The one that
  * last waited in vain (`waited_us`) is the last one again, a little later than others, even if a
- * claim was between and it was the first one to be read. `is_loaded`: it is parked, and has loaded
- * records. `ret_keeps`: it keeps them. One does, or it would be loaded again while the lane is
- * taken by one that need not be, each time. */
-int64_t leat_contention_rest_us(leat_contention *contention, int64_t now_us, int64_t waited_us,
-                                bool is_loaded, bool *ret_keeps);
+ * claim was between and it was the first one to be read. */
+int64_t leat_contention_rest_us(const leat_contention *contention, int64_t now_us,
+                                int64_t waited_us);
 
 /* How long a batch may wait for a lock that several subpartitions share, or that has not waited in
  * vain yet. At most `most_us`, as all of these. */

@@ -244,7 +244,7 @@ static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_co
             partitions[shard->partition_count++] = i;
     }
     leat_ready_init(&shard->ready, ages);
-    shard->probe = LEAT_INDEX_NONE;
+    shard->probe = shard->contention.kept = LEAT_INDEX_NONE;
     leat_list *lists[] = {&shard->claims,   &shard->compactions, &shard->parks,
                           &shard->loads[0], &shard->loads[1],    &shard->key_retries};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)

@@ -8,6 +8,7 @@
  */
 #include "engine/schedule.h"
 
+#include "engine/backlog.h"
 #include "engine/breaker.h"
 #include "engine/compact.h"
 #include "engine/fair.h"
@@ -338,6 +339,25 @@ static const leat_engine_job *fill_batch(leat_engine *engine, leat_job_slot *slo
  * take parked records, and trials (suspects.c) take turns, so that none holds up the others. */
 typedef enum lane { LANE_TRIAL, LANE_SHARED, LANE_BLOCKED, LANE_ALONE, LANE_UNPARK, LANES } lane;
 
+/* Does the queue keep its loaded records while the lane rests? One does, which has waited longest,
+ * or it would be loaded again while the lane is taken by one that need not be, each time. */
+static bool keeps_loaded(leat_engine *engine, leat_shard *shard, uint32_t id)
+{
+    const leat_queue *queue = &engine->queues[id];
+    if (!queue->parked)
+        return false;
+    uint32_t before = shard->contention.kept;
+    const leat_queue *kept = before == LEAT_INDEX_NONE ? NULL : &engine->queues[before];
+    if (kept && before != id && kept->place == LEAT_QUEUE_WAITING && kept->parked &&
+        kept->due_us >= shard->contention.rest_us) {
+        if (kept->retry.waited_us <= queue->retry.waited_us || shard->probe == before)
+            return false;
+        leat_backlog_unload(engine, before);
+    }
+    shard->contention.kept = id;
+    return true;
+}
+
 /* While the lane rests, its queues wait in the timers, which end with the rest. */
 static void let_rest(leat_engine *engine, leat_shard *shard)
 {
@@ -345,13 +365,14 @@ static void let_rest(leat_engine *engine, leat_shard *shard)
     while (shard->contention.rest_us > engine->now_us &&
            (id = leat_ready_first_blocked(&shard->ready)) != LEAT_INDEX_NONE) {
         leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
-        bool keeps;
-        const leat_queue *queue = &engine->queues[id];
         int64_t rest_us = leat_contention_rest_us(&shard->contention, engine->now_us,
-                                                  queue->retry.waited_us, queue->parked, &keeps);
+                                                  engine->queues[id].retry.waited_us);
         leat_subpartition_deactivate(engine, partition, leat_queue_subpartition(engine, id));
-        (keeps ? leat_subpartition_rest : leat_subpartition_delay)(
-            engine, partition, leat_queue_subpartition(engine, id), rest_us);
+        if (keeps_loaded(engine, shard, id))
+            leat_subpartition_rest(engine, partition, leat_queue_subpartition(engine, id), rest_us);
+        else
+            leat_subpartition_delay(engine, partition, leat_queue_subpartition(engine, id),
+                                    rest_us);
     }
 }
 
