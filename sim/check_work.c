@@ -82,6 +82,16 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
     }
 }
 
+/* Each route holds keys, or stops, and no record is malformed. */
+static bool nothing_is_given_up(const sim_world *world)
+{
+    const leat_routes *routes = sim_schema_routes(&world->schema);
+    for (uint32_t i = 0; i < routes->count; i++)
+        if (routes->routes[i].on_refused == LEAT_ON_REFUSED_SKIP)
+            return false;
+    return world->options.values[OPT_FOREIGN] == 0;
+}
+
 void sim_check_memory(sim_world *world, const sim_process *process)
 {
     const leat_engine_config *limits = &process->worker->config.engine;
@@ -92,6 +102,9 @@ void sim_check_memory(sim_world *world, const sim_process *process)
     if (count->shards_halted > 0 && option[OPT_NOT_UNDERSTOOD] == 0 && option[OPT_ERRORS] == 0)
         sim_fail(world, "scope",
                  "process %u: a shard is halted, and nothing but records was refused",
+                 process->index);
+    if (count->tables_stopped > 0 && nothing_is_given_up(world))
+        sim_fail(world, "scope", "process %u: a table is stopped, and no record may be given up",
                  process->index);
     uint64_t records = 0, bytes = 0, loaded = 0;
     for (uint32_t p = 0; p < world->broker.partition_count; p++) {
