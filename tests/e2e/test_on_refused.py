@@ -201,6 +201,48 @@ def test_rows_that_are_refused_for_good_wait_for_a_person(world_of):
     assert again.terminate() == 0
 
 
+class Retries:
+    """A person who retries all the time."""
+
+    def __init__(self, world):
+        self.world, self.codes = world, []
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.stopping.is_set():
+            self.codes.append(self.world.leat("dead", "retry").returncode)
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+
+
+def test_everybody_at_once(world_of):
+    """Owners that are killed while they hold, keep and retry, another that takes over, a person who retries all the time, and parents
+    that go and come: each row has its writes once and in order."""
+    world = world_of("hold", patience="1h")
+    workers = [world.start("apply"), world.start("apply")]
+    traffic, person = Traffic(world), Retries(world)
+    for number in range(4):
+        wait_until(lambda: held(world) > 0, "keys to be held")
+        the_parents_come(world)
+        wait_until(lambda: held(world) == 0, "keys to be let go")
+        workers[number % 2].kill()
+        with world.db("a") as db:  # from now on their rows are refused again
+            db.execute("begin; lock table children in share row exclusive mode;"
+                       f"update children set parent = null where parent = {MISSING}; delete from parents where id = {MISSING}; commit")
+        workers[number % 2] = world.start("apply")
+    the_parents_come(world)
+    rounds = traffic.stop()
+    wait_until(lambda: applied(world) == rounds and held(world) == 0, "all of them")
+    person.stop()
+    expect_all(world, rounds)
+    assert set(person.codes) <= {0, 1, 3} and 0 in person.codes
+    assert [worker.terminate() for worker in workers] == [0, 0]
+
+
 def test_a_discarded_key_goes_on_with_its_next_record(world_of):
     world = world_of("hold")
     worker = world.start("apply")
