@@ -227,12 +227,24 @@ static void add_of_shard(const report_draft *draft, leat_fact *fact, const fact_
         leat_warn("%s shard=%s %s", text->message, draft->name, text->keys);
 }
 
+/* Others' short transactions: no fact, since it is over soon, or the record that waits is one. */
+static void log_locks(const report_draft *draft, uint64_t batches)
+{
+    leat_worker_shard_state *state = &draft->worker->shards[draft->shard];
+    if (batches != state->split_by_locks && may_log(draft, "locks", "", ""))
+        leat_info(
+            "batches met locked rows, so their subpartitions go on alone shard=%s total=%" PRIu64,
+            draft->name, batches);
+    state->split_by_locks = batches;
+}
+
 /* It answers, but slowly, or with nothing but outages. */
 static void add_shard(const report_draft *draft)
 {
     leat_worker_shard_state *state = &draft->worker->shards[draft->shard];
     leat_engine_shard_view view;
     leat_engine_shard(draft->worker->engine, draft->shard, &view);
+    log_locks(draft, view.split_by_locks);
     bool is_slow = view.slowness >= SLOW_TIMES && view.batch_us >= SLOW_BATCH_MS * 1000;
     if (!is_slow)
         state->slow_since_ms = 0;

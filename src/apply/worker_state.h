@@ -55,7 +55,8 @@ typedef struct leat_worker_shard_state {
     uint32_t controls_version;  /* theirs */
     bool is_recheck_due;        /* what waits has not been looked at since they changed */
     leat_gauge *controls_active;
-    int64_t slow_since_ms; /* 0: it is not slow */
+    int64_t slow_since_ms;   /* 0: it is not slow */
+    uint64_t split_by_locks; /* batches, when that was last looked at */
     leat_counter *rows;
     leat_counter *connects;
     leat_counter *connect_failures;

@@ -365,6 +365,7 @@ typedef struct leat_engine_shard_view {
     bool is_open;     /* its breaker (breaker.h): one job is tried at a time, the rest waits */
     int64_t open_us;  /* since when; meaningful while it is */
     uint32_t tenants; /* with something that could run */
+    uint64_t split_by_locks; /* batches, ever, that met a locked row and went on in parts */
 } leat_engine_shard_view;
 void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_shard_view *ret);
 

@@ -297,6 +297,8 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
         leat_contention_ended(&shard->contention, shard->slots, result->is_lock_wait,
                               result->outcome == LEAT_ENGINE_APPLIED,
                               engine->now_us - slot->since_us, engine->now_us);
+    shard->split_by_locks += slot->shared && slot->queues > 1 && result->is_lock_wait &&
+                             result->from_rows;
     shard->trouble += result->outcome == LEAT_ENGINE_OUTAGE ||
                       result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD;
     leat_breaker_done(engine, shard, result->outcome);

@@ -262,8 +262,9 @@ typedef struct leat_shard {
                            */
     int64_t down_us;      /* since when it has no slots; meaningful while it has none */
     uint64_t applied;     /* batches, ever */
-    uint32_t trouble;     /* counted up whenever it is unwell, not understood, or goes on: older
-                             verdicts are asked again */
+    uint64_t split_by_locks; /* shared ones that met a locked row, ever */
+    uint32_t trouble;        /* counted up whenever it is unwell, not understood, or goes on: older
+                                verdicts are asked again */
     /* the queue that all else waits for while the shard is halted; else LEAT_INDEX_NONE */
     uint32_t probe;
     bool candidate; /* in the engine's list of shards that may have something to run */

@@ -108,6 +108,7 @@ def test_a_locked_row_is_parked_and_the_low_water_moves_on(stuck):
     assert world.metric(worker, "leat_message_lag") >= records and world.metric(worker, "leat_parked_chunks") >= chunks
     assert world.metric(worker, "leat_time_lag_seconds") >= 2 and world.metric(worker, "leat_parks_total") >= 1
     worker.wait_for("records are parked: they wait in the shard while others go on")
+    assert worker.text().count("batches met locked rows, so their subpartitions go on alone shard=a total=") == 1
     seen = lag(world)
     assert seen["records"] >= seen["parked"] >= records and seen["seconds"] > 2
     assert re.search(r"[1-9]\d* of them parked", world.leat("lag").stdout)

@@ -146,6 +146,9 @@ START_TEST(a_locked_row_sends_each_subpartition_alone)
     story s;
     all_blocked(&s, 2, 3);
     story_told(&s, "batch 0/0:0\n");
+    leat_engine_shard_view shard;
+    leat_engine_shard(s.engine, 0, &shard);
+    ck_assert_uint_eq(shard.split_by_locks, 1);
     ck_assert_int_eq(story_job(&s, 0)->batch.statement_timeout_ms, 1000);
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 0\nbatch 0/1:1\n");
@@ -156,6 +159,8 @@ START_TEST(a_locked_row_sends_each_subpartition_alone)
     story_told(&s, "batch 0/1:1\n");
     ck_assert_int_eq(story_job(&s, 0)->batch.lock_timeout_ms, 100);
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    leat_engine_shard(s.engine, 0, &shard);
+    ck_assert_uint_eq(shard.split_by_locks, 1); /* those that went alone are not counted */
     story_read(&s, 0, 1, 10);
     story_read(&s, 0, 2, 11);
     story_told(&s, "commit 0 at 2\nbatch 0/1:10\nbatch 0/2:11\n");
