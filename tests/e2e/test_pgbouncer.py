@@ -4,6 +4,7 @@ A pooler lends its server sessions, a transaction at a time, to whoever comes: w
 shows is one thing: every column of every row is what the accepted writes add up to.
 """
 
+import contextlib
 import random
 import re
 import shutil
@@ -430,5 +431,58 @@ def test_a_failover_behind_the_pooler_is_met_without_a_write(make_pooled, option
         assert "another server answers" in apply.text()
         assert apply.terminate() == 0
     finally:
+        script("pgbouncer", "stop", 1)
+        standby.close()
+
+
+@contextlib.contextmanager
+def rows_of_an_app_locked(dsn, app):
+    """By a session that goes past the pooler."""
+    with psycopg.connect(dsn) as other:
+        for table in TABLES:
+            other.execute(f"insert into {table} (app, id) select {app}, generate_series(0, 7) on conflict do nothing")
+            other.execute(f"select from {table} where app = {app} for update")
+        yield
+        other.rollback()
+
+
+def test_a_failover_behind_the_pooler_loses_nothing_that_is_parked(make_pooled):
+    """Rows of one app stay locked, so that its records are parked. The standby has some of that; it lacks what was parked and
+    applied later, takes over, and the worker is killed. What was parked is there again, each record once."""
+    world = make_pooled("--debian", 13, "--prepared", 100, apply={"compact_every": "200ms", "patience": "1h"})
+    edge, apply = world.start("edge"), world.start("apply")
+    locked = rows_of_an_app_locked(world.dsns["a"], 1)
+
+    def parked():
+        return world.rows("select coalesce(sum(records), 0) from leat.parked")[0][0]
+
+    locked.__enter__()
+    load = Load(world, edge)
+    wait_until(lambda: parked() > 50, "records to be parked", 60)
+    standby = Standby(world.env["PG_DSN_1"])
+    try:
+        standby.catch_up()
+        standby.hear_no_more()
+        before = parked()
+        wait_until(lambda: parked() > before + 50, "more that the standby lacks", 60)
+        standby.sql("select pg_promote()")
+        there = standby.dsn.replace("dbname=leat", f"dbname={world.name}")
+        with rows_of_an_app_locked(there, 1):  # also there, before anything is applied
+            world.pooler.lead_to(standby.dsn)
+            primary, world.store.dsns["a"] = world.store.dsns["a"], there
+            wait_until(lambda: parked() > before + 50, "what was lost to be parked again", 60)
+            apply.kill()
+            apply = world.start("apply")
+            accepted = load.finish()
+            half = sum(accepted.values()) / 2  # rows of other apps that share a subpartition with a locked one are parked too
+            wait_until(lambda: sum(found(world).values()) > half, "the other apps", 60)
+            assert parked() > 0
+        expect_applied(world, accepted)
+        wait_until(lambda: parked() == 0, "nothing to be parked")
+        assert apply.terminate() == 0
+    finally:
+        load.stopped.set()
+        world.store.dsns["a"] = primary
+        locked.__exit__(None, None, None)
         script("pgbouncer", "stop", 1)
         standby.close()
