@@ -9,7 +9,8 @@
 enum {
     MET = 1,   /* a batch that it was in has waited for a row in vain */
     FOUND = 2, /* it was alone in that batch */
-    LOST = 4,  /* a session of it has ended: when it is tried again is not the lane's business */
+    LOST = 4,  /* a session of it has ended: until all that was in that batch is applied, when it is
+                  tried again is not the lane's business */
     FLIES = 8, /* a batch of it alone is in flight, and it was FOUND and not LOST */
 };
 
@@ -70,13 +71,14 @@ static uint8_t stale_mark(uint8_t mark, const leat_engine_job_result *result)
     return result->outcome == LEAT_ENGINE_UNKNOWN ? mark | LOST : mark;
 }
 
-static uint8_t next_mark(uint8_t mark, const leat_engine_job_result *result, bool is_alone)
+static uint8_t next_mark(uint8_t mark, const leat_engine_job_result *result, bool is_alone,
+                         bool passes)
 {
     mark &= (uint8_t)~FLIES;
     if (result->outcome == LEAT_ENGINE_UNKNOWN)
         return mark | LOST;
     if (result->outcome != LEAT_ENGINE_CONTENTION)
-        return mark & LOST & (result->outcome == LEAT_ENGINE_APPLIED ? 0 : LOST);
+        return passes ? 0 : mark & LOST;
     if (!result->is_lock_wait || !result->from_rows)
         return mark;
     return mark | MET | (is_alone ? FOUND : 0);
@@ -91,7 +93,12 @@ void sim_check_batch_done(sim_process *process, const leat_engine_batch_part *pa
                                sizeof parts[i].claim) != 0;
         for (uint32_t k = 0; k < parts[i].count; k++) {
             uint8_t *mark = &process->lock_marks[parts[i].partition][parts[i].subpartitions[k]];
-            *mark = is_stale ? stale_mark(*mark, result) : next_mark(*mark, result, is_alone);
+            int64_t *lost_to = &process->lost_to[parts[i].partition][parts[i].subpartitions[k]];
+            if (result->outcome == LEAT_ENGINE_UNKNOWN && parts[i].offsets[k] > *lost_to)
+                *lost_to = parts[i].offsets[k];
+            bool passes = result->outcome == LEAT_ENGINE_APPLIED && parts[i].offsets[k] >= *lost_to;
+            *mark = is_stale ? stale_mark(*mark, result)
+                             : next_mark(*mark, result, is_alone, passes);
         }
     }
 }

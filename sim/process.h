@@ -28,8 +28,10 @@ struct sim_process {
     int64_t tick_us;   /* when the next tick is planned */
     int64_t log_in_us; /* messages from the log keep their order */
     bool is_draining;
-    leat_engine_claim claims[SIM_PARTITIONS_MAX];                   /* the last ones */
-    uint8_t lock_marks[SIM_PARTITIONS_MAX][LEAT_SUBPARTITIONS_MAX]; /* check_locks.c */
+    leat_engine_claim claims[SIM_PARTITIONS_MAX]; /* the last ones */
+    /* check_locks.c */
+    uint8_t lock_marks[SIM_PARTITIONS_MAX][LEAT_SUBPARTITIONS_MAX];
+    int64_t lost_to[SIM_PARTITIONS_MAX][LEAT_SUBPARTITIONS_MAX];
     int64_t rows_us[SIM_PARTITIONS_MAX]; /* when a batch of records from the log was last applied;
                                             the worker's clock */
 };
