@@ -108,7 +108,7 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_SUBPARTITIONS] = {"subpartitions", SCALE, 8, LEAT_SUBPARTITIONS_MAX, 8},
     [OPT_WINDOW] = {"window", UNIFORM, 0, LEAT_TENANT_WINDOW_MAX, 0},
     [OPT_ON_REFUSED] = {"on_refused", FAULT, 1, 26, 0},
-    [OPT_HELD_KEYS_MAX] = {"held_keys_max", SCALE, 4, 256, 1},
+    [OPT_HELD_KEYS_MAX] = {"held_keys_max", SCALE, 2, 256, 1},
     [OPT_PERSON] = {"person", FAULT, 50, 5000, 0},
     [OPT_STAYS_LOCKED] = {"stays_locked", FAULT, 1, 8, 0},
 };
