@@ -8,7 +8,8 @@
  * A paused partition must not stand in the way of others, so its further records stay in its own
  * queue (its route ends), and those of it that the shared queue still has are kept here, in order,
  * to be offered first when it goes on. Routing a queue moves what is in it to the end of the shared
- * one, so the order is: kept, shared, own.
+ * one, so the order is: kept, shared, own. After a long pause all of it is dropped and nothing is
+ * fetched: it is read again from the log when the partition goes on.
  */
 #include "log/kafka/reader.h"
 
@@ -224,7 +225,9 @@ bool leat_reader_read(leat_kafka_reader *reader)
     return more || (reader->more && reader->routed_count > 0);
 }
 
-void leat_reader_report_position(leat_kafka_reader *reader, uint32_t partition)
+/* When all that was taken has been offered, librdkafka's position is also past offsets without a
+ * record. */
+static void report_position(leat_kafka_reader *reader, uint32_t partition)
 {
     LEAT_ASSERT(partition < reader->identity.partition_count);
     leat_part *part = &reader->parts[partition];
@@ -235,4 +238,36 @@ void leat_reader_report_position(leat_kafka_reader *reader, uint32_t partition)
         return;
     part->read_to = position;
     reader->events.read_to(reader->events.context, partition, position);
+}
+
+/* Of one that is parked: they are outdated. In 2.12.1 rd_kafka_q_purge_toppar_version, with which
+ * librdkafka's pause would drop them, stops at the pause's own mark at the head of the queue. */
+static void drop_own(leat_part *part)
+{
+    rd_kafka_message_t *messages[LEAT_READ_BATCH];
+    ssize_t count = rd_kafka_consume_batch_queue(part->queue, 0, messages, LEAT_READ_BATCH);
+    for (ssize_t i = 0; i < count; i++)
+        rd_kafka_message_destroy(messages[i]);
+}
+
+static void drop_after_long_pause(leat_kafka_reader *reader, uint32_t partition, int64_t now_us)
+{
+    leat_part *part = &reader->parts[partition];
+    if (part->state != LEAT_PART_READING || !part->paused)
+        return;
+    LEAT_ASSERT(!part->routed);
+    if (part->paused_us == 0)
+        part->paused_us = now_us;
+    if (now_us - part->paused_us < reader->long_pause_us)
+        return;
+    leat_part_drop_kept(part);
+    if (!part->parked)
+        leat_reader_park(reader, partition);
+    drop_own(part);
+}
+
+void leat_reader_tick_part(leat_kafka_reader *reader, uint32_t partition, int64_t now_us)
+{
+    report_position(reader, partition);
+    drop_after_long_pause(reader, partition, now_us);
 }

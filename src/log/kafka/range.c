@@ -164,6 +164,13 @@ void leat_reader_seek_again(leat_part *part)
     part->retry_us = leat_mono_us() + SEEK_RETRY_US;
 }
 
+void leat_reader_seek_next(leat_kafka_reader *reader, uint32_t partition)
+{
+    LEAT_ASSERT(!reader->parts[partition].kept);
+    leat_reader_seek_again(&reader->parts[partition]);
+    try_seek(reader, partition);
+}
+
 /* ---- deciding ---- */
 
 leat_log_range leat_part_range(const leat_part *part)

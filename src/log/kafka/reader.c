@@ -14,6 +14,7 @@
 enum {
     TICK_MS = 100,
     CLOSE_POLL_MS = 50,
+    LONG_PAUSE_US = 10 * 1000 * 1000,
     FREE_MIN_MS = 200,
 };
 
@@ -101,7 +102,7 @@ static void on_tick(uv_timer_t *timer)
         serve_queue(reader, reader->group, on_group_event);
         leat_reader_check_lost(reader);
         for (uint32_t p = 0; p < reader->identity.partition_count; p++)
-            leat_reader_report_position(reader, p);
+            leat_reader_tick_part(reader, p, leat_mono_us());
         leat_reader_range_tick(reader, leat_mono_us());
     }
     leat_reader_renew_tick(reader, leat_mono_us());
@@ -211,6 +212,7 @@ static leat_log_reader *create(uv_loop_t *loop, const leat_log_config *config,
     reader->user_properties = config->property_count;
     reader->topic = reader->config.topic;
     reader->parts = leat_must_calloc(identity->partition_count, sizeof *reader->parts);
+    reader->long_pause_us = LONG_PAUSE_US;
     reader->wake_fd = leat_kafka_wake_new(error);
     if (reader->wake_fd < 0 || leat_reader_client_open(reader, error) != 0 ||
         attach_to_loop(reader, loop, error) != 0) {
@@ -285,7 +287,11 @@ static void resume_reading(leat_log_reader *base, uint32_t partition)
 {
     leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
-    reader->parts[partition].paused = false;
+    leat_part *part = &reader->parts[partition];
+    part->paused = false;
+    part->paused_us = 0;
+    if (part->state == LEAT_PART_READING && part->parked)
+        leat_reader_seek_next(reader, partition);
     leat_kafka_wake(reader->wake_fd);
 }
 

@@ -20,7 +20,8 @@
  * pause. librdkafka bounds each: the shared one, and that of a paused partition. librdkafka's own
  * pause throws away what was fetched (it does so by itself while a rebalance waits for partitions
  * to be given back; the fetch then goes on where reading was), so it serves only to park a
- * partition from its assignment to its first seek.
+ * partition: from its assignment to its first seek, and when a pause has lasted long, until it
+ * ends with another seek.
  *
  * librdkafka's position of a partition is after everything that was taken from a queue, markers
  * of transactions included: while nothing taken waits here, every record below it was offered. Two
@@ -69,6 +70,7 @@ typedef struct leat_kept {
 typedef struct leat_part {
     leat_part_state state;
     bool paused;
+    int64_t paused_us;       /* since when, as the ticks saw it; 0: no tick has */
     bool routed;             /* its queue leads into the shared one */
     bool parked;             /* librdkafka fetches nothing */
     bool restart;            /* an error stopped librdkafka's fetcher: a seek is not enough */
@@ -126,7 +128,8 @@ typedef struct leat_kafka_reader {
     rd_kafka_queue_t *answers; /* commits, offsets, topic */
     rd_kafka_queue_t *fetched; /* records of all partitions that are routed */
     uint32_t routed_count;
-    bool more; /* `fetched` may hold records */
+    int64_t long_pause_us; /* after it a paused partition is parked */
+    bool more;             /* `fetched` may hold records */
     int wake_fd;
     leat_part *parts; /* [identity.partition_count] */
     uint32_t turn;    /* the partition whose turn to be read is next */
@@ -197,9 +200,8 @@ void leat_part_route(leat_kafka_reader *reader, uint32_t partition);
 /* No longer, whatever its state is. */
 void leat_part_unroute(leat_kafka_reader *reader, uint32_t partition);
 void leat_part_drop_kept(leat_part *part);
-/* When all that was taken has been offered, librdkafka's position is also past offsets without a
- * record. */
-void leat_reader_report_position(leat_kafka_reader *reader, uint32_t partition);
+/* Reports the position; parks a partition that has been paused for long. */
+void leat_reader_tick_part(leat_kafka_reader *reader, uint32_t partition, int64_t now_us);
 
 /* ---- rebalance.c ---- */
 
@@ -213,6 +215,8 @@ void leat_reader_unassign_all(leat_kafka_reader *reader);
 /* Restarts a partition's fetcher at part->next after librdkafka has stopped it. 0, or -1: try
  * again later. */
 int leat_reader_restart(leat_kafka_reader *reader, uint32_t partition) LEAT_MUST_CHECK;
+/* Fetches nothing for it, and drops what librdkafka has fetched. */
+void leat_reader_park(leat_kafka_reader *reader, uint32_t partition);
 void leat_reader_unpark(leat_kafka_reader *reader, uint32_t partition);
 void leat_kafka_reader_give_back(leat_log_reader *reader, uint32_t partition);
 
@@ -224,6 +228,8 @@ void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event);
 void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event);
 /* A partition that is being read is soon sought again at its position. */
 void leat_reader_seek_again(leat_part *part);
+/* Likewise, at once; it may be parked, and is fetched again. */
+void leat_reader_seek_next(leat_kafka_reader *reader, uint32_t partition);
 /* Asks for the log's range; the answers decide how it goes on. */
 void leat_reader_check_range(leat_kafka_reader *reader, uint32_t partition);
 /* The known facts about the partition, for leat_range_check. */

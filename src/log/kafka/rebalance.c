@@ -73,7 +73,7 @@ static void set_fetching(leat_kafka_reader *reader, int32_t partition, bool fetc
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static void park(leat_kafka_reader *reader, uint32_t partition)
+void leat_reader_park(leat_kafka_reader *reader, uint32_t partition)
 {
     LEAT_ASSERT(!reader->parts[partition].parked);
     set_fetching(reader, (int32_t)partition, false);
@@ -97,7 +97,7 @@ static void on_assigned(leat_kafka_reader *reader, rd_kafka_topic_partition_list
             set_fetching(reader, given->partition, false);
         } else if (!leat_part_is_mine(&reader->parts[given->partition])) {
             leat_part_open(reader, (uint32_t)given->partition);
-            park(reader, (uint32_t)given->partition);
+            leat_reader_park(reader, (uint32_t)given->partition);
         }
     }
     assign_list(reader, list);

@@ -233,6 +233,32 @@ START_TEST(each_comes_once_and_in_order)
 }
 END_TEST
 
+/* The same, while each pause that a tick sees counts as long. */
+START_TEST(what_is_dropped_in_a_long_pause_comes_again)
+{
+    world *w = world_new("20");
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        append(w, p, EACH / 2);
+    w->refuse_every = 301;
+    read_log(w);
+    ((leat_kafka_reader *)w->reader)->long_pause_us = 0;
+    uv_timer_init(&w->f.loop, &w->nudge);
+    w->nudge.data = w;
+    uv_timer_start(&w->nudge, on_nudge, 40, 40);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        append(w, p, EACH / 2);
+    fixture_await(&w->f, is_all_read, w);
+    uv_close((uv_handle_t *)&w->nudge, NULL);
+    world_free(w);
+}
+END_TEST
+
+static bool holds_nothing(const void *context)
+{
+    const world *w = context;
+    return held_up(w, 1) == 0;
+}
+
 START_TEST(a_paused_partition_is_bounded_and_in_nobodys_way)
 {
     world *w = world_new("20");
@@ -242,7 +268,13 @@ START_TEST(a_paused_partition_is_bounded_and_in_nobodys_way)
     read_log(w);
     fixture_await(&w->f, is_all_read, w);
     ck_assert_int_eq(w->next[1], 0);
+    ck_assert_uint_gt(held_up(w, 1), 0);
     ck_assert_uint_lt(held_up(w, 1), HELD_UP_MAX);
+    ((leat_kafka_reader *)w->reader)->long_pause_us = 1000;
+    fixture_await(&w->f, holds_nothing, w);
+    append(w, 1, BATCH);
+    fixture_wait(&w->f, 200);
+    ck_assert_uint_eq(held_up(w, 1), 0); /* nor is it fetched any longer */
     w->stop = PARTITIONS;
     w->paused[1] = false;
     leat_log_reader_resume(w->reader, 1);
@@ -270,6 +302,7 @@ int main(void)
     TCase *tests = tcase_create("mock cluster");
     tcase_set_timeout(tests, 90);
     tcase_add_test(tests, each_comes_once_and_in_order);
+    tcase_add_test(tests, what_is_dropped_in_a_long_pause_comes_again);
     tcase_add_test(tests, a_paused_partition_is_bounded_and_in_nobodys_way);
     tcase_add_test(tests, idle_partitions_do_not_slow_a_busy_one);
     suite_add_tcase(suite, tests);
