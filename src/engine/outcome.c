@@ -345,7 +345,9 @@ void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engi
         leat_subpartition_wake(engine, partition, subpartition);
         return;
     }
-    if (verdict == LEAT_RETRY_HELD && leat_keys_may_look(engine, id, result)) {
+    bool is_refused = result->outcome != LEAT_ENGINE_DRIFT && is_understood(result->outcome);
+    if (verdict == LEAT_RETRY_HELD && is_refused && slot->job.batch.record_count == 1 &&
+        leat_keys_may_look(engine, id, result)) {
         leat_partition_reclaim(engine, partition, false);
         return;
     }

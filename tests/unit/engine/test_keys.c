@@ -185,6 +185,29 @@ START_TEST(with_a_full_set_the_record_waits)
 }
 END_TEST
 
+START_TEST(an_error_of_many_is_no_reason_to_look_again)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.held_keys_max = 1;
+    s.config.compact_every_us = INT64_C(300) * 86400 * 1000000; /* never */
+    s.on_refused = LEAT_ENGINE_REFUSED_HOLD;
+    s.key = 7;
+    static const leat_engine_held held[] = {{.key = 8, .since_ms = 1000000}};
+    s.held = held;
+    s.held_count = 1;
+    story_reading(&s, 4);
+    story_pass(&s, 100 * INT64_C(1000000));
+    story_load(&s, 0, 5, 10, 10);
+    story_load(&s, 0, 6, 11, 11);
+    story_settle(&s);
+    ck_assert_uint_eq(story_job(&s, 0)->batch.record_count, 2);
+    story_done(&s, 0, LEAT_ENGINE_NOT_UNDERSTOOD);
+    ck_assert_int_eq(story_view(&s, 0).state, LEAT_ENGINE_READING);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(more_held_keys_than_can_be_known_stop_the_partition)
 {
     story s;
@@ -303,7 +326,8 @@ END_TEST
 STORY_MAIN("keys", a_refused_record_makes_its_key_held_at_once, bad_data_makes_its_key_held_too,
            drift_is_no_reason_to_hold_a_key, a_hold_that_fails_is_tried_as_a_write_again,
            a_claim_tells_which_keys_are_held, a_key_that_has_turned_has_its_partition_claimed_again,
-           with_a_full_set_the_record_waits, more_held_keys_than_can_be_known_stop_the_partition,
+           with_a_full_set_the_record_waits, an_error_of_many_is_no_reason_to_look_again,
+           more_held_keys_than_can_be_known_stop_the_partition,
            under_stop_there_is_no_dead_letter_and_no_end_of_patience,
            a_kept_record_says_nothing_of_its_table, a_record_that_is_left_out_is_not_kept,
            the_caller_can_have_a_key_held, a_record_error_is_held_once_it_is_its_own)
