@@ -67,9 +67,10 @@ static void retry(sim_world *world, sim_server *server, uint32_t at, uint64_t ke
     }
     world->sometimes->count[SOMETIMES_PERSON_RETRIED] += done > 0;
     if (done == 0 && count > 0 && kept[0].record->poison.sqlstate[0] &&
-        !sim_poison_kills(&kept[0].record->poison) && is_hopeless(world, kept[0].record)) {
+        is_hopeless(world, kept[0].record)) {
         world->sometimes->count[SOMETIMES_PERSON_DISCARDED]++;
-        sim_commit_put_fate(tx, kept[0].record, FATE_DEAD);
+        bool kills = sim_poison_kills(&kept[0].record->poison);
+        sim_commit_put_fate(tx, kept[0].record, kills ? FATE_LEFT_OUT : FATE_DEAD);
         done = 1;
     }
     tx->lets_go = done == count && !is_locked;
