@@ -4,11 +4,12 @@
  */
 #include "engine/deep.h"
 
-enum {
-    SHARES = 4, /* the deep ones hold more than so many; if those are not enough: */
-    SHARES_ELSE = 2,
-    ROOM_PARTS = 2, /* they fill one part of what the partition may hold, or more */
-};
+/* The deep ones hold more than `shares`, and fill this much of what the partition may hold; the
+ * first of these that is so. Of queues that are served at random, so that their turns come as they
+ * may, those of more than four shares hold 0.09 of it and those of more than two 0.41. */
+static const struct limit {
+    uint32_t shares, percent;
+} limits[] = {{4, 50}, {2, 75}};
 
 void leat_deep_offered(leat_engine *engine, leat_partition *partition, leat_queue *queue)
 {
@@ -38,27 +39,27 @@ bool leat_deep_is(const leat_engine *engine, const leat_partition *partition, ui
            memory.bytes * active > shares * partition->room.bytes;
 }
 
-/* Do the queues with more than so many shares fill the partition, all together? */
-static bool fill_up(const leat_engine *engine, const leat_partition *partition, uint32_t shares)
+/* Do the deep queues fill the partition, all together? */
+static bool fill_up(const leat_engine *engine, const leat_partition *partition,
+                    const struct limit *limit)
 {
     uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
     leat_run deep = {.count = 0};
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
-        if (!leat_deep_is(engine, partition, first + i, shares))
+        if (!leat_deep_is(engine, partition, first + i, limit->shares))
             continue;
         leat_run memory = leat_queue_memory(&engine->queues[first + i]);
         deep.count += memory.count;
         deep.bytes += memory.bytes;
     }
-    return ROOM_PARTS * (uint64_t)deep.count >= partition->room.records ||
-           ROOM_PARTS * deep.bytes >= partition->room.bytes;
+    return 100 * (uint64_t)deep.count >= limit->percent * (uint64_t)partition->room.records ||
+           100 * deep.bytes >= limit->percent * partition->room.bytes;
 }
 
 uint32_t leat_deep_shares(const leat_engine *engine, const leat_partition *partition)
 {
-    static const uint32_t limits[] = {SHARES, SHARES_ELSE};
     for (size_t k = 0; partition->paused_for_room && k < sizeof limits / sizeof limits[0]; k++)
-        if (fill_up(engine, partition, limits[k]))
-            return limits[k];
+        if (fill_up(engine, partition, &limits[k]))
+            return limits[k].shares;
     return UINT32_MAX;
 }

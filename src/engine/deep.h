@@ -5,7 +5,7 @@
  * that holds several. It is never compared with what others hold, because in a pause those that are
  * quick empty themselves and only the deep ones are left.
  *
- * Only deep ones that fill half of the partition, all together, are why it is paused. Else the
+ * Only deep ones that fill most of the partition, all together, are why it is paused. Else the
  * others fill it: it is slow as a whole, and some are always deeper than others because they wait
  * for their turn. To park those would do their work twice when there is too much of it already.
  */
