@@ -119,12 +119,19 @@ void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_sh
     };
 }
 
+/* It holds more than a quarter of what it held when it was paused last. */
+static bool has_backlog(const leat_partition *partition)
+{
+    return partition->room.records > 0 &&
+           4 * (uint64_t)partition->holding.records > partition->room.records;
+}
+
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint32_t subpartition)
 {
     LEAT_ASSERT(partition < engine->config.partition_count &&
                 subpartition < engine->config.subpartitions);
     const leat_queue *queue = &engine->queues[leat_queue_id(engine, partition, subpartition)];
-    return queue->parked ||
+    return queue->parked || has_backlog(&engine->partitions[partition]) ||
            (queue->count > 0 &&
             engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_ENGINE_LONG_WAIT_US);
 }

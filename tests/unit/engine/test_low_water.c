@@ -121,6 +121,27 @@ START_TEST(a_subpartition_waits_when_its_first_record_has_been_held_for_long)
 }
 END_TEST
 
+START_TEST(every_record_waits_behind_a_backlog)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.records_max = 8;
+    story_reading(&s, 1);
+    int64_t offset = 0;
+    ck_assert(!leat_engine_waits(s.engine, 0, 31));
+    while (story_read(&s, 0, (uint32_t)offset, offset) == LEAT_ENGINE_TAKEN)
+        offset++;
+    ck_assert_int_eq(offset, 8);
+    ck_assert(leat_engine_waits(s.engine, 0, 31)); /* it is full */
+    story_end(&s);
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    ck_assert(!leat_engine_waits(s.engine, 0, 31)); /* it was never */
+    story_end(&s);
+}
+END_TEST
+
 /* ---- a million ---- */
 
 enum { MILLION = 1000000, STUCK = 17 };
@@ -237,4 +258,5 @@ STORY_MAIN("low", low_stands_before_the_first_record_held_whatever_is_applied_be
            a_compaction_needs_all_subpartitions_and_raises_no_idle_one,
            what_was_only_skipped_is_written_with_a_seq_of_its_own,
            a_subpartition_waits_when_its_first_record_has_been_held_for_long,
+           every_record_waits_behind_a_backlog,
            a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_after_a_restart)
