@@ -18,10 +18,9 @@ typedef struct leat_engine_batch_record {
     int64_t offset;
     uint32_t partition;
     uint16_t subpartition;
-    bool skip;  /* its progress moves, but it is not written: leat_engine_skip */
-    bool keep;  /* its key is held: it is kept behind the key's other records instead of written */
-    bool guard; /* its key was held: LEAT_ENGINE_KEY_TURNED if it is, or is again */
-    uint64_t key; /* of table and key; meaningful with one of these two, or in a `hold` or retry */
+    bool skip; /* its progress moves, but it is not written: leat_engine_skip */
+    bool keep; /* its key is held: it is kept behind the key's other records instead of written */
+    uint64_t key; /* of table and key; meaningful with `keep`, or in a `hold` or retry */
 } leat_engine_batch_record;
 
 /* The arguments of leat.advance for one partition. */
@@ -86,7 +85,6 @@ typedef struct leat_engine_batch {
     const leat_engine_reason *hold; /* NULL, or: the only record is not applied; its key is held
                                        from now on, beginning with it. As `dead`, and never both */
     uint32_t kept;                  /* of the records; never of a dead letter or a `hold` */
-    uint32_t guarded;               /* likewise */
     uint64_t retry_key; /* 0, or: a *retry* of this held key. Its records are the first of those
                            that are kept of it: they are written, and kept no longer, or the batch
                            fails with LEAT_ENGINE_KEY_TURNED. If there are none left then the key is

@@ -19,8 +19,7 @@ void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index)
                 !batch->records[index].skip);
     leat_engine_batch_record *record = &batch->records[index];
     batch->kept -= record->keep;
-    batch->guarded -= record->guard;
-    record->keep = record->guard = false;
+    record->keep = false;
     record->skip = true;
     batch->skipped++;
 }

@@ -99,7 +99,7 @@ leat_job_slot *leat_schedule_take(leat_engine *engine, leat_shard *shard, leat_e
     slot->job.batch.record_count = 0;
     slot->job.batch.part_count = 0;
     slot->job.batch.dead = slot->job.batch.hold = NULL;
-    slot->job.batch.kept = slot->job.batch.guarded = 0;
+    slot->job.batch.kept = 0;
     slot->job.batch.retry_key = 0;
     slot->job.batch.chunk_count = 0;
     slot->job.batch.cut_count = 0;

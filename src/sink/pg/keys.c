@@ -21,9 +21,6 @@ const char leat_pg_hold_sql[] =
 const char leat_pg_keep_held_sql[] =
     "SELECT leat.keep_held($1::int4, $2::int4, $3::int8[], $4::int8[], $5::int8[], $6::int4, $7::bytea[])";
 
-const char leat_pg_check_not_held_sql[] =
-    "SELECT leat.check_not_held($1::int4, $2::int4, $3::int8[])";
-
 const char leat_pg_retry_sql[] = "SELECT leat.retry($1::int4, $2::int4, $3::int8, true, $4::int4)";
 
 const char leat_pg_retried_sql[] =
@@ -96,16 +93,6 @@ int leat_pg_keys_take_kept(leat_pg_keys *keys, const leat_engine_batch *batch, u
     return status;
 }
 
-int leat_pg_keys_take_guarded(leat_pg_keys *keys, const leat_engine_batch *batch,
-                              uint32_t partition, leat_error *error)
-{
-    int status = begin(keys, batch, error);
-    for (uint32_t i = 0; status == 0 && i < batch->record_count; i++)
-        if (batch->records[i].guard && batch->records[i].partition == partition)
-            add(keys, &batch->records[i]);
-    return status;
-}
-
 void leat_pg_keys_fini(leat_pg_keys *keys)
 {
     leat_buf_free(&keys->bytes);
@@ -132,13 +119,6 @@ void leat_pg_keep_held_params(leat_pg_params *params, int32_t source_id, uint32_
     leat_pg_params_int8s(params, keys->accepted_ms, keys->count);
     leat_pg_params_int4(params, LEAT_CHUNK_FORMAT);
     leat_pg_params_pieces(params, keys->bytes.data, keys->ends, keys->count);
-}
-
-void leat_pg_check_not_held_params(leat_pg_params *params, int32_t source_id, uint32_t partition,
-                                   const leat_pg_keys *keys)
-{
-    begin_params(params, source_id, partition);
-    leat_pg_params_int8s(params, keys->keys, keys->count);
 }
 
 static void put_message(leat_pg_params *params, const char *message)

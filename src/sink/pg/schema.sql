@@ -17,8 +17,7 @@
 --   unpark   a batch of records from chunks of one subpartition: leat.unpark before the rows. Its progress names no
 --            subpartition: the park has moved it already.
 --   load     one statement: leat.load.
---   hold     a batch whose records are kept as those of held keys: leat.hold or leat.keep_held before its rows; and
---            leat.check_not_held, where it writes records of keys that were held.
+--   hold     a batch whose records are kept as those of held keys: leat.hold or leat.keep_held before its rows.
 --   retry    no worker's: one transaction, leat.retry, leat.held_records, then their rows or dead letters, leat.retried.
 --   compact  one statement: leat.compact.
 --
@@ -881,26 +880,6 @@ BEGIN
             USING ERRCODE = 'LT007',
                   DETAIL = concat(p_partition, ' ', (SELECT w.hash FROM unnest(p_hashes) WITH ORDINALITY AS w (hash, at)
                                                       WHERE w.hash <> ALL (kept) ORDER BY w.at LIMIT 1));
-    END IF;
-END
-$$;
-
--- For the first batch that writes a key which was held: LT007 if it is held, which it is again once a failover has lost the
--- end of it. A batch from then on would go before what is kept; the retry has no number that a batch could need.
-CREATE OR REPLACE FUNCTION leat.check_not_held(p_source int, p_partition int, p_hashes bigint[])
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-AS $$
-DECLARE
-    held bigint;
-BEGIN
-    PERFORM leat.plan_rows();
-    SELECT h.hash INTO held FROM leat.held AS h
-     WHERE h.source = p_source AND h.partition = p_partition AND h.hash = ANY (p_hashes)
-     ORDER BY h.hash LIMIT 1 FOR KEY SHARE;
-    IF FOUND THEN
-        RAISE EXCEPTION 'partition % of source %: a key is held', p_partition, p_source
-            USING ERRCODE = 'LT007', DETAIL = concat(p_partition, ' ', held);
     END IF;
 END
 $$;

@@ -2,14 +2,14 @@
  * session_kept.c - the part of a batch that is about records which are kept instead of written:
  * dead letters, and those of held keys. Held keys come after the progress and before the rows,
  * because the last step of a retry locks the key's row first and writes rows afterwards. Records
- * that are kept behind such a key, and those that are guarded, are one call for each partition;
- * memory of the pool is enough for them, because a job is sent in one go.
+ * that are kept behind such a key are one call for each partition; memory of the pool is enough for
+ * them, because a job is sent in one go.
  */
 #include "sink/pg/session_state.h"
 
 #include "sink/pg/dead_letter.h"
 
-enum { PREPARES = 2 };
+enum { PREPARES = 1 };
 
 /* ---- dead letters ---- */
 
@@ -45,8 +45,6 @@ uint32_t leat_pg_session_keys_most(const leat_engine_batch *batch)
     uint32_t calls = batch->hold ? 1 : batch->retry_key ? 2 : 0;
     if (batch->kept > 0)
         calls += batch->part_count;
-    if (batch->guarded > 0)
-        calls += batch->part_count;
     return calls > 0 ? calls + PREPARES : 0;
 }
 
@@ -80,22 +78,6 @@ static void send_kept(leat_pg_session *session, const leat_engine_batch *batch, 
                          leat_pg_keep_held_sql);
 }
 
-static void send_guarded(leat_pg_session *session, const leat_engine_batch *batch,
-                         uint32_t partition)
-{
-    leat_error error;
-    leat_pg_keys *keys = &session->shared->keys;
-    if (leat_pg_keys_take_guarded(keys, batch, partition, &error) != 0) {
-        give_up(session, &error);
-        return;
-    }
-    if (keys->count == 0)
-        return;
-    leat_pg_check_not_held_params(&session->params, session->shared->source_id, partition, keys);
-    leat_pg_session_call(session, (job_command){.kind = COMMAND_KEYS, .statement = NOT_HELD_NUMBER},
-                         leat_pg_check_not_held_sql);
-}
-
 void leat_pg_session_send_keys(leat_pg_session *session, const leat_engine_batch *batch,
                                int64_t lock_timeout_ms)
 {
@@ -104,8 +86,6 @@ void leat_pg_session_send_keys(leat_pg_session *session, const leat_engine_batch
         send_hold(session, batch);
     for (uint32_t i = 0; batch->kept > 0 && i < batch->part_count; i++)
         send_kept(session, batch, batch->parts[i].partition);
-    for (uint32_t i = 0; batch->guarded > 0 && i < batch->part_count; i++)
-        send_guarded(session, batch, batch->parts[i].partition);
     if (!batch->retry_key)
         return;
     leat_pg_retry_params(&session->params, session->shared->source_id, batch, lock_timeout_ms);

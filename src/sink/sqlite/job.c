@@ -218,9 +218,6 @@ static int run_keys(leat_sqlite_job *job, leat_sqlite_runner *runner)
                                         &record->kept_record);
         else if (record->at.keep && !record->at.skip)
             standing = leat_sqlite_keep(sqlite, runner->source_id, &record->kept_record);
-        else if (record->at.guard)
-            standing = leat_sqlite_check_not_held(sqlite, runner->source_id, record->at.partition,
-                                                  record->at.key);
         if (check_standing(job, runner, standing, record->at.partition) != 0)
             return -1;
     }

@@ -133,16 +133,6 @@ static leat_sqlite_standing is_there(leat_sqlite *sqlite, const char *sql, int32
     return code == SQLITE_ROW || code == SQLITE_DONE ? LEAT_SQLITE_STANDS : LEAT_SQLITE_FAILED;
 }
 
-leat_sqlite_standing leat_sqlite_check_not_held(leat_sqlite *sqlite, int32_t source_id,
-                                                uint32_t partition, uint64_t key)
-{
-    bool is_held;
-    leat_sqlite_standing standing = is_there(
-        sqlite, "SELECT 1 FROM leat_held WHERE source = ?1 AND partition = ?2 AND hash = ?3",
-        source_id, partition, key, &is_held);
-    return standing == LEAT_SQLITE_STANDS && is_held ? LEAT_SQLITE_TURNED : standing;
-}
-
 /* ---- retries take away ---- */
 
 static bool take_kept(sqlite3_stmt *row, leat_sqlite_keys *ret)

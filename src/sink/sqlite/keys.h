@@ -47,9 +47,6 @@ leat_sqlite_standing leat_sqlite_hold(leat_sqlite *sqlite, int32_t source_id,
 /* Keeps a record of a held key. TURNED: it is not held. */
 leat_sqlite_standing leat_sqlite_keep(leat_sqlite *sqlite, int32_t source_id,
                                       const leat_sqlite_kept *record) LEAT_MUST_CHECK;
-/* TURNED: the key is held. */
-leat_sqlite_standing leat_sqlite_check_not_held(leat_sqlite *sqlite, int32_t source_id,
-                                                uint32_t partition, uint64_t key) LEAT_MUST_CHECK;
 /* The first records that are kept of load->key, at most load->most. */
 leat_sqlite_standing leat_sqlite_load_kept(leat_sqlite *sqlite, int32_t source_id,
                                            uint32_t partition, const leat_engine_load *load,

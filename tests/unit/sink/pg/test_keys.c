@@ -28,18 +28,12 @@ static void add_kept(world *w, uint32_t partition, int64_t offset, const char *k
     w->f->batch.kept++;
 }
 
-static void add_guarded(world *w, uint32_t partition, int64_t offset, const char *key)
-{
-    add_record(w, partition, offset, key, "{\"n\":1}")->guard = true;
-    w->f->batch.guarded++;
-}
-
 static const leat_engine_job_result *run(world *w)
 {
     leat_engine_batch *batch = &w->f->batch;
     submit_batch(w, 1);
     batch->hold = NULL;
-    batch->kept = batch->guarded = 0;
+    batch->kept = 0;
     batch->retry_key = 0;
     return wait_done(w, 1);
 }
@@ -202,19 +196,8 @@ START_TEST(the_whole_batch_fails_where_a_key_has_turned)
     add_part(w, 1, 1, 11);
     expect_turned(run(w), 1);
     expect_outcome(hold(w, 1, 10, "7"), LEAT_ENGINE_APPLIED, "");
-    for (int i = 0; i < 2; i++) {
-        add_record(w, 1, 11, "8", "{\"n\":1}");
-        add_guarded(w, 0, 11, "7");
-        add_part(w, 0, 2, 11);
-        add_part(w, 1, 1, 11);
-        expect_turned(run(w), 0);
-    }
     expect_rows(w, "");
     expect_held(w, "7@10");
-    add_guarded(w, 0, 11, "8");
-    add_part(w, 0, 2, 11);
-    expect_outcome(run(w), LEAT_ENGINE_APPLIED, "");
-    expect_rows(w, "8:6:");
     world_free(w);
 }
 END_TEST

@@ -1,4 +1,4 @@
-/* Held keys in a SQLite file: jobs that hold, keep, guard and retry, and `leat dead` beside them.
+/* Held keys in a SQLite file: jobs that hold, keep and retry, and `leat dead` beside them.
  */
 #include "job_fixture.h"
 #include "record/chunk.h"
@@ -37,14 +37,6 @@ static const leat_engine_job_result *keep(uint32_t count, int64_t first_offset)
     for (uint32_t i = 0; i < count; i++)
         records[i].keep = true;
     job.batch.kept = count;
-    return run(LEAT_ENGINE_JOB_BATCH);
-}
-
-static const leat_engine_job_result *guard(int64_t offset)
-{
-    begin_batch(1, offset);
-    records[0].guard = true;
-    job.batch.guarded = 1;
     return run(LEAT_ENGINE_JOB_BATCH);
 }
 
@@ -97,7 +89,6 @@ START_TEST(a_key_is_held_and_what_follows_is_kept)
     expect_applied(keep(2, 20));
     expect_state("10+20+21", "(none)");
     expect_turned(hold(30));
-    expect_turned(guard(30));
     expect_state("10+20+21", "(none)");
     sqlite_sql(&f, "UPDATE leat_held SET since_ms = since_ms - 60000");
     const leat_engine_job_result *result = take_over();
@@ -115,8 +106,6 @@ START_TEST(a_key_that_is_not_held)
 {
     expect_turned(keep(1, 10));
     expect_state("", "(none)");
-    expect_applied(guard(10));
-    expect_state("", "1");
 }
 END_TEST
 
