@@ -743,6 +743,12 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,
     return sink;
 }
 
+/* No world has a limit of all processes together. */
+void leat_sink_allow(leat_sink *sink, uint32_t connections)
+{
+    LEAT_ASSERT(connections > 0 && connections <= sink->config.connections);
+}
+
 const leat_sink_counters *leat_sink_count(const leat_sink *sink)
 {
     return &sink->counters;

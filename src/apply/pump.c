@@ -257,9 +257,29 @@ void leat_worker_pump(leat_worker *worker)
 
 /* ---- events of the log ---- */
 
+/* Of the connections that all processes together may have to a shard, a worker takes its part by
+ * the partitions that it owns, and at least one. */
+static void own(leat_worker *worker, uint32_t partition, bool is_mine)
+{
+    uint32_t index = worker->shard_of[partition];
+    leat_worker_shard_state *shard = &worker->shards[index];
+    const leat_worker_shard *config = &worker->config.shards[index];
+    if (worker->is_mine[partition] == is_mine)
+        return;
+    worker->is_mine[partition] = is_mine;
+    shard->owned = is_mine ? shard->owned + 1 : shard->owned - 1;
+    LEAT_ASSERT(shard->owned <= shard->partitions);
+    if (config->connections_total == 0)
+        return;
+    uint64_t part = (uint64_t)config->connections_total * shard->owned / shard->partitions;
+    uint32_t most = part < config->connections ? (uint32_t)part : config->connections;
+    leat_sink_allow(shard->sink, most > 0 ? most : 1);
+}
+
 static void on_assigned(void *context, uint32_t partition)
 {
     leat_worker *worker = context;
+    own(worker, partition, true);
     leat_info("partition assigned shard=%s partition=%u", shard_name(worker, partition), partition);
     leat_engine_assigned(worker->engine, leat_worker_event_us(worker), partition);
 }
@@ -267,6 +287,7 @@ static void on_assigned(void *context, uint32_t partition)
 static void on_revoked(void *context, uint32_t partition)
 {
     leat_worker *worker = context;
+    own(worker, partition, false);
     leat_info("partition revoked shard=%s partition=%u", shard_name(worker, partition), partition);
     leat_engine_revoked(worker->engine, leat_worker_event_us(worker), partition);
 }
@@ -274,6 +295,7 @@ static void on_revoked(void *context, uint32_t partition)
 static void on_lost(void *context, uint32_t partition)
 {
     leat_worker *worker = context;
+    own(worker, partition, false);
     leat_warn("partition lost: the group has taken it away shard=%s partition=%u",
               shard_name(worker, partition), partition);
     leat_engine_lost(worker->engine, leat_worker_event_us(worker), partition);

@@ -128,6 +128,8 @@ static int make_sinks(leat_worker *worker, leat_error *error)
         worker->shards[shard].sink = leat_sink_new(&worker->loop, &config, &events, error);
         if (!worker->shards[shard].sink)
             return -1;
+        if (worker->config.shards[shard].connections_total > 0)
+            leat_sink_allow(worker->shards[shard].sink, 1); /* it owns no partition yet */
     }
     return 0;
 }
@@ -176,6 +178,7 @@ static void release_memory(leat_worker *worker)
     free(worker->stalled_ms);
     free(worker->shards);
     free(worker->shard_of);
+    free(worker->is_mine);
     free(worker->behind_since_ms);
     free(worker);
 }
@@ -201,6 +204,7 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->partition_count = layout->partition_count;
     worker->shards = leat_must_calloc(worker->shard_count, sizeof *worker->shards);
     worker->shard_of = leat_must_calloc(worker->partition_count, sizeof *worker->shard_of);
+    worker->is_mine = leat_must_calloc(worker->partition_count, sizeof *worker->is_mine);
     worker->low_seen = leat_must_calloc(worker->partition_count, sizeof *worker->low_seen);
     worker->low_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->low_since_ms);
     worker->stalled_ms = leat_must_calloc(worker->partition_count, sizeof *worker->stalled_ms);
@@ -209,8 +213,11 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     LEAT_ASSERT(locked == 0);
     worker->behind_since_ms =
         leat_must_calloc(worker->partition_count, sizeof *worker->behind_since_ms);
-    for (uint32_t partition = 0; partition < worker->partition_count; partition++)
-        worker->shard_of[partition] = leat_layout_shard_of_partition(layout, partition);
+    for (uint32_t partition = 0; partition < worker->partition_count; partition++) {
+        uint32_t shard = leat_layout_shard_of_partition(layout, partition);
+        worker->shard_of[partition] = shard;
+        worker->shards[shard].partitions++;
+    }
     uv_loop_init(&worker->loop);
     start_handles(worker);
     if (make_engine(worker, error) != 0 || make_sinks(worker, error) != 0 ||

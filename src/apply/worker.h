@@ -18,8 +18,9 @@ typedef struct leat_worker leat_worker;
 typedef struct leat_worker_shard {
     const char *name;
     leat_shard_address at;
-    uint32_t connections; /* of this worker: the process's cap divided among its workers */
-    uint64_t parked_max;  /* bytes, of all workers together; 0: nothing is parked */
+    uint32_t connections;       /* of this worker: the process's cap divided among its workers */
+    uint32_t connections_total; /* of all processes together; 0: no limit */
+    uint64_t parked_max;        /* bytes, of all workers together; 0: nothing is parked */
 } leat_worker_shard;
 
 /* Everything pointed at outlives the worker. */

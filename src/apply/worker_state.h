@@ -49,6 +49,8 @@ typedef struct leat_worker_parked {
 
 typedef struct leat_worker_shard_state {
     leat_sink *sink;
+    uint32_t partitions;       /* of the shard */
+    uint32_t owned;            /* of them, by this worker: assigned and not revoked since */
     leat_worker_report report; /* under leat_worker.report_lock */
     _Atomic uint32_t usable;
     leat_control_set *controls; /* held; NULL: none yet */
@@ -123,6 +125,7 @@ struct leat_worker {
     uint32_t held_back_count;
     leat_worker_shard_state *shards;
     uint32_t *shard_of;    /* [partition_count] */
+    bool *is_mine;         /* [partition_count] assigned, and not revoked since */
     int64_t *low_seen;     /* [partition_count]: at the last report */
     int64_t *low_since_ms; /* [partition_count]: since when it has not moved although it should; 0:
                               it moves, or has no reason to */

@@ -23,7 +23,8 @@ typedef struct leat_config_shard {
     char *dsn;    /* libpq connection string; $NAME or ${NAME} takes an environment variable */
     char *sqlite; /* a file; one of the two is NULL */
     int64_t connections;
-    int64_t parked_max; /* bytes; 0: nothing is parked */
+    int64_t connections_total; /* of all processes; 0: no limit */
+    int64_t parked_max;        /* bytes; 0: nothing is parked */
     int line;
 } leat_config_shard;
 

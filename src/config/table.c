@@ -143,7 +143,11 @@ static const leat_setting settings[] = {
     {"shards[].connections", SHARD(connections), COUNT(1, 1024, "8"),
      .help =
          "The most connections of one process to this shard, divided among its workers. A SQLite file has one for each worker."},
-
+    {"shards[].connections_total", SHARD(connections_total), COUNT(0, 65536, "0"),
+     .help =
+         "The most connections of all processes together to this shard. Each worker takes its part by the partitions that it "
+         "owns, and at least one; while partitions move there may be more for a moment. 0: as many as the processes have. A "
+         "SQLite file has no use for it."},
     {"shards[].parked_max", SHARD(parked_max), BYTES(0, 1024 * GIB, "1GiB"),
      .help =
          "How much may be parked in this shard: records that cannot be applied for the time being are kept there, compressed, so "

@@ -32,10 +32,12 @@ static int match_shards(leat_daemon *daemon, leat_error *error)
             return leat_config_blame(&daemon->assembly.config, error, "shards");
         }
         int64_t share = from->connections / daemon->assembly.config.workers;
-        daemon->shards[i] = (leat_worker_shard){.name = from->name,
-                                                .at = leat_assembly_address(from),
-                                                .connections = share > 0 ? (uint32_t)share : 1,
-                                                .parked_max = (uint64_t)from->parked_max};
+        daemon->shards[i] =
+            (leat_worker_shard){.name = from->name,
+                                .at = leat_assembly_address(from),
+                                .connections = share > 0 ? (uint32_t)share : 1,
+                                .connections_total = (uint32_t)from->connections_total,
+                                .parked_max = (uint64_t)from->parked_max};
         daemon->shard_names[i] = from->name;
     }
     return 0;

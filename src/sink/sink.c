@@ -18,6 +18,13 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     sink->ops->submit(sink, job);
 }
 
+void leat_sink_allow(leat_sink *sink, uint32_t connections)
+{
+    LEAT_ASSERT(connections > 0);
+    if (sink->ops->allow)
+        sink->ops->allow(sink, connections);
+}
+
 const leat_sink_counters *leat_sink_count(const leat_sink *sink)
 {
     return sink->ops->count(sink);

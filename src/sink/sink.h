@@ -66,6 +66,10 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,
  * At most `usable` jobs may be open. A job that finds its connection gone, before `slots` has
  * reported it, was not sent: LEAT_ENGINE_OUTAGE. */
 void leat_sink_submit(leat_sink *sink, const leat_engine_job *job);
+/* From now on it has at most so many connections, which is at least 1 and at most
+ * config->connections. Those above it are closed, each once its job is over; the next `slots` tells
+ * of that, on a later turn of the loop. A sink without a server has no use for it. */
+void leat_sink_allow(leat_sink *sink, uint32_t connections);
 const leat_sink_counters *leat_sink_count(const leat_sink *sink);
 /* Closes every connection (open jobs are no longer reported) and frees once the loop has run the
  * closes. */

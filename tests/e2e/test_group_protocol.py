@@ -32,6 +32,30 @@ class Traffic(threading.Thread):
         self.join()
 
 
+def test_processes_share_the_connections_of_a_shard_by_their_partitions(make_world):
+    """Eight in all: a process that has the shard to itself has them, two have four each, and what one leaves the other gets."""
+    world = make_world(shards=1, partitions=8)
+    world.settings["shards"][0].update(connections=8, connections_total=8)
+    world.write_config()
+    world.init()
+
+    def connections(process):
+        return world.metric(process, "leat_shard_connections")
+
+    def sessions():
+        return world.rows("select count(*) from pg_stat_activity where application_name like 'leat %'"
+                          " and datname = current_database()")[0][0]
+
+    first = world.start("apply")
+    wait_until(lambda: connections(first) == 8, "all of them")
+    second = world.start("apply")
+    wait_until(lambda: (connections(first), connections(second)) == (4, 4), "half of them each")
+    wait_until(lambda: sessions() <= 8 + 4, "the others to be closed; each process has two more for other things")
+    assert first.terminate() == 0
+    wait_until(lambda: connections(second) == 8, "those that the first had")
+    assert second.terminate() == 0
+
+
 def test_to_the_consumer_protocol_and_back(make_world):
     """Members with `consumer` join when the last one with cooperative-sticky has left, and say so until then; back goes one
     by one."""

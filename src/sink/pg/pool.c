@@ -81,6 +81,7 @@ static void on_over(void *context)
         leat_pg_pool_check_server(member->pool, server);
     if (!member->pool->freed && leat_pg_session_is_over(member->session))
         leat_pg_pool_report(member);
+    leat_pg_pool_keep_limit(member->pool);
 }
 
 static void on_server_checked(void *context)
@@ -156,6 +157,8 @@ static void on_turn(uv_idle_t *turn)
     if (!pool->freed)
         leat_pg_conn_settle(pool->probe);
     report_orphans(pool);
+    if (!pool->freed)
+        leat_pg_pool_meet_limit(pool);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -175,6 +178,17 @@ static void on_tick(uv_timer_t *timer)
     if (pool->nameless_ms > 0 && uv_now(pool->shared.loop) - pool->nameless_ms >= NAMELESS_MS)
         leat_pg_pool_use_names(pool);
     leat_pg_pool_ask_which_server(pool);
+}
+
+static void allow(leat_sink *base, uint32_t connections)
+{
+    leat_pg_pool *pool = (leat_pg_pool *)base;
+    LEAT_ASSERT(!pool->freed && connections > 0 && connections <= pool->member_count);
+    if (connections == pool->allowed)
+        return;
+    pool->allowed = connections;
+    pool->limit_changed = true;
+    leat_pg_pool_want_turn(pool);
 }
 
 static const leat_sink_counters *count(const leat_sink *base)
@@ -291,7 +305,7 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
     pool->events = *events;
     pool->shard_name = leat_must_strdup(config->shard_name);
     pool->prng.state = config->seed;
-    pool->member_count = config->connections;
+    pool->member_count = pool->allowed = config->connections;
     pool->shared = (leat_pg_shared){.loop = loop,
                                     .standstill = config->standstill,
                                     .dsn = dsn,
@@ -310,4 +324,4 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
 }
 
 const leat_sink_ops leat_pg_sink = {
-    .open = open_sink, .submit = submit, .count = count, .free = free_sink};
+    .open = open_sink, .submit = submit, .allow = allow, .count = count, .free = free_sink};

@@ -51,6 +51,8 @@ static void on_retry(uv_timer_t *timer)
     leat_pg_pool *pool = timer->data;
     LEAT_ASSERT(!pool->freed);
     for (uint32_t i = 0; i < pool->member_count && !pool->connecting; i++) {
+        if (pool->usable >= pool->allowed)
+            return;
         if (pool->members[i].state != LEAT_MEMBER_CLOSED)
             continue;
         enter(&pool->members[i], LEAT_MEMBER_CONNECTING);
@@ -70,8 +72,47 @@ void leat_pg_pool_want_connection(leat_pg_pool *pool)
 {
     if (pool->freed || pool->connecting || uv_is_active((uv_handle_t *)&pool->retry))
         return;
-    if (pool->usable < pool->member_count)
+    if (pool->usable < pool->allowed)
         uv_timer_start(&pool->retry, on_retry, retry_delay_ms(pool), 0);
+}
+
+/* ---- the limit ---- */
+
+uint32_t leat_pg_pool_slots(const leat_pg_pool *pool)
+{
+    return pool->usable < pool->allowed ? pool->usable : pool->allowed;
+}
+
+void leat_pg_pool_keep_limit(leat_pg_pool *pool)
+{
+    if (pool->freed || pool->usable <= pool->allowed)
+        return;
+    pool->limit_changed = true;
+    leat_pg_pool_want_turn(pool);
+}
+
+/* A free one has no job to report, so nothing is called but the event of its end. */
+static void close_free(leat_pg_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->member_count && pool->usable > pool->allowed; i++) {
+        leat_pg_member *member = &pool->members[i];
+        if (!leat_pg_pool_is_free(member))
+            continue;
+        enter(member, LEAT_MEMBER_LEAVING);
+        leat_pg_conn_break(member->conn, "fewer connections are allowed");
+        leat_pg_conn_settle(member->conn);
+    }
+}
+
+void leat_pg_pool_meet_limit(leat_pg_pool *pool)
+{
+    LEAT_ASSERT(!pool->freed);
+    if (!pool->limit_changed)
+        return;
+    pool->limit_changed = false;
+    close_free(pool);
+    leat_pg_pool_want_connection(pool);
+    pool->events.slots(pool->events.context, pool->shared.shard, leat_pg_pool_slots(pool));
 }
 
 /* None of them is ready any longer when the first job is reported: its answer may be the next
@@ -137,7 +178,8 @@ void leat_pg_pool_on_opened(void *context)
     member->opened_us = leat_standstill_now_us(pool->shared.standstill);
     leat_pg_pool_log_connected(pool);
     leat_pg_pool_want_connection(pool);
-    pool->events.slots(pool->events.context, pool->shared.shard, pool->usable);
+    leat_pg_pool_keep_limit(pool); /* it may have changed since the attempt began */
+    pool->events.slots(pool->events.context, pool->shared.shard, leat_pg_pool_slots(pool));
 }
 
 /* Jobs that are over are still reported with their outcome: the server that ran them has checked
@@ -186,7 +228,7 @@ static void connection_lost(leat_pg_member *member, const char *message)
     if (pool->freed || was_leaving)
         return;
     leat_pg_pool_want_connection(pool);
-    pool->events.slots(pool->events.context, pool->shared.shard, pool->usable);
+    pool->events.slots(pool->events.context, pool->shared.shard, leat_pg_pool_slots(pool));
 }
 
 void leat_pg_pool_on_closed(void *context, const char *message)

@@ -23,7 +23,7 @@ static void log_trouble_now(leat_pg_pool *pool)
                   pool->shard_name, pool->trouble);
     else
         leat_warn("shard has too few connections shard=%s open=%u wanted=%u reason=\"%s\"",
-                  pool->shard_name, pool->usable, pool->member_count, pool->trouble);
+                  pool->shard_name, pool->usable, pool->allowed, pool->trouble);
 }
 
 /* Logs a trouble other than the last one, or the same one when the count of connections has changed
@@ -34,7 +34,7 @@ void leat_pg_pool_log_trouble(leat_pg_pool *pool, const char *message)
     char text[sizeof pool->trouble + 8];
     logged now = pool->usable > 0 ? LOGGED_SOME : LOGGED_NONE;
     leat_debug("connection not available shard=%s open=%u wanted=%u reason=\"%s\"",
-               pool->shard_name, pool->usable, pool->member_count, message);
+               pool->shard_name, pool->usable, pool->allowed, message);
     bool is_same = now == pool->logged &&
                    strncmp(pool->trouble, message, sizeof pool->trouble - 1) == 0;
     snprintf(pool->trouble, sizeof pool->trouble, "%s", message);
@@ -59,7 +59,7 @@ void leat_pg_pool_log_none(leat_pg_pool *pool, int64_t now_us)
 void leat_pg_pool_log_connected(leat_pg_pool *pool)
 {
     LEAT_ASSERT(pool->usable > 0);
-    if (pool->usable < pool->member_count || pool->logged == LOGGED_ALL)
+    if (pool->usable < pool->allowed || pool->logged == LOGGED_ALL)
         return;
     pool->logged = LOGGED_ALL;
     leat_info("shard is connected shard=%s open=%u", pool->shard_name, pool->usable);

@@ -42,6 +42,8 @@ struct leat_pg_pool {
 
     uint32_t member_count;
     leat_pg_member *members;
+    uint32_t allowed;           /* of them, at least 1; the others stay or become closed */
+    bool limit_changed;         /* and was not acted upon */
     uint32_t usable;            /* members in that state */
     leat_pg_member *connecting; /* the member in that state; NULL: none */
     uint32_t failures;          /* in a row */
@@ -88,6 +90,13 @@ void leat_pg_pool_forget_handle(leat_pg_pool *pool);
 /* The events of a member's session. Both may free the pool. */
 void leat_pg_pool_on_opened(void *context);
 void leat_pg_pool_on_closed(void *context, const char *message);
+/* More connections than are allowed may be open: on a later turn of the loop they are closed. */
+void leat_pg_pool_keep_limit(leat_pg_pool *pool);
+/* Closes those above the limit that are free, opens one where one is missing, and reports how many
+ * there are. May free the pool. */
+void leat_pg_pool_meet_limit(leat_pg_pool *pool);
+/* How many jobs it takes at once. */
+uint32_t leat_pg_pool_slots(const leat_pg_pool *pool);
 /* Opens a connection where one is missing, with back-off. */
 void leat_pg_pool_want_connection(leat_pg_pool *pool);
 /* `server` has answered on an open connection: when it is another one than before, all that are

@@ -117,6 +117,50 @@ START_TEST(a_frozen_holder_is_ended)
 }
 END_TEST
 
+static void await_sessions(world *w, const char *count)
+{
+    while (strcmp(fixture_ask(w->f, "SELECT count(*) FROM pg_stat_activity"
+                                    " WHERE application_name LIKE 'leat %'"
+                                    " AND datname = current_database()"),
+                  count) != 0)
+        uv_run(&w->loop, UV_RUN_ONCE);
+}
+
+/* Free ones are closed at once, one with a job after it, which is applied. */
+START_TEST(fewer_connections_are_allowed_and_more_again)
+{
+    world *w = world_open(4, 10000);
+    PGconn *other = other_session(w, "");
+    claim(w, 0);
+    fixture_run_on(other, "INSERT INTO things VALUES (1)");
+    fixture_run_on(other, "BEGIN; UPDATE things SET n = 1");
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 1, 10);
+    submit_batch(w, 1);
+    wait_one_waits(w, "transactionid");
+    submit_claim(w, 2, 1);
+    leat_sink_allow(w->sink, 1);
+    expect_outcome(wait_done(w, 2), LEAT_ENGINE_APPLIED, "");
+    wait_usable(w, 1);
+    await_sessions(w, "1");
+    fixture_run_on(other, "COMMIT");
+    expect_outcome(wait_done(w, 1), LEAT_ENGINE_APPLIED, "");
+    leat_sink_allow(w->sink, 3);
+    wait_usable(w, 3);
+    await_sessions(w, "3");
+    leat_sink_allow(w->sink, 4);
+    leat_sink_allow(w->sink, 2); /* one may be on its way */
+    wait_usable(w, 2);
+    await_sessions(w, "2");
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 2, 11);
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
+    ck_assert_uint_eq(leat_sink_count(w->sink)->connect_failures, 0);
+    PQfinish(other);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_database_that_comes_later)
 {
     world *w = world_new();
@@ -298,6 +342,7 @@ int main(void)
     tcase_add_test(connections, one_dead_connection_of_two);
     tcase_add_test(connections, a_job_for_a_connection_just_lost);
     tcase_add_loop_test(connections, a_frozen_holder_is_ended, 0, 2);
+    tcase_add_test(connections, fewer_connections_are_allowed_and_more_again);
     tcase_add_test(connections, a_database_that_comes_later);
     tcase_add_test(connections, the_next_host_is_tried);
     tcase_add_test(connections, a_server_that_says_nothing_is_given_up);
