@@ -214,9 +214,8 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->behind_since_ms =
         leat_must_calloc(worker->partition_count, sizeof *worker->behind_since_ms);
     for (uint32_t partition = 0; partition < worker->partition_count; partition++) {
-        uint32_t shard = leat_layout_shard_of_partition(layout, partition);
-        worker->shard_of[partition] = shard;
-        worker->shards[shard].partitions++;
+        worker->shard_of[partition] = leat_layout_shard_of_partition(layout, partition);
+        worker->shards[worker->shard_of[partition]].partitions++;
     }
     uv_loop_init(&worker->loop);
     start_handles(worker);
