@@ -96,19 +96,21 @@ bool edge_admission_admit(leat_edge *edge, leat_http_request *request, const lea
         refuse_flood(edge, request, flood);
         return false;
     }
-    uint64_t name = own->keys.rate > 0 ? edge->key.hash ^ (uint64_t)route->table_index << 32 : 0;
-    int64_t wait_us = own->keys.rate > 0 ? leat_buckets_take(&own->keys, name, now_us) : 0;
+    bool of_tenant = own->tenants.rate > 0 && tenant.size > 0;
+    uint64_t tenant_name = of_tenant ? leat_hash(tenant) : 0;
+    int64_t wait_us = of_tenant ? leat_buckets_take(&own->tenants, tenant_name, now_us) : 0;
     if (wait_us > 0) {
-        refuse(edge, request, false, name, key, wait_us);
+        refuse(edge, request, true, tenant_name, tenant, wait_us);
         return false;
     }
-    if (own->tenants.rate == 0 || tenant.size == 0)
+    uint64_t name = own->keys.rate > 0 ? edge->key.hash ^ (uint64_t)route->table_index << 32 : 0;
+    wait_us = own->keys.rate > 0 ? leat_buckets_take(&own->keys, name, now_us) : 0;
+    if (wait_us == 0)
         return true;
-    name = leat_hash(tenant);
-    wait_us = leat_buckets_take(&own->tenants, name, now_us);
-    if (wait_us > 0)
-        refuse(edge, request, true, name, tenant, wait_us);
-    return wait_us == 0;
+    if (of_tenant)
+        leat_buckets_give(&own->tenants, tenant_name);
+    refuse(edge, request, false, name, key, wait_us);
+    return false;
 }
 
 static void report(leat_buckets *buckets, const edge_refused *refused, const char *what)

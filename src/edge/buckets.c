@@ -66,6 +66,12 @@ int64_t leat_buckets_take(leat_buckets *buckets, uint64_t name, int64_t now_us)
     return 0;
 }
 
+void leat_buckets_give(leat_buckets *buckets, uint64_t name)
+{
+    leat_bucket *bucket = place_of(buckets, name);
+    bucket->paid_ns -= cost_ns(buckets, 1);
+}
+
 uint32_t leat_buckets_worst(leat_buckets *buckets, uint64_t *ret_name)
 {
     uint32_t most = 0;

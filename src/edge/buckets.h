@@ -35,6 +35,8 @@ void leat_buckets_fini(leat_buckets *buckets);
 /* One use of the name, now. 0: it may; else it may not and has not been counted: after how many
  * microseconds it may. */
 int64_t leat_buckets_take(leat_buckets *buckets, uint64_t name, int64_t now_us);
+/* Takes back the last use of the name that was let through: it was not made after all. */
+void leat_buckets_give(leat_buckets *buckets, uint64_t name);
 /* The name that was refused most often since this was last called, and how often (0: none was).
  * Walks the table. */
 uint32_t leat_buckets_worst(leat_buckets *buckets, uint64_t *ret_name);

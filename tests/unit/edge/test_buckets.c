@@ -83,6 +83,20 @@ START_TEST(the_worst_is_named_once)
 }
 END_TEST
 
+START_TEST(a_use_that_is_given_back_can_be_made)
+{
+    leat_buckets buckets;
+    leat_buckets_init(&buckets, 1, 3, 100);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(leat_buckets_take(&buckets, 7, S), 0);
+    ck_assert_int_gt(leat_buckets_take(&buckets, 7, S), 0);
+    leat_buckets_give(&buckets, 7);
+    ck_assert_int_eq(leat_buckets_take(&buckets, 7, S), 0);
+    ck_assert_int_gt(leat_buckets_take(&buckets, 7, S), 0);
+    leat_buckets_fini(&buckets);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("buckets");
@@ -93,5 +107,6 @@ int main(void)
     tcase_add_test(tests, without_a_rate_all_may);
     tcase_add_test(tests, a_flood_of_names_does_not_free_the_one_at_its_limit);
     tcase_add_test(tests, the_worst_is_named_once);
+    tcase_add_test(tests, a_use_that_is_given_back_can_be_made);
     return fixture_run(suite);
 }
