@@ -115,6 +115,8 @@ bool leat_backlog_applied(leat_engine *engine, uint32_t queue, const leat_engine
     bool fits = leat_chunks_applied(chunks, &engine->chunk_pool, batch->chunks, batch->chunk_count,
                                     records);
     engine->counters.records_unparked += records;
+    engine->shards[engine->partitions[leat_queue_partition(engine, queue)].shard].unparked +=
+        records;
     engine->queues[queue].parked_last = false;
     sum_changed(engine, queue, before);
     if (chunks->count == 0)

@@ -288,6 +288,8 @@ static void shard_down(leat_engine *engine, leat_shard *shard)
 static void extend_patience(leat_engine *engine, leat_shard *shard)
 {
     int64_t down_us = engine->now_us - shard->down_us;
+    for (uint32_t i = 0; i < shard->partition_count; i++)
+        leat_held_extend(&engine->partitions[shard->partitions[i]].held, down_us);
     for (uint32_t i = 0; i < shard->partition_count * engine->config.subpartitions; i++) {
         uint32_t partition = shard->partitions[i / engine->config.subpartitions];
         uint32_t id = leat_queue_id(engine, partition, i % engine->config.subpartitions);

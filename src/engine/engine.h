@@ -358,14 +358,15 @@ void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_f
 /* How a shard is served. */
 typedef struct leat_engine_shard_view {
     uint32_t slots;
-    uint32_t limit;   /* most shared batches at once (concurrency.h); at most `slots` */
-    double batch_us;  /* of the last batches that were applied, the median; 0: there are none */
-    double level_us;  /* what a batch of 64 usual records takes now */
-    double normal_us; /* the same over the last ten minutes; 0: not known yet */
-    double slowness;  /* level_us in terms of normal_us; 1: as usual, or not known */
-    bool is_open;     /* its breaker (breaker.h): one job is tried at a time, the rest waits */
-    int64_t open_us;  /* since when; meaningful while it is */
-    uint32_t tenants; /* with something that could run */
+    uint32_t limit;    /* most shared batches at once (concurrency.h); at most `slots` */
+    double batch_us;   /* of the last batches that were applied, the median; 0: there are none */
+    double level_us;   /* what a batch of 64 usual records takes now */
+    double normal_us;  /* the same over the last ten minutes; 0: not known yet */
+    double slowness;   /* level_us in terms of normal_us; 1: as usual, or not known */
+    bool is_open;      /* its breaker (breaker.h): one job is tried at a time, the rest waits */
+    int64_t open_us;   /* since when; meaningful while it is */
+    uint32_t tenants;  /* with something that could run */
+    uint64_t unparked; /* records, ever, as records_unparked */
     uint64_t split_by_locks; /* batches, ever, that met a locked row and went on in parts */
 } leat_engine_shard_view;
 void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_shard_view *ret);

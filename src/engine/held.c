@@ -79,6 +79,12 @@ void leat_held_remove(leat_held *held, uint64_t key)
     held->count--;
 }
 
+void leat_held_extend(leat_held *held, int64_t by_us)
+{
+    for (uint32_t i = 0; held->count > 0 && i < held->place_count; i++)
+        held->places[i].since_us += held->places[i].key != 0 ? by_us : 0;
+}
+
 void leat_held_clear(leat_held *held)
 {
     if (held->count > 0)

@@ -43,6 +43,8 @@ static inline bool leat_held_has(const leat_held *held, uint64_t key)
 leat_held_place *leat_held_add(leat_held *held, uint64_t key, int64_t since_us);
 void leat_held_remove(leat_held *held, uint64_t key);
 void leat_held_clear(leat_held *held);
+/* All are held since so much later. */
+void leat_held_extend(leat_held *held, int64_t by_us);
 /* Removes all that are not among these, which ascend by key. */
 void leat_held_keep_only(leat_held *held, const leat_engine_held *known, uint32_t count);
 

@@ -164,11 +164,20 @@ static bool may_run(const leat_engine *engine, const leat_partition *partition)
            engine->queues[queue_of(engine, partition)].place != LEAT_QUEUE_IN_FLIGHT;
 }
 
+/* One whose subpartition is in flight lets others go first. */
+static uint32_t first_that_may(const leat_engine *engine, const leat_shard *shard)
+{
+    uint32_t id = shard->key_retries.head;
+    while (id != LEAT_INDEX_NONE && !may_run(engine, &engine->partitions[id]))
+        id = engine->partitions[id].retry.next;
+    return id;
+}
+
 bool leat_key_retry_may(const leat_engine *engine, const leat_shard *shard)
 {
     return shard->key_retries.head != LEAT_INDEX_NONE && shard->retrying_keys == 0 &&
            engine->now_us >= shard->key_retries_after_us &&
-           may_run(engine, &engine->partitions[shard->key_retries.head]);
+           first_that_may(engine, shard) != LEAT_INDEX_NONE;
 }
 
 const leat_engine_job *leat_key_retry_next(leat_engine *engine, leat_shard *shard)
@@ -179,7 +188,8 @@ const leat_engine_job *leat_key_retry_next(leat_engine *engine, leat_shard *shar
                        shard->key_retries_after_us);
     if (!leat_key_retry_may(engine, shard))
         return NULL;
-    id = leat_list_pop(engine, &shard->key_retries, leat_link_key_retry);
+    id = first_that_may(engine, shard);
+    leat_list_remove(engine, &shard->key_retries, leat_link_key_retry, id);
     leat_partition *partition = &engine->partitions[id];
     LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
     shard->retrying_keys++;
@@ -381,13 +391,18 @@ static void answered(leat_engine *engine, leat_partition *partition, const leat_
     }
 }
 
-static void ended_session(leat_partition *partition)
+/* Also one whose partition was claimed again meanwhile: a session rarely ends alone. */
+static void ended_session(leat_engine *engine, leat_partition *partition, uint64_t key)
 {
-    leat_held_place *place = place_of(partition);
+    leat_held_place *place = leat_held_find(&partition->held, key);
+    if (!place)
+        return;
     place->ended++;
     place->limit = 1;
-    if (place->ended >= ENDED_MAX)
-        place->due_us = INT64_MAX;
+    place->due_us = place->ended < ENDED_MAX
+                        ? engine->now_us + leat_jobs_backoff_us(engine, place->ended)
+                        : INT64_MAX;
+    leat_key_retry_plan(engine, partition);
 }
 
 static void outcome(leat_engine *engine, leat_partition *partition, const leat_engine_batch *batch,
@@ -407,7 +422,6 @@ static void outcome(leat_engine *engine, leat_partition *partition, const leat_e
         break;
     case LEAT_ENGINE_UNKNOWN:
         engine->counters.batches_unknown++;
-        ended_session(partition);
         leat_partition_reclaim(engine, partition, false);
         break;
     default:
@@ -423,6 +437,8 @@ void leat_key_retry_done(leat_engine *engine, leat_job_slot *slot,
     leat_partition *partition = &engine->partitions[part->partition];
     leat_shard *shard = leat_shard_of(engine, partition);
     rest(engine, shard, slot);
+    if (result->outcome == LEAT_ENGINE_UNKNOWN)
+        ended_session(engine, partition, slot->job.batch.retry_key);
     if (partition->incarnation != part->incarnation) {
         engine->counters.batches_stale++;
     } else {

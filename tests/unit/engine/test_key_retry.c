@@ -216,6 +216,58 @@ START_TEST(one_that_ends_its_session_is_tried_twice)
 }
 END_TEST
 
+/* The partition is claimed again before its own end is known. */
+START_TEST(one_that_ends_other_sessions_too_is_tried_twice)
+{
+    story s;
+    begin(&s, 4);
+    leat_engine_held held = {.key = 7, .since_ms = 10};
+    s.held = &held;
+    s.held_count = 1;
+    for (int i = 0; i < 2; i++) {
+        story_wait_for_job(&s);
+        loaded(&s, 0, 5, 10, 10);
+        story_read(&s, 0, 6, 20);
+        story_done(&s, 1, LEAT_ENGINE_UNKNOWN);
+        done(&s, LEAT_ENGINE_UNKNOWN, true);
+        story_wait_for_job(&s);
+        leat_engine_progress progress = story_nothing(&s);
+        story_claimed(&s, 0, &progress);
+    }
+    while (leat_engine_deadline(s.engine) < 200 * SECOND)
+        story_wait(&s);
+    s.told[s.size] = 0;
+    int loads = 0;
+    for (const char *at = s.told; (at = strstr(at, "load 0 key 7")); at++)
+        loads++;
+    ck_assert_int_eq(loads, 2);
+    ck_assert_uint_eq(story_view(&s, 0).held_keys, 1);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(patience_stands_still_while_the_shard_is_down)
+{
+    story s;
+    begin(&s, 4);
+    leat_engine_held held = {.key = 7, .since_ms = 40000}; /* as the database has it */
+    s.held = &held;
+    s.held_count = 1;
+    leat_engine_slots(s.engine, s.now_us, 0, 0);
+    s.now_us += 40 * SECOND;
+    leat_engine_slots(s.engine, s.now_us, 0, 4);
+    story_wait_for_job(&s);
+    leat_engine_progress progress = story_nothing(&s);
+    story_claimed(&s, 0, &progress);
+    for (int i = 0; i < 3; i++) { /* not only once */
+        story_wait_for_job(&s);
+        loaded(&s, 0, 5, 10, 10);
+        done(&s, LEAT_ENGINE_NOT_YET, true);
+    }
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(one_that_has_turned_is_claimed)
 {
     story s;
@@ -309,7 +361,9 @@ STORY_MAIN("key_retry", what_is_kept_is_tried_again_until_nothing_is_left,
            it_is_tried_with_back_off_until_patience_ends, bad_data_is_left_to_people,
            a_refused_one_is_looked_for, it_waits_for_its_subpartition,
            the_owner_after_it_goes_on_as_long_as_there_is_patience,
-           one_that_ends_its_session_is_tried_twice, one_that_has_turned_is_claimed,
+           one_that_ends_its_session_is_tried_twice,
+           one_that_ends_other_sessions_too_is_tried_twice,
+           patience_stands_still_while_the_shard_is_down, one_that_has_turned_is_claimed,
            what_makes_no_sense_is_left_to_people,
            a_partition_that_is_given_back_waits_for_a_retry_that_flies,
            one_with_loaded_records_is_given_back_at_once,
