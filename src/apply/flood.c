@@ -1,12 +1,9 @@
 /*
- * flood.c - shares, not amounts: when the sum gets large all counts are halved, so that what was
- * parked long ago weighs less than what is parked now.
+ * flood.c - a table of the largest: whoever is not in it takes the place of the smallest.
  */
 #include "apply/flood.h"
 
 #include <string.h>
-
-#define SUM_MAX (UINT64_C(1) << 40)
 
 static leat_flood_tenant *place_of(leat_flood *flood, uint64_t name, leat_slice text)
 {
@@ -26,14 +23,20 @@ static leat_flood_tenant *place_of(leat_flood *flood, uint64_t name, leat_slice 
 
 void leat_flood_add(leat_flood *flood, leat_slice tenant, uint64_t bytes)
 {
-    if (flood->bytes > SUM_MAX) {
-        flood->bytes /= 2;
-        for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS; i++)
-            flood->tenants[i].bytes /= 2;
-    }
+    flood->has_grown = true;
     flood->bytes += bytes;
     if (tenant.size > 0 && tenant.size <= LEAT_FLOOD_TEXT_MAX)
         place_of(flood, leat_hash(tenant), tenant)->bytes += bytes;
+}
+
+void leat_flood_fade(leat_flood *flood)
+{
+    if (!flood->has_grown)
+        return;
+    flood->has_grown = false;
+    flood->bytes /= 2;
+    for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS; i++)
+        flood->tenants[i].bytes /= 2;
 }
 
 uint32_t leat_flood_loud(const leat_flood *flood, const leat_flood_tenant **ret)

@@ -24,11 +24,16 @@ typedef struct leat_flood_tenant {
 
 typedef struct leat_flood {
     uint64_t bytes; /* of all tenants, and of records without one */
+    bool has_grown; /* since it was faded last */
     leat_flood_tenant tenants[LEAT_FLOOD_TENANTS];
 } leat_flood;
 
 /* A record was parked; `tenant` may be empty. */
 void leat_flood_add(leat_flood *flood, leat_slice tenant, uint64_t bytes);
+/* Halves all counts, if any has grown since the last time: what was parked long ago, and may have
+ * been applied since, weighs less than what is parked now. While nothing is parked the shares stay.
+ */
+void leat_flood_fade(leat_flood *flood);
 /* The tenants with more than a quarter of all bytes, at most LEAT_FLOOD_LOUD_MAX; how many. */
 uint32_t leat_flood_loud(const leat_flood *flood, const leat_flood_tenant **ret);
 

@@ -9,7 +9,7 @@
 
 #include "apply/worker_state.h"
 
-enum { RATE_EVERY_US = 5000000 };
+enum { RATE_EVERY_US = 5000000, FADE_EVERY_US = 60000000 };
 
 void leat_worker_note_parked(leat_worker *worker, const leat_engine_job *job)
 {
@@ -23,15 +23,28 @@ void leat_worker_note_parked(leat_worker *worker, const leat_engine_job *job)
     }
 }
 
+static void follow_drain(leat_worker *worker, uint32_t shard, int64_t passed_us)
+{
+    leat_worker_shard_state *state = &worker->shards[shard];
+    leat_engine_shard_view view;
+    leat_engine_shard(worker->engine, shard, &view);
+    state->drain.per_s = (double)(view.unparked - state->drain.unparked) * 1e6 / (double)passed_us;
+    state->drain.unparked = view.unparked;
+}
+
 void leat_worker_follow_drain(leat_worker *worker)
 {
-    uint64_t unparked = leat_engine_count(worker->engine)->records_unparked;
-    int64_t now_us = leat_worker_now_us(worker), passed_us = now_us - worker->drain.at_us;
+    int64_t now_us = leat_worker_now_us(worker), passed_us = now_us - worker->drain_us;
     if (passed_us < RATE_EVERY_US)
         return;
-    worker->drain.per_s = (double)(unparked - worker->drain.unparked) * 1e6 / (double)passed_us;
-    worker->drain.unparked = unparked;
-    worker->drain.at_us = now_us;
+    bool fades = now_us - worker->fade_us >= FADE_EVERY_US;
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
+        follow_drain(worker, shard, passed_us);
+        if (fades)
+            leat_flood_fade(&worker->shards[shard].flood);
+    }
+    worker->drain_us = now_us;
+    worker->fade_us = fades ? now_us : worker->fade_us;
 }
 
 void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts)
@@ -47,7 +60,7 @@ void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *fact
     else if (state->flood_since_ms == 0)
         state->flood_since_ms = leat_wall_ms();
     for (uint32_t i = 0; i < count; i++) {
-        int64_t wait_s = leat_flood_wait_s(sum->records, worker->drain.per_s);
+        int64_t wait_s = leat_flood_wait_s(sum->records, state->drain.per_s);
         char text[LEAT_FACT_TEXT_SIZE];
         snprintf(
             text, sizeof text,

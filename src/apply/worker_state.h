@@ -77,6 +77,10 @@ typedef struct leat_worker_shard_state {
     leat_gauge *stalled;
     leat_gauge *held_keys;
     leat_worker_parked parked;
+    struct {
+        uint64_t unparked;  /* records, then */
+        double per_s;       /* in the seconds before */
+    } drain;                /* how fast what is parked is applied */
     leat_flood flood;       /* whose records are parked */
     int64_t flood_since_ms; /* since when somebody is told to be loud; 0: nobody is */
 } leat_worker_shard_state;
@@ -132,11 +136,8 @@ struct leat_worker {
     leat_gauge **stalled_ms; /* [partition_count] */
     leat_fill *fills; /* [2 * partition_count]: of what is parked in each, then of what is parked in
                          the fullest subpartition of each */
-    struct {
-        int64_t at_us;
-        uint64_t unparked; /* records, then */
-        double per_s;      /* in the seconds before */
-    } drain;               /* how fast what is parked is applied */
+    int64_t drain_us; /* when `drain` of all shards was last taken */
+    int64_t fade_us;  /* when `flood` of all shards was last faded */
     leat_heads heads;
     leat_rate_limit rate_limit; /* of the lines of worker_facts.c and worker_parked.c */
     struct {

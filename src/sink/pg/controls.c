@@ -72,7 +72,7 @@ static int read_controls(const char *dsn, int32_t source_id, leat_control_set **
 }
 
 static const char floods_sql[] =
-    "SELECT f ->> 'tenant', max(f ->> 'wait_s'),"
+    "SELECT f ->> 'tenant', max((f ->> 'wait_s')::int),"
     "       (extract(epoch FROM max(w.at) - clock_timestamp()) * 1000)::bigint + $2::bigint"
     "  FROM leat.workers AS w, json_array_elements(w.said -> 'facts') AS f"
     " WHERE w.source = $1::int4 AND w.at > clock_timestamp() - $2::bigint * interval '1 millisecond'"

@@ -70,6 +70,23 @@ START_TEST(a_name_that_is_too_long_is_not_counted)
 }
 END_TEST
 
+START_TEST(what_was_parked_long_ago_weighs_less)
+{
+    leat_flood flood = {0};
+    leat_flood_add(&flood, LEAT_SLICE("old"), 600000);
+    ck_assert_uint_eq(loud(&flood, "old"), 1);
+    for (int minute = 0; minute < 100; minute++)
+        leat_flood_fade(&flood);
+    ck_assert_uint_eq(loud(&flood, "old"), 1); /* nothing came since: the share is what it was */
+    for (int minute = 0; minute < 20; minute++) {
+        leat_flood_add(&flood, LEAT_SLICE("new"), 1000);
+        leat_flood_fade(&flood);
+    }
+    ck_assert_uint_eq(loud(&flood, "old"), 0);
+    ck_assert_uint_eq(loud(&flood, "new"), 1);
+}
+END_TEST
+
 START_TEST(a_wait_is_the_backlog_over_the_rate_within_bounds)
 {
     ck_assert_int_eq(leat_flood_wait_s(1000, 0), 60);
@@ -88,6 +105,7 @@ int main(void)
     tcase_add_test(tests, the_loud_one_is_found_among_very_many);
     tcase_add_test(tests, many_of_one_size_are_none_of_them_loud);
     tcase_add_test(tests, a_name_that_is_too_long_is_not_counted);
+    tcase_add_test(tests, what_was_parked_long_ago_weighs_less);
     tcase_add_test(tests, a_wait_is_the_backlog_over_the_rate_within_bounds);
     return fixture_run(suite);
 }
