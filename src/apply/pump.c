@@ -57,7 +57,7 @@ int leat_worker_fill_headers(leat_worker *worker, leat_item *item)
 
 /* A record may wait for a long time, and so do the next ones of its subpartition. A held record
  * keeps its whole fetch buffer alive, including records of other subpartitions that were applied
- * long ago: up to 64 times the bytes that count as held. */
+ * long ago: many times the bytes that count as held. */
 static void own_record(leat_worker *worker, leat_item *item)
 {
     if (leat_worker_fill_headers(worker, item) != 0 || leat_item_own(item) != 0)

@@ -23,6 +23,12 @@ typedef struct leat_engine_batch_record {
     uint64_t key; /* of table and key; meaningful with `keep`, or in a `hold` or retry */
 } leat_engine_batch_record;
 
+/* One that is left out is not kept either. */
+static inline bool leat_engine_batch_keeps(const leat_engine_batch_record *record)
+{
+    return record->keep && !record->skip;
+}
+
 /* The arguments of leat.advance for one partition. */
 typedef struct leat_engine_batch_part {
     uint32_t partition;

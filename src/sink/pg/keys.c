@@ -1,7 +1,6 @@
 /*
  * keys.c - a record of a held key is kept by itself, in the form of a chunk with one record: it is
- * applied by itself, or refused. What is
- * kept of a key comes back as those chunks.
+ * applied by itself, or refused. What is kept of a key comes back as those chunks.
  */
 #include "sink/pg/keys.h"
 
@@ -84,7 +83,7 @@ int leat_pg_keys_take_kept(leat_pg_keys *keys, const leat_engine_batch *batch, u
     int status = begin(keys, batch, error);
     for (uint32_t i = 0; status == 0 && i < batch->record_count; i++) {
         const leat_engine_batch_record *record = &batch->records[i];
-        if (!leat_batch_keeps(record) || record->partition != partition)
+        if (!leat_engine_batch_keeps(record) || record->partition != partition)
             continue;
         status = write_record(record, &keys->bytes, error);
         if (status == 0)

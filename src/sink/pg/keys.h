@@ -18,12 +18,6 @@ extern const char *const leat_pg_kept_sql[];
 
 enum { LEAT_PG_KEPT_COLUMNS = 3 };
 
-/* One that is left out is not kept either. */
-static inline bool leat_batch_keeps(const leat_engine_batch_record *record)
-{
-    return record->keep && !record->skip;
-}
-
 /* Records of one partition that are kept, each as a chunk of its own. Zeroed at first; its memory
  * is kept. */
 typedef struct leat_pg_keys {

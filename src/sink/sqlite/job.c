@@ -160,7 +160,7 @@ static int write_rows(leat_sqlite_job *job, leat_sqlite_runner *runner)
     leat_sqlite_fault fault;
     for (uint32_t i = 0; i < job->record_count; i++) {
         const job_record *record = &job->records[i];
-        if (record->at.keep && !record->at.skip)
+        if (leat_engine_batch_keeps(&record->at))
             continue;
         if (record->at.skip) {
             if (leat_sqlite_keep_letter(&runner->sqlite, runner->source_id, &record->at,
@@ -216,7 +216,7 @@ static int run_keys(leat_sqlite_job *job, leat_sqlite_runner *runner)
         if (job->is_hold)
             standing = leat_sqlite_hold(sqlite, runner->source_id, &record->held, &job->reason,
                                         &record->kept_record);
-        else if (record->at.keep && !record->at.skip)
+        else if (leat_engine_batch_keeps(&record->at))
             standing = leat_sqlite_keep(sqlite, runner->source_id, &record->kept_record);
         if (check_standing(job, runner, standing, record->at.partition) != 0)
             return -1;
