@@ -5,6 +5,7 @@ Every test gets a World: a log, a database for each shard and a directory of its
 for luck: `wait_until` polls for the event and reports what is missing when it does not come.
 """
 
+import copy
 import json
 import os
 import shlex
@@ -158,10 +159,10 @@ class World:
             "data_dir": str(self.directory / "data"),
             "log": self.log.settings(partitions),
             "shards": [self.store.settings(s) for s in self.shard_names],
-            "routes": [route],
+            "routes": [copy.deepcopy(route)],  # a test changes its own
         }
         for key, value in settings.items():
-            self.settings[key] = {**self.settings.get(key, {}), **value} if isinstance(value, dict) else value
+            self.settings[key] = {**self.settings.get(key, {}), **value} if isinstance(value, dict) else copy.deepcopy(value)
         self.write_config()
 
     # ---- set-up ----
