@@ -138,11 +138,30 @@ void leat_backlog_feed(leat_engine *engine)
     }
 }
 
-void leat_backlog_release(leat_engine *engine, uint32_t queue, uint32_t records)
+bool leat_backlog_has_room(const leat_engine *engine, const leat_partition *partition,
+                           const leat_engine_record *record)
 {
-    leat_partition *partition = partition_of(engine, queue);
-    LEAT_ASSERT(engine->queues[queue].parked);
-    uint64_t bytes = leat_queue_release(&engine->queues[queue], &engine->pool, records);
+    const leat_holding *shard = &engine->shards[partition->shard].loaded;
+    leat_holding room = leat_budgets_room(&engine->loaded, shard, &partition->loaded);
+    bool fits = room.records > 0 && record->bytes <= room.bytes;
+    return engine->pool.free_count > 0 && (fits || engine->loaded.total.records == 0);
+}
+
+void leat_backlog_take(leat_engine *engine, leat_partition *partition, leat_queue *queue,
+                       const leat_engine_record *record, int64_t read_us)
+{
+    leat_shard *shard = leat_shard_of(engine, partition);
+    uint32_t at = leat_pool_take(&engine->pool);
+    leat_record_slot_fill(&engine->pool.slots[at], record, read_us);
+    leat_tenants_saw(&shard->ready.tenants, record->tenant);
+    leat_queue_push(queue, &engine->pool, at);
+    leat_budgets_add(&engine->loaded, &shard->loaded, &partition->loaded, record->bytes);
+}
+
+void leat_backlog_release(leat_engine *engine, leat_partition *partition, leat_queue *queue,
+                          uint32_t records)
+{
+    uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
     leat_budgets_remove(&engine->loaded, &leat_shard_of(engine, partition)->loaded,
                         &partition->loaded, records, bytes);
     leat_backlog_feed(engine);
@@ -155,7 +174,7 @@ void leat_backlog_unload(leat_engine *engine, uint32_t queue)
     if (of->count == 0)
         return;
     leat_queue_keep_head(engine, queue);
-    leat_backlog_release(engine, queue, of->count);
+    leat_backlog_release(engine, partition_of(engine, queue), of, of->count);
     leat_chunks_unload(&engine->chunks[queue], &engine->chunk_pool);
     leat_backlog_feed(engine);
 }

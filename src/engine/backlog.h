@@ -24,8 +24,15 @@ bool leat_backlog_applied(leat_engine *engine, uint32_t queue, const leat_engine
                           uint32_t records);
 /* The loaded records of a queue that is in no batch leave memory; its head is remembered. */
 void leat_backlog_unload(leat_engine *engine, uint32_t queue);
-/* Releases the first `records` of the queue, which were loaded. */
-void leat_backlog_release(leat_engine *engine, uint32_t queue, uint32_t records);
+/* Is there room for this loaded record? The first of all has some, however large it is. */
+bool leat_backlog_has_room(const leat_engine *engine, const leat_partition *partition,
+                           const leat_engine_record *record);
+/* Takes it into a queue of the partition, as one that was read then. There must be room. */
+void leat_backlog_take(leat_engine *engine, leat_partition *partition, leat_queue *queue,
+                       const leat_engine_record *record, int64_t read_us);
+/* Releases the first `records` of such a queue, which were loaded. */
+void leat_backlog_release(leat_engine *engine, leat_partition *partition, leat_queue *queue,
+                          uint32_t records);
 /* There is more room for loads than there was. */
 void leat_backlog_feed(leat_engine *engine);
 /* All that is known of the queue's chunks is forgotten; its loaded records have left. */

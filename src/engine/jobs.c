@@ -82,12 +82,14 @@ static void part_unknown(leat_engine *engine, leat_job_slot *slot,
     leat_partition_reclaim(engine, &engine->partitions[part->partition], slot->trial);
 }
 
-static bool has_part(const leat_engine_batch *batch, int32_t partition)
+/* Is the answer about another partition of the batch? Then this part has only come along. */
+static bool is_of_another(const leat_job_slot *slot, const leat_engine_batch_part *part,
+                          const leat_engine_job_result *result)
 {
-    for (uint32_t i = 0; i < batch->part_count; i++) {
-        if (partition >= 0 && batch->parts[i].partition == (uint32_t)partition)
-            return true;
-    }
+    const leat_engine_batch *batch = &slot->job.batch;
+    for (uint32_t i = 0; i < batch->part_count; i++)
+        if (result->partition >= 0 && batch->parts[i].partition == (uint32_t)result->partition)
+            return part->partition != (uint32_t)result->partition;
     return false;
 }
 
@@ -111,8 +113,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
         break;
     case LEAT_ENGINE_FENCED:
         /* The partition is unknown, or not in the batch: all of them, to be safe. */
-        if (has_part(&slot->job.batch, result->partition) &&
-            part->partition != (uint32_t)result->partition)
+        if (is_of_another(slot, part, result))
             part_again(engine, partition, slot, part);
         else
             leat_partition_fence(engine, partition);
@@ -122,8 +123,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
         leat_partition_reclaim(engine, partition, false);
         break;
     case LEAT_ENGINE_KEY_TURNED: /* a claim reads which keys are held */
-        if (has_part(&slot->job.batch, result->partition) &&
-            part->partition != (uint32_t)result->partition)
+        if (is_of_another(slot, part, result))
             part_again(engine, partition, slot, part);
         else
             leat_partition_reclaim(engine, partition, false);
@@ -133,8 +133,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
         break;
     case LEAT_ENGINE_CONTENTION:
         /* A claim waits for one of its partitions. */
-        if (has_part(&slot->job.batch, result->partition) &&
-            part->partition != (uint32_t)result->partition)
+        if (is_of_another(slot, part, result))
             part_again(engine, partition, slot, part);
         else
             part_failed(engine, slot, part, result);

@@ -28,7 +28,6 @@
 
 enum {
     RECORDS_MAX = 1000,
-    TIME_PARTS = 4,
     ENDED_MAX = 2, /* sessions */
 };
 
@@ -202,13 +201,8 @@ const leat_engine_job *leat_key_retry_next(leat_engine *engine, leat_shard *shar
 static void release(leat_engine *engine, leat_partition *partition)
 {
     leat_queue *loaded = &partition->retry.records;
-    uint32_t records = loaded->count;
-    if (records == 0)
-        return;
-    uint64_t bytes = leat_queue_release(loaded, &engine->pool, records);
-    leat_budgets_remove(&engine->loaded, &leat_shard_of(engine, partition)->loaded,
-                        &partition->loaded, records, bytes);
-    leat_backlog_feed(engine);
+    if (loaded->count > 0)
+        leat_backlog_release(engine, partition, loaded, loaded->count);
 }
 
 /* The retry is over; the next one may be another key's. */
@@ -250,10 +244,7 @@ static void rest(leat_engine *engine, leat_shard *shard, const leat_job_slot *sl
 {
     LEAT_ASSERT(shard->retrying_keys > 0);
     shard->retrying_keys--;
-    if (shard->slots == 0 || shard->slots >= TIME_PARTS)
-        return;
-    shard->key_retries_after_us = engine->now_us + (engine->now_us - slot->since_us) *
-                                                       (TIME_PARTS - shard->slots) / shard->slots;
+    leat_jobs_rest(engine, shard, slot, &shard->key_retries_after_us);
 }
 
 /* Do they belong together, as records of one key do? */
@@ -271,22 +262,11 @@ static bool make_sense(const leat_key_retry *retry, const leat_engine_job_result
 static uint32_t take(leat_engine *engine, leat_partition *partition,
                      const leat_engine_job_result *result)
 {
-    leat_shard *shard = leat_shard_of(engine, partition);
     uint32_t taken = 0;
-    while (taken < result->loaded_count && engine->pool.free_count > 0) {
-        const leat_engine_record *record = &result->loaded[taken];
-        leat_holding room = leat_budgets_room(&engine->loaded, &shard->loaded, &partition->loaded);
-        bool fits = room.records > 0 && record->bytes <= room.bytes;
-        if (!fits && engine->loaded.total.records > 0)
-            break;
-        uint32_t at = leat_pool_take(&engine->pool);
-        leat_record_slot *slot = &engine->pool.slots[at];
-        leat_record_slot_fill(slot, record, engine->now_us);
-        leat_tenants_saw(&shard->ready.tenants, record->tenant);
-        leat_queue_push(&partition->retry.records, &engine->pool, at);
-        leat_budgets_add(&engine->loaded, &shard->loaded, &partition->loaded, record->bytes);
-        taken++;
-    }
+    while (taken < result->loaded_count &&
+           leat_backlog_has_room(engine, partition, &result->loaded[taken]))
+        leat_backlog_take(engine, partition, &partition->retry.records, &result->loaded[taken++],
+                          engine->now_us);
     return taken;
 }
 

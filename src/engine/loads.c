@@ -204,38 +204,27 @@ static void take_record(leat_engine *engine, uint32_t id, const leat_engine_reco
 {
     leat_queue *queue = &engine->queues[id];
     leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
-    uint32_t at = leat_pool_take(&engine->pool);
-    leat_record_slot *slot = &engine->pool.slots[at];
-    leat_record_slot_fill(slot, record, leat_chunks_read_us(&engine->chunks[id], record->offset));
+    int64_t read_us = leat_chunks_read_us(&engine->chunks[id], record->offset);
     bool is_head = queue->count == 0;
     if (is_head && queue->kept_read_us > 0 && queue->kept_offset == record->offset)
-        slot->read_us = queue->kept_read_us;
+        read_us = queue->kept_read_us;
     else if (is_head && queue->kept_read_us > 0)
         queue->retry = (leat_retry){0}; /* of a head that is applied */
     queue->kept_read_us = is_head ? 0 : queue->kept_read_us;
-    leat_tenants_saw(&leat_shard_of(engine, partition)->ready.tenants, record->tenant);
-    leat_queue_push(queue, &engine->pool, at);
-    leat_budgets_add(&engine->loaded, &leat_shard_of(engine, partition)->loaded, &partition->loaded,
-                     record->bytes);
+    leat_backlog_take(engine, partition, queue, record, read_us);
 }
 
 /* As many as there is room for. */
 static uint32_t take_records(leat_engine *engine, uint32_t id, const leat_engine_job_result *result)
 {
     const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
-    const leat_holding *shard = &engine->shards[partition->shard].loaded;
     uint32_t taken = 0;
     if (engine->chunk_pool.free_count == 0)
         return 0;
-    while (taken < result->loaded_count && engine->pool.free_count > 0) {
-        const leat_engine_record *record = &result->loaded[taken];
-        leat_holding room = leat_budgets_room(&engine->loaded, shard, &partition->loaded);
-        bool fits = room.records > 0 && record->bytes <= room.bytes;
-        if (!fits && engine->loaded.total.records > 0)
-            break;
+    while (taken < result->loaded_count &&
+           leat_backlog_has_room(engine, partition, &result->loaded[taken])) {
         engine->loads[id].bytes = 0;
-        take_record(engine, id, record);
-        taken++;
+        take_record(engine, id, &result->loaded[taken++]);
     }
     return taken;
 }

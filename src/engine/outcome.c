@@ -156,7 +156,7 @@ void leat_queue_applied(leat_engine *engine, leat_partition *partition, leat_job
     partition->progress.last_seq[subpartition] = part->seq;
     leat_queue_landed(partition, queue);
     if (unparks) {
-        leat_backlog_release(engine, id, records);
+        leat_backlog_release(engine, partition, queue, records);
         fits = leat_backlog_applied(engine, id, &slot->job.batch, records);
     } else {
         rows_applied(engine, partition, part, index, records);

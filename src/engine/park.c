@@ -39,7 +39,6 @@
 #define OTHERS_US (1000 * INT64_C(1000))
 
 enum {
-    TIME_PARTS = 4,    /* parks have one part of a shard's time */
     STALL_PARTS = 100, /* a tail may be as old as this part of the stall */
 };
 
@@ -271,7 +270,7 @@ static const leat_engine_job *make(leat_engine *engine, leat_shard *shard,
 
 static bool has_turn(const leat_engine *engine, const leat_shard *shard)
 {
-    uint32_t most = shard->slots > TIME_PARTS ? shard->slots / TIME_PARTS : 1;
+    uint32_t most = shard->slots > LEAT_JOBS_TIME_PARTS ? shard->slots / LEAT_JOBS_TIME_PARTS : 1;
     return shard->parking < most && engine->now_us >= shard->parks_after_us;
 }
 
@@ -420,9 +419,7 @@ void leat_park_done(leat_engine *engine, leat_job_slot *slot, const leat_engine_
     leat_shard *shard = leat_shard_of(engine, partition);
     LEAT_ASSERT(shard->parking > 0);
     shard->parking--;
-    if (shard->slots > 0 && shard->slots < TIME_PARTS)
-        shard->parks_after_us = engine->now_us + (engine->now_us - slot->since_us) *
-                                                     (TIME_PARTS - shard->slots) / shard->slots;
+    leat_jobs_rest(engine, shard, slot, &shard->parks_after_us);
     if (partition->incarnation != part->incarnation) {
         engine->counters.batches_stale++;
         return;

@@ -106,7 +106,7 @@ void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint
     if (queue->count > 0)
         leat_queue_keep_head(engine, id);
     if (queue->parked && queue->count > 0)
-        leat_backlog_release(engine, id, queue->count);
+        leat_backlog_release(engine, partition, queue, queue->count);
     queue->in_flight = 0;
     queue->parking = queue->retrying = 0;
     if (queue->parked)
