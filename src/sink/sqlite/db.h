@@ -28,6 +28,10 @@ typedef struct leat_sqlite {
 int leat_sqlite_open(leat_sqlite *sqlite, const char *file, int64_t busy_ms,
                      leat_error *error) LEAT_MUST_CHECK;
 void leat_sqlite_close(leat_sqlite *sqlite);
+/* The same for a person who asks about a topic: also fails where the file was not set up for it
+ * (source.c). Close in either case. */
+int leat_sqlite_open_for(leat_sqlite *sqlite, const char *file, const char *topic,
+                         leat_error *error) LEAT_MUST_CHECK;
 
 /* Runs statements without parameters or rows. */
 int leat_sqlite_run(leat_sqlite *sqlite, const char *sql, leat_error *error) LEAT_MUST_CHECK;

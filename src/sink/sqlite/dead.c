@@ -10,8 +10,6 @@
 
 #include "sink/sqlite/db.h"
 
-enum { BUSY_MS = 5000 };
-
 /* Columns as leat_dead_column has them. */
 static const char dead_letters_sql[] =
     "SELECT d.partition, d.\"offset\", CAST(unixepoch(d.at) AS INTEGER) * 1000000"
@@ -90,16 +88,8 @@ static int read_dead_letters(const char *file, const leat_dead_query *query, lea
                              leat_error *error)
 {
     leat_sqlite sqlite;
-    leat_source source;
-    leat_layout layout;
     *ret = (leat_dead_letters){0};
-    int found = leat_sqlite_source.read(file, query->topic, &source, &layout, error);
-    if (found == 1)
-        return leat_fail(error, "%s knows nothing of %s yet: `leat run` or `leat init` sets it up",
-                         file, query->topic);
-    if (found != 0)
-        return -1;
-    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
+    int status = leat_sqlite_open_for(&sqlite, file, query->topic, error);
     if (status == 0)
         status = read_letters(&sqlite, query, ret, error);
     leat_sqlite_close(&sqlite);

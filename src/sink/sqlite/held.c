@@ -108,15 +108,7 @@ static int read_held(const char *file, const leat_held_query *query, leat_held_k
                      leat_error *error)
 {
     leat_sqlite sqlite;
-    leat_source source;
-    leat_layout layout;
-    int found = leat_sqlite_source.read(file, query->topic, &source, &layout, error);
-    if (found == 1)
-        return leat_fail(error, "%s knows nothing of %s yet: `leat run` or `leat init` sets it up",
-                         file, query->topic);
-    if (found != 0)
-        return -1;
-    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
+    int status = leat_sqlite_open_for(&sqlite, file, query->topic, error);
     if (status == 0)
         status = read_keys(&sqlite, query, ret, error);
     leat_sqlite_close(&sqlite);

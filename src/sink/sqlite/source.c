@@ -458,6 +458,19 @@ static int rehearse_init(const char *file, leat_source *source, const leat_layou
     return run_init(file, source, layout, shard, starts, "ROLLBACK", error);
 }
 
+int leat_sqlite_open_for(leat_sqlite *sqlite, const char *file, const char *topic,
+                         leat_error *error)
+{
+    leat_source source;
+    leat_layout layout;
+    *sqlite = (leat_sqlite){.db = NULL};
+    int found = leat_sqlite_source.read(file, topic, &source, &layout, error);
+    if (found == 1)
+        return leat_fail(error, "%s knows nothing of %s yet: `leat run` or `leat init` sets it up",
+                         file, topic);
+    return found == 0 ? leat_sqlite_open(sqlite, file, BUSY_MS, error) : -1;
+}
+
 const leat_shard_source_ops leat_sqlite_source = {.read = read_source,
                                                   .read_placement = read_placement,
                                                   .read_self = read_self,
