@@ -11,6 +11,7 @@
 #include "daemon/admin.h"
 #include "daemon/assemble.h"
 #include "daemon/edge_thread.h"
+#include "daemon/reload.h"
 #include "watch/catalog_watch.h"
 
 typedef enum leat_daemon_phase {
@@ -42,6 +43,7 @@ typedef struct leat_daemon {
     leat_daemon_phase phase;
     int code; /* the process ends with it */
 
+    leat_reload *reload; /* the files that are read again: each part adds its own as it is made */
     leat_admin *admin;
     leat_edge_thread *edge;
     leat_worker_shard *shards; /* in layout order */

@@ -24,7 +24,7 @@
 #include "daemon/signals.h"
 #include "daemon/start_catalog.h"
 
-enum { SPARE_POOL_THREADS = 2 };
+enum { SPARE_POOL_THREADS = 2, RELOAD_EVERY_MS = 2000 };
 
 /* ---- phases ---- */
 
@@ -170,11 +170,14 @@ static void init_loop(leat_daemon *daemon)
     uv_async_init(&daemon->loop, &daemon->drain_asked, on_drain_asked);
     uv_async_init(&daemon->loop, &daemon->thread_ended, on_thread_ended);
     daemon->drain_asked.data = daemon->thread_ended.data = daemon;
+    daemon->reload = leat_reload_new(&daemon->loop, RELOAD_EVERY_MS);
 }
 
 static int start_threads(leat_daemon *daemon, leat_error *error)
 {
-    leat_signals_serve(&daemon->drain_asked);
+    leat_signals_serve(&daemon->drain_asked, leat_reload_has_any(daemon->reload)
+                                                 ? leat_reload_request(daemon->reload)
+                                                 : NULL);
     if (daemon->edge) {
         atomic_fetch_add(&daemon->running, 1);
         if (leat_edge_thread_start(daemon->edge, on_thread_exit, daemon, error) != 0)
@@ -202,6 +205,7 @@ static void tear_down(leat_daemon *daemon)
         leat_admin_free(daemon->admin);
     leat_log_close(&daemon->assembly.log);
     leat_catalog_watch_free(daemon->watch);
+    leat_reload_free(daemon->reload);
     leat_loop_end(&daemon->loop);
     leat_schema_versions_free(daemon->schema_versions);
     leat_controls_free(daemon->controls);

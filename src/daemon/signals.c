@@ -29,6 +29,7 @@ static struct {
     pthread_mutex_t mutex;
     phase phase;
     uv_async_t *drain;
+    uv_async_t *reload; /* NULL: a hangup asks for an end */
     int exit_code;
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -39,10 +40,11 @@ static void enter(phase to)
 }
 
 /* Every signal that kills by default and does not mean a fault of the program itself. SIGHUP means
- * that the terminal was closed; many container images stop their program with SIGQUIT; LXC stops a
+ * that the terminal was closed, and to a process with files to read again that it should; many
+ * container images stop their program with SIGQUIT; LXC stops a
  * container with SIGPWR. Programs use the last kind for purposes of their own, such as reopening a
  * log file: leat has no such purpose, and such a signal does not ask it to end. */
-typedef enum meaning { DRAIN, DRAIN_BY_DEFAULT, NOTHING } meaning;
+typedef enum meaning { DRAIN, DRAIN_BY_DEFAULT, HANGUP, NOTHING } meaning;
 
 typedef struct named_signal {
     int number;
@@ -52,7 +54,7 @@ typedef struct named_signal {
 
 static const named_signal signals[] = {
     {SIGTERM, "SIGTERM", DRAIN},          {SIGINT, "SIGINT", DRAIN},
-    {SIGHUP, "SIGHUP", DRAIN_BY_DEFAULT}, {SIGQUIT, "SIGQUIT", DRAIN_BY_DEFAULT},
+    {SIGHUP, "SIGHUP", HANGUP},           {SIGQUIT, "SIGQUIT", DRAIN_BY_DEFAULT},
 #ifdef SIGPWR
     {SIGPWR, "SIGPWR", DRAIN_BY_DEFAULT},
 #endif
@@ -109,6 +111,15 @@ static void on_drain(const char *name)
     }
 }
 
+/* The same. A process that drains has no use for new files. */
+static void on_hangup(const char *name)
+{
+    if (!state.reload)
+        on_drain(name);
+    else if (state.phase == SERVING)
+        uv_async_send(state.reload);
+}
+
 static void *wait_for_signals(void *context)
 {
     const sigset_t *mine = context;
@@ -120,6 +131,8 @@ static void *wait_for_signals(void *context)
         pthread_mutex_lock(&state.mutex);
         if (signal->meaning == NOTHING)
             log_ignored(signal);
+        else if (signal->meaning == HANGUP)
+            on_hangup(signal->name);
         else
             on_drain(signal->name);
         pthread_mutex_unlock(&state.mutex);
@@ -161,21 +174,22 @@ int leat_signals_take(leat_error *error)
     return 0;
 }
 
-static void enter_phase(phase to, uv_async_t *drain, int exit_code)
+static void enter_phase(phase to, uv_async_t *drain, uv_async_t *reload, int exit_code)
 {
     pthread_mutex_lock(&state.mutex);
     enter(to);
     state.drain = drain;
+    state.reload = reload;
     state.exit_code = exit_code;
     pthread_mutex_unlock(&state.mutex);
 }
 
-void leat_signals_serve(uv_async_t *drain)
+void leat_signals_serve(uv_async_t *drain, uv_async_t *reload)
 {
-    enter_phase(SERVING, drain, 0);
+    enter_phase(SERVING, drain, reload, 0);
 }
 
 void leat_signals_over(int exit_code)
 {
-    enter_phase(TEARING_DOWN, NULL, exit_code);
+    enter_phase(TEARING_DOWN, NULL, NULL, exit_code);
 }

@@ -10,6 +10,9 @@
  *   serving        asks for a drain                                      ends it at once, code 1
  *   tearing down   ends it at once, with the exit code it would have had
  *
+ * SIGHUP asks a process that has files to read again (reload.h) for that instead, while it serves,
+ * and for nothing while it drains.
+ *
  * SIGUSR1, SIGUSR2, those of timers and the real-time ones are ignored; each is logged once. A
  * signal other than SIGTERM and SIGINT that was ignored or caught when the process began (nohup, a
  * profiler) stays so. A signal that means a fault (SIGABRT, SIGSEGV, ...) ends the process with a
@@ -26,10 +29,11 @@
  * could not be started. */
 int leat_signals_take(leat_error *error);
 
-/* Phase "serving": the first signal sends `drain`, which must exist until leat_signals_over(). */
-void leat_signals_serve(uv_async_t *drain);
+/* Phase "serving": the first signal sends `drain`, and SIGHUP `reload` (NULL: `drain` too). Both
+ * must exist until leat_signals_over(). */
+void leat_signals_serve(uv_async_t *drain, uv_async_t *reload);
 
-/* Phase "tearing down": `drain` is no longer used. */
+/* Phase "tearing down": neither is used any longer. */
 void leat_signals_over(int exit_code);
 
 #endif
