@@ -31,6 +31,47 @@ typedef enum leat_http_method {
     LEAT_HTTP_OTHER,
 } leat_http_method;
 
+/* What becomes of a request's body; the owner decides once the headers are there. */
+typedef enum leat_http_body_mode {
+    LEAT_HTTP_BODY_WHOLE,    /* the handler gets the request with its whole body */
+    LEAT_HTTP_BODY_STREAM,   /* on_body gets it in pieces; body_max does not limit it */
+    LEAT_HTTP_BODY_ANSWERED, /* the request was answered; its body is discarded, or its connection
+                                is closed, as HTTP wants it */
+} leat_http_body_mode;
+
+/*
+ * What an owner of streams and of early answers provides; each may be NULL. The context is that of
+ * leat_http_listen.
+ *
+ * A request is streamed from LEAT_HTTP_BODY_STREAM on: it is its owner's, who ends it exactly once,
+ * by leat_http_answer, leat_http_answer_end or leat_http_abandon, before or after its body is
+ * whole. It never gets to the handler. Every callback may end it, or another request, or close the
+ * server.
+ */
+typedef struct leat_http_hooks {
+    /* The headers are complete and legal; there is no body yet, and a client that expects a
+     * 100-continue gets it only if this lets it pass. For ANSWERED the answer was given by
+     * leat_http_answer inside the call. NULL: every body is WHOLE. */
+    leat_http_body_mode (*on_headers)(void *context, leat_http_request *request);
+    /* The next bytes of a streamed body, valid during the call; the last call has `is_last`, and
+     * perhaps no bytes. The owner gives their number back by leat_http_body_taken when it has no
+     * more use for them; until then they count against stream_window and bodies_max. At most
+     * LEAT_HTTP_PIECE_MAX bytes. */
+    void (*on_body)(void *context, leat_http_request *request, leat_slice piece, bool is_last);
+    /* All that was written of a begun answer is on its way: it may go on. */
+    void (*on_room)(void *context, leat_http_request *request);
+    /* Once, for a streamed request or a begun answer: its body broke off, or its client has gone.
+     * No other callback follows. The owner still ends the request, now or later; nobody gets that
+     * answer. */
+    void (*on_gone)(void *context, leat_http_request *request);
+} leat_http_hooks;
+
+/* Bytes in one call of on_body; also what a window can be exceeded by. */
+enum { LEAT_HTTP_PIECE_MAX = 64 * 1024 };
+/* A streamed body that is being read brings at least this many bytes, or its end, within each
+ * body_timeout_ms; else it is broken off with 408. */
+enum { LEAT_HTTP_STREAM_PROGRESS = 1024 };
+
 typedef struct leat_http_config {
     const char *host;
     int port;                  /* 0: any; see leat_http_port */
@@ -43,6 +84,9 @@ typedef struct leat_http_config {
     uint32_t pipeline_max;     /* requests of one connection without an answer yet; at this many,
                                   reading stops; default 64 */
     size_t bodies_max; /* bytes of all bodies held at once, 256 MiB; beyond: 503 and closed */
+    size_t stream_window; /* bytes of one streamed body that its owner has not taken; at this many,
+                             reading stops; default 256 KiB */
+    leat_http_hooks hooks; /* default: none */
 } leat_http_config;
 void leat_http_config_defaults(leat_http_config *config);
 
@@ -65,11 +109,18 @@ void leat_http_close(leat_http_server *server);
 leat_http_method leat_http_request_method(const leat_http_request *request);
 /* Not decoded, without query. */
 leat_slice leat_http_request_path(const leat_http_request *request);
+/* What follows the first '?', not decoded; empty when there is none. */
+leat_slice leat_http_request_query(const leat_http_request *request);
 leat_slice leat_http_request_body(const leat_http_request *request);
 /* By lower-case name; empty when absent. */
 leat_slice leat_http_request_header(const leat_http_request *request, const char *name);
-/* When its last byte came, by leat_mono_us. */
+/* When its last byte came (of a streamed one: its headers), by leat_mono_us. */
 int64_t leat_http_request_arrived_us(const leat_http_request *request);
+
+/* Pointers of the owner's, kept with the request until it is ended; NULL at its beginning. */
+enum { LEAT_HTTP_SLOTS = 2 };
+void leat_http_request_keep(leat_http_request *request, uint32_t slot, void *value);
+void *leat_http_request_kept(const leat_http_request *request, uint32_t slot);
 
 /* Frees the body before the answer, so that a request that waits for a long time costs little. */
 void leat_http_request_drop_body(leat_http_request *request);
@@ -80,6 +131,22 @@ void leat_http_answer(leat_http_request *request, leat_http_code code, const cha
                       leat_slice body, const char *extra_headers);
 /* Instead of an answer: the client's connection is closed. */
 void leat_http_abandon(leat_http_request *request);
+
+/* The owner of a streamed body needs `size` of its bytes no longer: reading may go on. */
+void leat_http_body_taken(leat_http_request *request, size_t size);
+
+/*
+ * An answer in pieces instead of leat_http_answer: begun once, ended once. A request whose body is
+ * still being read may be answered too. In HTTP/1.1 it is chunked, in HTTP/1.0 the connection's
+ * end is its end. Nothing is refused: the owner stops producing while leat_http_answer_waiting is
+ * above a bound of its own, and goes on in on_room. `extra_headers` as for leat_http_answer.
+ */
+void leat_http_answer_begin(leat_http_request *request, leat_http_code code,
+                            const char *content_type, const char *extra_headers);
+void leat_http_answer_piece(leat_http_request *request, leat_slice piece);
+void leat_http_answer_end(leat_http_request *request);
+/* Bytes that the client's socket has not taken; 0 for one that has gone. */
+size_t leat_http_answer_waiting(const leat_http_request *request);
 
 typedef struct leat_http_counters {
     uint64_t connections; /* accepted */
