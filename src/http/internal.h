@@ -8,8 +8,9 @@
  * sleeps.
  *
  * listen.c the listening socket; server.c accepting, deadlines, drain, close; conn.c one
- * connection's bytes in and out; parse.c which bytes are a request; request.c requests and their
- * pool; answer.c answers and their order; status.c the table of all answers.
+ * connection's bytes in and out; parse.c which bytes are a request; check.c what a request must be
+ * in any protocol; request.c requests and their pool; answer.c answers and their order; status.c
+ * the table of all answers.
  */
 #ifndef LEAT_HTTP_INTERNAL_H
 #define LEAT_HTTP_INTERNAL_H
@@ -33,6 +34,12 @@ enum {
 };
 
 typedef struct http_conn http_conn;
+
+/* Why a request is refused. */
+typedef struct http_fault {
+    leat_http_code code;
+    const char *message; /* NULL: it is not */
+} http_fault;
 
 /* Offsets, because the buffer they point into grows. */
 typedef struct http_header {
@@ -60,7 +67,8 @@ struct leat_http_request {
     bool http_1_0;
     bool keep_alive;
     bool wants_continue;
-    uint32_t target_size; /* the target is at the start of `head` */
+    uint32_t target_at; /* in `head`, as all offsets */
+    uint32_t target_size;
     uint32_t path_at;
     uint32_t path_size;
     uint32_t header_count;
@@ -185,6 +193,27 @@ void http_parse_settings(llhttp_settings_t *settings);
 /* Parses as far as the connection takes requests, and gives each to the handler. Returns how many
  * bytes were used; the caller keeps the others, unless no_more is set. */
 size_t http_parse(http_conn *conn, const char *data, size_t size);
+
+/* ---- check.c ---- */
+/* The positions of the headers that the server itself must understand; -1: absent, -2: more than
+ * one. */
+typedef struct http_known {
+    int host;
+    int transfer_encoding;
+    int content_length;
+    int expect;
+    int content_type;
+    int content_encoding;
+} http_known;
+
+void http_find_known(const leat_http_request *request, http_known *ret);
+leat_slice http_header_value(const leat_http_request *request, int at);
+/* By the name as it was sent. False: refused. */
+bool http_check_method(leat_slice name, leat_http_method *ret_method,
+                       http_fault *ret_fault) LEAT_MUST_CHECK;
+/* All headers are here: host, content, target and expectation. Finds the path. False: refused. */
+bool http_check(leat_http_request *request, const http_known *known, bool has_body,
+                http_fault *ret_fault) LEAT_MUST_CHECK;
 
 /* ---- request.c ---- */
 /* NULL: out of memory. Appended to the connection's requests as the one being read. */

@@ -1,14 +1,12 @@
 /*
  * parse.c - decides which bytes are a request. llhttp, strict by default, refuses malformed ones by
- * itself. This file adds the rules that llhttp does not have (exactly one Host, no
- * Transfer-Encoding in HTTP/1.0, no coding but chunked, no RTSP): two servers in a row that read
- * one request differently can be made to swap the answers of their clients. It also has the limits,
- * and the answer to each refusal. After a refusal nothing more of the connection is parsed: where
- * the next request begins is no longer known.
+ * itself. This file adds the rules of HTTP/1.1 that llhttp does not have (no Transfer-Encoding in
+ * HTTP/1.0, no coding but chunked, no RTSP): two servers in a row that read one request differently
+ * can be made to swap the answers of their clients. Rules of every protocol are in check.c. It also
+ * has the limits, and the answer to each refusal. After a refusal nothing more of the connection is
+ * parsed: where the next request begins is no longer known.
  */
-#include <limits.h>
 #include <string.h>
-#include <strings.h>
 
 #include "http/internal.h"
 
@@ -140,48 +138,6 @@ static int on_header_value_complete(llhttp_t *parser)
     return 0;
 }
 
-/* The positions of the headers that the server itself must understand; -1: absent, -2: more than
- * one. */
-typedef struct known_headers {
-    int host;
-    int transfer_encoding;
-    int content_length;
-    int expect;
-    int content_type;
-    int content_encoding;
-} known_headers;
-
-static void find_known(const leat_http_request *request, known_headers *ret)
-{
-    *ret = (known_headers){-1, -1, -1, -1, -1, -1};
-    const struct {
-        leat_slice name;
-        int *at;
-    } wanted[] = {
-        {LEAT_SLICE("host"), &ret->host},
-        {LEAT_SLICE("transfer-encoding"), &ret->transfer_encoding},
-        {LEAT_SLICE("content-length"), &ret->content_length},
-        {LEAT_SLICE("expect"), &ret->expect},
-        {LEAT_SLICE("content-type"), &ret->content_type},
-        {LEAT_SLICE("content-encoding"), &ret->content_encoding},
-    };
-    for (uint32_t i = 0; i < request->header_count; i++) {
-        const http_header *header = &request->headers[i];
-        const char *name = request->head.data + header->name_at;
-        for (size_t k = 0; k < sizeof wanted / sizeof *wanted; k++)
-            if (header->name_size == wanted[k].name.size &&
-                memcmp(name, wanted[k].name.data, wanted[k].name.size) == 0)
-                *wanted[k].at = *wanted[k].at == -1 ? (int)i : -2;
-    }
-}
-
-static leat_slice value_of(const leat_http_request *request, int at)
-{
-    LEAT_ASSERT(at >= 0 && (uint32_t)at < request->header_count);
-    const http_header *header = &request->headers[at];
-    return (leat_slice){request->head.data + header->value_at, header->value_size};
-}
-
 static int check_version(http_conn *conn, const llhttp_t *parser)
 {
     if (parser->http_major != 1 || parser->http_minor > 1)
@@ -192,107 +148,42 @@ static int check_version(http_conn *conn, const llhttp_t *parser)
                : refuse(conn, LEAT_HTTP_BAD_REQUEST, "the protocol is not HTTP");
 }
 
-static int check_host(http_conn *conn, const known_headers *known)
+static int check_framing(http_conn *conn, const http_known *known)
 {
     const leat_http_request *request = conn->current;
-    if (known->host == -2)
-        return refuse(conn, LEAT_HTTP_BAD_REQUEST, "more than one Host header");
-    if (known->host == -1)
-        return request->http_1_0
-                   ? 0
-                   : refuse(conn, LEAT_HTTP_BAD_REQUEST, "the Host header is missing");
-    leat_slice host = value_of(request, known->host);
-    for (size_t i = 0; i < host.size; i++) {
-        unsigned char c = (unsigned char)host.data[i];
-        if (c <= ' ' || c >= 0x7f || strchr("/\\@,#?\"<>^`{|}", c))
-            return refuse(conn, LEAT_HTTP_BAD_REQUEST, "the Host header is not a host");
-    }
+    if (known->transfer_encoding == -1)
+        return 0;
+    if (request->http_1_0)
+        return refuse(conn, LEAT_HTTP_BAD_REQUEST, "Transfer-Encoding is not part of HTTP/1.0");
+    if (known->content_length != -1)
+        return refuse(conn, LEAT_HTTP_BAD_REQUEST, "Content-Length and Transfer-Encoding together");
+    if (known->transfer_encoding == -2)
+        return refuse(conn, LEAT_HTTP_BAD_REQUEST, "more than one Transfer-Encoding header");
+    if (!leat_slice_is_nocase(http_header_value(request, known->transfer_encoding), "chunked"))
+        return refuse(conn, LEAT_HTTP_NOT_IMPLEMENTED,
+                      "the only supported transfer coding is chunked");
     return 0;
 }
 
-static int check_framing(http_conn *conn, const llhttp_t *parser, const known_headers *known)
+/* The rules of every protocol. */
+static int check_request(http_conn *conn, const llhttp_t *parser, const http_known *known)
 {
-    const leat_http_request *request = conn->current;
-    if (known->transfer_encoding != -1) {
-        if (request->http_1_0)
-            return refuse(conn, LEAT_HTTP_BAD_REQUEST, "Transfer-Encoding is not part of HTTP/1.0");
-        if (known->content_length != -1)
-            return refuse(conn, LEAT_HTTP_BAD_REQUEST,
-                          "Content-Length and Transfer-Encoding together");
-        if (known->transfer_encoding == -2)
-            return refuse(conn, LEAT_HTTP_BAD_REQUEST, "more than one Transfer-Encoding header");
-        if (!leat_slice_is_nocase(value_of(request, known->transfer_encoding), "chunked"))
-            return refuse(conn, LEAT_HTTP_NOT_IMPLEMENTED,
-                          "the only supported transfer coding is chunked");
-    }
-    if (known->content_length == -2)
-        return refuse(conn, LEAT_HTTP_BAD_REQUEST, "more than one Content-Length header");
-    if (known->content_type == -2 || known->content_encoding == -2)
-        return refuse(conn, LEAT_HTTP_BAD_REQUEST,
-                      "Content-Type or Content-Encoding was sent twice");
+    http_fault fault;
+    bool has_body = parser->content_length > 0 || known->transfer_encoding >= 0;
+    if (!http_check(conn->current, known, has_body, &fault))
+        return refuse(conn, fault.code, fault.message);
     if (known->content_length >= 0 && parser->content_length > conn->server->config.body_max)
         return refuse(conn, LEAT_HTTP_TOO_LARGE, "the body is too large");
     return 0;
 }
 
-static int check_expect(http_conn *conn, const llhttp_t *parser, const known_headers *known)
+static int check_method(http_conn *conn, const llhttp_t *parser)
 {
-    leat_http_request *request = conn->current;
-    if (known->expect == -1 || request->http_1_0)
-        return 0;
-    if (known->expect == -2 ||
-        !leat_slice_is_nocase(value_of(request, known->expect), "100-continue"))
-        return refuse(conn, LEAT_HTTP_EXPECTATION_FAILED,
-                      "the only supported expectation is 100-continue");
-    request->wants_continue = parser->content_length > 0 || known->transfer_encoding >= 0;
-    return 0;
-}
-
-/* Finds the path within the target; in "http://host/path" it follows the authority. */
-static int check_target(http_conn *conn)
-{
-    leat_http_request *request = conn->current;
-    LEAT_ASSERT(request->target_size <= request->head.size);
-    const char *target = request->head.data;
-    uint32_t size = request->target_size;
-    for (uint32_t i = 0; i < size; i++)
-        if ((unsigned char)target[i] <= ' ' || (unsigned char)target[i] >= 0x7f || target[i] == '#')
-            return refuse(conn, LEAT_HTTP_BAD_REQUEST,
-                          "the request target has a byte that must be percent-encoded");
-    uint32_t at = 0;
-    if (size >= 7 && strncasecmp(target, "http://", 7) == 0)
-        at = 7;
-    else if (size >= 8 && strncasecmp(target, "https://", 8) == 0)
-        at = 8;
-    else if (size == 0 || (target[0] != '/' && !(size == 1 && target[0] == '*')))
-        return refuse(conn, LEAT_HTTP_BAD_REQUEST,
-                      "the request target is neither a path nor a URL");
-    while (at > 0 && at < size && target[at] != '/' && target[at] != '?')
-        at++;
-    uint32_t end = at;
-    while (end < size && target[end] != '?')
-        end++;
-    LEAT_ASSERT(at <= end && end <= size);
-    request->path_at = at;
-    request->path_size = end - at;
-    return 0;
-}
-
-static leat_http_method method_of(uint8_t method)
-{
-    static const struct {
-        llhttp_method_t theirs;
-        leat_http_method ours;
-    } methods[] = {
-        {HTTP_PUT, LEAT_HTTP_PUT},         {HTTP_PATCH, LEAT_HTTP_PATCH},
-        {HTTP_DELETE, LEAT_HTTP_DELETE},   {HTTP_GET, LEAT_HTTP_GET},
-        {HTTP_HEAD, LEAT_HTTP_HEAD},       {HTTP_POST, LEAT_HTTP_POST},
-        {HTTP_OPTIONS, LEAT_HTTP_OPTIONS},
-    };
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (methods[i].theirs == (llhttp_method_t)method)
-            return methods[i].ours;
-    return LEAT_HTTP_OTHER;
+    http_fault fault;
+    leat_slice name = leat_slice_of(llhttp_method_name((llhttp_method_t)parser->method));
+    return http_check_method(name, &conn->current->method, &fault)
+               ? 0
+               : refuse(conn, fault.code, fault.message);
 }
 
 /* A refusal here is -1: the parser takes 1 and 2 as "there is no body". */
@@ -303,18 +194,11 @@ static int on_headers_complete(llhttp_t *parser)
     LEAT_ASSERT(request && !conn->headers_done);
     conn->headers_done = true;
     conn->body_since = http_now_ms(conn->server);
-    request->method = method_of(parser->method);
     request->http_1_0 = parser->http_minor == 0;
-    known_headers known;
-    find_known(request, &known);
-    if (check_version(conn, parser) != 0)
-        return -1;
-    if (parser->method == HTTP_CONNECT) {
-        refuse(conn, LEAT_HTTP_NOT_IMPLEMENTED, "this is not a proxy");
-        return -1;
-    }
-    if (check_host(conn, &known) != 0 || check_framing(conn, parser, &known) != 0 ||
-        check_target(conn) != 0 || check_expect(conn, parser, &known) != 0)
+    http_known known;
+    http_find_known(request, &known);
+    if (check_version(conn, parser) != 0 || check_method(conn, parser) != 0 ||
+        check_framing(conn, &known) != 0 || check_request(conn, parser, &known) != 0)
         return -1;
     parser->upgrade = 0; /* an offer of another protocol: going on in HTTP/1.1 declines it */
     if (request->wants_continue)

@@ -27,6 +27,7 @@ static const struct {
     CASE(400, "GET a HTTP/1.1\r\nHost: a\r\n\r\n"),
     CASE(400, "GET ftp://a/b HTTP/1.1\r\nHost: a\r\n\r\n"),
     CASE(400, "GET * HTTP/1.1 \r\nHost: a\r\n\r\n"),
+    CASE(400, "GET * HTTP/1.1\r\nHost: a\r\n\r\n"), /* for OPTIONS only */
     CASE(400, "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"),
     CASE(400, "GET /a?b#c HTTP/1.1\r\nHost: a\r\n\r\n"),
     CASE(400, "GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n"),
