@@ -35,6 +35,11 @@ int leat_http_port(const leat_http_server *server)
     return 0;
 }
 
+void leat_http_reload(leat_http_server *server)
+{
+    (void)server;
+}
+
 void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context))
 {
     on_drained(server->context);

@@ -8,6 +8,7 @@
 #include <libpq-fe.h>
 #include <librdkafka/rdkafka.h>
 #include <llhttp.h>
+#include <nghttp2/nghttp2.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
 #include <uv.h>
@@ -31,6 +32,7 @@ int leat_command_version(const leat_options *options)
     printf("SQLite %s\n", sqlite3_libversion());
     printf("libuv %s\n", uv_version_string());
     printf("llhttp %d.%d.%d\n", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH);
+    printf("nghttp2 %s\n", nghttp2_version(0)->version_str);
     printf("yyjson %s\n", YYJSON_VERSION_STRING);
     printf("libyaml %d.%d.%d\n", major, minor, patch);
     /* Not XXH_versionNumber: librdkafka may bring an old one of its own. */

@@ -80,9 +80,15 @@ typedef struct leat_config {
     int64_t body_timeout_ms;   /* of a whole body */
     int64_t idle_timeout_ms;   /* between requests */
     int64_t edge_connections;
-    int64_t tenant_rate;  /* writes a second of one tenant; 0: no limit */
-    int64_t tenant_burst; /* 0: as many as the rate */
-    int64_t key_rate;     /* likewise of one row */
+    int64_t edge_streams;  /* HTTP/2: of one connection at once */
+    char *tls_certificate; /* a file; NULL: cleartext */
+    char *tls_key;
+    char *tls_client_ca;   /* NULL: clients are not asked for a certificate */
+    char *tls_clients;     /* "required" or "optional" */
+    char *tls_min_version; /* "1.2" or "1.3" */
+    int64_t tenant_rate;   /* writes a second of one tenant; 0: no limit */
+    int64_t tenant_burst;  /* 0: as many as the rate */
+    int64_t key_rate;      /* likewise of one row */
     int64_t key_burst;
     int64_t in_flight_max; /* requests that wait for the log; beyond: 503 */
 

@@ -47,6 +47,7 @@ static const leat_array_shape properties_shape = {sizeof(leat_config_pair),
 #define TEXT(checked_by, words)       .kind = LEAT_SETTING_TEXT, .check = (checked_by), .allowed = words
 
 #define TOPIC_WORDS   "letters, digits, '.', '_' and '-', at most 249"
+#define PEM_WORDS     "a PEM file; relative to the working directory"
 #define ADDRESS_WORDS "host:port, [IPv6]:port, or :port for all addresses"
 
 static const leat_setting settings[] = {
@@ -202,6 +203,25 @@ static const leat_setting settings[] = {
          "`last_seen: {operation: max, step: 60s}` (numbers: a number; dates and times: a duration): a row is written for it "
          "only where the value advances by at least the step, so what is stored is less than one step behind."},
 
+    {"http", GROUP, .help = "How the edge speaks HTTP."},
+    {"http.tls", GROUP,
+     .help = "TLS on the address of `listen`; without it the edge speaks cleartext."},
+    {"http.tls.certificate", TOP(tls_certificate), TEXT(NULL, PEM_WORDS), .required = true,
+     .help =
+         "The certificate, followed by those between it and a root. It is read again when one of these files changes, and on "
+         "SIGHUP."},
+    {"http.tls.key", TOP(tls_key), TEXT(NULL, PEM_WORDS), .required = true,
+     .help = "The certificate's private key, without a passphrase."},
+    {"http.tls.client_ca", TOP(tls_client_ca), TEXT(NULL, PEM_WORDS), .fallback_words = "none",
+     .help =
+         "Certificates of authorities. Clients must then show a certificate that one of these has signed."},
+    {"http.tls.client_certificate", TOP(tls_clients), .kind = LEAT_SETTING_CHOICE,
+     .choices = {"required", "optional"}, .fallback = "required",
+     .help =
+         "With `client_ca`: whether a client may have no certificate. One that it does show must be valid."},
+    {"http.tls.min_version", TOP(tls_min_version), .kind = LEAT_SETTING_CHOICE,
+     .choices = {"1.2", "1.3"}, .fallback = "1.2", .help = "The oldest version of TLS."},
+
     {"limits", GROUP, .help = "What the edge accepts. Beyond these limits it refuses."},
     {"limits.body_max", TOP(body_max), BYTES(64, 16 * MIB, "64KiB"),
      .help =
@@ -216,6 +236,9 @@ static const leat_setting settings[] = {
     {"limits.connections", TOP(edge_connections), COUNT(1, 1000000, "4096"),
      .help =
          "The most connections of clients; then 503. Fewer if the process may not open that many files."},
+    {"limits.streams", TOP(edge_streams), COUNT(100, 10000, "128"),
+     .help =
+         "HTTP/2: the most requests of one connection at once. Fewer than 100 would make some clients open more connections."},
     {"limits.in_flight", TOP(in_flight_max), COUNT(1, 10000000, "20000"),
      .help =
          "The most requests that wait for the log; then 503. One half is divided among the partitions, a part for each. From "

@@ -95,6 +95,7 @@ leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, leat
     admin->context = context;
     leat_http_config http = *config;
     http.connections_max = LEAT_ADMIN_CONNECTIONS;
+    http.streams_max = 0;
     admin->http = leat_http_listen(loop, &http, on_request, admin, error);
     if (!admin->http) {
         free(admin);

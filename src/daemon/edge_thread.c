@@ -15,6 +15,7 @@
 struct leat_edge_thread {
     uv_loop_t loop;
     uv_async_t drain_wish;
+    uv_async_t reload_wish;
     leat_edge *edge;
     pthread_t thread;
     bool started;
@@ -35,6 +36,12 @@ static void on_drain_wish(uv_async_t *async)
     leat_edge_drain(thread->edge, on_drained, thread);
 }
 
+static void on_reload_wish(uv_async_t *async)
+{
+    leat_edge_thread *thread = async->data;
+    leat_edge_reload(thread->edge);
+}
+
 static void on_failed(void *context, const char *why)
 {
     leat_edge_thread *thread = context;
@@ -51,6 +58,7 @@ static void take_down(leat_edge_thread *thread)
     if (thread->edge)
         leat_edge_free(thread->edge);
     uv_close((uv_handle_t *)&thread->drain_wish, NULL);
+    uv_close((uv_handle_t *)&thread->reload_wish, NULL);
     uv_run(&thread->loop, UV_RUN_DEFAULT);
 }
 
@@ -68,7 +76,8 @@ leat_edge_thread *leat_edge_thread_new(const leat_edge_config *config, leat_erro
     leat_edge_thread *thread = leat_must_calloc(1, sizeof *thread);
     uv_loop_init(&thread->loop);
     uv_async_init(&thread->loop, &thread->drain_wish, on_drain_wish);
-    thread->drain_wish.data = thread;
+    uv_async_init(&thread->loop, &thread->reload_wish, on_reload_wish);
+    thread->drain_wish.data = thread->reload_wish.data = thread;
     leat_edge_config own = *config;
     own.on_failed = on_failed;
     own.failed_context = thread;
@@ -99,6 +108,11 @@ int leat_edge_thread_start(leat_edge_thread *thread, void (*on_exit)(void *conte
 void leat_edge_thread_drain(leat_edge_thread *thread)
 {
     uv_async_send(&thread->drain_wish);
+}
+
+void leat_edge_thread_reload(leat_edge_thread *thread)
+{
+    uv_async_send(&thread->reload_wish);
 }
 
 bool leat_edge_thread_failed(const leat_edge_thread *thread)

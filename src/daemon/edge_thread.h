@@ -15,6 +15,8 @@ int leat_edge_thread_start(leat_edge_thread *thread, void (*on_exit)(void *conte
                            leat_error *error) LEAT_MUST_CHECK;
 /* Answer what has been accepted, then end. Any thread. */
 void leat_edge_thread_drain(leat_edge_thread *thread);
+/* As leat_edge_reload, soon. Any thread. */
+void leat_edge_thread_reload(leat_edge_thread *thread);
 /* True: it drained because the log could no longer be reached. Any thread. */
 bool leat_edge_thread_failed(const leat_edge_thread *thread);
 /* Waits for the thread and frees. */

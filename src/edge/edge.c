@@ -387,6 +387,12 @@ int leat_edge_port(const leat_edge *edge)
     return leat_http_port(edge->http);
 }
 
+void leat_edge_reload(leat_edge *edge)
+{
+    LEAT_ASSERT(edge->state != EDGE_FREED);
+    leat_http_reload(edge->http);
+}
+
 void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *context)
 {
     if (edge->state != EDGE_OPEN)

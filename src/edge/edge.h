@@ -52,6 +52,9 @@ int leat_edge_port(const leat_edge *edge);
 /* Would /readyz answer 200? It does while writes are taken for some partition. If not, `why` gets
  * the reason. Loop's thread. */
 bool leat_edge_ready(const leat_edge *edge, leat_buf *why);
+/* Takes over the certificates of http.tls as they are now; new connections get them. What is bad is
+ * reported in the log and changes nothing. Loop's thread. */
+void leat_edge_reload(leat_edge *edge);
 /* No new connections; every accepted request is answered; then `on_drained`. */
 void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *context);
 /* After drain, or at once: then waiting requests get no answer, and their clients cannot know

@@ -23,6 +23,9 @@ typedef struct edge_metrics {
     leat_counter *refused;
     leat_counter *malformed;
     leat_counter *timeouts;
+    leat_counter *http_1, *http_2; /* connections */
+    leat_counter *streams;
+    leat_counter *tls_handshakes, *tls_resumed, *tls_failures;
     leat_counter *refusals[LEAT_REFUSAL_COUNT];
     leat_counter *limited_tenant, *limited_key, *limited_parked;
 } edge_metrics;

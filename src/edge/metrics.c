@@ -43,6 +43,24 @@ static void register_answers(edge_metrics *metrics, leat_metrics *registry)
     }
 }
 
+static void register_protocols(edge_metrics *metrics, leat_metrics *registry)
+{
+    static const char connections[] = "Client connections by the protocol that they began with.";
+    metrics->http_1 = leat_metrics_counter(registry, "leat_edge_protocol_connections_total",
+                                           connections, "protocol=\"http/1.1\"");
+    metrics->http_2 = leat_metrics_counter(registry, "leat_edge_protocol_connections_total",
+                                           connections, "protocol=\"h2\"");
+    metrics->streams = leat_metrics_counter(registry, "leat_edge_streams_total",
+                                            "Requests that came over HTTP/2.", NULL);
+    metrics->tls_handshakes = leat_metrics_counter(registry, "leat_edge_tls_handshakes_total",
+                                                   "TLS handshakes that were completed.", NULL);
+    metrics->tls_resumed = leat_metrics_counter(registry, "leat_edge_tls_resumed_total",
+                                                "Of these, those that resumed a session.", NULL);
+    metrics->tls_failures = leat_metrics_counter(
+        registry, "leat_edge_tls_failures_total",
+        "Connections that ended by a fault of TLS, most in the handshake.", NULL);
+}
+
 void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
 {
     static const char limited[] = "Writes refused because their tenant or key has too many.";
@@ -70,6 +88,7 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
                                               NULL);
     metrics->timeouts = leat_metrics_counter(registry, "leat_edge_timeouts_total",
                                              "Clients cut off because they were too slow.", NULL);
+    register_protocols(metrics, registry);
     metrics->limited_tenant =
         leat_metrics_counter(registry, "leat_edge_limited_total", limited, "by=\"tenant\"");
     metrics->limited_key =
@@ -102,6 +121,12 @@ void edge_metrics_show(leat_edge *edge)
     leat_count_to(edge->metrics.refused, count->refused);
     leat_count_to(edge->metrics.malformed, count->malformed);
     leat_count_to(edge->metrics.timeouts, count->timeouts);
+    leat_count_to(edge->metrics.http_1, count->http_1);
+    leat_count_to(edge->metrics.http_2, count->http_2);
+    leat_count_to(edge->metrics.streams, count->streams);
+    leat_count_to(edge->metrics.tls_handshakes, count->tls_handshakes);
+    leat_count_to(edge->metrics.tls_resumed, count->tls_resumed);
+    leat_count_to(edge->metrics.tls_failures, count->tls_failures);
     for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++)
         leat_count_to(edge->metrics.refusals[cause], leat_log_writer_refusals(edge->writer, cause));
 }

@@ -9,7 +9,7 @@
  */
 #include "http/internal.h"
 
-static const char *date_of(leat_http_server *server)
+const char *http_date(leat_http_server *server)
 {
     time_t now = time(NULL);
     if (now != server->date_second) {
@@ -21,21 +21,13 @@ static const char *date_of(leat_http_server *server)
     return server->date;
 }
 
-typedef struct answer_parts {
-    leat_http_code code;
-    const char *content_type;
-    leat_slice body;
-    const char *extra_headers;
-    bool closes;
-} answer_parts;
-
-static void write_answer(leat_http_request *request, const answer_parts *parts, leat_buf *out)
+static void write_answer(leat_http_request *request, const http_answer_parts *parts, leat_buf *out)
 {
     const leat_http_code_row *row = &leat_http_codes[parts->code];
     LEAT_ASSERT(row->line.size > 0);
     leat_buf_slice(out, row->line);
     leat_buf_slice(out, LEAT_SLICE("Date: "));
-    leat_buf_text(out, date_of(request->server));
+    leat_buf_text(out, http_date(request->server));
     if (parts->content_type) {
         leat_buf_slice(out, LEAT_SLICE("\r\nContent-Type: "));
         leat_buf_text(out, parts->content_type);
@@ -90,7 +82,7 @@ void http_answers_advance(http_conn *conn)
     maybe_continue(conn);
 }
 
-static void give_answer(leat_http_request *request, answer_parts *parts)
+static void give_answer(leat_http_request *request, http_answer_parts *parts)
 {
     http_conn *conn = request->conn;
     LEAT_ASSERT(conn->state != HTTP_CONN_CLOSING && request != conn->current);
@@ -121,21 +113,46 @@ void leat_http_answer(leat_http_request *request, leat_http_code code, const cha
         http_server_maybe_free(server);
         return;
     }
-    answer_parts parts = {
+    http_answer_parts parts = {
         .code = code, .content_type = content_type, .body = body, .extra_headers = extra_headers};
-    give_answer(request, &parts);
+    if (request->is_h2)
+        http_h2_answer(request, &parts);
+    else
+        give_answer(request, &parts);
 }
 
 void leat_http_abandon(leat_http_request *request)
 {
     LEAT_ASSERT(request->state == HTTP_HANDED);
-    if (request->conn)
-        http_conn_close(request->conn);
     leat_http_server *server = request->server;
+    bool is_stream = request->conn && request->is_h2;
+    if (request->conn && !is_stream)
+        http_conn_close(request->conn);
     LEAT_ASSERT(server->handed > 0);
     server->handed--;
-    http_request_recycle(request);
+    if (is_stream)
+        http_h2_abandon(request);
+    else
+        http_request_recycle(request);
     http_server_maybe_free(server);
+}
+
+void http_answer_fault(leat_http_request *request, leat_http_code code, const char *message)
+{
+    leat_buf body = {0};
+    leat_http_error_body(&body, code, NULL, message);
+    if (body.failed) /* the status still tells the truth */
+        leat_buf_free(&body);
+    http_answer_parts parts = {
+        .code = code,
+        .content_type = LEAT_HTTP_JSON,
+        .body = {body.data, body.size},
+    };
+    if (request->is_h2)
+        http_h2_put(request, &parts);
+    else
+        give_answer(request, &parts);
+    leat_buf_free(&body);
 }
 
 void http_fail(http_conn *conn, leat_http_code code, const char *message)
@@ -155,15 +172,5 @@ void http_fail(http_conn *conn, leat_http_code code, const char *message)
         server->counters.refused++;
     else
         server->counters.malformed++;
-    leat_buf body = {0};
-    leat_http_error_body(&body, code, NULL, message);
-    if (body.failed) /* the status still tells the truth */
-        leat_buf_free(&body);
-    answer_parts parts = {
-        .code = code,
-        .content_type = LEAT_HTTP_JSON,
-        .body = {body.data, body.size},
-    };
-    give_answer(request, &parts);
-    leat_buf_free(&body);
+    http_answer_fault(request, code, message);
 }

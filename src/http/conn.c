@@ -5,6 +5,9 @@
  * backpressure: while the socket takes no more, or the client has too many requests waiting,
  * nothing is read, and the client's own TCP slows it down. Any callback of the owner may close the
  * connection, so its state is checked again after each.
+ *
+ * The first bytes tell which protocol it is: HTTP/2 begins with a preface that no request of
+ * HTTP/1.1 begins with. It may come in pieces, and until it differs nothing is parsed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -33,8 +36,19 @@ static void enter(http_conn *conn, http_conn_state state)
 
 bool http_conn_is_idle(const http_conn *conn)
 {
-    return conn->state == HTTP_CONN_OPEN && !conn->first && conn->out.size == 0 &&
-           conn->pending.size == 0;
+    return conn->state == HTTP_CONN_OPEN && !conn->first && http_conn_unsent(conn) == 0 &&
+           conn->pending.size == 0 && (!conn->h2 || http_h2_is_idle(conn));
+}
+
+size_t http_conn_unsent(const http_conn *conn)
+{
+    return conn->out.size + conn->wire.size - conn->sent;
+}
+
+/* What goes to the socket. */
+static leat_buf *wire_of(http_conn *conn)
+{
+    return conn->tls ? &conn->wire : &conn->out;
 }
 
 void http_conn_mark_dirty(http_conn *conn)
@@ -59,8 +73,11 @@ static void on_closed(uv_handle_t *handle)
     http_conn *conn = handle->data;
     leat_http_server *server = conn->server;
     LEAT_ASSERT(conn->state == HTTP_CONN_CLOSING && !conn->first && !conn->dirty);
+    http_h2_free(conn);
+    http_tls_free(conn);
     leat_buf_free(&conn->pending);
     leat_buf_free(&conn->out);
+    leat_buf_free(&conn->wire);
     free(conn);
     http_server_closed_one(server);
 }
@@ -80,6 +97,8 @@ static void release_requests(http_conn *conn)
     conn->last = NULL;
     conn->current = NULL;
     conn->waiting = 0;
+    if (conn->h2)
+        http_h2_release(conn);
 }
 
 void http_conn_close(http_conn *conn)
@@ -102,8 +121,12 @@ static int wanted_events(const http_conn *conn)
     if (conn->state == HTTP_CONN_LINGER)
         return UV_READABLE;
     int events = conn->blocked ? UV_WRITABLE : 0;
-    bool takes = !conn->eof && !conn->no_more && !conn->blocked && conn->pending.size == 0 &&
-                 conn->waiting < conn->server->config.pipeline_max;
+    bool takes = !conn->eof && !conn->blocked;
+    if (conn->h2)
+        takes = takes && http_h2_takes(conn);
+    else
+        takes = takes && !conn->no_more && conn->pending.size == 0 &&
+                conn->waiting < conn->server->config.pipeline_max;
     return takes ? events | UV_READABLE : events;
 }
 
@@ -126,7 +149,11 @@ static void update_events(http_conn *conn)
  * our side is shut, and the client's bytes are discarded until its side ends too. */
 static void begin_linger(http_conn *conn)
 {
-    LEAT_ASSERT(!conn->first && conn->out.size == 0);
+    LEAT_ASSERT(!conn->first && http_conn_unsent(conn) == 0);
+    if (conn->tls && http_tls_end(conn)) { /* comes back here when it is sent */
+        http_conn_mark_dirty(conn);
+        return;
+    }
     if (conn->eof || shutdown(conn->fd, SHUT_WR) != 0) {
         http_conn_close(conn);
         return;
@@ -152,10 +179,11 @@ static void parse_pending(http_conn *conn)
 /* False: not all was sent, or the connection is closed. */
 static bool send_out(http_conn *conn)
 {
-    LEAT_ASSERT(conn->fd >= 0 && conn->sent <= conn->out.size);
-    while (conn->sent < conn->out.size) {
+    const leat_buf *wire = wire_of(conn);
+    LEAT_ASSERT(conn->fd >= 0 && conn->sent <= wire->size);
+    while (conn->sent < wire->size) {
         ssize_t sent =
-            send(conn->fd, conn->out.data + conn->sent, conn->out.size - conn->sent, MSG_NOSIGNAL);
+            send(conn->fd, wire->data + conn->sent, wire->size - conn->sent, MSG_NOSIGNAL);
         if (sent >= 0) {
             conn->sent += (size_t)sent;
             continue;
@@ -173,23 +201,38 @@ static bool send_out(http_conn *conn)
     return true;
 }
 
-static void after_send(http_conn *conn)
+static void after_send_1(http_conn *conn)
 {
-    LEAT_ASSERT(conn->sent == conn->out.size && !conn->blocked);
-    conn->sent = 0;
-    conn->blocked_since = 0;
-    if (conn->out.capacity > KEEP_OUT_BYTES)
-        leat_buf_free(&conn->out);
-    else
-        leat_buf_clear(&conn->out);
     parse_pending(conn);
-    if (conn->state != HTTP_CONN_OPEN || conn->out.size > 0 || conn->first) {
-        update_events(conn);
+    if (conn->state != HTTP_CONN_OPEN || conn->out.size > 0 || conn->first)
         return;
-    }
     conn->idle_since = http_now_ms(conn->server);
     if (conn->no_more || conn->server->draining)
         begin_linger(conn);
+}
+
+static void after_send_h2(http_conn *conn)
+{
+    if (http_h2_has_more(conn))
+        http_conn_mark_dirty(conn);
+    else if (http_h2_is_done(conn))
+        begin_linger(conn);
+}
+
+static void after_send(http_conn *conn)
+{
+    leat_buf *wire = wire_of(conn);
+    LEAT_ASSERT(conn->sent == wire->size && !conn->blocked);
+    conn->sent = 0;
+    conn->blocked_since = 0;
+    if (wire->capacity > KEEP_OUT_BYTES)
+        leat_buf_free(wire);
+    else
+        leat_buf_clear(wire);
+    if (conn->h2)
+        after_send_h2(conn);
+    else
+        after_send_1(conn);
     update_events(conn);
 }
 
@@ -198,7 +241,11 @@ void http_conn_flush(http_conn *conn)
     unmark_dirty(conn);
     if (conn->state != HTTP_CONN_OPEN || conn->blocked)
         return;
-    if (conn->out.failed) {
+    if (conn->h2)
+        http_h2_produce(conn);
+    if (conn->tls)
+        http_tls_write(conn);
+    if (conn->out.failed || conn->wire.failed) {
         http_conn_close(conn);
         return;
     }
@@ -208,57 +255,122 @@ void http_conn_flush(http_conn *conn)
         conn->blocked_since = http_now_ms(conn->server);
 }
 
+static void drop_piece(http_conn *conn, leat_http_request *piece)
+{
+    LEAT_ASSERT(piece == conn->last && piece->state == HTTP_READING);
+    leat_http_request **link = &conn->first;
+    leat_http_request *before = NULL;
+    while (*link != piece) {
+        before = *link;
+        link = &before->next;
+    }
+    *link = NULL;
+    conn->last = before;
+    conn->current = NULL;
+    http_request_recycle(piece);
+}
+
 /* The client has shut its side: whole requests are still answered, a piece of one is dropped. */
-static void on_eof(http_conn *conn)
+void http_conn_end_input(http_conn *conn)
 {
     conn->eof = true;
     conn->no_more = true;
-    leat_http_request *piece = conn->current;
-    if (piece) {
-        LEAT_ASSERT(piece == conn->last && piece->state == HTTP_READING);
-        leat_http_request **link = &conn->first;
-        leat_http_request *before = NULL;
-        while (*link != piece) {
-            before = *link;
-            link = &before->next;
-        }
-        *link = NULL;
-        conn->last = before;
-        conn->current = NULL;
-        http_request_recycle(piece);
-    }
-    if (!conn->first && conn->out.size == 0)
+    if (conn->h2)
+        http_h2_on_eof(conn);
+    if (conn->current)
+        drop_piece(conn, conn->current);
+    bool is_empty = !conn->first && (!conn->h2 || http_h2_is_idle(conn));
+    if (is_empty && http_conn_unsent(conn) == 0)
         http_conn_close(conn);
     else
         update_events(conn);
 }
 
+/* ---- bytes in ---- */
+
+static void take_1(http_conn *conn, const char *data, size_t size)
+{
+    if (conn->no_more || size == 0)
+        return;
+    size_t used = conn->pending.size > 0 ? 0 : http_parse(conn, data, size);
+    if (conn->state != HTTP_CONN_OPEN || used == size || conn->no_more)
+        return;
+    leat_buf_append(&conn->pending, data + used, size - used);
+    if (conn->pending.failed)
+        http_conn_close(conn);
+}
+
+static const leat_slice preface = {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24};
+
+/* What was taken for a part of the preface is given to whoever it turns out to be for. */
+void http_conn_begin(http_conn *conn, http_protocol protocol)
+{
+    LEAT_ASSERT(conn->protocol == HTTP_UNKNOWN && protocol != HTTP_UNKNOWN);
+    conn->protocol = protocol;
+    if (protocol == HTTP_1) {
+        conn->server->counters.http_1++;
+        take_1(conn, preface.data, conn->preface_size);
+    } else if (!http_h2_begin(conn)) {
+        http_conn_close(conn);
+    } else if (conn->preface_size > 0) {
+        http_h2_receive(conn, preface.data, conn->preface_size);
+    }
+}
+
+/* Returns how many bytes belong to the preface. */
+static size_t find_protocol(http_conn *conn, const char *data, size_t size)
+{
+    size_t used = 0;
+    if (conn->preface_size == 0)
+        conn->header_since = http_now_ms(conn->server);
+    while (used < size && conn->preface_size < preface.size &&
+           data[used] == preface.data[conn->preface_size]) {
+        used++;
+        conn->preface_size++;
+    }
+    if (conn->preface_size == preface.size)
+        http_conn_begin(conn, HTTP_2);
+    else if (used < size)
+        http_conn_begin(conn, HTTP_1);
+    return used;
+}
+
+void http_conn_take(http_conn *conn, const char *data, size_t size)
+{
+    LEAT_ASSERT(size > 0);
+    size_t used = 0;
+    if (conn->state == HTTP_CONN_OPEN && conn->protocol == HTTP_UNKNOWN)
+        used = find_protocol(conn, data, size);
+    if (conn->state != HTTP_CONN_OPEN || used == size)
+        return;
+    if (conn->h2)
+        http_h2_receive(conn, data + used, size - used);
+    else
+        take_1(conn, data + used, size - used);
+}
+
 static void take_bytes(http_conn *conn, const char *data, size_t size)
 {
-    LEAT_ASSERT(size > 0 && conn->state != HTTP_CONN_CLOSING);
-    if (conn->state == HTTP_CONN_LINGER || conn->no_more)
+    LEAT_ASSERT(conn->state != HTTP_CONN_CLOSING);
+    if (conn->state == HTTP_CONN_LINGER)
         return;
-    size_t used = http_parse(conn, data, size);
-    if (conn->state != HTTP_CONN_OPEN)
-        return;
-    if (used < size && !conn->no_more) {
-        leat_buf_append(&conn->pending, data + used, size - used);
-        if (conn->pending.failed) {
-            http_conn_close(conn);
-            return;
-        }
-    }
+    if (conn->tls)
+        http_tls_receive(conn, data, size);
+    else
+        http_conn_take(conn, data, size);
     update_events(conn);
 }
 
 static void on_readable(http_conn *conn)
 {
     leat_http_server *server = conn->server;
+    if (conn->tls && !http_tls_may_read(conn))
+        return; /* they wait in the socket for the next turn */
     ssize_t got = recv(conn->fd, server->read_buffer, sizeof server->read_buffer, 0);
     if (got > 0)
         take_bytes(conn, server->read_buffer, (size_t)got);
     else if (got == 0 && conn->state == HTTP_CONN_OPEN)
-        on_eof(conn);
+        http_conn_end_input(conn);
     else if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
         http_conn_close(conn);
 }
@@ -297,11 +409,17 @@ http_conn *http_conn_new(leat_http_server *server, int fd)
     conn->server = server;
     conn->fd = fd;
     conn->idle_since = http_now_ms(server);
+    conn->protocol = server->config.streams_max > 0 || server->tls_context ? HTTP_UNKNOWN : HTTP_1;
     llhttp_init(&conn->parser, HTTP_REQUEST, &server->settings);
     conn->parser.data = conn;
+    bool has_tls = !server->tls_context || http_tls_begin(conn);
     LIST_INSERT_HEAD(&server->conns, conn, all);
     server->conn_count++;
     server->handles++;
+    if (!has_tls) {
+        http_conn_close(conn);
+        return NULL;
+    }
     update_events(conn);
     return conn;
 }

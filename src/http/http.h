@@ -1,7 +1,8 @@
 /*
- * http.h - an HTTP/1.1 server on a libuv loop: connections, keep-alive, pipelining, limits and
- * deadlines; llhttp parses the bytes. The owner gives requests their meaning: the edge and, on a
- * listener of its own, the admin pages.
+ * http.h - a server for HTTP/1.1 and HTTP/2 on a libuv loop: connections, keep-alive, pipelining,
+ * streams, limits and deadlines; llhttp parses HTTP/1.1, nghttp2 frames HTTP/2. A cleartext client
+ * chooses HTTP/2 by its first bytes ("prior knowledge"). The owner gives requests their meaning:
+ * the edge and, on a listener of its own, the admin pages.
  *
  * Everything happens on the loop's thread. Deadlines are absolute: a client that drips bytes is cut
  * off like a silent one.
@@ -72,6 +73,21 @@ enum { LEAT_HTTP_PIECE_MAX = 64 * 1024 };
  * body_timeout_ms; else it is broken off with 408. */
 enum { LEAT_HTTP_STREAM_PROGRESS = 1024 };
 
+/* PEM files; leat_http_reload reads them again. */
+typedef struct leat_http_tls_config {
+    const char *certificate; /* the server's own, then those between it and a root; NULL: cleartext
+                              */
+    const char *key;         /* without a passphrase */
+    const char *client_ca;   /* clients show a certificate of one of these; NULL: they are not asked
+                              */
+    bool needs_client_certificate; /* false: a client may have none */
+    bool is_1_3_only;              /* else TLS 1.2 too */
+} leat_http_tls_config;
+
+/* Are the files fit for use? -1: `*ret_member` is the member that names the bad one. */
+int leat_http_tls_check(const leat_http_tls_config *config, const char **ret_member,
+                        leat_error *error) LEAT_MUST_CHECK;
+
 typedef struct leat_http_config {
     const char *host;
     int port;                  /* 0: any; see leat_http_port */
@@ -83,22 +99,31 @@ typedef struct leat_http_config {
     uint32_t connections_max;  /* beyond: answered 503 and closed */
     uint32_t pipeline_max;     /* requests of one connection without an answer yet; at this many,
                                   reading stops; default 64 */
-    size_t bodies_max; /* bytes of all bodies held at once, 256 MiB; beyond: 503 and closed */
-    size_t stream_window; /* bytes of one streamed body that its owner has not taken; at this many,
-                             reading stops; default 256 KiB */
+    leat_http_tls_config tls;  /* HTTP/2 is then chosen by ALPN */
+    size_t bodies_max;     /* bytes of all bodies held at once, 256 MiB; beyond: 503 and closed */
+    size_t stream_window;  /* bytes of one streamed body that its owner has not taken; at this many,
+                              reading stops; default 256 KiB */
     leat_http_hooks hooks; /* default: none */
+    uint32_t streams_max;  /* HTTP/2: streams of one connection at once, and requests of it
+                              without an answer; default 128. 0: no HTTP/2 */
+    uint32_t frames_budget; /* HTTP/2: frames without effect that one connection may send (h2.h) */
 } leat_http_config;
 void leat_http_config_defaults(leat_http_config *config);
 
 /* A whole request has arrived. Its owner answers it with leat_http_answer, now or later, on the
  * loop's thread, exactly once. That holds for a client that went away too: the answer is dropped.
- * Answers leave in the order of requests. */
+ * Answers leave in the order of requests; those of HTTP/2 at once. */
 typedef void (*leat_http_handler)(void *context, leat_http_request *request);
 
 leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *config,
                                    leat_http_handler handler, void *context, leat_error *error);
 int leat_http_port(const leat_http_server *server);
+/* Reads the files of TLS again; what is bad is logged and changes nothing. Connections keep what
+ * they began with. */
+void leat_http_reload(leat_http_server *server);
 /* Stops accepting; idle connections are closed, others after their answers ("connection: close").
+ * HTTP/2: a notice (GOAWAY), new streams for the round trip that it takes, the final GOAWAY, and a
+ * close when no stream is left.
  * `on_drained` is called once, when no connection is left. */
 void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context));
 /* Closes everything at once; its memory is freed when the loop has run the closes and the owner has
@@ -129,7 +154,7 @@ void leat_http_request_drop_body(leat_http_request *request);
  * copied. Content-Length and Date are added, and Connection where HTTP wants it. */
 void leat_http_answer(leat_http_request *request, leat_http_code code, const char *content_type,
                       leat_slice body, const char *extra_headers);
-/* Instead of an answer: the client's connection is closed. */
+/* Instead of an answer: the client's connection is closed; of HTTP/2, its stream. */
 void leat_http_abandon(leat_http_request *request);
 
 /* The owner of a streamed body needs `size` of its bytes no longer: reading may go on. */
@@ -154,6 +179,12 @@ typedef struct leat_http_counters {
     uint64_t refused;     /* over connections_max */
     uint64_t malformed;   /* answered 400/408/413/414/431/... by the server itself */
     uint64_t timeouts;
+    uint64_t http_1; /* connections by protocol, once it is known */
+    uint64_t http_2;
+    uint64_t streams;        /* requests that came over HTTP/2 */
+    uint64_t tls_handshakes; /* completed */
+    uint64_t tls_resumed;    /* of these, by a ticket */
+    uint64_t tls_failures;   /* handshakes and connections that TLS ended */
 } leat_http_counters;
 const leat_http_counters *leat_http_count(const leat_http_server *server);
 

@@ -9,8 +9,8 @@
  *
  * listen.c the listening socket; server.c accepting, deadlines, drain, close; conn.c one
  * connection's bytes in and out; parse.c which bytes are a request; check.c what a request must be
- * in any protocol; request.c requests and their pool; answer.c answers and their order; status.c
- * the table of all answers.
+ * in any protocol; h2.h HTTP/2; tls.h TLS; request.c requests and their pool; answer.c answers and
+ * their order; status.c the table of all answers.
  */
 #ifndef LEAT_HTTP_INTERNAL_H
 #define LEAT_HTTP_INTERNAL_H
@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include <llhttp.h>
+#include <nghttp2/nghttp2.h>
 
 #include "base/rate_limit.h"
 #include "base/standstill.h"
@@ -34,6 +35,9 @@ enum {
 };
 
 typedef struct http_conn http_conn;
+typedef struct http_h2 http_h2;                   /* h2.h */
+typedef struct http_tls http_tls;                 /* tls.c */
+typedef struct http_tls_context http_tls_context; /* tls.h */
 
 /* Why a request is refused. */
 typedef struct http_fault {
@@ -61,7 +65,19 @@ struct leat_http_request {
     http_request_state state;
     leat_http_server *server;
     http_conn *conn;         /* NULL: the client has gone */
-    leat_http_request *next; /* in the connection's order, or in the pool */
+    leat_http_request *next; /* in the connection's order (HTTP/1.1), or in the pool */
+
+    /* HTTP/2 */
+    bool is_h2;         /* in its connection's list */
+    bool is_input_over; /* its END_STREAM has come */
+    int32_t stream_id;  /* 0: the stream was cancelled */
+    LIST_ENTRY(leat_http_request) of_conn;
+    size_t header_bytes;
+    size_t trailer_bytes;
+    size_t answer_at; /* framed up to here */
+    int64_t since;    /* it waits for its client, for the body or to take the answer; 0: not */
+    http_fault fault; /* the answer when its headers are complete */
+
     int64_t arrived_us;
     leat_http_method method;
     bool http_1_0;
@@ -77,6 +93,12 @@ struct leat_http_request {
     leat_buf answer; /* an answer written before its turn */
     http_header headers[HTTP_HEADERS_MAX];
 };
+
+typedef enum http_protocol {
+    HTTP_UNKNOWN, /* the first bytes tell */
+    HTTP_1,
+    HTTP_2,
+} http_protocol;
 
 /* The life of a connection; conn.c has the legal edges. */
 typedef enum http_conn_state {
@@ -99,6 +121,11 @@ struct http_conn {
     bool no_more; /* no request is read after those that are here */
     bool refused; /* over the limit of connections: it gets that answer and no other */
 
+    http_protocol protocol;
+    uint32_t preface_size; /* bytes of HTTP/2's preface that have come while it is not known */
+    http_tls *tls;         /* NULL: cleartext */
+    http_h2 *h2;           /* NULL: not HTTP/2; else what is below up to `pending` is unused */
+
     llhttp_t parser;
     bool headers_done;
     size_t header_bytes;  /* of the request being read */
@@ -115,8 +142,9 @@ struct http_conn {
 
     leat_buf pending; /* read, but not parsed yet: too many requests wait */
     size_t pending_at;
-    leat_buf out;
-    size_t sent;
+    leat_buf out;  /* in clear */
+    leat_buf wire; /* what TLS has made of it */
+    size_t sent;   /* of that of the two that goes to the socket */
 
     /* When each of these began; the state tells which one counts. By http_now_ms. */
     int64_t header_since;
@@ -150,6 +178,11 @@ struct leat_http_server {
     bool closing;
     size_t bodies; /* bytes */
     llhttp_settings_t settings;
+    http_tls_context *tls_context; /* NULL: cleartext */
+    struct bio_method_st *tls_method;
+    uint32_t handshakes_this_turn;
+    nghttp2_session_callbacks *h2_callbacks;
+    nghttp2_option *h2_option;
     leat_http_counters counters;
     LIST_HEAD(http_conns, http_conn) conns;
     TAILQ_HEAD(http_dirty, http_conn) dirty;
@@ -187,6 +220,14 @@ void http_conn_mark_dirty(http_conn *conn);
 void http_conn_read(http_conn *conn);
 /* No byte is on its way in either direction. */
 bool http_conn_is_idle(const http_conn *conn);
+/* Bytes to send that the socket has not taken. */
+size_t http_conn_unsent(const http_conn *conn);
+/* Which protocol it is has become known. */
+void http_conn_begin(http_conn *conn, http_protocol protocol);
+/* Bytes of the protocol have come, in clear. */
+void http_conn_take(http_conn *conn, const char *data, size_t size);
+/* No more of them will come. */
+void http_conn_end_input(http_conn *conn);
 
 /* ---- parse.c ---- */
 void http_parse_settings(llhttp_settings_t *settings);
@@ -216,6 +257,8 @@ bool http_check(leat_http_request *request, const http_known *known, bool has_bo
                 http_fault *ret_fault) LEAT_MUST_CHECK;
 
 /* ---- request.c ---- */
+/* NULL: out of memory. Of this connection, but in no order. */
+leat_http_request *http_request_take(http_conn *conn);
 /* NULL: out of memory. Appended to the connection's requests as the one being read. */
 leat_http_request *http_request_begin(http_conn *conn);
 /* The only way to change a state: asserts that the edge is legal. */
@@ -225,10 +268,76 @@ void http_request_recycle(leat_http_request *request);
 void http_request_pool_free(leat_http_server *server);
 
 /* ---- answer.c ---- */
+typedef struct http_answer_parts {
+    leat_http_code code;
+    const char *content_type;
+    leat_slice body;
+    const char *extra_headers;
+    bool closes; /* HTTP/1.1 */
+} http_answer_parts;
+
+/* Now, as the header Date has it. */
+const char *http_date(leat_http_server *server);
+/* Answers with an error of the server's own; the request is no longer being read, or a stream. */
+void http_answer_fault(leat_http_request *request, leat_http_code code, const char *message);
 /* Answers the request that is being read (or one made for this purpose) with an error; nothing is
  * read after it. */
 void http_fail(http_conn *conn, leat_http_code code, const char *message);
 /* Moves finished answers, in order, into the output. */
 void http_answers_advance(http_conn *conn);
+
+/* ---- h2.c: the server's side of HTTP/2; h2.h has the rest ---- */
+/* What all sessions share. False: out of memory. */
+bool http_h2_set_up(leat_http_server *server) LEAT_MUST_CHECK;
+void http_h2_take_down(leat_http_server *server);
+/* The connection is HTTP/2 from its preface on, which is still to be given. False: out of memory.
+ */
+bool http_h2_begin(http_conn *conn) LEAT_MUST_CHECK;
+void http_h2_free(http_conn *conn);
+/* Requests that their owner holds lose their connection. */
+void http_h2_release(http_conn *conn);
+void http_h2_receive(http_conn *conn, const char *data, size_t size);
+/* Moves what is to be sent into the output, up to its bound. */
+void http_h2_produce(http_conn *conn);
+bool http_h2_has_more(const http_conn *conn);
+/* Bytes may come. */
+bool http_h2_takes(const http_conn *conn);
+/* No request is here. */
+bool http_h2_is_idle(const http_conn *conn);
+/* Nothing more will be sent or served. */
+bool http_h2_is_done(const http_conn *conn);
+/* Notice, then the final GOAWAY; it is closed when no stream is left. */
+void http_h2_drain(http_conn *conn);
+/* The final GOAWAY at once. */
+void http_h2_leave(http_conn *conn);
+void http_h2_on_eof(http_conn *conn);
+/* True: a deadline has passed; it acts on it only if it `acts`. */
+bool http_h2_sweep(http_conn *conn, int64_t now, bool acts);
+void http_h2_drop_body(leat_http_request *request);
+
+/* ---- tls.c ---- */
+/* What all connections share; without a certificate nothing. -1: a file is bad. */
+int http_tls_set_up(leat_http_server *server, leat_error *error) LEAT_MUST_CHECK;
+void http_tls_take_down(leat_http_server *server);
+/* False: out of memory. */
+bool http_tls_begin(http_conn *conn) LEAT_MUST_CHECK;
+void http_tls_free(http_conn *conn);
+/* The handshake takes too long. */
+bool http_tls_is_late(const http_conn *conn, int64_t now);
+/* False: too many handshakes in this turn of the loop; its bytes wait in the socket. */
+bool http_tls_may_read(http_conn *conn);
+/* Bytes of the socket; gives what they hold to http_conn_take. */
+void http_tls_receive(http_conn *conn, const char *data, size_t size);
+/* Turns the output into bytes for the socket. */
+void http_tls_write(http_conn *conn);
+/* Says that nothing more follows. True: that is still to be sent. */
+bool http_tls_end(http_conn *conn);
+
+/* ---- h2_answer.c ---- */
+/* The owner's answer, and its way out of a request. */
+void http_h2_answer(leat_http_request *request, const http_answer_parts *parts);
+void http_h2_abandon(leat_http_request *request);
+/* Answers; the request is the server's. */
+void http_h2_put(leat_http_request *request, const http_answer_parts *parts);
 
 #endif

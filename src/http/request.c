@@ -61,15 +61,23 @@ static leat_http_request *take(leat_http_server *server)
     return request;
 }
 
-leat_http_request *http_request_begin(http_conn *conn)
+leat_http_request *http_request_take(http_conn *conn)
 {
-    LEAT_ASSERT(!conn->current && !conn->first == !conn->last);
     leat_http_request *request = take(conn->server);
     if (!request)
         return NULL;
     http_request_enter(request, HTTP_READING);
     request->server = conn->server;
     request->conn = conn;
+    return request;
+}
+
+leat_http_request *http_request_begin(http_conn *conn)
+{
+    LEAT_ASSERT(!conn->current && !conn->first == !conn->last);
+    leat_http_request *request = http_request_take(conn);
+    if (!request)
+        return NULL;
     if (conn->last)
         conn->last->next = request;
     else
@@ -162,5 +170,7 @@ void leat_http_request_drop_body(leat_http_request *request)
 {
     LEAT_ASSERT(request->state == HTTP_HANDED && request->server->bodies >= request->body.size);
     request->server->bodies -= request->body.size;
+    if (request->is_h2)
+        http_h2_drop_body(request);
     reset_buffer(&request->body);
 }

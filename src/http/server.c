@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "http/internal.h"
+#include "http/tls.h"
 
 enum {
     ACCEPTS_A_TURN = 64,
@@ -40,6 +40,8 @@ void leat_http_config_defaults(leat_http_config *config)
         .connections_max = 4096,
         .pipeline_max = 64,
         .bodies_max = (size_t)256 * 1024 * 1024,
+        .streams_max = 128,
+        .frames_budget = 1000,
     };
 }
 
@@ -52,6 +54,8 @@ void http_server_maybe_free(leat_http_server *server)
         return;
     LEAT_ASSERT(server->conn_count == 0 && server->bodies == 0);
     http_request_pool_free(server);
+    http_h2_take_down(server);
+    http_tls_take_down(server);
     free(server);
 }
 
@@ -112,6 +116,11 @@ static void add_connection(leat_http_server *server, int fd)
         return;
     }
     bool refused = server->conn_count >= server->config.connections_max;
+    if (refused && server->tls_context) { /* a handshake costs more than the answer is worth */
+        server->counters.refused++;
+        close(fd);
+        return;
+    }
     http_conn *conn = http_conn_new(server, fd);
     if (!conn)
         return;
@@ -177,7 +186,15 @@ static void time_out(http_conn *conn, const char *message)
         http_conn_close(conn);
 }
 
-typedef enum deadline { IN_TIME, LINGERED, NOT_READ, HEADERS_LATE, BODY_LATE, IDLE } deadline;
+typedef enum deadline {
+    IN_TIME,
+    LINGERED,
+    NOT_READ,
+    NO_HANDSHAKE,
+    HEADERS_LATE,
+    BODY_LATE,
+    IDLE
+} deadline;
 
 static deadline missed_deadline(const http_conn *conn, int64_t now)
 {
@@ -188,7 +205,10 @@ static deadline missed_deadline(const http_conn *conn, int64_t now)
         return IN_TIME;
     if (conn->blocked)
         return now - conn->blocked_since >= config->body_timeout_ms ? NOT_READ : IN_TIME;
-    if (conn->current && !conn->headers_done)
+    if (conn->tls && http_tls_is_late(conn, now))
+        return NO_HANDSHAKE;
+    if ((conn->current && !conn->headers_done) ||
+        (conn->protocol == HTTP_UNKNOWN && conn->preface_size > 0))
         return now - conn->header_since >= config->header_timeout_ms ? HEADERS_LATE : IN_TIME;
     if (conn->current)
         return now - conn->body_since >= config->body_timeout_ms ? BODY_LATE : IN_TIME;
@@ -200,6 +220,11 @@ static deadline missed_deadline(const http_conn *conn, int64_t now)
  * in time would be answered by a reset. */
 static void sweep_conn(http_conn *conn, int64_t now)
 {
+    if (conn->h2 && conn->state == HTTP_CONN_OPEN && http_h2_sweep(conn, now, false)) {
+        http_conn_read(conn);
+        if (conn->state == HTTP_CONN_OPEN)
+            http_h2_sweep(conn, now, true);
+    }
     deadline missed = missed_deadline(conn, now);
     if (missed == HEADERS_LATE || missed == BODY_LATE || missed == IDLE) {
         http_conn_read(conn);
@@ -209,10 +234,16 @@ static void sweep_conn(http_conn *conn, int64_t now)
     case IN_TIME:
         break;
     case LINGERED:
-    case IDLE:
         http_conn_close(conn);
         break;
+    case IDLE:
+        if (conn->h2)
+            http_h2_leave(conn);
+        else
+            http_conn_close(conn);
+        break;
     case NOT_READ:
+    case NO_HANDSHAKE:
         time_out(conn, NULL);
         break;
     case HEADERS_LATE:
@@ -233,6 +264,8 @@ static void on_sweep(uv_timer_t *timer)
         next = LIST_NEXT(conn, all);
         sweep_conn(conn, now);
     }
+    if (server->tls_context)
+        http_tls_context_sweep(server->tls_context, now);
     resume_accepting(server);
 }
 
@@ -261,7 +294,9 @@ static void flush_all(leat_http_server *server)
 
 static void on_before_poll(uv_prepare_t *handle)
 {
-    flush_all(handle->data);
+    leat_http_server *server = handle->data;
+    server->handshakes_this_turn = 0;
+    flush_all(server);
 }
 
 static void on_after_poll(uv_check_t *handle)
@@ -308,13 +343,18 @@ leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *conf
     LIST_INIT(&server->conns);
     TAILQ_INIT(&server->dirty);
     http_parse_settings(&server->settings);
-    int code = uv_poll_init(loop, &server->listener, fd);
-    if (code != 0) {
+    LEAT_ASSERT(http_h2_set_up(server));
+    int code = http_tls_set_up(server, error);
+    if (code == 0 && (code = uv_poll_init(loop, &server->listener, fd)) != 0)
         leat_fail(error, "cannot watch the listening socket: %s", uv_strerror(code));
+    if (code != 0) {
         close(fd);
+        http_h2_take_down(server);
+        http_tls_take_down(server);
         free(server);
         return NULL;
     }
+    server->config.tls = (leat_http_tls_config){0}; /* as `host` */
     start_handles(server);
     return server;
 }
@@ -322,6 +362,13 @@ leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *conf
 int leat_http_port(const leat_http_server *server)
 {
     return server->port;
+}
+
+void leat_http_reload(leat_http_server *server)
+{
+    leat_error error = {""};
+    if (server->tls_context && http_tls_context_reload(server->tls_context, &error) != 0)
+        leat_warn("certificate is not replaced port=%d reason=\"%s\"", server->port, error.text);
 }
 
 void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context))
@@ -335,7 +382,9 @@ void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context)
     http_conn *next = NULL;
     for (http_conn *conn = LIST_FIRST(&server->conns); conn; conn = next) {
         next = LIST_NEXT(conn, all);
-        if (http_conn_is_idle(conn))
+        if (conn->h2 && conn->state == HTTP_CONN_OPEN)
+            http_h2_drain(conn);
+        else if (http_conn_is_idle(conn))
             http_conn_close(conn);
     }
 }

@@ -27,7 +27,7 @@ def test_version_names_the_libraries():
     for words in ("version", "--version"):
         done = leat(words)
         assert done.returncode == 0
-        for library in ("leat 0.", "librdkafka 2.", "libpq", "SQLite 3.", "libuv 1.", "llhttp 9", "yyjson 0.1", "libyaml 0.", "xxhash 0.", "OpenSSL 3."):
+        for library in ("leat 0.", "librdkafka 2.", "libpq", "SQLite 3.", "libuv 1.", "llhttp 9", "nghttp2 1.", "yyjson 0.1", "libyaml 0.", "xxhash 0.", "OpenSSL 3."):
             assert library in done.stdout
 
 

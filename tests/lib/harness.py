@@ -118,10 +118,10 @@ class Process:
         return self.popen.wait(timeout)
 
     def address(self, words):
-        """host:port out of "... http://host:port" in the line that has `words`."""
+        """host:port out of "... http://host:port" (or https) in the line that has `words`."""
         self.wait_for(words)
         line = next(l for l in self.text().splitlines()[::-1] if words in l)
-        return line.split("http://")[1].split("/")[0].strip()
+        return line.split("://")[1].split("/")[0].strip()
 
     def readiness(self, words="edge listens"):
         """(status, reason) of /readyz there; "admin listens" is the admin listener."""

@@ -51,7 +51,8 @@ static const struct {
     CASE(505, "GET /a HTTP/1.2\r\nHost: a\r\n\r\n"),
     CASE(505, "GET /a HTTP/2.0\r\nHost: a\r\n\r\n"),
     CASE(505, "GET /a HTTP/3.7\r\nHost: a\r\n\r\n"),
-    CASE(505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    CASE(400, "PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n"), /* almost a preface */
+    CASE(400, "GET * HTTP/1.1\r\nHost: a\r\n\r\n"),
     /* headers */
     CASE(400, "GET /a HTTP/1.1\r\n\r\n"),
     CASE(400, HEAD("Host: a")),

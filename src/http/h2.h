@@ -1,0 +1,69 @@
+/*
+ * h2.h - HTTP/2 on a connection, for the files of the HTTP server only. nghttp2 frames, unframes
+ * and keeps the windows; this is what the server puts around it: a stream becomes a
+ * leat_http_request like any other, and what nghttp2 does not bound is bounded here.
+ *
+ * h2.c the session: bytes in and out, its end; h2_stream.c how a stream becomes a request;
+ * h2_answer.c how an answer becomes frames. The bounds:
+ *
+ *   streams at once           SETTINGS_MAX_CONCURRENT_STREAMS (config.streams_max); nghttp2 refuses
+ *   requests without answer   the same number: a cancelled stream whose record is on its way still
+ *                             counts, until the owner has answered
+ *   a header list             config.header_max by the count of RFC 9113 6.5.2, 100 fields: 431
+ *   a header block            header_timeout_ms; at most 8 CONTINUATION frames (nghttp2)
+ *   a body                    body_max: 413; body_timeout_ms: 408
+ *   all bodies                bodies_max, a connection at most a quarter of it: 503
+ *   an answer                 body_timeout_ms for the client to take it, else the stream is reset
+ *   bytes to send             HTTP_H2_OUT_MAX, then nothing is framed; a socket that takes none for
+ *                             body_timeout_ms is closed
+ *   frames without effect     config.frames_budget, a tenth of it back each second, and two for
+ *                             each request: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM,
+ *                             empty DATA, and every frame that nghttp2 refuses. Then the connection
+ *                             is ended with GOAWAY ENHANCE_YOUR_CALM
+ *
+ * Loop's thread. A callback of nghttp2 never closes the session that calls it: http_conn_close only
+ * marks the connection, and the session is freed when the loop has run the close.
+ */
+#ifndef LEAT_HTTP_H2_H
+#define LEAT_HTTP_H2_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "http/internal.h"
+
+enum {
+    HTTP_H2_OUT_MAX = 256 * 1024,
+    HTTP_H2_NOTICE_MS = 1000, /* a drain waits this long for the client to have read its notice */
+};
+
+struct http_h2 {
+    nghttp2_session *session;
+    LIST_HEAD(http_streams, leat_http_request) requests; /* every one of this connection */
+    uint32_t in_flight;    /* handed to the owner and not answered, cancelled or not */
+    size_t bodies;         /* bytes, of these requests */
+    int64_t headers_since; /* a header block is arriving; 0: none is */
+    int64_t notice_since;  /* the drain's notice was sent; 0: it was not */
+    int64_t budget;        /* thousandths of frames without effect that may still come */
+    int64_t budget_at;     /* when it was counted last */
+    bool has_more;         /* frames wait that did not fit into the output */
+    bool is_last;          /* the final GOAWAY is queued: no newer stream is served */
+    bool is_over;          /* ended for a fault: the session is not used any more */
+};
+
+/* ---- h2_stream.c ---- */
+void http_h2_set_callbacks(nghttp2_session_callbacks *callbacks);
+/* The stream is gone or never to be: its request leaves the connection. */
+void http_h2_forget(leat_http_request *request);
+/* A frame without effect came: 0, or NGHTTP2_ERR_CALLBACK_FAILURE when it was one too many. */
+int http_h2_spend(http_conn *conn);
+
+/* ---- h2.c ---- */
+/* Ends the connection after a fault of the client's; what waits to be sent is still sent. */
+void http_h2_give_up(http_conn *conn, uint32_t error_code);
+
+/* ---- h2_answer.c ---- */
+/* Answers a request that is still being read, and ends its stream; the connection goes on. */
+void http_h2_refuse(leat_http_request *request, leat_http_code code, const char *message);
+void http_h2_continue(leat_http_request *request);
+
+#endif

@@ -1,0 +1,168 @@
+/*
+ * h2_answer.c - how an answer becomes frames. The header lines are those of HTTP/1.1, with names in
+ * lower case, so that an owner writes an answer once for both. The length that is announced and the
+ * body come from one place: nghttp2 would send any length, and clients refuse a wrong one.
+ *
+ * The body stays in the request until nghttp2 has framed it, as far as the client's windows let it;
+ * the request goes back to the pool when its stream is closed.
+ */
+#include <string.h>
+
+#include "http/h2.h"
+
+enum { FIELDS_MAX = 24, TEXT_MAX = 4096 };
+
+typedef struct fields {
+    nghttp2_nv list[FIELDS_MAX];
+    size_t count;
+    char text[TEXT_MAX]; /* what nghttp2 copies from; names are lower-cased here */
+    size_t used;
+} fields;
+
+static uint8_t *keep(fields *to, leat_slice text, bool is_name)
+{
+    LEAT_ASSERT(text.size <= TEXT_MAX - to->used);
+    char *at = to->text + to->used;
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        at[i] = is_name && c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    }
+    to->used += text.size;
+    return (uint8_t *)at;
+}
+
+static void add(fields *to, leat_slice name, leat_slice value)
+{
+    LEAT_ASSERT(to->count < FIELDS_MAX);
+    nghttp2_nv *field = &to->list[to->count++];
+    field->name = keep(to, name, true);
+    field->namelen = name.size;
+    field->value = keep(to, value, false);
+    field->valuelen = value.size;
+    field->flags = NGHTTP2_NV_FLAG_NONE;
+}
+
+static void add_number(fields *to, leat_slice name, uint64_t number)
+{
+    char text[20];
+    size_t at = sizeof text;
+    do
+        text[--at] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    add(to, name, (leat_slice){text + at, sizeof text - at});
+}
+
+/* "Name: value\r\n", any number of them. */
+static void add_lines(fields *to, const char *lines)
+{
+    while (lines && *lines) {
+        size_t name = strcspn(lines, ":");
+        size_t size = strcspn(lines, "\r");
+        LEAT_ASSERT(name + 1 < size && lines[size] == '\r' && lines[size + 1] == '\n');
+        size_t value = name + 1 + strspn(lines + name + 1, " ");
+        add(to, (leat_slice){lines, name}, (leat_slice){lines + value, size - value});
+        lines += size + 2;
+    }
+}
+
+static ssize_t read_body(nghttp2_session *session, int32_t stream_id, uint8_t *to, size_t size,
+                         uint32_t *flags, nghttp2_data_source *source, void *context)
+{
+    leat_http_request *request = source->ptr;
+    (void)session;
+    (void)context;
+    LEAT_ASSERT(request->stream_id == stream_id && request->answer_at <= request->answer.size);
+    size_t left = request->answer.size - request->answer_at;
+    size_t given = left < size ? left : size;
+    if (given > 0)
+        memcpy(to, request->answer.data + request->answer_at, given);
+    request->answer_at += given;
+    if (request->answer_at == request->answer.size)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)given;
+}
+
+static void reset(leat_http_request *request, uint32_t error_code)
+{
+    nghttp2_submit_rst_stream(request->conn->h2->session, NGHTTP2_FLAG_NONE, request->stream_id,
+                              error_code);
+    http_conn_mark_dirty(request->conn);
+}
+
+void http_h2_put(leat_http_request *request, const http_answer_parts *parts)
+{
+    const leat_http_code_row *row = &leat_http_codes[parts->code];
+    LEAT_ASSERT(request->stream_id != 0);
+    http_request_enter(request, HTTP_ANSWERED);
+    request->since = http_now_ms(request->server);
+    fields to;
+    to.count = to.used = 0;
+    add_number(&to, LEAT_SLICE(":status"), (uint64_t)row->status);
+    add(&to, LEAT_SLICE("date"), leat_slice_of(http_date(request->server)));
+    if (parts->content_type)
+        add(&to, LEAT_SLICE("content-type"), leat_slice_of(parts->content_type));
+    add_number(&to, LEAT_SLICE("content-length"), parts->body.size);
+    add_lines(&to, row->headers);
+    add_lines(&to, parts->extra_headers);
+    bool has_body = parts->body.size > 0 && request->method != LEAT_HTTP_HEAD;
+    nghttp2_data_provider body = {.source.ptr = request, .read_callback = read_body};
+    if (has_body)
+        leat_buf_slice(&request->answer, parts->body);
+    if (request->answer.failed ||
+        nghttp2_submit_response(request->conn->h2->session, request->stream_id, to.list, to.count,
+                                has_body ? &body : NULL) != 0)
+        reset(request, NGHTTP2_INTERNAL_ERROR);
+    http_conn_mark_dirty(request->conn);
+}
+
+/* The owner's part is done, whatever becomes of the stream. */
+static void take_back(leat_http_request *request)
+{
+    http_h2 *h2 = request->conn->h2;
+    LEAT_ASSERT(h2->in_flight > 0);
+    h2->in_flight--;
+}
+
+/* The last one of a connection that is leaving lets it go. */
+static void drop(leat_http_request *request)
+{
+    http_conn *conn = request->conn;
+    http_h2_forget(request);
+    http_request_recycle(request);
+    http_conn_mark_dirty(conn);
+}
+
+void http_h2_answer(leat_http_request *request, const http_answer_parts *parts)
+{
+    take_back(request);
+    if (request->stream_id == 0)
+        drop(request);
+    else
+        http_h2_put(request, parts);
+}
+
+void http_h2_abandon(leat_http_request *request)
+{
+    take_back(request);
+    if (request->stream_id != 0)
+        reset(request, NGHTTP2_INTERNAL_ERROR);
+    drop(request);
+}
+
+void http_h2_refuse(leat_http_request *request, leat_http_code code, const char *message)
+{
+    LEAT_ASSERT(request->state == HTTP_READING);
+    request->fault = (http_fault){code, message};
+    request->server->counters.malformed++;
+    http_answer_fault(request, code, message);
+}
+
+void http_h2_continue(leat_http_request *request)
+{
+    fields to;
+    to.count = to.used = 0;
+    add(&to, LEAT_SLICE(":status"), LEAT_SLICE("100"));
+    request->wants_continue = false;
+    nghttp2_submit_headers(request->conn->h2->session, NGHTTP2_FLAG_NONE, request->stream_id, NULL,
+                           to.list, to.count, NULL);
+}

@@ -1,0 +1,404 @@
+/*
+ * h2_stream.c - how a stream becomes a request. nghttp2 calls back for the beginning of a header
+ * block, each field, each piece of a body, each whole frame and the end of a stream. It calls for
+ * fields before it knows whether the request is valid, so nothing begins before the frame is
+ * whole; and a stream ends with exactly one call, however it ends, so a request is given back
+ * there.
+ *
+ * A request that breaks a limit is noted and read on (the compression of later ones depends on its
+ * bytes), and answered when its headers are complete.
+ */
+#include <string.h>
+
+#include "http/h2.h"
+
+enum { FRAME_COST = 1000, REQUEST_GAIN = 2 * FRAME_COST, BUDGET_BACK_S = 10 };
+
+/* After a close or a fault nghttp2 is told to stop by the next callback. */
+static bool is_live(const http_conn *conn)
+{
+    return conn->state == HTTP_CONN_OPEN && !conn->h2->is_over;
+}
+
+static leat_http_request *request_of(nghttp2_session *session, int32_t stream_id)
+{
+    return nghttp2_session_get_stream_user_data(session, stream_id);
+}
+
+static void note_fault(leat_http_request *request, leat_http_code code, const char *message)
+{
+    if (!request->fault.message)
+        request->fault = (http_fault){code, message};
+}
+
+/* ---- frames without effect ---- */
+
+int http_h2_spend(http_conn *conn)
+{
+    http_h2 *h2 = conn->h2;
+    int64_t most = (int64_t)conn->server->config.frames_budget * FRAME_COST;
+    int64_t now = http_now_ms(conn->server);
+    h2->budget += (now - h2->budget_at) * (most / FRAME_COST) / BUDGET_BACK_S;
+    h2->budget_at = now;
+    if (h2->budget > most)
+        h2->budget = most;
+    h2->budget -= FRAME_COST;
+    if (h2->budget >= 0)
+        return 0;
+    http_h2_give_up(conn, NGHTTP2_ENHANCE_YOUR_CALM);
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* ---- headers ---- */
+
+void http_h2_forget(leat_http_request *request)
+{
+    http_conn *conn = request->conn;
+    LEAT_ASSERT(conn && conn->h2);
+    if (request->stream_id != 0 && !conn->h2->is_over && conn->state == HTTP_CONN_OPEN)
+        nghttp2_session_set_stream_user_data(conn->h2->session, request->stream_id, NULL);
+    LEAT_ASSERT(conn->h2->bodies >= request->body.size);
+    conn->h2->bodies -= request->body.size;
+    LIST_REMOVE(request, of_conn);
+    request->is_h2 = false;
+}
+
+/* Work is bounded by requests that wait for their owner, not by open streams: those of streams that
+ * were cancelled cost as much. REFUSED_STREAM says that nothing was done, so it may be sent again.
+ */
+static int begin_request(http_conn *conn, int32_t stream_id)
+{
+    http_h2 *h2 = conn->h2;
+    bool has_room = h2->in_flight < conn->server->config.streams_max;
+    leat_http_request *request = has_room ? http_request_take(conn) : NULL;
+    if (!request) {
+        nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream_id,
+                                  NGHTTP2_REFUSED_STREAM);
+        return http_h2_spend(conn);
+    }
+    request->is_h2 = true;
+    request->stream_id = stream_id;
+    request->keep_alive = true;
+    LIST_INSERT_HEAD(&h2->requests, request, of_conn);
+    nghttp2_session_set_stream_user_data(h2->session, stream_id, request);
+    return 0;
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *context)
+{
+    http_conn *conn = context;
+    (void)session;
+    if (!is_live(conn))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    conn->h2->headers_since = http_now_ms(conn->server);
+    return frame->headers.cat == NGHTTP2_HCAT_REQUEST ? begin_request(conn, frame->hd.stream_id)
+                                                      : 0; /* trailers */
+}
+
+static void add_header(leat_http_request *request, leat_slice name, leat_slice value)
+{
+    if (request->header_count == HTTP_HEADERS_MAX) {
+        note_fault(request, LEAT_HTTP_HEADERS_TOO_LARGE, "there are too many headers");
+        return;
+    }
+    request->headers[request->header_count++] = (http_header){
+        .name_at = (uint32_t)request->head.size,
+        .name_size = (uint32_t)name.size,
+        .value_at = (uint32_t)(request->head.size + name.size),
+        .value_size = (uint32_t)value.size,
+    };
+    leat_buf_slice(&request->head, name);
+    leat_buf_slice(&request->head, value);
+}
+
+/* One host only, by whichever of the two names. */
+static void add_host(leat_http_request *request, leat_slice value)
+{
+    static const leat_slice name = {"host", 4};
+    leat_slice known = leat_http_request_header(request, "host");
+    if (known.size == 0)
+        add_header(request, name, value);
+    else if (!leat_slice_equal(known, value))
+        note_fault(request, LEAT_HTTP_BAD_REQUEST, "more than one Host header");
+}
+
+static void add_target(leat_http_request *request, leat_slice value)
+{
+    if (value.size > HTTP_TARGET_MAX) {
+        note_fault(request, LEAT_HTTP_TARGET_TOO_LONG, "the request target is too long");
+        return;
+    }
+    request->target_at = (uint32_t)request->head.size;
+    request->target_size = (uint32_t)value.size;
+    leat_buf_slice(&request->head, value);
+}
+
+static void add_field(leat_http_request *request, leat_slice name, leat_slice value)
+{
+    http_fault fault;
+    if (leat_slice_is(name, ":method")) {
+        if (!http_check_method(value, &request->method, &fault))
+            note_fault(request, fault.code, fault.message);
+    } else if (leat_slice_is(name, ":scheme")) {
+        if (!leat_slice_is_nocase(value, "http") && !leat_slice_is_nocase(value, "https"))
+            note_fault(request, LEAT_HTTP_BAD_REQUEST, "the scheme is neither http nor https");
+    } else if (leat_slice_is(name, ":path")) {
+        add_target(request, value);
+    } else if (leat_slice_is(name, ":authority") || leat_slice_is(name, "host")) {
+        add_host(request, value);
+    } else if (name.data[0] != ':') {
+        add_header(request, name, value);
+    }
+    if (request->head.failed)
+        note_fault(request, LEAT_HTTP_OVERLOADED, "out of memory");
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
+                     void *context)
+{
+    enum { FIELD_EXTRA = 32 }; /* RFC 9113 6.5.2 */
+    http_conn *conn = context;
+    (void)flags;
+    if (!is_live(conn))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    leat_http_request *request = request_of(session, frame->hd.stream_id);
+    if (!request || request->state != HTTP_READING)
+        return 0;
+    bool is_trailer = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
+    size_t *bytes = is_trailer ? &request->trailer_bytes : &request->header_bytes;
+    *bytes += name_size + value_size + FIELD_EXTRA;
+    if (*bytes > conn->server->config.header_max)
+        note_fault(request, LEAT_HTTP_HEADERS_TOO_LARGE,
+                   is_trailer ? "the trailers are too large" : "the headers are too large");
+    if (!request->fault.message && !is_trailer && name_size > 0)
+        add_field(request, (leat_slice){(const char *)name, name_size},
+                  (leat_slice){(const char *)value, value_size});
+    return 0;
+}
+
+/* ---- the whole request ---- */
+
+static int hand_over(http_conn *conn, leat_http_request *request)
+{
+    leat_http_server *server = conn->server;
+    http_h2 *h2 = conn->h2;
+    request->since = 0;
+    request->is_input_over = true;
+    request->wants_continue = false;
+    h2->in_flight++;
+    h2->budget += REQUEST_GAIN;
+    server->handed++;
+    server->counters.streams++;
+    http_request_enter(request, HTTP_HANDED);
+    request->arrived_us = leat_mono_us();
+    server->handler(server->context, request);
+    return is_live(conn) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int end_of_body(http_conn *conn, leat_http_request *request)
+{
+    if (request->state != HTTP_READING) { /* refused before */
+        request->is_input_over = true;
+        return 0;
+    }
+    if (request->fault.message) {
+        request->is_input_over = true;
+        http_h2_refuse(request, request->fault.code, request->fault.message);
+        return 0;
+    }
+    return hand_over(conn, request);
+}
+
+/* nghttp2 has seen that it is a number. */
+static uint64_t content_length(const leat_http_request *request, const http_known *known)
+{
+    if (known->content_length < 0)
+        return 0;
+    leat_slice text = http_header_value(request, known->content_length);
+    uint64_t length = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        uint64_t digit = (uint64_t)(text.data[i] - '0');
+        if (length > (UINT64_MAX - digit) / 10)
+            return UINT64_MAX;
+        length = length * 10 + digit;
+    }
+    return length;
+}
+
+static int on_headers_whole(http_conn *conn, leat_http_request *request, bool is_end)
+{
+    request->since = http_now_ms(conn->server);
+    request->is_input_over = is_end;
+    if (!request->fault.message) {
+        http_known known;
+        http_find_known(request, &known);
+        if (!http_check(request, &known, !is_end, &request->fault))
+            LEAT_ASSERT(request->fault.message);
+        else if (content_length(request, &known) > conn->server->config.body_max)
+            note_fault(request, LEAT_HTTP_TOO_LARGE, "the body is too large");
+    }
+    if (request->fault.message) {
+        http_h2_refuse(request, request->fault.code, request->fault.message);
+        return 0;
+    }
+    if (is_end)
+        return hand_over(conn, request);
+    if (request->wants_continue)
+        http_h2_continue(request);
+    return 0;
+}
+
+static int on_headers_frame(http_conn *conn, const nghttp2_frame *frame, leat_http_request *request)
+{
+    bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    conn->h2->headers_since = 0;
+    if (!request)
+        return 0;
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        return on_headers_whole(conn, request, is_end);
+    return is_end ? end_of_body(conn, request) : 0;
+}
+
+static int on_data_frame(http_conn *conn, const nghttp2_frame *frame, leat_http_request *request)
+{
+    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+        return request ? end_of_body(conn, request) : 0;
+    return frame->hd.length == 0 ? http_h2_spend(conn) : 0;
+}
+
+static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *context)
+{
+    http_conn *conn = context;
+    if (!is_live(conn))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    bool is_ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        return on_headers_frame(conn, frame, request_of(session, frame->hd.stream_id));
+    case NGHTTP2_DATA:
+        return on_data_frame(conn, frame, request_of(session, frame->hd.stream_id));
+    case NGHTTP2_PING:
+        if (is_ack && conn->h2->notice_since != 0)
+            http_h2_leave(conn); /* it has read the notice */
+        return is_ack ? 0 : http_h2_spend(conn);
+    case NGHTTP2_SETTINGS:
+        return is_ack ? 0 : http_h2_spend(conn);
+    case NGHTTP2_PRIORITY:
+    case NGHTTP2_RST_STREAM:
+    case NGHTTP2_WINDOW_UPDATE:
+        return http_h2_spend(conn);
+    default:
+        return 0;
+    }
+}
+
+/* ---- the body ---- */
+
+/* Of all bodies a connection gets at most a quarter: one client must not take the room of all. */
+static bool has_room(const http_conn *conn, size_t size)
+{
+    const leat_http_config *config = &conn->server->config;
+    size_t share = config->bodies_max / 4 > config->body_max ? config->bodies_max / 4
+                                                             : config->body_max;
+    return size <= config->bodies_max && conn->server->bodies <= config->bodies_max - size &&
+           conn->h2->bodies + size <= share;
+}
+
+/* It is the server that holds the bytes from here on, within bounds of its own, so the windows are
+ * opened again at once: a connection's window that were shared by held bodies could be used up by
+ * bodies that all wait for more of it. */
+static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id,
+                         const uint8_t *data, size_t size, void *context)
+{
+    http_conn *conn = context;
+    (void)flags;
+    if (!is_live(conn))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (nghttp2_session_consume(session, stream_id, size) != 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    leat_http_request *request = request_of(session, stream_id);
+    if (!request || request->state != HTTP_READING)
+        return 0;
+    if (size > conn->server->config.body_max - request->body.size) {
+        http_h2_refuse(request, LEAT_HTTP_TOO_LARGE, "the body is too large");
+        return 0;
+    }
+    if (has_room(conn, size))
+        leat_buf_append(&request->body, data, size);
+    else
+        note_fault(request, LEAT_HTTP_OVERLOADED, "too many bytes are being received at once");
+    if (request->body.failed)
+        note_fault(request, LEAT_HTTP_OVERLOADED, "out of memory");
+    if (request->fault.message) {
+        http_h2_refuse(request, request->fault.code, request->fault.message);
+        return 0;
+    }
+    conn->server->bodies += size;
+    conn->h2->bodies += size;
+    return 0;
+}
+
+/* ---- the end of a stream ---- */
+
+/* A whole answer to half a request: the rest of it is not wanted (RFC 9113 8.1). */
+static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *context)
+{
+    http_conn *conn = context;
+    bool is_end = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
+                  (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+    if (!is_end || !is_live(conn))
+        return 0;
+    leat_http_request *request = request_of(session, frame->hd.stream_id);
+    if (request && !request->is_input_over)
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                  NGHTTP2_NO_ERROR);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error_code,
+                           void *context)
+{
+    http_conn *conn = context;
+    (void)error_code;
+    if (!is_live(conn))
+        return 0;
+    leat_http_request *request = request_of(session, stream_id);
+    conn->idle_since = http_now_ms(conn->server);
+    if (!request)
+        return 0;
+    if (request->state == HTTP_HANDED) { /* cancelled: its work still counts */
+        nghttp2_session_set_stream_user_data(session, stream_id, NULL);
+        request->stream_id = 0;
+        return 0;
+    }
+    http_h2_forget(request);
+    http_request_recycle(request);
+    return 0;
+}
+
+/* Refused by nghttp2 itself, which has queued the reset. */
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int code,
+                            void *context)
+{
+    http_conn *conn = context;
+    (void)session;
+    (void)code;
+    if (!is_live(conn))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        conn->h2->headers_since = 0;
+    conn->server->counters.malformed++;
+    return http_h2_spend(conn);
+}
+
+void http_h2_set_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+}

@@ -1,0 +1,131 @@
+"""HTTP/2 and TLS, as a real client speaks them."""
+import signal
+import ssl
+import subprocess
+import threading
+
+import httpx
+import pytest
+
+from lib.harness import key_of, wait_until
+
+APP = "00000000-0000-0000-0000-000000000001"
+
+
+@pytest.fixture(params=["built-in"])
+def backend(request):
+    return request.param
+
+
+def curl(*arguments):
+    """(HTTP version, status, body)"""
+    done = subprocess.run(["curl", "-sS", "--max-time", "30", "-w", r"\n%{http_version} %{http_code}", *map(str, arguments)],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    body, _, last = done.stdout.rpartition("\n")
+    version, status = last.split()
+    return version, int(status), body
+
+
+def put(url, number, *arguments):
+    path = key_of(APP, f"00000000-0000-0000-0000-0000000001{number:02}")
+    return curl("-X", "PUT", "-H", "content-type: application/json", "-d", '{"session_count": 7}', url + path, *arguments)
+
+
+def counts(world):
+    return world.rows("select session_count from subscriptions order by subscription_id")
+
+
+def put_many(url, certificate):
+    """Twenty requests at once over one connection. (curl 7.88 cannot use one again where it knew the protocol beforehand.)"""
+    urls = [url + key_of(APP, f"00000000-0000-0000-0000-0000000002{n:02}") for n in range(20)]
+    many = subprocess.run(["curl", "-sS", "-Z", "--http2", "--cacert", certificate, "-X", "PUT", "-H", "content-type: application/json",
+                           "-d", "{}", "-w", r"%{http_code} %{num_connects}\n", *urls], capture_output=True, text=True, timeout=60)
+    assert many.returncode == 0 and many.stdout.count("202 ") == 20, many
+    assert many.stdout.count("202 1") == 1, many
+
+
+def test_one_port_speaks_both(make_world):
+    """Over HTTP/2 with prior knowledge a write is what it is over HTTP/1.1; an offered upgrade is declined."""
+    world = make_world(shards=1)
+    world.init()
+    edge = world.start("run")
+    url = world.url(edge)
+    assert put(url, 1, "--http1.1")[:2] == ("1.1", 202)
+    assert put(url, 2, "--http2-prior-knowledge")[:2] == ("2", 202)
+    assert put(url, 3, "--http2")[:2] == ("1.1", 202)
+    version, status, body = put(url, 4, "--http2-prior-knowledge", "-d", "&nonsense")
+    assert (version, status) == ("2", 400) and '"error":"bad_json"' in body.replace(" ", "")
+    wait_until(lambda: len(counts(world)) == 3, "all rows")
+    wait_until(lambda: world.metrics(edge)['leat_edge_protocol_connections_total{protocol="h2"}'] == 2, "the metric")
+    assert world.metric(edge, "leat_edge_streams_total") == 2
+    assert edge.terminate() == 0
+
+
+def make_certificate(directory, name):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", directory / "next.key",
+                    "-out", directory / "next.pem"], check=True, capture_output=True)
+    (directory / "next.key").rename(directory / "key.pem")
+    (directory / "next.pem").rename(directory / "cert.pem")
+
+
+def test_tls_and_a_renewal_under_load(make_world, tmp_path):
+    """By ALPN, both protocols; while certificates are replaced again and again no request fails, on old connections or new."""
+    make_certificate(tmp_path, "first")
+    world = make_world(shards=1, http={"tls": {"certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}})
+    world.init()
+    edge = world.start("run")
+    address = edge.address("edge listens")
+    url = "https://" + address
+    assert put(url, 1, "--http2", "--cacert", tmp_path / "cert.pem")[:2] == ("2", 202)
+    assert put(url, 2, "--http1.1", "--cacert", tmp_path / "cert.pem")[:2] == ("1.1", 202)
+    put_many(url, tmp_path / "cert.pem")
+    over = threading.Event()
+    failures, done = [], [0, 0]
+
+    def send(number, keeps):
+        try:
+            kept = httpx.Client(verify=False, timeout=30)
+            while not over.is_set():
+                client = kept if keeps else httpx.Client(verify=False, timeout=30)
+                answer = client.put(url + key_of(APP, f"00000000-0000-0000-0000-0000000003{number:02}"), json={})
+                assert answer.status_code == 202, answer.text
+                done[number] += 1
+                if not keeps:
+                    client.close()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=send, args=(n, n == 0)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for round in range(1, 6):
+        before = list(done)
+        make_certificate(tmp_path, f"round-{round}")
+        edge.signal(signal.SIGHUP)
+        wait_until(lambda: failures or all(now > was + 2 for now, was in zip(done, before)), "requests after the reload")
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    edge.wait_for("file read again", count=5)
+    newest = (tmp_path / "cert.pem").read_text().strip()
+    wait_until(lambda: ssl.get_server_certificate(tuple(address.split(":"))).strip() == newest, "the newest certificate")
+    (tmp_path / "key.pem").write_text("not a key")
+    edge.signal(signal.SIGHUP)
+    edge.wait_for("http.tls.key: cannot load the key")
+    assert put(url, 3, "--http2", "--insecure")[:2] == ("2", 202)
+    assert world.metric(edge, "leat_edge_tls_handshakes_total") > 3
+    assert edge.terminate() == 0
+
+
+def test_a_bad_certificate_is_an_error_at_start(make_world, tmp_path):
+    """It names the setting and its line."""
+    make_certificate(tmp_path, "first")
+    (tmp_path / "key.pem").write_text("not a key")
+    world = make_world(shards=1, http={"tls": {"certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}})
+    world.init()
+    done = world.leat("run")
+    assert done.returncode != 0
+    assert "leat.yaml:" in done.stderr and "http.tls.key: cannot load the key from" in done.stderr
