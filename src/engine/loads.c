@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/rate_limit.h"
+#include "engine/backlog.h"
 #include "engine/effects.h"
 #include "engine/lists.h"
 #include "engine/outcome.h"
