@@ -1,0 +1,175 @@
+/*
+ * From a JSON value to one of a column's type: one reader for each kind of JSON that a type takes.
+ * Only json, jsonb and arrays need a new text, because parsing has overwritten the original.
+ */
+#include "record/body_state.h"
+
+#include <string.h>
+
+#include "record/array_text.h"
+#include "record/decimal.h"
+
+typedef leat_body_fault read_function(leat_body_reading *reading, const leat_column *column,
+                                      yyjson_val *json, leat_value *ret);
+
+static leat_body_fault read_text(leat_body_reading *reading, const leat_column *column,
+                                 leat_slice text, leat_value *ret)
+{
+    leat_error error;
+    if (leat_value_from_text(column, text, ret, &error) != 0)
+        return leat_body_refuse_column(reading, column, error.text);
+    return LEAT_BODY_OK;
+}
+
+static leat_body_fault read_bool(leat_body_reading *reading, const leat_column *column,
+                                 yyjson_val *json, leat_value *ret)
+{
+    if (!yyjson_is_bool(json))
+        return leat_body_refuse_column(reading, column, "must be true or false");
+    *ret = (leat_value){.presence = LEAT_PRESENT, .boolean = unsafe_yyjson_get_bool(json)};
+    return LEAT_BODY_OK;
+}
+
+static leat_body_fault read_string(leat_body_reading *reading, const leat_column *column,
+                                   yyjson_val *json, leat_value *ret)
+{
+    if (!yyjson_is_str(json))
+        return leat_body_refuse_column(reading, column, "must be a string");
+    return read_text(reading, column, leat_body_text(json), ret);
+}
+
+static leat_body_fault read_number(leat_body_reading *reading, const leat_column *column,
+                                   yyjson_val *json, leat_value *ret)
+{
+    if (!yyjson_is_raw(json) && !yyjson_is_str(json))
+        return leat_body_refuse_column(reading, column,
+                                       "must be a number or a string that holds one");
+    return read_text(reading, column, leat_body_text(json), ret);
+}
+
+/* A float's string is one of three names: numbers have a JSON form already, so clients must send
+ * that. */
+static leat_body_fault read_real(leat_body_reading *reading, const leat_column *column,
+                                 yyjson_val *json, leat_value *ret)
+{
+    bool is_name = false;
+    if (yyjson_is_str(json)) {
+        leat_slice text = leat_body_text(json);
+        is_name = leat_slice_is(text, "NaN") || leat_slice_is(text, "Infinity") ||
+                  leat_slice_is(text, "-Infinity");
+    }
+    if (!yyjson_is_raw(json) && !is_name)
+        return leat_body_refuse_column(reading, column,
+                                       "must be a number or \"NaN\", \"Infinity\", \"-Infinity\"");
+    return read_text(reading, column, leat_body_text(json), ret);
+}
+
+/* Why jsonb would reject the value, or NULL. json has to pass too, so that its text can be worked
+ * with. */
+static const char *json_scalar_problem(yyjson_val *json)
+{
+    if (yyjson_is_str(json) &&
+        memchr(unsafe_yyjson_get_str(json), '\0', unsafe_yyjson_get_len(json)))
+        return "must not hold U+0000";
+    leat_decimal decimal;
+    if (yyjson_is_raw(json) &&
+        !(leat_decimal_scan(leat_body_text(json), &decimal) && leat_decimal_storable(&decimal)))
+        return "holds a number with more digits than jsonb holds (131072 before and 16383 after the point)";
+    return NULL;
+}
+
+/* yyjson keeps the names and values of a container, and of all containers in it, one after the
+ * other in memory: a loop sees them all, and the ends of the containers give the depth. `ends` are
+ * those of the enclosing containers. */
+static const char *json_problem(yyjson_val *json)
+{
+    const yyjson_val *ends[LEAT_BODY_DEPTH_MAX];
+    size_t depth = 0;
+    const yyjson_val *end = unsafe_yyjson_get_next(json);
+    for (yyjson_val *at = json; at < end; at++) {
+        while (depth > 0 && at >= ends[depth - 1])
+            depth--;
+        const char *problem = json_scalar_problem(at);
+        if (problem)
+            return problem;
+        if (!unsafe_yyjson_is_ctn(at))
+            continue;
+        if (depth == LEAT_BODY_DEPTH_MAX)
+            return "is nested too deep";
+        ends[depth++] = unsafe_yyjson_get_next(at);
+    }
+    return NULL;
+}
+
+static leat_body_fault keep_text(leat_body_reading *reading, leat_slice text, leat_value *ret)
+{
+    char *copy = text.data ? leat_arena_take(&reading->parser->arena, text.size) : NULL;
+    if (!copy)
+        return leat_body_out_of_memory(reading->error);
+    memcpy(copy, text.data, text.size);
+    *ret = (leat_value){.presence = LEAT_PRESENT, .text = {copy, text.size}};
+    return LEAT_BODY_OK;
+}
+
+static leat_body_fault read_json(leat_body_reading *reading, const leat_column *column,
+                                 yyjson_val *json, leat_value *ret)
+{
+    const char *problem = json_problem(json);
+    if (problem)
+        return leat_body_refuse_column(reading, column, problem);
+    yyjson_alc allocator = leat_block_allocator(&reading->parser->writer);
+    size_t size;
+    const char *text = yyjson_val_write_opts(json, YYJSON_WRITE_NOFLAG, &allocator, &size, NULL);
+    return keep_text(reading, (leat_slice){text, size}, ret);
+}
+
+static leat_body_fault read_array(leat_body_reading *reading, const leat_column *column,
+                                  yyjson_val *json, leat_value *ret)
+{
+    leat_buf *array = &reading->parser->array;
+    leat_buf_clear(array);
+    const char *problem = leat_array_text(json, array);
+    if (problem)
+        return leat_body_refuse_column(reading, column, problem);
+    leat_value value;
+    leat_body_fault fault =
+        array->failed ? leat_body_out_of_memory(reading->error)
+                      : read_text(reading, column, (leat_slice){array->data, array->size}, &value);
+    return fault == LEAT_BODY_OK ? keep_text(reading, value.text, ret) : fault;
+}
+
+static leat_body_fault read_other(leat_body_reading *reading, const leat_column *column,
+                                  yyjson_val *json, leat_value *ret)
+{
+    if (yyjson_is_arr(json) && column->is_array)
+        return read_array(reading, column, json, ret);
+    if (column->is_array && !yyjson_is_str(json))
+        return leat_body_refuse_column(reading, column,
+                                       "must be an array, or a string that holds its text form");
+    if (yyjson_is_bool(json))
+        return read_text(reading, column,
+                         unsafe_yyjson_get_bool(json) ? LEAT_SLICE("true") : LEAT_SLICE("false"),
+                         ret);
+    if (yyjson_is_ctn(json))
+        return leat_body_refuse_column(reading, column,
+                                       "must be a string that holds the type's text form");
+    return read_text(reading, column, leat_body_text(json), ret);
+}
+
+static read_function *const readers[LEAT_TYPE_COUNT] = {
+    [LEAT_TYPE_BOOL] = read_bool,          [LEAT_TYPE_INT2] = read_number,
+    [LEAT_TYPE_INT4] = read_number,        [LEAT_TYPE_INT8] = read_number,
+    [LEAT_TYPE_FLOAT4] = read_real,        [LEAT_TYPE_FLOAT8] = read_real,
+    [LEAT_TYPE_NUMERIC] = read_number,     [LEAT_TYPE_TEXT] = read_string,
+    [LEAT_TYPE_UUID] = read_string,        [LEAT_TYPE_DATE] = read_string,
+    [LEAT_TYPE_TIME] = read_string,        [LEAT_TYPE_TIMESTAMP] = read_string,
+    [LEAT_TYPE_TIMESTAMPTZ] = read_string, [LEAT_TYPE_BYTEA] = read_string,
+    [LEAT_TYPE_JSONB] = read_json,         [LEAT_TYPE_JSON] = read_json,
+    [LEAT_TYPE_OTHER] = read_other,
+};
+
+leat_body_fault leat_body_read_value(leat_body_reading *reading, const leat_column *column,
+                                     yyjson_val *json, leat_value *ret)
+{
+    return readers[column->type](reading, column, json, ret);
+}
