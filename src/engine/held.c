@@ -1,5 +1,6 @@
 /*
- * held.c - the set of held keys. The keys are hashes already, so a place is a part of the key.
+ * held.c - the set of held keys. The keys are hashes already, so a place is a part of the key. The
+ * heap knows keys by their place: one that moves to close a gap leaves the heap and enters it anew.
  */
 #include "engine/held.h"
 
@@ -13,10 +14,14 @@ uint32_t leat_held_places(uint32_t max)
     return count;
 }
 
-void leat_held_init(leat_held *held, leat_held_place *places, uint32_t max)
+void leat_held_init(leat_held *held, leat_held_place *places, leat_pairing_node *dues, uint32_t max)
 {
     LEAT_ASSERT(max > 0 && max <= LEAT_HELD_KEYS_MAX);
-    *held = (leat_held){.places = places, .place_count = leat_held_places(max), .max = max};
+    *held = (leat_held){.places = places,
+                        .dues = dues,
+                        .first_due = LEAT_PAIRING_NONE,
+                        .place_count = leat_held_places(max),
+                        .max = max};
 }
 
 static uint32_t home_of(const leat_held *held, uint64_t key)
@@ -56,6 +61,22 @@ leat_held_place *leat_held_add(leat_held *held, uint64_t key, int64_t since_us)
     return place;
 }
 
+void leat_held_set_due(leat_held *held, leat_held_place *place, int64_t due_us)
+{
+    uint32_t at = (uint32_t)(place - held->places);
+    LEAT_ASSERT(place->key != 0);
+    if (place->due_us != INT64_MAX)
+        held->first_due = leat_pairing_remove(held->dues, held->first_due, at);
+    place->due_us = due_us;
+    if (due_us != INT64_MAX)
+        held->first_due = leat_pairing_insert(held->dues, held->first_due, at, due_us);
+}
+
+const leat_held_place *leat_held_first_due(const leat_held *held)
+{
+    return held->first_due == LEAT_PAIRING_NONE ? NULL : &held->places[held->first_due];
+}
+
 /* Could what lies in `place` no longer be found if the gap stayed? Then its home is not after the
  * gap. */
 static bool must_move(const leat_held *held, uint32_t gap, uint32_t place)
@@ -69,10 +90,14 @@ void leat_held_remove(leat_held *held, uint64_t key)
 {
     uint32_t gap = place_of(held, key);
     LEAT_ASSERT(held->places[gap].key == key);
+    leat_held_set_due(held, &held->places[gap], INT64_MAX);
     for (uint32_t at = after(held, gap); held->places[at].key != 0; at = after(held, at)) {
         if (!must_move(held, gap, at))
             continue;
+        int64_t due_us = held->places[at].due_us;
+        leat_held_set_due(held, &held->places[at], INT64_MAX);
         held->places[gap] = held->places[at];
+        leat_held_set_due(held, &held->places[gap], due_us);
         gap = at;
     }
     held->places[gap] = (leat_held_place){0};
@@ -90,6 +115,7 @@ void leat_held_clear(leat_held *held)
     if (held->count > 0)
         memset(held->places, 0, held->place_count * sizeof *held->places);
     held->count = 0;
+    held->first_due = LEAT_PAIRING_NONE;
 }
 
 static bool is_among(const leat_engine_held *known, uint32_t count, uint64_t key)
@@ -117,4 +143,20 @@ void leat_held_keep_only(leat_held *held, const leat_engine_held *known, uint32_
         else
             i++;
     }
+}
+
+void leat_held_validate(const leat_held *held)
+{
+    uint32_t count = 0, due = 0;
+    for (uint32_t i = 0; i < held->place_count && held->count > 0; i++) {
+        const leat_held_place *place = &held->places[i];
+        if (place->key == 0)
+            continue;
+        LEAT_ASSERT(leat_held_find(held, place->key) == place);
+        LEAT_ASSERT(place->due_us == INT64_MAX || held->dues[i].key == place->due_us);
+        count++;
+        due += place->due_us != INT64_MAX;
+    }
+    LEAT_ASSERT(count == held->count && count <= held->max);
+    LEAT_ASSERT(leat_pairing_validate(held->dues, held->first_due) == due);
 }

@@ -44,23 +44,11 @@ static uint32_t queue_of(const leat_engine *engine, const leat_partition *partit
 
 /* ---- when ---- */
 
-static leat_held_place *first_due(const leat_held *held)
-{
-    leat_held_place *first = NULL;
-    for (uint32_t i = 0; i < held->place_count && held->count > 0; i++) {
-        leat_held_place *place = &held->places[i];
-        if (place->key != 0 && place->due_us != INT64_MAX &&
-            (!first || place->due_us < first->due_us))
-            first = place;
-    }
-    return first;
-}
-
 void leat_key_retry_plan(leat_engine *engine, leat_partition *partition)
 {
     if (partition->state != LEAT_ENGINE_READING || partition->retry.step != LEAT_KEY_RETRY_NONE)
         return;
-    const leat_held_place *first = first_due(&partition->held);
+    const leat_held_place *first = leat_held_first_due(&partition->held);
     if (!first)
         leat_timer_clear(engine, partition, LEAT_TIMER_KEYS);
     else
@@ -79,7 +67,7 @@ static void queue_up(leat_engine *engine, leat_partition *partition, leat_key_re
 
 void leat_key_retry_due(leat_engine *engine, leat_partition *partition)
 {
-    const leat_held_place *first = first_due(&partition->held);
+    const leat_held_place *first = leat_held_first_due(&partition->held);
     if (partition->retry.step != LEAT_KEY_RETRY_NONE) { /* its turn may have come */
         leat_schedule_shard(engine, leat_shard_of(engine, partition));
         return;
@@ -217,7 +205,8 @@ static void try_later(leat_engine *engine, leat_partition *partition, leat_held_
 {
     if (place->failures < UINT8_MAX)
         place->failures++;
-    place->due_us = engine->now_us + leat_jobs_backoff_us(engine, place->failures);
+    leat_held_set_due(&partition->held, place,
+                      engine->now_us + leat_jobs_backoff_us(engine, place->failures));
     end(engine, partition);
 }
 
@@ -229,14 +218,14 @@ static void refused(leat_engine *engine, leat_partition *partition, leat_held_pl
         uint32_t before = result->bad_record > 0 ? (uint32_t)result->bad_record
                                                  : batch->record_count / 2;
         place->limit = result->bad_record == 0 || before == 0 ? 1 : before;
-        place->due_us = engine->now_us;
+        leat_held_set_due(&partition->held, place, engine->now_us);
         end(engine, partition);
         return;
     }
     try_later(engine, partition, place);
     bool is_over = engine->now_us - place->since_us >= engine->config.patience_us;
     if (is_over || result->outcome == LEAT_ENGINE_BAD_DATA)
-        place->due_us = INT64_MAX;
+        leat_held_set_due(&partition->held, place, INT64_MAX);
     leat_key_retry_plan(engine, partition);
 }
 
@@ -275,7 +264,7 @@ static uint32_t loaded(leat_engine *engine, leat_partition *partition, leat_held
                        const leat_engine_job_result *result)
 {
     if (!make_sense(&partition->retry, result)) {
-        place->due_us = INT64_MAX;
+        leat_held_set_due(&partition->held, place, INT64_MAX);
         end(engine, partition);
         return 0;
     }
@@ -339,7 +328,7 @@ static void applied(leat_engine *engine, leat_partition *partition, leat_held_pl
     if (result->is_held) {
         place->failures = place->ended = 0;
         place->limit = place->limit > RECORDS_MAX / 2 ? 0 : 2 * place->limit;
-        place->due_us = engine->now_us;
+        leat_held_set_due(&partition->held, place, engine->now_us);
     } else {
         leat_held_remove(&partition->held, partition->retry.key);
         engine->counters.keys_let_go++;
@@ -379,9 +368,10 @@ static void ended_session(leat_engine *engine, leat_partition *partition, uint64
         return;
     place->ended++;
     place->limit = 1;
-    place->due_us = place->ended < ENDED_MAX
-                        ? engine->now_us + leat_jobs_backoff_us(engine, place->ended)
-                        : INT64_MAX;
+    leat_held_set_due(&partition->held, place,
+                      place->ended < ENDED_MAX
+                          ? engine->now_us + leat_jobs_backoff_us(engine, place->ended)
+                          : INT64_MAX);
     leat_key_retry_plan(engine, partition);
 }
 

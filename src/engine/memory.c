@@ -198,13 +198,14 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
     for (uint32_t i = 0; i < count; i++) {
         int64_t *progress = carve(carver, 2 * (size_t)config->subpartitions, sizeof *progress);
         uint64_t *subpartitions_picked = carve(carver, words, sizeof *subpartitions_picked);
-        leat_held_place *held =
-            carve(carver, leat_held_places(config->held_keys_max), sizeof *held);
+        uint32_t places = leat_held_places(config->held_keys_max);
+        leat_held_place *held = carve(carver, places, sizeof *held);
+        leat_pairing_node *dues = carve(carver, places, sizeof *dues);
         if (!engine)
             continue;
         leat_engine_progress_init(&partitions[i].progress, progress, config->subpartitions);
         partitions[i].picked = subpartitions_picked;
-        leat_held_init(&partitions[i].held, held, config->held_keys_max);
+        leat_held_init(&partitions[i].held, held, dues, config->held_keys_max);
         leat_queue_init(&partitions[i].retry.records);
         partitions[i].low = -1;
         partitions[i].shard = config->shard_of[i];

@@ -195,6 +195,7 @@ static void check_key_retry(const leat_engine *engine, const leat_partition *par
     leat_run run = {loaded->head, loaded->tail, loaded->count, loaded->bytes};
     bool has_records = retry->step == LEAT_KEY_RETRY_LOADED || retry->step == LEAT_KEY_RETRY_FLYING;
     check_run(engine, &run);
+    leat_held_validate(&partition->held);
     LEAT_ASSERT((loaded->count > 0) == has_records);
     LEAT_ASSERT(retry->step == LEAT_KEY_RETRY_NONE || leat_held_has(&partition->held, retry->key));
     tally->loaded.records += loaded->count;

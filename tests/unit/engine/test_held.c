@@ -1,17 +1,30 @@
-/* test_held.c - the set of held keys, against a list. */
+/* test_held.c - the set of held keys, and which of them is due first, against a list. */
 #include "engine/held.h"
 
 #include "story.h"
 
 enum { MAX = 5 };
 
+static void expect_first_due(const leat_held *held, const int64_t *due_us, const bool *in)
+{
+    int64_t first_us = INT64_MAX;
+    for (uint32_t i = 0; i < 40; i++)
+        first_us = in[i] && due_us[i] < first_us ? due_us[i] : first_us;
+    const leat_held_place *first = leat_held_first_due(held);
+    ck_assert_int_eq(first ? first->due_us : INT64_MAX, first_us);
+    leat_held_validate(held);
+}
+
 START_TEST(it_is_the_set_that_a_list_would_be)
 {
     leat_held_place places[16] = {0};
+    leat_pairing_node dues[16];
     leat_held held;
     ck_assert_uint_eq(leat_held_places(MAX), 16);
-    leat_held_init(&held, places, MAX);
+    memset(dues, 0x55, sizeof dues);
+    leat_held_init(&held, places, dues, MAX);
     bool in[40] = {false};
+    int64_t due_us[40];
     uint32_t count = 0;
     leat_prng prng = {7};
     for (int step = 0; step < 3000; step++) {
@@ -26,8 +39,17 @@ START_TEST(it_is_the_set_that_a_list_would_be)
             leat_held_add(&held, key, (int64_t)at);
             leat_held_add(&held, key, -1); /* it is there */
             in[at] = true;
+            due_us[at] = INT64_MAX;
             count++;
         }
+        uint32_t other_at = (uint32_t)leat_prng_below(&prng, 40);
+        if (in[other_at]) {
+            due_us[other_at] = leat_prng_below(&prng, 3) ? (int64_t)leat_prng_below(&prng, 100)
+                                                         : INT64_MAX;
+            uint64_t other = 14 + other_at % 4 + 16 * (uint64_t)(other_at / 4);
+            leat_held_set_due(&held, leat_held_find(&held, other), due_us[other_at]);
+        }
+        expect_first_due(&held, due_us, in);
         ck_assert_uint_eq(held.count, count);
         for (uint32_t i = 0; i < 40; i++) {
             uint64_t other = 14 + i % 4 + 16 * (uint64_t)(i / 4);
@@ -39,6 +61,7 @@ START_TEST(it_is_the_set_that_a_list_would_be)
     leat_held_clear(&held);
     ck_assert_uint_eq(held.count, 0);
     ck_assert(!leat_held_has(&held, 14) && !leat_held_has(&held, 0));
+    ck_assert_ptr_null(leat_held_first_due(&held));
 }
 END_TEST
 
@@ -47,14 +70,16 @@ START_TEST(it_keeps_what_is_known)
     leat_prng prng = {9};
     for (int round = 0; round < 2000; round++) {
         leat_held_place places[16] = {0};
+        leat_pairing_node dues[16];
         leat_engine_held known[MAX];
         leat_held held;
         uint32_t count = 0;
-        leat_held_init(&held, places, MAX);
+        leat_held_init(&held, places, dues, MAX);
         for (uint64_t key = 12; key < 20; key++) {
             bool is_in = leat_prng_below(&prng, 2) == 0 && !leat_held_is_full(&held);
             if (is_in)
-                leat_held_add(&held, key % 3 ? key : key + 16, 1);
+                leat_held_set_due(&held, leat_held_add(&held, key % 3 ? key : key + 16, 1),
+                                  (int64_t)key);
         }
         for (uint64_t key = 12; key < 36 && count < MAX; key++)
             if (leat_prng_below(&prng, 3) == 0)
@@ -72,6 +97,7 @@ START_TEST(it_keeps_what_is_known)
             left += before[key] && is_known;
         }
         ck_assert_uint_eq(held.count, left);
+        leat_held_validate(&held);
     }
 }
 END_TEST
