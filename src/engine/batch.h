@@ -240,7 +240,8 @@ typedef struct leat_engine_job_result {
     const leat_engine_progress *progress;
     const leat_engine_parked *parked;
     uint32_t parked_count;
-    const leat_engine_held *held; /* at most LEAT_HELD_KEYS_MAX, ascending by key */
+    const leat_engine_held *held; /* ascending by key. One more than LEAT_HELD_KEYS_MAX is enough to
+                                     say that they are too many: no sink reads more */
     uint32_t held_count;
     uint64_t parked_bytes; /* an applied PARK: the stored size of its chunks, all together */
     /* An applied LOAD: the sink answers with the chunk (it has no NULL: without one the outcome is

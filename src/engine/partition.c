@@ -185,8 +185,10 @@ void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
         return;
     }
     if (!leat_keys_claimed(engine, partition, result->held, result->held_count)) {
-        leat_partition_stop(engine, partition,
-                            "more of its keys are held in the shard than this worker can know");
+        leat_partition_stop(
+            engine, partition,
+            "more of its keys are held in the shard than a worker can know: let some go, by "
+            "leat dead retry or leat dead discard, then restart this process");
         return;
     }
     leat_suspects_claimed(engine, partition);

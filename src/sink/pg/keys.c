@@ -208,7 +208,7 @@ int leat_pg_read_held(const PGresult *result, leat_engine_held **ret, uint32_t *
     int count = PQntuples(result);
     *ret = NULL;
     *ret_count = 0;
-    if (count > LEAT_HELD_KEYS_MAX)
+    if (count > LEAT_HELD_KEYS_MAX + 1)
         return -1;
     if (count == 0)
         return 0;

@@ -347,7 +347,7 @@ static void take_held(leat_pg_session *session, const PGresult *answer)
     free(session->held);
     session->held_read = leat_pg_read_held(answer, &session->held, &session->held_count) == 0;
     if (!session->held_read)
-        set_answer_fault(session, "leat.held has rows that make no sense, or too many");
+        set_answer_fault(session, "leat.held has rows that make no sense");
 }
 
 static void take_kept(leat_pg_session *session, const PGresult *answer)

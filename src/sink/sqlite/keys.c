@@ -51,18 +51,18 @@ leat_sqlite_standing leat_sqlite_read_held(leat_sqlite *sqlite, int32_t source_i
     int64_t now_ms = leat_wall_ms();
     sqlite3_stmt *query = leat_sqlite_prepare(
         sqlite,
-        "SELECT hash, since_ms, sqlstate FROM leat_held WHERE source = ?1 AND partition = ?2",
+        "SELECT hash, since_ms, sqlstate FROM leat_held WHERE source = ?1 AND partition = ?2"
+        " LIMIT ?3",
         NULL);
     leat_sqlite_keys_free(ret);
     int code = query ? SQLITE_ROW : SQLITE_ERROR;
     if (query) {
         sqlite3_bind_int(query, 1, source_id);
         sqlite3_bind_int64(query, 2, partition);
+        sqlite3_bind_int(query, 3, LEAT_HELD_KEYS_MAX + 1);
     }
     while (code == SQLITE_ROW && (code = sqlite3_step(query)) == SQLITE_ROW) {
-        void *grown = ret->held_count < LEAT_HELD_KEYS_MAX
-                          ? realloc(ret->held, (ret->held_count + 1) * sizeof *ret->held)
-                          : NULL;
+        void *grown = realloc(ret->held, (ret->held_count + 1) * sizeof *ret->held);
         if (!grown) {
             code = SQLITE_NOMEM;
             break;

@@ -35,7 +35,7 @@ typedef struct leat_sqlite_keys {
 
 void leat_sqlite_keys_free(leat_sqlite_keys *keys);
 
-/* The held keys of a partition. FAILED, too, where they are more than LEAT_HELD_KEYS_MAX. */
+/* The held keys of a partition, at most one more than LEAT_HELD_KEYS_MAX. */
 leat_sqlite_standing leat_sqlite_read_held(leat_sqlite *sqlite, int32_t source_id,
                                            uint32_t partition,
                                            leat_sqlite_keys *ret) LEAT_MUST_CHECK;

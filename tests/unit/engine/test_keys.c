@@ -218,6 +218,7 @@ START_TEST(more_held_keys_than_can_be_known_stop_the_partition)
     s.held_count = 2;
     story_reading(&s, 4);
     ck_assert_int_eq(story_view(&s, 0).state, LEAT_ENGINE_STOPPED);
+    ck_assert(strstr(story_view(&s, 0).reason, "more of its keys are held in the shard"));
     story_end(&s);
 }
 END_TEST

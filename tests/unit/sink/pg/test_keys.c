@@ -372,23 +372,43 @@ START_TEST(errors_about_the_tables_of_held_keys)
 }
 END_TEST
 
-START_TEST(rows_that_make_no_sense)
+START_TEST(a_row_that_makes_no_sense)
 {
-    static const char *const damages[] = {
-        "UPDATE leat.held SET hash = 0",
-        "INSERT INTO leat.held (source, partition, hash, \"table\", key, message)"
-        " SELECT id, 0, 1 + g, 't', '', '' FROM leat.sources, generate_series(1, 4097) AS g"};
     world *w = world_open(1, 1000);
     claim(w, 0);
     expect_outcome(hold(w, 1, 10, "7"), LEAT_ENGINE_APPLIED, "");
-    fixture_sql(w->f, "DELETE FROM leat.parked_keys");
-    for (size_t i = 0; i < 2; i++) {
-        fixture_sql(w->f, damages[i]);
-        submit_claim(w, 0, 0);
-        expect_outcome(wait_done(w, 0), LEAT_ENGINE_NOT_UNDERSTOOD, "");
-        fixture_sql(w->f, "DELETE FROM leat.held");
-    }
+    fixture_sql(w->f, "DELETE FROM leat.parked_keys; UPDATE leat.held SET hash = 0");
+    submit_claim(w, 0, 0);
+    expect_outcome(wait_done(w, 0), LEAT_ENGINE_NOT_UNDERSTOOD, "");
+    fixture_sql(w->f, "DELETE FROM leat.held");
     claim(w, 0);
+    world_free(w);
+}
+END_TEST
+
+/* What that means for the partition is the engine's to say. */
+START_TEST(more_held_keys_than_a_partition_may_have)
+{
+    static const struct {
+        uint32_t there, told;
+    } cases[] = {{LEAT_HELD_KEYS_MAX, LEAT_HELD_KEYS_MAX},
+                 {LEAT_HELD_KEYS_MAX + 1, LEAT_HELD_KEYS_MAX + 1},
+                 {LEAT_HELD_KEYS_MAX + 50, LEAT_HELD_KEYS_MAX + 1}};
+    world *w = world_open(1, 1000);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char sql[300];
+        snprintf(sql, sizeof sql,
+                 "DELETE FROM leat.held; INSERT INTO leat.held (source, partition, hash, \"table\","
+                 " key, message) SELECT id, 0, g - 2000, 't', '', '' FROM leat.sources,"
+                 " generate_series(1, %u) AS g WHERE g <> 2000",
+                 cases[i].there + 1);
+        fixture_sql(w->f, sql);
+        claim(w, 0);
+        const leat_engine_job_result *result = &w->answers[0].result;
+        ck_assert_uint_eq(result->held_count, cases[i].told);
+        for (uint32_t k = 1; k < 4; k++)
+            ck_assert(w->answers[0].held[k - 1].key < w->answers[0].held[k].key);
+    }
     world_free(w);
 }
 END_TEST
@@ -414,7 +434,8 @@ int main(void)
     tcase_add_test(tests, a_retry_of_what_is_not_first_or_gone);
     tcase_add_test(tests, a_retry_that_is_refused_leaves_all_as_it_was);
     tcase_add_test(tests, errors_about_the_tables_of_held_keys);
-    tcase_add_test(tests, rows_that_make_no_sense);
+    tcase_add_test(tests, a_row_that_makes_no_sense);
+    tcase_add_test(tests, more_held_keys_than_a_partition_may_have);
     suite_add_tcase(suite, tests);
     return fixture_main(suite);
 }

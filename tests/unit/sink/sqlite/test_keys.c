@@ -102,6 +102,23 @@ START_TEST(a_key_is_held_and_what_follows_is_kept)
 }
 END_TEST
 
+/* What that means for the partition is the engine's to say. */
+START_TEST(more_held_keys_than_a_partition_may_have)
+{
+    for (uint32_t more = 0; more < 3; more++) {
+        char sql[400];
+        snprintf(sql, sizeof sql,
+                 "DELETE FROM leat_held; INSERT INTO leat_held (source, partition, hash, \"table\","
+                 " key, since_ms, at_ms, message) WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL"
+                 " SELECT n + 1 FROM g WHERE n < %u) SELECT id, %d, n, 't', x'', 0, 0, ''"
+                 " FROM leat_sources, g",
+                 LEAT_HELD_KEYS_MAX + more, PARTITION);
+        sqlite_sql(&f, sql);
+        ck_assert_uint_eq(take_over()->held_count, LEAT_HELD_KEYS_MAX + (more > 0));
+    }
+}
+END_TEST
+
 START_TEST(a_key_that_is_not_held)
 {
     expect_turned(keep(1, 10));
@@ -302,6 +319,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_key_is_held_and_what_follows_is_kept);
+    tcase_add_test(tests, more_held_keys_than_a_partition_may_have);
     tcase_add_test(tests, a_key_that_is_not_held);
     tcase_add_test(tests, only_what_is_kept_is_not_written);
     tcase_add_test(tests, what_is_kept_is_retried_from_the_first_on);
