@@ -7,9 +7,10 @@
 #include <string.h>
 
 void database_init(database *db, log_partition *log, const uint32_t *shard_of,
-                   uint32_t partition_count)
+                   uint32_t partition_count, uint32_t held_keys_max)
 {
     memset(db, 0, sizeof *db);
+    db->held_keys_max = held_keys_max;
     db->log = log;
     db->shard_of = shard_of;
     db->partition_count = partition_count;
@@ -68,7 +69,7 @@ static bool poisoned(const database *db, const db_batch_record *records, uint32_
 {
     for (uint32_t i = 0; i < count; i++) {
         const log_record *record = database_log(db, &records[i]);
-        if (record->poison != LEAT_ENGINE_APPLIED) {
+        if (record->poison != LEAT_ENGINE_APPLIED && !records[i].keep) {
             ret->catalog_read_us = record->poison_looks ? catalog_read_us : INT64_MAX;
             fail(ret, record->poison, -1, record->poison_known ? (int32_t)i : -1);
             ret->from_rows = true;
@@ -78,24 +79,110 @@ static bool poisoned(const database *db, const db_batch_record *records, uint32_
     return false;
 }
 
-/* The heart of the check: the record was not applied, and all before it of its subpartition are.
- * `unparks`: it was parked, and is no longer. */
-static void apply(database *db, const db_batch_record *record, bool dead, bool unparks)
+/* The heart of the check: the record was neither applied nor kept, and all before it of its
+ * subpartition are. Nothing is applied while an earlier record of its key is kept. `unparks`: it
+ * was parked, and is no longer. */
+static void settle(database *db, const db_batch_record *record, const db_terms *terms, bool unparks)
 {
     db_partition *partition = &db->partitions[record->partition];
     const log_partition *log = &db->log[record->partition];
     uint32_t at = database_index(db, record->partition, record->offset);
-    LEAT_ASSERT(!partition->applied[at] && partition->parked[at] == unparks);
+    bool keeps = terms->hold || record->keep;
+    LEAT_ASSERT(!partition->applied[at] && !partition->kept[at] &&
+                partition->parked[at] == unparks);
     LEAT_ASSERT(log->records[at].subpartition == record->subpartition);
     for (uint32_t i = 0; i < at; i++) {
         bool same = log->records[i].subpartition == record->subpartition;
-        LEAT_ASSERT(!same || partition->applied[i]);
+        LEAT_ASSERT(!same || partition->applied[i] || partition->kept[i]);
+        LEAT_ASSERT(keeps || !partition->kept[i] || log->records[i].key != log->records[at].key);
     }
-    LEAT_ASSERT(!dead || log->records[at].may_die);
-    partition->applied[at] = true;
+    LEAT_ASSERT(!terms->dead || log->records[at].may_die);
+    partition->applied[at] = !keeps;
+    partition->kept[at] = keeps;
     partition->parked[at] = false;
-    partition->dead[at] = dead;
+    partition->dead[at] = terms->dead;
     db->ever_done[record->partition][at] = true;
+}
+
+/* ---- held keys ---- */
+
+static uint32_t held_at(const db_partition *partition, uint64_t key)
+{
+    uint32_t at = 0;
+    while (at < partition->held_count && partition->held[at].key < key)
+        at++;
+    return at;
+}
+
+static bool is_held(const db_partition *partition, uint64_t key)
+{
+    uint32_t at = held_at(partition, key);
+    return at < partition->held_count && partition->held[at].key == key;
+}
+
+static void hold(database *db, const db_batch_record *record, int64_t now_us)
+{
+    db_partition *partition = &db->partitions[record->partition];
+    const log_record *from = database_log(db, record);
+    uint32_t at = held_at(partition, from->key);
+    LEAT_ASSERT(partition->held_count < db->held_keys_max && partition->held_count < DB_KEYS);
+    memmove(&partition->held[at + 1], &partition->held[at],
+            (partition->held_count++ - at) * sizeof *partition->held);
+    partition->held[at] = (db_held){from->key, now_us, from->poison == LEAT_ENGINE_BAD_DATA};
+}
+
+static void let_go(db_partition *partition, uint64_t key)
+{
+    uint32_t at = held_at(partition, key);
+    LEAT_ASSERT(is_held(partition, key));
+    memmove(&partition->held[at], &partition->held[at + 1],
+            (--partition->held_count - at) * sizeof *partition->held);
+}
+
+/* Of the key, as indices in the log. */
+static uint32_t kept_of(const database *db, uint32_t id, uint64_t key, uint32_t *ret)
+{
+    const log_partition *log = &db->log[id];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < log->count; i++)
+        if (db->partitions[id].kept[i] && log->records[i].key == key)
+            ret[count++] = i;
+    return count;
+}
+
+/* Are the keys held of records that are kept, and is that one not which is to be? */
+static bool keys_stand(const database *db, const db_batch_record *records, uint32_t count,
+                       const db_terms *terms, leat_engine_job_result *ret)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t key = database_log(db, &records[i])->key;
+        LEAT_ASSERT((!terms->hold && !records[i].keep) || key != 0);
+        if ((terms->hold || records[i].keep) &&
+            is_held(&db->partitions[records[i].partition], key) == terms->hold) {
+            fail(ret, LEAT_ENGINE_KEY_TURNED, (int32_t)records[i].partition, -1);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Does the batch get through? */
+static bool may_settle(const database *db, const db_batch_record *records, uint32_t count,
+                       const db_terms *terms, leat_engine_job_result *ret)
+{
+    LEAT_ASSERT((!terms->dead && !terms->hold) || (count == 1 && !records[0].keep));
+    return keys_stand(db, records, count, terms, ret) &&
+           (terms->dead || terms->hold ||
+            !poisoned(db, records, count, terms->catalog_read_us, ret));
+}
+
+static void settle_all(database *db, const db_batch_record *records, uint32_t count,
+                       const db_terms *terms, bool unparks)
+{
+    if (terms->hold)
+        hold(db, &records[0], terms->now_us);
+    for (uint32_t i = 0; i < count; i++)
+        settle(db, &records[i], terms, unparks);
 }
 
 static void insert(db_partition *partition, const leat_engine_batch_part *part)
@@ -126,22 +213,97 @@ static bool may_advance(const database *db, const leat_engine_batch_part *part,
 }
 
 void database_batch(database *db, const leat_engine_batch_part *parts, uint32_t part_count,
-                    const db_batch_record *records, uint32_t record_count, bool dead,
-                    int64_t catalog_read_us, leat_engine_job_result *ret)
+                    const db_batch_record *records, uint32_t record_count, const db_terms *terms,
+                    leat_engine_job_result *ret)
 {
     fail(ret, LEAT_ENGINE_APPLIED, -1, -1);
     for (uint32_t i = 0; i < part_count; i++)
         if (!may_advance(db, &parts[i], ret))
             return;
-    LEAT_ASSERT(!dead || record_count == 1);
-    if (!dead && poisoned(db, records, record_count, catalog_read_us, ret))
+    if (!may_settle(db, records, record_count, terms, ret))
         return;
     for (uint32_t i = 0; i < part_count; i++)
         insert(&db->partitions[parts[i].partition], &parts[i]);
-    for (uint32_t i = 0; i < record_count; i++)
-        apply(db, &records[i], dead, false);
+    settle_all(db, records, record_count, terms, false);
     for (uint32_t i = 0; i < part_count; i++)
         database_check(db, parts[i].partition);
+}
+
+/* One that was kept is applied; it was the first of its key. */
+static void take_kept(database *db, uint32_t id, uint32_t at, bool dead)
+{
+    db_partition *partition = &db->partitions[id];
+    const log_partition *log = &db->log[id];
+    LEAT_ASSERT(partition->kept[at] && !partition->applied[at] && !partition->parked[at]);
+    for (uint32_t i = 0; i < at; i++)
+        LEAT_ASSERT(log->records[i].key != log->records[at].key || partition->applied[i]);
+    partition->kept[at] = false;
+    partition->applied[at] = true;
+    partition->dead[at] = dead;
+}
+
+void database_retry(database *db, const leat_engine_batch_part *part, uint64_t key,
+                    const db_batch_record *records, uint32_t record_count, const db_terms *terms,
+                    leat_engine_job_result *ret)
+{
+    db_partition *partition = &db->partitions[part->partition];
+    uint32_t kept[DB_RECORDS];
+    fail(ret, LEAT_ENGINE_APPLIED, -1, -1);
+    if (!may_advance(db, part, ret))
+        return;
+    uint32_t count = kept_of(db, part->partition, key, kept);
+    bool stands = is_held(partition, key) && record_count <= count;
+    for (uint32_t i = 0; i < record_count && stands; i++)
+        stands = records[i].offset == db->log[part->partition].records[kept[i]].offset;
+    if (!stands) {
+        fail(ret, LEAT_ENGINE_KEY_TURNED, (int32_t)part->partition, -1);
+        return;
+    }
+    LEAT_ASSERT(part->count == 0 && record_count > 0);
+    if (poisoned(db, records, record_count, terms->catalog_read_us, ret))
+        return;
+    insert(partition, part);
+    for (uint32_t i = 0; i < record_count; i++)
+        take_kept(db, part->partition, kept[i], false);
+    ret->is_held = record_count < count;
+    if (!ret->is_held)
+        let_go(partition, key);
+    database_check(db, part->partition);
+}
+
+db_person database_person(database *db, uint32_t id, leat_prng *prng, uint32_t most)
+{
+    db_partition *partition = &db->partitions[id];
+    const log_partition *log = &db->log[id];
+    db_person did = {false};
+    uint32_t kept[DB_RECORDS];
+    if (partition->held_count == 0)
+        return did;
+    uint64_t key = partition->held[leat_prng_below(prng, partition->held_count)].key;
+    uint32_t count = kept_of(db, id, key, kept), done = 0;
+    LEAT_ASSERT(count > 0);
+    for (; done < count && done < most && log->records[kept[done]].poison == LEAT_ENGINE_APPLIED;
+         done++)
+        take_kept(db, id, kept[done], false);
+    did.has_applied = done > 0;
+    did.has_discarded = done == 0;
+    if (did.has_discarded)
+        take_kept(db, id, kept[done++], true);
+    did.has_let_go = done == count;
+    if (did.has_let_go)
+        let_go(partition, key);
+    database_check(db, id);
+    return did;
+}
+
+uint32_t database_held(const database *db, uint32_t id, int64_t now_us, leat_engine_held *ret)
+{
+    const db_partition *partition = &db->partitions[id];
+    for (uint32_t i = 0; i < partition->held_count; i++)
+        ret[i] = (leat_engine_held){.key = partition->held[i].key,
+                                    .since_ms = (now_us - partition->held[i].since_us) / 1000,
+                                    .is_final = partition->held[i].is_final};
+    return partition->held_count;
 }
 
 /* ---- parked records ---- */
@@ -160,8 +322,8 @@ static db_chunk *chunk_of(db_partition *partition, uint16_t subpartition,
 
 void database_unpark(database *db, const leat_engine_batch_part *part, uint16_t subpartition,
                      const leat_engine_chunk_step *steps, uint32_t step_count,
-                     const db_batch_record *records, uint32_t record_count, bool dead,
-                     int64_t catalog_read_us, leat_engine_job_result *ret)
+                     const db_batch_record *records, uint32_t record_count, const db_terms *terms,
+                     leat_engine_job_result *ret)
 {
     db_partition *partition = &db->partitions[part->partition];
     fail(ret, LEAT_ENGINE_APPLIED, -1, -1);
@@ -173,12 +335,11 @@ void database_unpark(database *db, const leat_engine_batch_part *part, uint16_t 
         fail(ret, LEAT_ENGINE_CHUNK_GONE, (int32_t)part->partition, -1);
         return;
     }
-    LEAT_ASSERT(part->count == 0 && (!dead || record_count == 1));
-    if (!dead && poisoned(db, records, record_count, catalog_read_us, ret))
+    LEAT_ASSERT(part->count == 0);
+    if (!may_settle(db, records, record_count, terms, ret))
         return;
     insert(partition, part);
-    for (uint32_t i = 0; i < record_count; i++)
-        apply(db, &records[i], dead, true);
+    settle_all(db, records, record_count, terms, true);
     for (uint32_t i = 0; i < step_count; i++) {
         db_chunk *chunk = chunk_of(partition, subpartition, &steps[i]);
         chunk->done = steps[i].done_after;
@@ -196,11 +357,11 @@ static void park(database *db, const db_batch_record *record)
     db_partition *partition = &db->partitions[record->partition];
     const log_partition *log = &db->log[record->partition];
     uint32_t at = database_index(db, record->partition, record->offset);
-    LEAT_ASSERT(!partition->applied[at] && !partition->parked[at]);
+    LEAT_ASSERT(!partition->applied[at] && !partition->parked[at] && !partition->kept[at]);
     LEAT_ASSERT(log->records[at].subpartition == record->subpartition);
     for (uint32_t i = 0; i < at; i++) {
         bool same = log->records[i].subpartition == record->subpartition;
-        LEAT_ASSERT(!same || partition->applied[i] || partition->parked[i]);
+        LEAT_ASSERT(!same || partition->applied[i] || partition->parked[i] || partition->kept[i]);
     }
     partition->parked[at] = true;
     db->ever_done[record->partition][at] = true;
@@ -260,6 +421,11 @@ void database_load(const database *db, uint32_t id, const leat_engine_load *load
     const db_partition *partition = &db->partitions[id];
     const db_chunk *found = NULL;
     fail(result, LEAT_ENGINE_APPLIED, -1, -1);
+    if (load->key != 0) { /* proves nothing, and asks for nothing */
+        uint32_t count = kept_of(db, id, load->key, records);
+        result->loaded_count = count < load->most ? count : load->most;
+        return;
+    }
     if (!same_claim(&partition->claim, &load->claim)) {
         fail(result, LEAT_ENGINE_FENCED, (int32_t)id, -1);
         return;
@@ -324,8 +490,9 @@ void database_check(const database *db, uint32_t id)
     }
     uint32_t parked = 0;
     for (uint32_t i = 0; i < log->count; i++) {
-        bool done = partition->applied[i] || partition->parked[i];
-        LEAT_ASSERT(!(partition->applied[i] && partition->parked[i]));
+        bool done = partition->applied[i] || partition->parked[i] || partition->kept[i];
+        LEAT_ASSERT(partition->applied[i] + partition->parked[i] + partition->kept[i] <= 1);
+        LEAT_ASSERT(!partition->kept[i] || is_held(partition, log->records[i].key));
         LEAT_ASSERT(done == (log->records[i].offset <= offsets[log->records[i].subpartition]));
         parked += partition->parked[i];
     }
@@ -364,7 +531,7 @@ static void check_base(const database *db, const leat_engine_compaction *compact
         const log_record *record = &log->records[i];
         bool covered = record->offset <= compaction->low ||
                        record->offset <= compaction->base_offsets[record->subpartition];
-        bool done = partition->applied[i] || partition->parked[i];
+        bool done = partition->applied[i] || partition->parked[i] || partition->kept[i];
         LEAT_ASSERT(!covered || done);
         LEAT_ASSERT(!covered || record->offset <= compaction->newest.offset);
         if (record->offset == compaction->newest.offset)

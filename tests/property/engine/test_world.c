@@ -1,8 +1,8 @@
 /*
  * The engine in a random world against a model of the shards: whatever happens, every record is
  * applied or kept as a dead letter, exactly once and in order, and once the faults stop that is so
- * soon. The checks are in the world (world_*.c) and in the model (database.c); leat_engine_validate
- * runs after every event.
+ * soon. Keys are held, tried again and let go meanwhile, also by people. The checks are in the
+ * world (world_*.c) and in the model (database.c); leat_engine_validate runs after every event.
  *
  * TEST_SEED=n runs that world alone; TEST_SEEDS=n sets how many.
  */
@@ -73,6 +73,13 @@ static void check_sometimes(const world_sometimes *s)
         COUNTER(unparked_bad),    COUNTER(chunk_gone),
         COUNTER(claimed_parked),  COUNTER(park_unknown),
         COUNTER(unpark_unknown),  COUNTER(load_unknown),
+        COUNTER(key_held),        COUNTER(kept),
+        COUNTER(kept_parked),     COUNTER(claimed_held),
+        COUNTER(key_turned),      COUNTER(keys_full),
+        COUNTER(retried),         COUNTER(retry_refused),
+        COUNTER(retry_unknown),   COUNTER(key_let_go),
+        COUNTER(person_retried),  COUNTER(person_discarded),
+        COUNTER(person_let_go),
 #undef COUNTER
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {

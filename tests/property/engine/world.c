@@ -35,6 +35,17 @@ static leat_engine_outcome any_poison(test_world *world)
     return kinds[world_below(world, sizeof kinds / sizeof kinds[0])];
 }
 
+/* A route whose records are to wait has none that are refused for good. */
+static leat_engine_on_refused any_fate(test_world *world, bool holds)
+{
+    if (!holds)
+        return LEAT_ENGINE_REFUSED_SKIP;
+    uint32_t dice = world_below(world, 10);
+    return dice < 7                           ? LEAT_ENGINE_REFUSED_HOLD
+           : dice < 9 || world->bad_stays_bad ? LEAT_ENGINE_REFUSED_SKIP
+                                              : LEAT_ENGINE_REFUSED_STOP;
+}
+
 static void make_log(test_world *world, log_partition *log)
 {
     log->count = between(world, 4, DB_RECORDS);
@@ -43,7 +54,11 @@ static void make_log(test_world *world, log_partition *log)
     bool is_one = world_chance(world, 10);
     uint32_t subpartitions = is_one ? 1 : between(world, 1, DB_ROW_SUBS);
     uint32_t groups = is_one ? 1 : 5;
-    uint32_t poison_one_in = world_chance(world, 3) ? between(world, 3, 14) : 0;
+    uint32_t keys = between(world, 1, 4); /* of a subpartition */
+    bool holds = world_chance(world, 2);
+    /* Where few are given up a minute, enough are refused for a table to stop. */
+    bool is_guarded = world->config.dead_letters_per_minute - 1 < 2;
+    uint32_t poison_one_in = is_guarded || world_chance(world, 3) ? between(world, 3, 14) : 0;
     int64_t offset = world_below(world, 3);
     for (uint32_t i = 0; i < log->count; i++) {
         log_record *record = &log->records[i];
@@ -53,8 +68,10 @@ static void make_log(test_world *world, log_partition *log)
                                                 64 * world_below(world, groups)) %
                                                TEST_SUBPARTITIONS,
                                .bytes = between(world, 1, 60),
-                               .table = world_below(world, world->config.table_count),
-                               .poison = LEAT_ENGINE_APPLIED};
+                               .poison = LEAT_ENGINE_APPLIED,
+                               .on_refused = any_fate(world, holds)};
+        record->key = 1 + 4 * (uint64_t)record->subpartition + world_below(world, keys);
+        record->table = (uint32_t)(record->key % world->config.table_count);
         if (poison_one_in && world_chance(world, poison_one_in)) {
             record->poison = any_poison(world);
             record->poison_known = world_chance(world, 2);
@@ -104,6 +121,7 @@ static void make_config(test_world *world)
     config->chunk_records_max = between(world, 1, BATCH_MAX);
     config->chunk_bytes_max = between(world, 30, 400);
     config->park_bytes_max = config->chunk_bytes_max + world_below(world, 400);
+    config->held_keys_max = between(world, 1, world_chance(world, 2) ? 3 : DB_KEYS);
 }
 
 void world_begin(test_world *world, uint64_t seed, world_sometimes *sometimes)
@@ -117,7 +135,8 @@ void world_begin(test_world *world, uint64_t seed, world_sometimes *sometimes)
         make_log(world, &world->log[i]);
         world->owner[i] = -1;
     }
-    database_init(&world->db, world->log, world->shard_of, world->config.partition_count);
+    database_init(&world->db, world->log, world->shard_of, world->config.partition_count,
+                  world->config.held_keys_max);
     for (uint32_t i = 0; i < WORKERS; i++) {
         world->config.seed = seed + i;
         leat_error error;

@@ -24,6 +24,8 @@ typedef struct world_sometimes {
         not_yet, looked;
     uint64_t parked, loads, loads_stale, unparked, unparked_part, unparked_many, unparked_dead,
         unparked_bad, chunk_gone, claimed_parked, park_unknown, unpark_unknown, load_unknown;
+    uint64_t key_held, kept, kept_parked, claimed_held, key_turned, keys_full, retried,
+        retry_refused, retry_unknown, key_let_go, person_retried, person_discarded, person_let_go;
 } world_sometimes;
 
 typedef enum world_job_state { WORLD_JOB_NONE, WORLD_JOB_SENT, WORLD_JOB_EXECUTED } world_job_state;
@@ -37,7 +39,8 @@ typedef struct world_job {
     uint32_t part_count;
     db_batch_record records[BATCH_MAX];
     uint32_t record_count;
-    bool dead;
+    bool dead, hold;
+    uint64_t retry_key;
     leat_engine_compaction compaction;
     uint16_t chunks_of;
     uint32_t chunk_count, cut_count;
@@ -46,7 +49,8 @@ typedef struct world_job {
     leat_engine_load load;
     leat_engine_chunk chunk; /* of an executed load */
     uint32_t loaded[DB_RECORDS];
-    leat_engine_parked parked[DB_ROW_SUBS]; /* of an executed claim */
+    leat_engine_parked parked[DB_ROW_SUBS]; /* of an executed claim, as is the next */
+    leat_engine_held held_keys[DB_KEYS];
     leat_engine_claim claim;
     leat_engine_job_result result;
     leat_engine_progress progress;

@@ -23,7 +23,7 @@ static void check_batch(const test_world *world, const leat_engine_batch *batch)
         const leat_engine_batch_part *part = &batch->parts[i];
         LEAT_ASSERT(i == 0 || batch->parts[i - 1].partition < part->partition);
         LEAT_ASSERT(world->shard_of[part->partition] == world->shard_of[batch->parts[0].partition]);
-        LEAT_ASSERT((part->count == 0) == (batch->chunk_count > 0));
+        LEAT_ASSERT((part->count == 0) == (batch->chunk_count > 0 || batch->retry_key != 0));
         for (uint32_t j = 0; j < leat_batch_touches(batch, part); j++) {
             LEAT_ASSERT(j == 0 || part->subpartitions[j - 1] < part->subpartitions[j]);
             int64_t offset = -1;
@@ -36,11 +36,12 @@ static void check_batch(const test_world *world, const leat_engine_batch *batch)
                              .records[database_index(&world->db, part->partition, offset)]
                              .bytes;
             }
-            LEAT_ASSERT(offset == part->offsets[j]);
+            LEAT_ASSERT(offset == part->offsets[j] || batch->retry_key != 0);
         }
     }
     LEAT_ASSERT(at == batch->record_count);
-    LEAT_ASSERT(bytes <= world->config.batch_bytes_max || batch->record_count == 1);
+    LEAT_ASSERT(bytes <= world->config.batch_bytes_max || batch->record_count == 1 ||
+                batch->retry_key != 0);
 }
 
 /* One batch in flight a subpartition under one claim; numbers only go up; nothing after an unknown
@@ -75,6 +76,8 @@ static void note_batch(test_world *world, uint32_t worker, const leat_engine_job
     uint32_t limited = 0;
     uint32_t queues = 0;
     bool alone = false;
+    if (job->batch.retry_key != 0)
+        return;
     for (uint32_t i = 0; i < job->batch.part_count; i++) {
         const leat_engine_batch_part *part = &job->batch.parts[i];
         uint32_t touched = leat_batch_touches(&job->batch, part);
@@ -84,7 +87,7 @@ static void note_batch(test_world *world, uint32_t worker, const leat_engine_job
                                                     (uint32_t)part->subpartitions[j]);
             limited += queue->retry.limit > 0;
             alone = alone || queue->retry.alone;
-            LEAT_ASSERT(queue->retry.dead == (job->batch.dead != NULL));
+            LEAT_ASSERT(queue->retry.dead == (job->batch.dead || job->batch.hold));
         }
     }
     LEAT_ASSERT(!alone || queues == 1);
@@ -113,10 +116,24 @@ static void check_dead(test_world *world, const leat_engine_batch *batch)
     LEAT_ASSERT(batch->record_count == 1 && batch->part_count == 1 &&
                 leat_batch_touches(batch, &batch->parts[0]) == 1);
     const leat_engine_batch_record *record = &batch->records[0];
-    const db_batch_record is = {record->partition, record->subpartition, record->offset};
+    const db_batch_record is = {record->partition, record->subpartition, record->offset, false};
     LEAT_ASSERT(database_log(&world->db, &is)->may_die &&
+                database_log(&world->db, &is)->on_refused == LEAT_ENGINE_REFUSED_SKIP &&
                 world->config.dead_letters_per_minute > 0);
     world->sometimes->buried++;
+}
+
+/* The same of one that makes its key held, which its route wants. */
+static void check_hold(test_world *world, uint32_t worker, const leat_engine_batch *batch)
+{
+    LEAT_ASSERT(batch->record_count == 1 && batch->part_count == 1 && !batch->dead);
+    const leat_engine_batch_record *record = &batch->records[0];
+    const db_batch_record is = {record->partition, record->subpartition, record->offset, false};
+    const log_record *from = database_log(&world->db, &is);
+    LEAT_ASSERT(from->refused && from->on_refused == LEAT_ENGINE_REFUSED_HOLD && !record->keep);
+    leat_engine_partition_view view;
+    leat_engine_partition(world->workers[worker].engine, record->partition, &view);
+    LEAT_ASSERT(view.held_keys < world->config.held_keys_max);
 }
 
 static void check_park(test_world *world, uint32_t worker, const leat_engine_batch *batch)
@@ -156,6 +173,8 @@ static void submit(test_world *world, uint32_t worker, const leat_engine_job *jo
     check_halt(world, worker, job);
     if (job->batch.dead)
         check_dead(world, &job->batch);
+    if (job->batch.hold)
+        check_hold(world, worker, &job->batch);
     if (job->kind == LEAT_ENGINE_JOB_BATCH) {
         check_batch(world, &job->batch);
         for (uint32_t i = 0; i < job->batch.part_count; i++)
@@ -178,7 +197,9 @@ static void submit(test_world *world, uint32_t worker, const leat_engine_job *jo
                         .shard = job->shard,
                         .partition = job->partition,
                         .compaction = job->compaction,
-                        .dead = job->batch.dead != NULL};
+                        .dead = job->batch.dead != NULL,
+                        .hold = job->batch.hold != NULL,
+                        .retry_key = job->batch.retry_key};
     copy->load = job->load;
     copy->chunks_of = job->batch.chunks_of;
     copy->chunk_count = job->batch.chunk_count;
@@ -199,8 +220,8 @@ static void submit(test_world *world, uint32_t worker, const leat_engine_job *jo
         const leat_engine_batch_record *record = &job->batch.records[i];
         /* Reads the payload: it must be there still. */
         LEAT_ASSERT(*(const int64_t *)record->payload == record->offset);
-        copy->records[i] =
-            (db_batch_record){record->partition, record->subpartition, record->offset};
+        copy->records[i] = (db_batch_record){record->partition, record->subpartition,
+                                             record->offset, record->keep};
     }
     world->claims++;
     memcpy(copy->claim.token, &world->claims, sizeof world->claims);
@@ -268,7 +289,8 @@ static void carry_out(test_world *world, uint32_t worker, const leat_engine_effe
         world->sometimes->dead_lettered++;
         break;
     case LEAT_ENGINE_KEY_HELD:
-        LEAT_ASSERT(!"no record of it has a key");
+        LEAT_ASSERT(*(const int64_t *)effect->payload == effect->offset);
+        world->sometimes->key_held++;
         break;
     case LEAT_ENGINE_TABLE_STOPPED:
         LEAT_ASSERT(effect->table < world->config.table_count &&
@@ -304,5 +326,10 @@ void world_settle(test_world *world, uint32_t worker)
         w->payloads -= (int64_t)count;
     } while (count > 0);
     leat_engine_validate(w->engine);
+    for (uint32_t i = 0; i < world->config.partition_count; i++) {
+        leat_engine_partition_view view;
+        leat_engine_partition(w->engine, i, &view);
+        world->sometimes->keys_full += view.held_keys == world->config.held_keys_max;
+    }
     LEAT_ASSERT(leat_engine_deadline(w->engine) > world->now_us);
 }

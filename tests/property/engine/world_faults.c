@@ -33,6 +33,8 @@ leat_engine_record world_record(const log_record *from, uint32_t partition)
                                 .subpartition = from->subpartition,
                                 .table = from->table,
                                 .bytes = from->bytes,
+                                .key = from->key,
+                                .on_refused = from->on_refused,
                                 .payload = payload};
 }
 
@@ -126,8 +128,8 @@ static void fail_one(test_world *world)
     result.timed_out = !result.is_lock_wait && world_chance(world, 3);
     if (result.is_lock_wait && !result.from_rows)
         result.partition = (int32_t)world_below(world, world->config.partition_count);
-    /* Dead letters can be refused too. */
-    if (job->dead && world_chance(world, 2))
+    /* Dead letters can be refused too, and so can what is kept. */
+    if ((job->dead || job->hold) && world_chance(world, 2))
         result.outcome = LEAT_ENGINE_DRIFT;
     world_answer(world, worker, job, &result);
 }
@@ -198,6 +200,16 @@ static void fail_over(test_world *world)
             world->calm = calm;
         }
     }
+}
+
+/* Somebody looks at what is held. */
+static void person(test_world *world)
+{
+    uint32_t partition = world_below(world, world->config.partition_count);
+    db_person did = database_person(&world->db, partition, &world->prng, 1 + world_below(world, 4));
+    world->sometimes->person_retried += did.has_applied;
+    world->sometimes->person_discarded += did.has_discarded;
+    world->sometimes->person_let_go += did.has_let_go;
 }
 
 /* ---- the group ---- */
@@ -326,7 +338,7 @@ static void pass_time(test_world *world)
 
 void world_step(test_world *world)
 {
-    uint32_t dice = world_below(world, 100);
+    uint32_t dice = world_below(world, 102);
     if (dice < 26)
         read_some(world);
     else if (dice < 60)
@@ -351,6 +363,8 @@ void world_step(test_world *world)
         heal_one(world);
     else if (dice < 99)
         noise(world);
+    else if (dice < 101)
+        person(world);
     else
         fail_over(world);
 }
@@ -401,10 +415,11 @@ static void check_bad(const test_world *world)
     }
 }
 
-static void check_nothing_parked(const test_world *world)
+static void check_nothing_is_left(const test_world *world)
 {
     for (uint32_t i = 0; i < world->config.partition_count; i++)
-        LEAT_ASSERT(world->db.partitions[i].chunk_count == 0);
+        LEAT_ASSERT(world->db.partitions[i].chunk_count == 0 &&
+                    world->db.partitions[i].held_count == 0);
 }
 
 static bool all_applied(const test_world *world)
@@ -437,6 +452,8 @@ static void calm_round(test_world *world)
         }
     }
     pass_time(world);
+    if (world_chance(world, 8))
+        person(world);
 }
 
 void world_heal_and_finish(test_world *world)
@@ -463,6 +480,6 @@ void world_heal_and_finish(test_world *world)
     }
     world->sometimes->drained++;
     LEAT_ASSERT(all_applied(world));
-    check_nothing_parked(world);
+    check_nothing_is_left(world);
     check_bad(world);
 }

@@ -19,6 +19,10 @@ static void run(test_world *world, world_job *job)
                                            .bad_record = -1,
                                            .partition = -1,
                                            .catalog_read_us = INT64_MAX};
+    const db_terms terms = {.dead = job->dead,
+                            .hold = job->hold,
+                            .catalog_read_us = world->catalog_read_us,
+                            .now_us = world->now_us};
     if (job->kind == LEAT_ENGINE_JOB_PARK) {
         database_park(&world->db, &job->parts[0], job->cuts, job->cut_count, job->records,
                       job->record_count, &job->result);
@@ -28,11 +32,13 @@ static void run(test_world *world, world_job *job)
         job->result.chunk = &job->chunk;
     } else if (job->kind == LEAT_ENGINE_JOB_BATCH && job->chunk_count > 0) {
         database_unpark(&world->db, &job->parts[0], job->chunks_of, job->chunks, job->chunk_count,
-                        job->records, job->record_count, job->dead, world->catalog_read_us,
-                        &job->result);
+                        job->records, job->record_count, &terms, &job->result);
+    } else if (job->kind == LEAT_ENGINE_JOB_BATCH && job->retry_key != 0) {
+        database_retry(&world->db, &job->parts[0], job->retry_key, job->records, job->record_count,
+                       &terms, &job->result);
     } else if (job->kind == LEAT_ENGINE_JOB_BATCH) {
         database_batch(&world->db, job->parts, job->part_count, job->records, job->record_count,
-                       job->dead, world->catalog_read_us, &job->result);
+                       &terms, &job->result);
         /* A database need not name the partition. */
         if (job->result.outcome == LEAT_ENGINE_FENCED && world_chance(world, 5))
             job->result.partition = -1;
@@ -41,6 +47,9 @@ static void run(test_world *world, world_job *job)
         job->result.progress = &job->progress;
         job->result.parked_count = database_parked(&world->db, job->partition, job->parked);
         job->result.parked = job->parked;
+        job->result.held_count =
+            database_held(&world->db, job->partition, world->now_us, job->held_keys);
+        job->result.held = job->held_keys;
     } else {
         database_compact(&world->db, &job->compaction, &job->result);
     }
@@ -73,6 +82,24 @@ static void note_parked(world_sometimes *s, const world_job *job,
     s->unparked_bad += !applied && !unknown && unparks;
 }
 
+static void note_keys(world_sometimes *s, const world_job *job,
+                      const leat_engine_job_result *result)
+{
+    bool applied = result->outcome == LEAT_ENGINE_APPLIED;
+    bool unknown = result->outcome == LEAT_ENGINE_UNKNOWN;
+    bool retries = job->kind == LEAT_ENGINE_JOB_BATCH && job->retry_key != 0;
+    for (uint32_t i = 0; i < job->record_count; i++) {
+        s->kept += applied && job->records[i].keep;
+        s->kept_parked += applied && job->records[i].keep && job->chunk_count > 0;
+    }
+    s->claimed_held += result->held_count > 0;
+    s->key_turned += result->outcome == LEAT_ENGINE_KEY_TURNED;
+    s->retried += applied && retries;
+    s->retry_refused += !applied && !unknown && retries;
+    s->retry_unknown += unknown && retries;
+    s->key_let_go += applied && retries && !result->is_held;
+}
+
 static void note(test_world *world, const world_job *job, const leat_engine_job_result *result)
 {
     world_sometimes *s = world->sometimes;
@@ -86,6 +113,7 @@ static void note(test_world *world, const world_job *job, const leat_engine_job_
     s->chunk_gone += result->outcome == LEAT_ENGINE_CHUNK_GONE;
     s->claimed_parked += result->parked_count > 0;
     note_parked(s, job, result);
+    note_keys(s, job, result);
     s->alone_isolated += job->record_count == 1 && job->parts[0].count == 1 &&
                          result->outcome == LEAT_ENGINE_BAD_DATA;
 }
