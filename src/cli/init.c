@@ -1,8 +1,9 @@
 /*
  * init.c - leat init: the topic, and in every shard schema leat with source, layout and tenant
- * slots. The steps go from those that are easily undone to those that are not: tables and databases
- * are checked first, then the topic is created, then every shard is tried in a transaction that is
- * rolled back, and only then is one changed. Each step may be repeated.
+ * slots. The steps go from those that are easily undone to those that are not: tables, databases
+ * and where tenants stand in keys are checked first, then the topic is created, then every shard is
+ * tried in a transaction that is rolled back, and only then is one changed. Each step may be
+ * repeated.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -108,13 +109,12 @@ static int set_up(leat_assembly *assembly, const int64_t *starts, leat_error *er
     return 0;
 }
 
-static int init_shards(leat_assembly *assembly, const leat_routes *routes, leat_error *error)
+static int init_shards(leat_assembly *assembly, const leat_placement *placement, leat_error *error)
 {
     leat_source *source = &assembly->catalog.source;
     if (leat_assembly_running_source(assembly, source, &assembly->catalog.layout, error) != 0)
         return -1;
-    if (leat_assembly_place_source(assembly, routes, source, error) != 0)
-        return leat_fail_prefix(error, "no shard was changed");
+    source->placement = *placement;
     const leat_layout *layout = &assembly->catalog.layout;
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
     int status =
@@ -128,7 +128,10 @@ static int init_shards(leat_assembly *assembly, const leat_routes *routes, leat_
 
 static int init_with(leat_assembly *assembly, const leat_schema_version *version, leat_error *error)
 {
-    if (make_topic(assembly, error) != 0 || init_shards(assembly, &version->routes, error) != 0)
+    leat_source placed = {0};
+    if (leat_assembly_place_source(assembly, &version->routes, &placed, error) != 0)
+        return leat_fail_prefix(error, "nothing was created or changed");
+    if (make_topic(assembly, error) != 0 || init_shards(assembly, &placed.placement, error) != 0)
         return -1;
     char placement[128];
     printf("source: %s\n", leat_placement_describe(&assembly->catalog.source.placement, placement));
