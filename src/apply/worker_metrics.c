@@ -91,8 +91,8 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         "Now minus the accept time of the oldest record known not to be applied.", own, 1000);
     state->message_lag = leat_metrics_gauge(
         metrics, "leat_message_lag",
-        "Records above the low water, of which some may be applied already, and parked ones.", own,
-        1);
+        "Records above the low water, of which some may be applied already, and parked ones below it.",
+        own, 1);
     state->stalled = leat_metrics_gauge(
         metrics, "leat_subpartitions_stalled",
         "Subpartitions whose first record was tried in vain: waiting, or being tried again.", own,
@@ -232,7 +232,7 @@ static void add_partition(leat_worker *worker, uint32_t partition,
         since = view->parked_oldest_ms;
     if (lag > 0)
         sum->message_lag += lag;
-    sum->message_lag += (int64_t)view->parked_records;
+    sum->message_lag += (int64_t)view->parked_below;
     if (since > 0 && leat_wall_ms() - since > sum->time_lag_ms)
         sum->time_lag_ms = leat_wall_ms() - since;
 }

@@ -308,6 +308,8 @@ typedef struct leat_engine_partition_view {
     uint32_t parked_subpartitions;
     uint64_t parked_chunks;
     uint64_t parked_records;
+    uint64_t parked_below;          /* at most so many of them are below `low`: the others are among
+                                       those above it */
     uint64_t parked_bytes;          /* as stored */
     uint64_t parked_max_bytes;      /* its share */
     uint64_t parked_most_bytes;     /* of the subpartition with the most */

@@ -20,6 +20,15 @@ static int64_t stalled_since(const leat_engine *engine, uint32_t partition)
     return since_us;
 }
 
+/* At most so many: chunks are known by their number and ends only. */
+static uint64_t count_below(const leat_chunks *chunks, int64_t low)
+{
+    if (chunks->last_offset <= low)
+        return chunks->records;
+    uint64_t offsets = low > chunks->to ? (uint64_t)(low - chunks->to) : 0;
+    return offsets < chunks->records ? offsets : chunks->records;
+}
+
 static void add_parked(const leat_engine *engine, uint32_t id, leat_engine_partition_view *to)
 {
     const leat_chunks *chunks = &engine->chunks[id];
@@ -27,6 +36,7 @@ static void add_parked(const leat_engine *engine, uint32_t id, leat_engine_parti
         return;
     to->parked_chunks += chunks->count;
     to->parked_records += chunks->records;
+    to->parked_below += count_below(chunks, to->low);
     if (chunks->to < to->applied)
         to->applied = chunks->to;
     if (to->parked_oldest_ms == 0 || chunks->oldest_ms < to->parked_oldest_ms)
@@ -69,6 +79,9 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition,
     };
     for (uint32_t i = 0; p->parked > 0 && i < engine->config.subpartitions; i++)
         add_parked(engine, leat_queue_id(engine, partition, i), ret);
+    uint64_t offsets = (uint64_t)(ret->low - ret->applied);
+    if (ret->parked_below > offsets)
+        ret->parked_below = offsets;
 }
 
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret)

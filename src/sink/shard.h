@@ -127,6 +127,7 @@ typedef struct leat_shard_partition {
                         be */
     int64_t parked;  /* records; as is the next, exact */
     int64_t parked_bytes;
+    int64_t parked_below;     /* at most so many of the parked records are below `low` */
     int64_t parked_oldest_ms; /* none of them has a smaller timestamp; 0: there are none */
 } leat_shard_partition;
 /* Those of the topic in this shard, in order; owned by the caller (free). */

@@ -98,6 +98,7 @@ static void take_shard(shard_read *at, leat_lag *ret)
         to->epoch = at->found[i].epoch;
         to->parked = at->found[i].parked;
         to->parked_bytes = at->found[i].parked_bytes;
+        to->parked_below = at->found[i].parked_below;
         to->parked_oldest_ms = at->found[i].parked_oldest_ms;
     }
     free(at->found);
@@ -128,11 +129,13 @@ static int64_t since(int64_t accepted_ms, int64_t now_ms)
     return now_ms > accepted_ms ? now_ms - accepted_ms : 0;
 }
 
-static int64_t age_of(const leat_lag_partition *partition, int64_t accepted_ms, int64_t now_ms)
+/* `above`: records above the low water. */
+static int64_t age_of(const leat_lag_partition *partition, int64_t above, int64_t accepted_ms,
+                      int64_t now_ms)
 {
     int64_t parked_ms = partition->parked_oldest_ms > 0 ? since(partition->parked_oldest_ms, now_ms)
                                                         : 0;
-    if (partition->records == partition->parked)
+    if (above == 0)
         return parked_ms;
     if (accepted_ms <= 0)
         return -1;
@@ -154,8 +157,9 @@ static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahea
     partition->held = ahead->end - ahead->stable;
     if (!partition->is_known)
         return;
-    partition->records = count_records(partition, ahead) + partition->parked;
-    partition->age_ms = age_of(partition, ahead->accepted_ms, now_ms);
+    int64_t above = count_records(partition, ahead);
+    partition->records = above + partition->parked_below;
+    partition->age_ms = age_of(partition, above, ahead->accepted_ms, now_ms);
 }
 
 /* `offsets` and `ahead` have room for one per partition. */

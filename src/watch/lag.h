@@ -3,11 +3,11 @@
  * that the shards have recorded. It does not ask any worker, so it works while none runs. All
  * shards are read at once; one that does not answer costs only its time limit.
  *
- * Records are those above a partition's low water, and those that are parked in its shard. The
- * first are an upper bound, since subpartitions overtake each other, only compactions record the
- * low water, and not every offset holds a record; some of the parked ones may be counted twice for
- * a few seconds. It never leaves out an unapplied record. The log is asked for a record after the
- * low water: where there is none, and nothing is parked, the number is 0.
+ * Records are those above a partition's low water, and those below it that are parked in its shard.
+ * The first are an upper bound, since subpartitions overtake each other, only compactions record
+ * the low water, and not every offset holds a record. It never leaves out an unapplied record. The
+ * log is asked for a record after the low water: where there is none, and nothing is parked, the
+ * number is 0.
  */
 #ifndef LEAT_WATCH_LAG_H
 #define LEAT_WATCH_LAG_H
@@ -37,6 +37,7 @@ typedef struct leat_lag_partition {
     int64_t records;
     int64_t parked; /* of these */
     int64_t parked_bytes;
+    int64_t parked_below;     /* of the low water; the others are among the records above it */
     int64_t parked_oldest_ms; /* 0: nothing is parked */
     int64_t age_ms;    /* since the record above the low water was accepted, or an older one that is
                           parked; 0: there is none; -1: it could not be read */

@@ -89,17 +89,18 @@ static const char progress_sql[] =
     "       greatest(p.low, (SELECT max(o) FROM unnest(p.base_offsets) AS o),"
     "                (SELECT max(o) FROM leat.progress AS g, unnest(g.offsets) AS o"
     "                  WHERE g.source = p.source AND g.partition = p.partition)),"
-    "       coalesce(k.records, 0), coalesce(k.bytes, 0), greatest(coalesce(k.oldest_ms, 0), 0)"
+    "       coalesce(k.records, 0), coalesce(k.bytes, 0), coalesce(k.below, 0), greatest(coalesce(k.oldest_ms, 0), 0)"
     "  FROM leat.partitions AS p JOIN leat.sources AS s ON s.id = p.source"
-    "  LEFT JOIN (SELECT c.source, c.partition, sum(c.records) AS records, sum(octet_length(c.chunk)) AS bytes,"
-    "                    min(c.oldest_ms) AS oldest_ms FROM leat.parked AS c GROUP BY c.source, c.partition) AS k"
-    "    ON k.source = p.source AND k.partition = p.partition"
+    " CROSS JOIN LATERAL (SELECT sum(c.records) AS records, sum(octet_length(c.chunk)) AS bytes,"
+    "                            sum(least(c.records, greatest(0, p.low - greatest(c.done, c.first_offset - 1)))) AS below,"
+    "                            min(c.oldest_ms) AS oldest_ms FROM leat.parked AS c"
+    "                      WHERE c.source = p.source AND c.partition = p.partition) AS k"
     " WHERE s.topic = $1 ORDER BY p.partition";
 
 static int read_progress(const char *dsn, const char *topic, leat_shard_partition **ret,
                          uint32_t *ret_count, leat_error *error)
 {
-    enum { PARTITION, EPOCH, LOW, APPLIED, PARKED, PARKED_BYTES, PARKED_OLDEST_MS };
+    enum { PARTITION, EPOCH, LOW, APPLIED, PARKED, PARKED_BYTES, PARKED_BELOW, PARKED_OLDEST_MS };
     leat_pg pg;
     PGresult *result = leat_pg_open(&pg, dsn, error) == 0
                            ? leat_pg_query(&pg, progress_sql, 1, &topic, error)
@@ -116,6 +117,7 @@ static int read_progress(const char *dsn, const char *topic, leat_shard_partitio
             .applied = leat_pg_integer(result, row, APPLIED),
             .parked = leat_pg_integer(result, row, PARKED),
             .parked_bytes = leat_pg_integer(result, row, PARKED_BYTES),
+            .parked_below = leat_pg_integer(result, row, PARKED_BELOW),
             .parked_oldest_ms = leat_pg_integer(result, row, PARKED_OLDEST_MS)};
     PQclear(result);
     leat_pg_close(&pg);

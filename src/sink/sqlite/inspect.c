@@ -43,18 +43,20 @@ static int64_t highest(sqlite3_stmt *row, int column, int64_t least)
 /* Each partition comes once with its base and once for each of its rows of progress. */
 static const char progress_sql[] =
     "SELECT p.partition, p.claims, p.low, p.base_offsets, coalesce(sum(c.records), 0),"
-    "       coalesce(sum(length(c.chunk)), 0), max(coalesce(min(c.oldest_ms), 0), 0)"
+    "       coalesce(sum(length(c.chunk)), 0),"
+    "       coalesce(sum(min(c.records, max(0, p.low - max(c.done, c.first_offset - 1)))), 0),"
+    "       max(coalesce(min(c.oldest_ms), 0), 0)"
     "  FROM leat_partitions AS p JOIN leat_sources AS s ON s.id = p.source"
     "  LEFT JOIN leat_parked AS c ON c.source = p.source AND c.partition = p.partition"
     " WHERE s.topic = ?1 GROUP BY p.source, p.partition"
     " UNION ALL "
-    "SELECT g.partition, 0, -1, g.offsets, 0, 0, 0 FROM leat_progress AS g"
+    "SELECT g.partition, 0, -1, g.offsets, 0, 0, 0, 0 FROM leat_progress AS g"
     "  JOIN leat_sources AS s ON s.id = g.source WHERE s.topic = ?1"
     " ORDER BY 1, 2 DESC, 3 DESC";
 
 static void take_progress(sqlite3_stmt *row, leat_shard_partition **parts, uint32_t *count)
 {
-    enum { PARTITION, EPOCH, LOW, OFFSETS, PARKED, PARKED_BYTES, PARKED_OLDEST_MS };
+    enum { PARTITION, EPOCH, LOW, OFFSETS, PARKED, PARKED_BYTES, PARKED_BELOW, PARKED_OLDEST_MS };
     uint32_t partition = (uint32_t)sqlite3_column_int(row, PARTITION);
     int64_t low = sqlite3_column_int64(row, LOW);
     if (*count == 0 || (*parts)[*count - 1].partition != partition) {
@@ -67,6 +69,7 @@ static void take_progress(sqlite3_stmt *row, leat_shard_partition **parts, uint3
                                    .applied = low,
                                    .parked = sqlite3_column_int64(row, PARKED),
                                    .parked_bytes = sqlite3_column_int64(row, PARKED_BYTES),
+                                   .parked_below = sqlite3_column_int64(row, PARKED_BELOW),
                                    .parked_oldest_ms = sqlite3_column_int64(row, PARKED_OLDEST_MS)};
     }
     leat_shard_partition *part = &(*parts)[*count - 1];

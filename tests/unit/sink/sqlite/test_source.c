@@ -308,15 +308,16 @@ START_TEST(progress_is_the_highest_of_base_and_rows)
     sqlite_sql(
         &f,
         "INSERT INTO leat_parked SELECT id, 0, 6, 12, 12, 11, 1, 40, 1, x'0102' FROM leat_sources");
-    sqlite_sql(&f, "UPDATE leat_partitions SET claims = 2 WHERE partition = 0");
+    sqlite_sql(&f, "UPDATE leat_partitions SET claims = 2, low = 10 WHERE partition = 0");
     ck_assert_int_eq(
         leat_shard_read_progress(sqlite_address(&f), "leat.log", &parts, &count, &f.error), 0);
     ck_assert_uint_eq(count, 2);
-    ck_assert(parts[0].partition == 0 && parts[0].epoch == 2 && parts[0].low == -1 &&
-              parts[0].applied == -1);
+    ck_assert(parts[0].partition == 0 && parts[0].epoch == 2 && parts[0].low == 10 &&
+              parts[0].applied == 10);
     ck_assert(parts[1].partition == 1 && parts[1].low == 9 && parts[1].applied == 18);
     ck_assert(parts[0].parked == 3 && parts[0].parked_bytes == 5 &&
               parts[0].parked_oldest_ms == 40);
+    ck_assert_int_eq(parts[0].parked_below, 1); /* one chunk reaches from 10 to 11, one is at 12 */
     ck_assert(parts[1].parked == 0 && parts[1].parked_bytes == 0 && parts[1].parked_oldest_ms == 0);
     free(parts);
 }
