@@ -16,6 +16,7 @@ static leat_flood_tenant *place_of(leat_flood *flood, uint64_t name, leat_slice 
             least = at;
     }
     least->name = name;
+    least->is_late = false;
     memcpy(least->text, text.data, text.size);
     least->text[text.size] = '\0';
     return least;
@@ -46,6 +47,41 @@ uint32_t leat_flood_loud(const leat_flood *flood, const leat_flood_tenant **ret)
         if (flood->tenants[i].bytes > flood->bytes / 4)
             ret[count++] = &flood->tenants[i];
     return count;
+}
+
+/* Keeps the largest, in front the largest of all. */
+static uint32_t put_largest(const leat_flood_tenant **ret, uint32_t count,
+                            const leat_flood_tenant *tenant)
+{
+    uint32_t at = count < LEAT_FLOOD_LATE_MAX ? count++ : LEAT_FLOOD_LATE_MAX - 1;
+    if (at == LEAT_FLOOD_LATE_MAX - 1 && ret[at] && ret[at]->bytes >= tenant->bytes)
+        return count;
+    for (; at > 0 && ret[at - 1]->bytes < tenant->bytes; at--)
+        ret[at] = ret[at - 1];
+    ret[at] = tenant;
+    return count;
+}
+
+uint32_t leat_flood_late(leat_flood *flood, uint32_t parts, const leat_flood_tenant **ret)
+{
+    LEAT_ASSERT(parts >= 4 && parts <= 8);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < LEAT_FLOOD_LATE_MAX; i++)
+        ret[i] = NULL;
+    for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS; i++) {
+        leat_flood_tenant *at = &flood->tenants[i];
+        uint64_t least = flood->bytes / (at->is_late ? 2 * parts : parts);
+        at->is_late = at->bytes > least;
+        if (at->is_late)
+            count = put_largest(ret, count, at);
+    }
+    return count;
+}
+
+void leat_flood_not_late(leat_flood *flood)
+{
+    for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS; i++)
+        flood->tenants[i].is_late = false;
 }
 
 int64_t leat_flood_wait_s(uint64_t records, double drained_per_s)

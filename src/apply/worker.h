@@ -36,6 +36,7 @@ typedef struct leat_worker_config {
     leat_engine_config engine; /* limits; partitions, shards and jobs_max are filled in from the
                                   rest */
     int64_t lock_timeout_ms;
+    int64_t lag_limit_ms; /* of a shard, estimated: then its loudest tenants are told; 0: none */
     leat_metrics *metrics;
 } leat_worker_config;
 

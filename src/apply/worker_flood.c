@@ -1,26 +1,46 @@
 /*
- * worker_flood.c - who fills a shard with parked records, for the edges: parking only postpones,
- * and only an edge can end a flood that does not end by itself. Told from the moment on at which a
- * partition has used half of what it may park, as a fact in the shard, which the edges read. Never
- * because somebody's records are parked: a quiet tenant behind a locked row has done nothing.
+ * worker_flood.c - who is refused by the edges, because only an edge can end a flood that does not
+ * end by itself. Told as facts in the shard, which the edges read:
+ *
+ *   - who fills a shard with parked records, from the moment on at which a partition has used half
+ *     of what it may park. Never because somebody's records are parked: a quiet tenant behind a
+ *     locked row has done nothing;
+ *   - where there is a limit for it: to whom most of what waits for a shard belongs, once that will
+ *     take longer than the limit. What waits in the log is not known by tenant; what was read of it
+ *     lately is.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "apply/worker_state.h"
 
-enum { RATE_EVERY_US = 5000000, FADE_EVERY_US = 60000000 };
+enum {
+    RATE_EVERY_US = 5000000,
+    LATE_EVERY_US = 2000000,
+    FADE_EVERY_US = 60000000,
+    READ_SAMPLE = 17, /* one of so many records that are read is counted */
+};
+
+static void count_record(leat_flood *flood, const leat_item *item)
+{
+    leat_slice tenant = item->route ? leat_route_tenant(item->route, item->canonical_key)
+                                    : (leat_slice){0};
+    leat_flood_add(flood, tenant, item->record.key.size + item->record.value.size);
+}
 
 void leat_worker_note_parked(leat_worker *worker, const leat_engine_job *job)
 {
     LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_PARK);
-    leat_flood *flood = &worker->shards[job->shard].flood;
-    for (uint32_t i = 0; i < job->batch.record_count; i++) {
-        const leat_item *item = job->batch.records[i].payload;
-        leat_slice tenant = item->route ? leat_route_tenant(item->route, item->canonical_key)
-                                        : (leat_slice){0};
-        leat_flood_add(flood, tenant, item->record.key.size + item->record.value.size);
-    }
+    for (uint32_t i = 0; i < job->batch.record_count; i++)
+        count_record(&worker->shards[job->shard].flood, job->batch.records[i].payload);
+}
+
+void leat_worker_note_read(leat_worker *worker, const leat_item *item)
+{
+    if (worker->config.lag_limit_ms == 0 || ++worker->reads_unseen < READ_SAMPLE)
+        return;
+    worker->reads_unseen = 0;
+    count_record(&worker->shards[worker->shard_of[item->record.partition]].read, item);
 }
 
 static void follow_drain(leat_worker *worker, uint32_t shard, int64_t passed_us)
@@ -32,49 +52,117 @@ static void follow_drain(leat_worker *worker, uint32_t shard, int64_t passed_us)
     state->drain.unparked = view.unparked;
 }
 
-void leat_worker_follow_drain(leat_worker *worker)
+static void follow_late(leat_worker *worker, uint32_t shard, int64_t passed_us)
 {
-    int64_t now_us = leat_worker_now_us(worker), passed_us = now_us - worker->drain_us;
-    if (passed_us < RATE_EVERY_US)
-        return;
-    bool fades = now_us - worker->fade_us >= FADE_EVERY_US;
-    for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
-        follow_drain(worker, shard, passed_us);
-        if (fades)
-            leat_flood_fade(&worker->shards[shard].flood);
-    }
-    worker->drain_us = now_us;
-    worker->fade_us = fades ? now_us : worker->fade_us;
+    leat_worker_shard_state *state = &worker->shards[shard];
+    leat_engine_shard_view view;
+    leat_engine_shard(worker->engine, shard, &view);
+    leat_late_measure(&state->late, view.done, state->backlog, passed_us,
+                      worker->config.lag_limit_ms);
+    int64_t estimate_ms = leat_late_estimate_ms(&state->late);
+    leat_gauge_set(state->estimate_ms, estimate_ms < 0 ? INT64_MIN : estimate_ms);
 }
 
-void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts)
+static bool is_due(int64_t now_us, int64_t *last_us, int64_t every_us, int64_t *ret_passed_us)
+{
+    *ret_passed_us = now_us - *last_us;
+    if (*ret_passed_us < every_us)
+        return false;
+    *last_us = now_us;
+    return true;
+}
+
+void leat_worker_follow_drain(leat_worker *worker)
+{
+    int64_t now_us = leat_worker_now_us(worker), drain_us, late_us, fade_us;
+    bool drains = is_due(now_us, &worker->drain_us, RATE_EVERY_US, &drain_us);
+    bool measures = is_due(now_us, &worker->late_us, LATE_EVERY_US, &late_us);
+    bool fades = is_due(now_us, &worker->fade_us, FADE_EVERY_US, &fade_us);
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
+        if (drains)
+            follow_drain(worker, shard, drain_us);
+        if (measures)
+            follow_late(worker, shard, late_us);
+        if (fades) {
+            leat_flood_fade(&worker->shards[shard].flood);
+            leat_flood_fade(&worker->shards[shard].read);
+        }
+    }
+}
+
+static void add_fact(leat_buf *facts, const char *kind, const char *text, int64_t since_ms,
+                     int64_t wait_s, const leat_flood_tenant *tenant)
+{
+    leat_fact fact = {.kind = kind,
+                      .text = text,
+                      .since_ms = since_ms,
+                      .partition = -1,
+                      .subpartition = -1,
+                      .offset = -1,
+                      .wait_s = wait_s,
+                      .tenant = leat_slice_of(tenant->text)};
+    leat_facts_add(facts, &fact);
+}
+
+static void follow_since(int64_t *since_ms, bool is_so)
+{
+    *since_ms = !is_so ? 0 : *since_ms > 0 ? *since_ms : leat_wall_ms();
+}
+
+static void add_parking(leat_worker *worker, uint32_t shard, leat_buf *facts)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
     const leat_parked_sum *sum = &state->parked.sum;
     const leat_flood_tenant *loud[LEAT_FLOOD_LOUD_MAX];
+    char text[LEAT_FACT_TEXT_SIZE];
     if (sum->records == 0)
         state->flood = (leat_flood){0};
     uint32_t count = sum->half > 0 ? leat_flood_loud(&state->flood, loud) : 0;
-    if (count == 0)
-        state->flood_since_ms = 0;
-    else if (state->flood_since_ms == 0)
-        state->flood_since_ms = leat_wall_ms();
+    follow_since(&state->flood_since_ms, count > 0);
     for (uint32_t i = 0; i < count; i++) {
-        int64_t wait_s = leat_flood_wait_s(sum->records, state->drain.per_s);
-        char text[LEAT_FACT_TEXT_SIZE];
         snprintf(
             text, sizeof text,
             "more than a quarter of what is parked is of one tenant, and half of parked_max is "
             "used: its writes are answered 429 until that is less tenant=%s parked=%" PRIu64,
             loud[i]->text, sum->records);
-        leat_fact fact = {.kind = LEAT_FLOOD_KIND,
-                          .text = text,
-                          .since_ms = state->flood_since_ms,
-                          .partition = -1,
-                          .subpartition = -1,
-                          .offset = -1,
-                          .wait_s = wait_s,
-                          .tenant = leat_slice_of(loud[i]->text)};
-        leat_facts_add(facts, &fact);
+        add_fact(facts, LEAT_FLOOD_KIND, text, state->flood_since_ms,
+                 leat_flood_wait_s(sum->records, state->drain.per_s), loud[i]);
     }
+}
+
+/* The loudest first: those with more than an eighth only once it is twice as late. */
+static uint32_t find_late(leat_worker *worker, leat_worker_shard_state *state,
+                          const leat_flood_tenant **ret)
+{
+    if (!state->late.is_late) {
+        leat_flood_not_late(&state->read);
+        return 0;
+    }
+    bool is_twice = leat_late_estimate_ms(&state->late) > 2 * worker->config.lag_limit_ms;
+    return leat_flood_late(&state->read, is_twice ? 8 : 4, ret);
+}
+
+static void add_late(leat_worker *worker, uint32_t shard, leat_buf *facts)
+{
+    leat_worker_shard_state *state = &worker->shards[shard];
+    const leat_flood_tenant *loud[LEAT_FLOOD_LATE_MAX];
+    char text[LEAT_FACT_TEXT_SIZE];
+    uint32_t count = find_late(worker, state, loud);
+    follow_since(&state->late_since_ms, state->late.is_late);
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(
+            text, sizeof text,
+            "what waits will take longer than limits.lag, and much of it is of one tenant: its "
+            "writes are answered 429 until that is less tenant=%s records=%" PRIu64
+            " left_s=%" PRId64,
+            loud[i]->text, state->late.backlog, leat_late_estimate_ms(&state->late) / 1000);
+        add_fact(facts, LEAT_LATE_KIND, text, state->late_since_ms,
+                 leat_flood_wait_s(state->late.backlog, state->late.per_s), loud[i]);
+    }
+}
+
+void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts)
+{
+    add_parking(worker, shard, facts);
+    add_late(worker, shard, facts);
 }

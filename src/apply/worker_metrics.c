@@ -117,6 +117,11 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
     state->silent_ms = leat_metrics_gauge(
         metrics, "leat_shard_silent_seconds",
         "How long the shard has answered nothing though it should; 0: it answers.", own, 1000);
+    state->estimate_ms = leat_metrics_gauge(
+        metrics, "leat_lag_estimate_seconds",
+        "How long what waits will take: records that wait, divided by what was applied a second lately.",
+        own, 1000);
+    leat_gauge_set(state->estimate_ms, INT64_MIN);
     leat_worker_parked_register(worker, shard, own);
     state->held_keys = leat_metrics_gauge(
         metrics, "leat_held_keys",
@@ -197,6 +202,7 @@ typedef struct shard_sum {
     bool known; /* some partition of it is held and claimed */
     int64_t time_lag_ms;
     int64_t message_lag;
+    uint64_t backlog;
     int64_t stalled;
     int64_t held_keys;
     int64_t paused;
@@ -218,10 +224,21 @@ static int64_t behind_since(leat_worker *worker, uint32_t partition,
     return *since;
 }
 
+/* Records that wait: above the low water some are applied already, and with one that holds it back
+ * most may be. */
+static uint64_t backlog_of(const leat_worker *worker, uint32_t partition,
+                           const leat_engine_partition_view *view)
+{
+    int64_t next = view->position >= 0 ? view->position : view->low + 1;
+    int64_t unread = leat_log_reader_end(worker->reader, partition) - next;
+    return view->records + view->parked_records + (unread > 0 ? (uint64_t)unread : 0);
+}
+
 static void add_partition(leat_worker *worker, uint32_t partition,
                           const leat_engine_partition_view *view, shard_sum *sum)
 {
     sum->known = true;
+    sum->backlog += backlog_of(worker, partition, view);
     sum->stalled += view->stalled;
     sum->held_keys += view->held_keys;
     sum->paused += view->full;
@@ -244,6 +261,7 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         const leat_sink_counters *count = leat_sink_count(state->sink);
         leat_gauge_set(state->time_lag_ms, sums[shard].known ? sums[shard].time_lag_ms : INT64_MIN);
         leat_gauge_set(state->message_lag, sums[shard].known ? sums[shard].message_lag : INT64_MIN);
+        state->backlog = sums[shard].backlog;
         leat_gauge_set(state->stalled, sums[shard].stalled);
         leat_gauge_set(state->held_keys, sums[shard].held_keys);
         leat_worker_parked_show(worker, shard, &sums[shard].parked);

@@ -10,6 +10,7 @@
 #include "apply/flood.h"
 #include "apply/heads.h"
 #include "apply/items.h"
+#include "apply/late.h"
 #include "apply/worker.h"
 #include "base/standstill.h"
 #include "base/rate_limit.h"
@@ -83,6 +84,11 @@ typedef struct leat_worker_shard_state {
     } drain;                /* how fast what is parked is applied */
     leat_flood flood;       /* whose records are parked */
     int64_t flood_since_ms; /* since when somebody is told to be loud; 0: nobody is */
+    leat_flood read;        /* whose records were read; where there is a limit of the lag */
+    uint64_t backlog;       /* records that wait, as of the last metrics */
+    leat_late late;
+    int64_t late_since_ms; /* 0: it is not */
+    leat_gauge *estimate_ms;
 } leat_worker_shard_state;
 
 /* The place that a chunk is loaded for. */
@@ -137,7 +143,9 @@ struct leat_worker {
     leat_fill *fills; /* [2 * partition_count]: of what is parked in each, then of what is parked in
                          the fullest subpartition of each */
     int64_t drain_us; /* when `drain` of all shards was last taken */
-    int64_t fade_us;  /* when `flood` of all shards was last faded */
+    int64_t late_us;  /* when `late` of all shards was last measured */
+    int64_t fade_us;  /* when `flood` and `read` of all shards were last faded */
+    uint32_t reads_unseen; /* since one was counted for `read` */
     leat_heads heads;
     leat_rate_limit rate_limit; /* of the lines of worker_facts.c and worker_parked.c */
     struct {
@@ -237,9 +245,10 @@ void leat_worker_parked_show(leat_worker *worker, uint32_t shard, const leat_par
 bool leat_worker_parked_fact(leat_worker *worker, uint32_t shard, leat_fact *ret,
                              char text[LEAT_FACT_TEXT_SIZE]);
 
-/* worker_flood.c: counts what a job parks, by tenant; how fast that is drained (a few times a
- * second); and the facts about who is loud. */
+/* worker_flood.c: counts what a job parks and what is read, by tenant; how fast it is drained and
+ * how late the shards are (a few times a second); and the facts about who is loud. */
 void leat_worker_note_parked(leat_worker *worker, const leat_engine_job *job);
+void leat_worker_note_read(leat_worker *worker, const leat_item *item);
 void leat_worker_follow_drain(leat_worker *worker);
 void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts);
 

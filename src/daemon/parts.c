@@ -259,6 +259,7 @@ int leat_daemon_make_workers(leat_daemon *daemon, leat_error *error)
         .shards = daemon->shards,
         .owner = daemon->owner,
         .lock_timeout_ms = daemon->assembly.config.lock_timeout_ms,
+        .lag_limit_ms = daemon->assembly.config.lag_limit_ms,
         .metrics = daemon->metrics,
     };
     take_engine_limits(&daemon->assembly.config, &config.engine);

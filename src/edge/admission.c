@@ -76,9 +76,13 @@ static const leat_control *find_flood(leat_edge *edge, uint32_t partition, leat_
 
 static void refuse_flood(leat_edge *edge, leat_http_request *request, const leat_control *flood)
 {
-    leat_count(edge->metrics.limited_parked, 1);
+    bool is_late = strcmp(flood->reason, LEAT_LATE_KIND) == 0;
+    leat_count(is_late ? edge->metrics.limited_lag : edge->metrics.limited_parked, 1);
     edge_answer_limited(edge, request,
-                        "too many writes of this tenant wait to be applied; others are accepted",
+                        is_late ? "writes wait for longer than limits.lag allows, many of them of "
+                                  "this tenant; others are accepted"
+                                : "too many writes of this tenant wait to be applied; others are "
+                                  "accepted",
                         flood->keep < 1             ? 1
                         : flood->keep > RETRY_MAX_S ? RETRY_MAX_S
                                                     : flood->keep);

@@ -27,7 +27,7 @@ typedef struct edge_metrics {
     leat_counter *streams;
     leat_counter *tls_handshakes, *tls_resumed, *tls_failures;
     leat_counter *refusals[LEAT_REFUSAL_COUNT];
-    leat_counter *limited_tenant, *limited_key, *limited_parked;
+    leat_counter *limited_tenant, *limited_key, *limited_parked, *limited_lag;
 } edge_metrics;
 
 /* Texts of names that were refused; a later one may take the place of an earlier one. */

@@ -95,6 +95,8 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
         leat_metrics_counter(registry, "leat_edge_limited_total", limited, "by=\"key\"");
     metrics->limited_parked =
         leat_metrics_counter(registry, "leat_edge_limited_total", limited, "by=\"parked\"");
+    metrics->limited_lag =
+        leat_metrics_counter(registry, "leat_edge_limited_total", limited, "by=\"lag\"");
     for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++) {
         char label[64];
         snprintf(label, sizeof label, "cause=\"%s\"", leat_log_refusal_name(cause));

@@ -368,6 +368,8 @@ typedef struct leat_engine_shard_view {
     bool is_open;      /* its breaker (breaker.h): one job is tried at a time, the rest waits */
     int64_t open_us;   /* since when; meaningful while it is */
     uint32_t tenants;  /* with something that could run */
+    uint64_t done;     /* records, ever, that wait no longer: applied, dead letters, kept or left
+                          out */
     uint64_t unparked; /* records, ever, as records_unparked */
     uint64_t split_by_locks; /* batches, ever, that met a locked row and went on in parts */
 } leat_engine_shard_view;

@@ -81,6 +81,7 @@ static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
         kept += in_batch[i].keep;
     }
     LEAT_ASSERT(queue->retry.dead == (slot->job.batch.dead || slot->job.batch.hold));
+    engine->shards[slot->job.shard].done += records;
     if (queue->retry.dead && queue->retry.holds) {
         leat_keys_hold(engine, id);
         notify_dead(engine, slot, id, LEAT_NOTICE_KEY_HELD);

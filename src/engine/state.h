@@ -263,6 +263,7 @@ typedef struct leat_shard {
     int64_t down_us;      /* since when it has no slots; meaningful while it has none */
     uint64_t applied;     /* batches, ever */
     uint64_t unparked;    /* records, ever: applied, or dead letters, out of chunks */
+    uint64_t done;        /* records, ever: applied, dead letters, kept or left out */
     uint64_t split_by_locks; /* shared ones that met a locked row, ever */
     uint32_t trouble;        /* counted up whenever it is unwell, not understood, or goes on: older
                                 verdicts are asked again */

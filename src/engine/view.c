@@ -128,6 +128,7 @@ void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_sh
         .is_open = of->breaker.is_open,
         .open_us = of->breaker.since_us,
         .tenants = of->ready.tenants.ready,
+        .done = of->done,
         .unparked = of->unparked,
         .split_by_locks = of->split_by_locks,
     };

@@ -33,6 +33,13 @@ typedef struct leat_control {
     const char *reason; /* the operator's; "": none */
 } leat_control;
 
+/* Tenants that edges refuse for now make a set, too. Workers report them, as facts of these kinds:
+ * a tenant ("tenant") that fills the shard with parked records, or to which much of what waits for
+ * it belongs; and how long its writes are to be refused ("wait_s"). In the set, `keep` is that time
+ * and `reason` the kind. */
+#define LEAT_FLOOD_KIND "flood"
+#define LEAT_LATE_KIND  "late"
+
 typedef struct leat_control_set leat_control_set;
 
 /* "skipped by control 5 of tenant 7 until 2026-01-01T00:00:00.000Z: reason", or "held by ...", cut

@@ -157,10 +157,6 @@ typedef struct leat_shard_worker {
 enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_BYTES_MAX = 65536 };
 #define LEAT_REPORT_KEPT_MS 600000
 
-/* Of the facts in a report, those of this kind are read by edges: a tenant that fills the shard
- * with parked records ("tenant"), and how long its writes are to be refused ("wait_s"). */
-#define LEAT_FLOOD_KIND "flood"
-
 /* Sessions of leat's that wait for the same thing. */
 typedef struct leat_shard_wait {
     bool is_commit; /* they wait for a synchronous standby, else for a lock that one session has */

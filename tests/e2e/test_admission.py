@@ -32,9 +32,9 @@ def test_a_loud_tenant_gets_429_and_a_quiet_one_202(make_world):
     assert metrics['leat_requests_total{code="429"}'] == sum(v for k, v in metrics.items() if k.startswith("leat_edge_limited_total"))
 
 
-def report(world, tenant, wait_s):
-    """As a process that applies would, that has parked much for a tenant."""
-    said = json.dumps({"partitions": [], "facts": [{"kind": "flood", "tenant": tenant, "wait_s": wait_s, "words": "much is parked"}]})
+def report(world, tenant, wait_s, kind="flood"):
+    """As a process that applies would, for which much of a tenant waits."""
+    said = json.dumps({"partitions": [], "facts": [{"kind": kind, "tenant": tenant, "wait_s": wait_s, "words": "much is parked"}]})
     now = int(time.time() * 1000)
     instance = "00000000-0000-0000-0000-0000000000ff"
     with world.db("a") as db:
@@ -66,9 +66,12 @@ def test_who_fills_a_shard_with_parked_records_is_refused_until_that_is_less(mak
         answer = refused()
         assert answer.headers["retry-after"] == "90" and "wait to be applied" in answer.json()["message"]
         assert client.put(quiet, json={}).status_code == 202
+        report(world, APPS[0], 70, "late")
+        wait_until(lambda: "limits.lag" in client.put(loud, json={}).text, "the other reason to be told")
         report(world, APPS[1], 5)
         wait_until(lambda: client.put(loud, json={}).status_code == 202, "it to be taken again")
-    assert world.metrics(edge)['leat_edge_limited_total{by="parked"}'] >= 2
+    metrics = world.metrics(edge)
+    assert metrics['leat_edge_limited_total{by="parked"}'] >= 2 and metrics['leat_edge_limited_total{by="lag"}'] >= 1
 
 
 def test_a_flood_behind_a_locked_row_ends_at_the_edge_and_goes_on_when_it_is_applied(make_world):
@@ -102,3 +105,36 @@ def test_a_flood_behind_a_locked_row_ends_at_the_edge_and_goes_on_when_it_is_app
         wait_until(lambda: world.metric(worker, "leat_parked_records") == 0, "what is parked to be applied")
         wait_until(lambda: client.put("/apps/7/things/1", json={}).status_code == 202, "the tenant to be taken again")
     assert world.rows("select count(*) from leat.dead_letters") == [(0,)]
+
+
+SLOW = """create table things (app int, id int, t text, primary key (app, id));
+create function wait() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return new; end $$;
+create trigger wait after insert or update on things for each row when (new.app = 7) execute function wait()"""
+
+
+def test_the_loudest_tenant_of_a_shard_that_is_too_late_is_refused_until_that_is_over(make_world):
+    """What waits takes longer than limits.lag: the tenant to which most of it belongs gets 429, others 202, until half of it is done."""
+    world = make_world(shards=1, partitions=1, catalog_every="200ms", limits={"lag": "2s"}, table_sql=SLOW,
+                       route={"path": "/apps/{app}/things/{id}", "table": "things", "tenant": "app"}, apply={"batch_records": 10})
+    world.settings["shards"][0]["connections"] = 2
+    world.write_config()
+    world.init()
+    worker, edge = world.start("apply"), world.start("edge")
+    ids = itertools.count(1)
+    with world.client(edge) as client:
+        def flood(count):
+            return [client.put(f"/apps/7/things/{next(ids)}", json={"t": "x" * 200}) for _ in range(count)]
+
+        def is_refused():
+            assert client.put(f"/apps/8/things/{next(ids)}", json={}).status_code == 202
+            return next((a for a in flood(300) if a.status_code == 429), None)
+        refused = wait_until(is_refused, "the flood to be refused")
+        assert 1 <= int(refused.headers["retry-after"]) <= 600 and "limits.lag" in refused.json()["message"]
+        assert client.put(f"/apps/8/things/{next(ids)}", json={}).status_code == 202
+        assert world.metric(worker, "leat_lag_estimate_seconds") > 1
+        status = world.leat("status")
+        assert status.returncode == 3 and "tenant=7" in status.stdout and "limits.lag" in status.stdout, status.stdout
+        with world.db("a") as db:
+            db.execute("alter table things disable trigger wait")
+        wait_until(lambda: client.put(f"/apps/7/things/{next(ids)}", json={}).status_code == 202, "the tenant to be taken again")
+    assert world.metrics(edge)['leat_edge_limited_total{by="lag"}'] >= 1

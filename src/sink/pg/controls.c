@@ -73,11 +73,12 @@ static int read_controls(const char *dsn, int32_t source_id, leat_control_set **
 
 static const char floods_sql[] =
     "SELECT f ->> 'tenant', max((f ->> 'wait_s')::int),"
-    "       (extract(epoch FROM max(w.at) - clock_timestamp()) * 1000)::bigint + $2::bigint"
+    "       (extract(epoch FROM max(w.at) - clock_timestamp()) * 1000)::bigint + $2::bigint,"
+    "       min(f ->> 'kind' COLLATE \"C\")"
     "  FROM leat.workers AS w, json_array_elements(w.said -> 'facts') AS f"
     " WHERE w.source = $1::int4 AND w.at > clock_timestamp() - $2::bigint * interval '1 millisecond'"
-    "   AND f ->> 'kind' = '" LEAT_FLOOD_KIND
-    "' AND f ->> 'tenant' IS NOT NULL GROUP BY 1 LIMIT 1000";
+    "   AND f ->> 'kind' IN ('" LEAT_FLOOD_KIND "', '" LEAT_LATE_KIND "')"
+    "   AND f ->> 'tenant' IS NOT NULL GROUP BY 1 LIMIT 1000";
 
 static leat_control_set *take_floods(const PGresult *answer, int64_t read_us)
 {
@@ -86,7 +87,7 @@ static leat_control_set *take_floods(const PGresult *answer, int64_t read_us)
         leat_control flood = {.what = PQgetvalue(answer, row, 0),
                               .keep = (uint32_t)strtoul(PQgetvalue(answer, row, 1), NULL, 10),
                               .until_us = read_us + leat_pg_integer(answer, row, 2) * 1000,
-                              .reason = ""};
+                              .reason = PQgetvalue(answer, row, 3)};
         snprintf(flood.until, sizeof flood.until, "%" PRId64, flood.until_us);
         int added = leat_control_set_add(set, &flood);
         LEAT_ASSERT(added == 0);

@@ -77,9 +77,10 @@ static int read_controls(const char *file, int32_t source_id, leat_control_set *
 }
 
 static const char floods_sql[] =
-    "SELECT f.value ->> 'tenant', max(f.value ->> 'wait_s'), max(w.at)"
+    "SELECT f.value ->> 'tenant', max(f.value ->> 'wait_s'), max(w.at), min(f.value ->> 'kind')"
     "  FROM leat_workers AS w, json_each(w.said, '$.facts') AS f"
-    " WHERE w.source = ?1 AND w.at > ?2 AND f.value ->> 'kind' = '" LEAT_FLOOD_KIND "'"
+    " WHERE w.source = ?1 AND w.at > ?2 AND f.value ->> 'kind' IN"
+    "  ('" LEAT_FLOOD_KIND "', '" LEAT_LATE_KIND "')"
     "   AND f.value ->> 'tenant' IS NOT NULL GROUP BY 1 LIMIT ?3";
 
 static leat_control_set *ask_floods(leat_sqlite *sqlite, int32_t source_id, leat_error *error)
@@ -98,7 +99,7 @@ static leat_control_set *ask_floods(leat_sqlite *sqlite, int32_t source_id, leat
         leat_control flood = {.what = text_at(query, 0),
                               .keep = (uint32_t)sqlite3_column_int(query, 1),
                               .until_us = leat_mono_us() + left_ms * 1000,
-                              .reason = ""};
+                              .reason = text_at(query, 3)};
         snprintf(flood.until, sizeof flood.until, "%" PRId64, flood.until_us);
         int added = leat_control_set_add(set, &flood);
         LEAT_ASSERT(added == 0);

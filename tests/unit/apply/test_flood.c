@@ -96,6 +96,64 @@ START_TEST(a_wait_is_the_backlog_over_the_rate_within_bounds)
 }
 END_TEST
 
+static uint32_t late(leat_flood *flood, uint32_t parts, const char *first)
+{
+    const leat_flood_tenant *found[LEAT_FLOOD_LATE_MAX];
+    uint32_t count = leat_flood_late(flood, parts, found);
+    if (count > 0)
+        ck_assert_str_eq(found[0]->text, first);
+    for (uint32_t i = 1; i < count; i++)
+        ck_assert_uint_ge(found[i - 1]->bytes, found[i]->bytes);
+    return count;
+}
+
+START_TEST(who_is_refused_as_late_stays_so_until_half_of_that_share)
+{
+    leat_flood flood = {0};
+    leat_flood_add(&flood, LEAT_SLICE("7"), 30);
+    leat_flood_add(&flood, LEAT_SLICE("8"), 20);
+    leat_flood_add(&flood, LEAT_SLICE(""), 50);
+    ck_assert_uint_eq(late(&flood, 4, "7"), 1);
+    ck_assert_uint_eq(late(&flood, 8, "7"), 2);  /* from an eighth on */
+    leat_flood_add(&flood, LEAT_SLICE(""), 100); /* 15 % and 10 % */
+    ck_assert_uint_eq(late(&flood, 8, "7"), 2);
+    ck_assert_uint_eq(late(&flood, 4, "7"), 1);
+    leat_flood_add(&flood, LEAT_SLICE(""), 100);
+    ck_assert_uint_eq(late(&flood, 4, ""), 0);
+    ck_assert_uint_eq(late(&flood, 8, ""), 0); /* 10 %: it was refused no longer */
+}
+END_TEST
+
+START_TEST(nobody_stays_once_it_is_over)
+{
+    leat_flood flood = {0};
+    leat_flood_add(&flood, LEAT_SLICE("7"), 30);
+    leat_flood_add(&flood, LEAT_SLICE(""), 70);
+    ck_assert_uint_eq(late(&flood, 4, "7"), 1);
+    leat_flood_add(&flood, LEAT_SLICE(""), 50); /* 20 % */
+    ck_assert_uint_eq(late(&flood, 4, "7"), 1);
+    leat_flood_not_late(&flood);
+    ck_assert_uint_eq(late(&flood, 4, ""), 0);
+}
+END_TEST
+
+START_TEST(the_largest_of_many_are_refused_as_late)
+{
+    leat_flood flood = {0};
+    const leat_flood_tenant *found[LEAT_FLOOD_LATE_MAX];
+    char name[16];
+    for (uint32_t i = 0; i < 7; i++) {
+        snprintf(name, sizeof name, "t%u", i);
+        leat_flood_add(&flood, leat_slice_of(name), 101 + i);
+    }
+    ck_assert_uint_eq(leat_flood_late(&flood, 8, found), 7);
+    leat_flood_add(&flood, LEAT_SLICE("new"), 120);
+    ck_assert_uint_eq(leat_flood_late(&flood, 8, found), 7); /* there are eight */
+    ck_assert_str_eq(found[0]->text, "new");
+    ck_assert_str_eq(found[6]->text, "t1");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("flood");
@@ -106,6 +164,9 @@ int main(void)
     tcase_add_test(tests, many_of_one_size_are_none_of_them_loud);
     tcase_add_test(tests, a_name_that_is_too_long_is_not_counted);
     tcase_add_test(tests, what_was_parked_long_ago_weighs_less);
+    tcase_add_test(tests, who_is_refused_as_late_stays_so_until_half_of_that_share);
+    tcase_add_test(tests, nobody_stays_once_it_is_over);
+    tcase_add_test(tests, the_largest_of_many_are_refused_as_late);
     tcase_add_test(tests, a_wait_is_the_backlog_over_the_rate_within_bounds);
     return fixture_run(suite);
 }
