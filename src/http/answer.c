@@ -21,29 +21,40 @@ const char *http_date(leat_http_server *server)
     return server->date;
 }
 
-static void write_answer(leat_http_request *request, const http_answer_parts *parts, leat_buf *out)
+void http_write_head(leat_http_request *request, leat_http_code code, const char *content_type,
+                     int64_t size, bool closes, const char *extra_headers, leat_buf *out)
 {
-    const leat_http_code_row *row = &leat_http_codes[parts->code];
+    const leat_http_code_row *row = &leat_http_codes[code];
     LEAT_ASSERT(row->line.size > 0);
     leat_buf_slice(out, row->line);
     leat_buf_slice(out, LEAT_SLICE("Date: "));
     leat_buf_text(out, http_date(request->server));
-    if (parts->content_type) {
+    if (content_type) {
         leat_buf_slice(out, LEAT_SLICE("\r\nContent-Type: "));
-        leat_buf_text(out, parts->content_type);
+        leat_buf_text(out, content_type);
     }
-    leat_buf_slice(out, LEAT_SLICE("\r\nContent-Length: "));
-    leat_buf_uint(out, parts->body.size);
-    if (parts->closes)
+    if (size >= 0) {
+        leat_buf_slice(out, LEAT_SLICE("\r\nContent-Length: "));
+        leat_buf_uint(out, (uint64_t)size);
+    } else if (!request->http_1_0) {
+        leat_buf_slice(out, LEAT_SLICE("\r\nTransfer-Encoding: chunked"));
+    }
+    if (closes)
         leat_buf_slice(out, LEAT_SLICE("\r\nConnection: close"));
     else if (request->http_1_0)
         leat_buf_slice(out, LEAT_SLICE("\r\nConnection: keep-alive"));
     leat_buf_slice(out, LEAT_SLICE("\r\n"));
     if (row->headers)
         leat_buf_text(out, row->headers);
-    if (parts->extra_headers)
-        leat_buf_text(out, parts->extra_headers);
+    if (extra_headers)
+        leat_buf_text(out, extra_headers);
     leat_buf_slice(out, LEAT_SLICE("\r\n"));
+}
+
+static void write_answer(leat_http_request *request, const http_answer_parts *parts, leat_buf *out)
+{
+    http_write_head(request, parts->code, parts->content_type, (int64_t)parts->body.size,
+                    parts->closes, parts->extra_headers, out);
     if (request->method != LEAT_HTTP_HEAD)
         leat_buf_slice(out, parts->body);
 }
@@ -71,48 +82,60 @@ static void maybe_continue(http_conn *conn)
     http_conn_mark_dirty(conn);
 }
 
+/* What is there of the answer whose turn has come. */
+static void move_answer(http_conn *conn, leat_http_request *request)
+{
+    leat_buf_append(&conn->out, request->answer.data, request->answer.size);
+    conn->out.failed = conn->out.failed || request->answer.failed;
+    leat_buf_clear(&request->answer);
+}
+
 void http_answers_advance(http_conn *conn)
 {
     while (conn->first && conn->first->state == HTTP_ANSWERED) {
         leat_http_request *request = pop_first(conn);
-        leat_buf_append(&conn->out, request->answer.data, request->answer.size);
-        conn->out.failed = conn->out.failed || request->answer.failed;
+        move_answer(conn, request);
         http_request_recycle(request);
     }
+    if (conn->first && conn->first->answer_begun)
+        move_answer(conn, conn->first);
     maybe_continue(conn);
+}
+
+void http_answer_complete(leat_http_request *request)
+{
+    http_conn *conn = request->conn;
+    LEAT_ASSERT(conn->state != HTTP_CONN_CLOSING && request != conn->current);
+    if (request == conn->first) {
+        pop_first(conn);
+        http_request_recycle(request);
+        http_answers_advance(conn);
+    } else {
+        http_request_enter(request, HTTP_ANSWERED);
+    }
+    http_conn_mark_dirty(conn);
+}
+
+bool http_answer_closes(const leat_http_request *request)
+{
+    return !request->keep_alive || (request->server->draining && request == request->conn->last);
 }
 
 static void give_answer(leat_http_request *request, http_answer_parts *parts)
 {
     http_conn *conn = request->conn;
-    LEAT_ASSERT(conn->state != HTTP_CONN_CLOSING && request != conn->current);
-    parts->closes = !request->keep_alive || (request->server->draining && request == conn->last);
-    if (parts->closes)
-        conn->no_more = true;
-    if (request == conn->first) {
-        pop_first(conn);
-        write_answer(request, parts, &conn->out);
-        http_request_recycle(request);
-        http_answers_advance(conn);
-    } else {
-        http_request_enter(request, HTTP_ANSWERED);
-        write_answer(request, parts, &request->answer);
-    }
-    http_conn_mark_dirty(conn);
+    parts->closes = http_answer_closes(request);
+    conn->no_more = conn->no_more || parts->closes;
+    write_answer(request, parts, request == conn->first ? &conn->out : &request->answer);
+    http_answer_complete(request);
 }
 
 void leat_http_answer(leat_http_request *request, leat_http_code code, const char *content_type,
                       leat_slice body, const char *extra_headers)
 {
-    LEAT_ASSERT(request->state == HTTP_HANDED && code < LEAT_HTTP_CODE_COUNT);
-    leat_http_server *server = request->server;
-    LEAT_ASSERT(server->handed > 0);
-    server->handed--;
-    if (!request->conn) {
-        http_request_recycle(request);
-        http_server_maybe_free(server);
+    LEAT_ASSERT(code < LEAT_HTTP_CODE_COUNT && !request->answer_begun);
+    if (!http_take_back(request))
         return;
-    }
     http_answer_parts parts = {
         .code = code, .content_type = content_type, .body = body, .extra_headers = extra_headers};
     if (request->is_h2)
@@ -124,17 +147,28 @@ void leat_http_answer(leat_http_request *request, leat_http_code code, const cha
 void leat_http_abandon(leat_http_request *request)
 {
     LEAT_ASSERT(request->state == HTTP_HANDED);
-    leat_http_server *server = request->server;
-    bool is_stream = request->conn && request->is_h2;
-    if (request->conn && !is_stream)
+    request->streamed = request->answer_begun = false; /* so that its owner is not told */
+    if (request->conn && !request->is_h2)
         http_conn_close(request->conn);
-    LEAT_ASSERT(server->handed > 0);
-    server->handed--;
-    if (is_stream)
-        http_h2_abandon(request);
-    else
-        http_request_recycle(request);
+    if (!http_take_back(request))
+        return;
+    leat_http_server *server = request->server;
+    http_h2_abandon(request);
     http_server_maybe_free(server);
+}
+
+/* False: there is no place for another answer. Where a part of the streamed request's own answer
+ * has left, its missing end says all. */
+static bool break_stream_off(http_conn *conn)
+{
+    bool has_left = conn->current->answer_begun && conn->current == conn->first;
+    http_break_off(conn);
+    if (conn->state != HTTP_CONN_OPEN || !has_left)
+        return conn->state == HTTP_CONN_OPEN;
+    conn->no_more = true;
+    conn->server->counters.malformed++;
+    http_conn_mark_dirty(conn);
+    return false;
 }
 
 void http_answer_fault(leat_http_request *request, leat_http_code code, const char *message)
@@ -159,6 +193,8 @@ void http_fail(http_conn *conn, leat_http_code code, const char *message)
 {
     leat_http_server *server = conn->server;
     LEAT_ASSERT(conn->state == HTTP_CONN_OPEN);
+    if (conn->current && conn->current->streamed && !break_stream_off(conn))
+        return;
     if (!conn->current && !http_request_begin(conn)) {
         http_conn_close(conn);
         return;

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -51,6 +52,16 @@ static leat_buf *wire_of(http_conn *conn)
     return conn->tls ? &conn->wire : &conn->out;
 }
 
+void http_conn_drop_sent(http_conn *conn)
+{
+    leat_buf *wire = wire_of(conn);
+    if (conn->sent < KEEP_OUT_BYTES)
+        return;
+    memmove(wire->data, wire->data + conn->sent, wire->size - conn->sent);
+    wire->size -= conn->sent;
+    conn->sent = 0;
+}
+
 void http_conn_mark_dirty(http_conn *conn)
 {
     if (conn->dirty || conn->state == HTTP_CONN_CLOSING)
@@ -82,16 +93,17 @@ static void on_closed(uv_handle_t *handle)
     http_server_closed_one(server);
 }
 
-/* Requests that their owner still holds lose their connection; the others go back to the pool. */
+/* Requests that their owner still holds lose their connection; the others go back to the pool.
+ * Owners that are told of it may do anything, so nothing of the connection is used afterwards. */
 static void release_requests(http_conn *conn)
 {
     while (conn->first) {
         leat_http_request *request = conn->first;
         LEAT_ASSERT(request->conn == conn);
         conn->first = request->next;
-        request->next = NULL;
-        request->conn = NULL;
-        if (request->state != HTTP_HANDED)
+        if (request->state == HTTP_HANDED)
+            http_lose_client(request);
+        else
             http_request_recycle(request);
     }
     conn->last = NULL;
@@ -99,6 +111,7 @@ static void release_requests(http_conn *conn)
     conn->waiting = 0;
     if (conn->h2)
         http_h2_release(conn);
+    http_tell_gone(conn->server);
 }
 
 void http_conn_close(http_conn *conn)
@@ -106,13 +119,13 @@ void http_conn_close(http_conn *conn)
     if (conn->state == HTTP_CONN_CLOSING)
         return;
     enter(conn, HTTP_CONN_CLOSING);
-    release_requests(conn);
     unmark_dirty(conn);
     LIST_REMOVE(conn, all);
     uv_close((uv_handle_t *)&conn->poll, on_closed);
     close(conn->fd);
     conn->fd = -1;
     http_server_conn_gone(conn->server);
+    release_requests(conn);
 }
 
 static int wanted_events(const http_conn *conn)
@@ -126,7 +139,7 @@ static int wanted_events(const http_conn *conn)
         takes = takes && http_h2_takes(conn);
     else
         takes = takes && !conn->no_more && conn->pending.size == 0 &&
-                conn->waiting < conn->server->config.pipeline_max;
+                conn->waiting < conn->server->config.pipeline_max && http_window_is_open(conn);
     return takes ? events | UV_READABLE : events;
 }
 
@@ -176,6 +189,12 @@ static void parse_pending(http_conn *conn)
     }
 }
 
+/* An answer in pieces is on its way. */
+static bool is_streaming(const http_conn *conn)
+{
+    return conn->first && conn->first->answer_begun;
+}
+
 /* False: not all was sent, or the connection is closed. */
 static bool send_out(http_conn *conn)
 {
@@ -186,6 +205,8 @@ static bool send_out(http_conn *conn)
             send(conn->fd, wire->data + conn->sent, wire->size - conn->sent, MSG_NOSIGNAL);
         if (sent >= 0) {
             conn->sent += (size_t)sent;
+            if (sent >= LEAT_HTTP_STREAM_PROGRESS && conn->blocked_since != 0 && is_streaming(conn))
+                conn->blocked_since = http_now_ms(conn->server);
             continue;
         }
         if (errno == EINTR)
@@ -203,7 +224,10 @@ static bool send_out(http_conn *conn)
 
 static void after_send_1(http_conn *conn)
 {
-    parse_pending(conn);
+    if (is_streaming(conn) && conn->server->config.hooks.on_room)
+        conn->server->config.hooks.on_room(conn->server->context, conn->first);
+    if (conn->state == HTTP_CONN_OPEN)
+        parse_pending(conn);
     if (conn->state != HTTP_CONN_OPEN || conn->out.size > 0 || conn->first)
         return;
     conn->idle_since = http_now_ms(conn->server);
@@ -255,21 +279,6 @@ void http_conn_flush(http_conn *conn)
         conn->blocked_since = http_now_ms(conn->server);
 }
 
-static void drop_piece(http_conn *conn, leat_http_request *piece)
-{
-    LEAT_ASSERT(piece == conn->last && piece->state == HTTP_READING);
-    leat_http_request **link = &conn->first;
-    leat_http_request *before = NULL;
-    while (*link != piece) {
-        before = *link;
-        link = &before->next;
-    }
-    *link = NULL;
-    conn->last = before;
-    conn->current = NULL;
-    http_request_recycle(piece);
-}
-
 /* The client has shut its side: whole requests are still answered, a piece of one is dropped. */
 void http_conn_end_input(http_conn *conn)
 {
@@ -278,7 +287,9 @@ void http_conn_end_input(http_conn *conn)
     if (conn->h2)
         http_h2_on_eof(conn);
     if (conn->current)
-        drop_piece(conn, conn->current);
+        http_break_off(conn);
+    if (conn->state != HTTP_CONN_OPEN)
+        return;
     bool is_empty = !conn->first && (!conn->h2 || http_h2_is_idle(conn));
     if (is_empty && http_conn_unsent(conn) == 0)
         http_conn_close(conn);

@@ -10,7 +10,7 @@
  * listen.c the listening socket; server.c accepting, deadlines, drain, close; conn.c one
  * connection's bytes in and out; parse.c which bytes are a request; check.c what a request must be
  * in any protocol; h2.h HTTP/2; tls.h TLS; request.c requests and their pool; answer.c answers and
- * their order; status.c the table of all answers.
+ * their order; stream.c bodies and answers in pieces; status.c the table of all answers.
  */
 #ifndef LEAT_HTTP_INTERNAL_H
 #define LEAT_HTTP_INTERNAL_H
@@ -83,6 +83,12 @@ struct leat_http_request {
     bool http_1_0;
     bool keep_alive;
     bool wants_continue;
+    bool in_hook;      /* on_headers is being asked */
+    bool untold;       /* in the server's list of those whose owner is to be told */
+    bool streamed;     /* its body goes to on_body; HANDED from its headers on */
+    bool answer_begun; /* in pieces, and not ended yet */
+    size_t held;       /* bytes of a streamed body that its owner has not taken */
+    void *slots[LEAT_HTTP_SLOTS];
     uint32_t target_at; /* in `head`, as all offsets */
     uint32_t target_size;
     uint32_t path_at;
@@ -118,8 +124,9 @@ struct http_conn {
     bool dirty;
     bool blocked; /* the socket takes no more for now */
     bool eof;
-    bool no_more; /* no request is read after those that are here */
-    bool refused; /* over the limit of connections: it gets that answer and no other */
+    bool no_more;    /* no request is read after those that are here */
+    bool refused;    /* over the limit of connections: it gets that answer and no other */
+    bool discarding; /* the rest of a body whose request was answered by its headers */
 
     http_protocol protocol;
     uint32_t preface_size; /* bytes of HTTP/2's preface that have come while it is not known */
@@ -132,6 +139,7 @@ struct http_conn {
     size_t protocol_size; /* bytes of "HTTP" seen */
     size_t trailer_bytes;
     size_t extension_bytes;
+    size_t progress;           /* bytes of a streamed body since body_since */
     leat_http_code fault;      /* the answer when a parser callback refuses; */
     const char *fault_message; /* NULL: none has */
 
@@ -186,6 +194,7 @@ struct leat_http_server {
     leat_http_counters counters;
     LIST_HEAD(http_conns, http_conn) conns;
     TAILQ_HEAD(http_dirty, http_conn) dirty;
+    leat_http_request *untold; /* they have lost their client */
     leat_http_request *pool;
     uint32_t pool_count;
     time_t date_second;
@@ -222,6 +231,8 @@ void http_conn_read(http_conn *conn);
 bool http_conn_is_idle(const http_conn *conn);
 /* Bytes to send that the socket has not taken. */
 size_t http_conn_unsent(const http_conn *conn);
+/* Output that never runs empty would keep all that was ever sent. */
+void http_conn_drop_sent(http_conn *conn);
 /* Which protocol it is has become known. */
 void http_conn_begin(http_conn *conn, http_protocol protocol);
 /* Bytes of the protocol have come, in clear. */
@@ -281,10 +292,39 @@ const char *http_date(leat_http_server *server);
 /* Answers with an error of the server's own; the request is no longer being read, or a stream. */
 void http_answer_fault(leat_http_request *request, leat_http_code code, const char *message);
 /* Answers the request that is being read (or one made for this purpose) with an error; nothing is
- * read after it. */
+ * read after it. Of a streamed one its owner is told that it broke off. */
 void http_fail(http_conn *conn, leat_http_code code, const char *message);
 /* Moves finished answers, in order, into the output. */
 void http_answers_advance(http_conn *conn);
+/* Its owner has given it back and its answer is written: it leaves as soon as it is its turn. */
+void http_answer_complete(leat_http_request *request);
+/* The status line and the headers. `size` -1: the body's length is not known. */
+void http_write_head(leat_http_request *request, leat_http_code code, const char *content_type,
+                     int64_t size, bool closes, const char *extra_headers, leat_buf *out);
+/* The connection ends after this answer. */
+bool http_answer_closes(const leat_http_request *request);
+
+/* ---- stream.c ---- */
+/* The headers are complete: what does the owner want of the body? 0: it is read; -1: nothing more
+ * is parsed for now. */
+int http_ask_owner(http_conn *conn);
+/* Bytes of a streamed body: 0, or -1 when nothing more is parsed. */
+int http_stream_piece(http_conn *conn, const char *data, size_t size);
+/* The streamed body is whole. */
+void http_stream_done(http_conn *conn);
+/* Takes the request that is being read out of the connection: pooled, or its owner's alone. */
+void http_break_off(http_conn *conn);
+/* The owner's request has no connection any longer; http_tell_gone tells it, when the connection is
+ * out of all lists: the owner may do anything. */
+void http_lose_client(leat_http_request *request);
+void http_tell_gone(leat_http_server *server);
+/* The owner is ending its request (also inside on_headers). False: nobody waits for the answer, and
+ * the request is gone. */
+bool http_take_back(leat_http_request *request);
+/* The same for one that has no connection. */
+void http_give_up(leat_http_request *request);
+/* False: the owner of the body that is being read has not taken enough of it. */
+bool http_window_is_open(const http_conn *conn);
 
 /* ---- h2.c: the server's side of HTTP/2; h2.h has the rest ---- */
 /* What all sessions share. False: out of memory. */

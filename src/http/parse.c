@@ -172,8 +172,6 @@ static int check_request(http_conn *conn, const llhttp_t *parser, const http_kno
     bool has_body = parser->content_length > 0 || known->transfer_encoding >= 0;
     if (!http_check(conn->current, known, has_body, &fault))
         return refuse(conn, fault.code, fault.message);
-    if (known->content_length >= 0 && parser->content_length > conn->server->config.body_max)
-        return refuse(conn, LEAT_HTTP_TOO_LARGE, "the body is too large");
     return 0;
 }
 
@@ -201,6 +199,16 @@ static int on_headers_complete(llhttp_t *parser)
         check_framing(conn, &known) != 0 || check_request(conn, parser, &known) != 0)
         return -1;
     parser->upgrade = 0; /* an offer of another protocol: going on in HTTP/1.1 declines it */
+    request->keep_alive = llhttp_should_keep_alive(parser) != 0;
+    if (http_ask_owner(conn) != 0)
+        return -1;
+    if (conn->discarding)
+        return 0;
+    if (!request->streamed && known.content_length >= 0 &&
+        parser->content_length > conn->server->config.body_max) {
+        refuse(conn, LEAT_HTTP_TOO_LARGE, "the body is too large");
+        return -1;
+    }
     if (request->wants_continue)
         http_answers_advance(conn);
     return 0;
@@ -209,6 +217,8 @@ static int on_headers_complete(llhttp_t *parser)
 static int on_chunk_header(llhttp_t *parser)
 {
     http_conn *conn = conn_of(parser);
+    if (conn->discarding || conn->current->streamed)
+        return 0;
     LEAT_ASSERT(conn->current->body.size <= conn->server->config.body_max);
     size_t room = conn->server->config.body_max - conn->current->body.size;
     return parser->content_length > room
@@ -230,12 +240,16 @@ static int on_body(llhttp_t *parser, const char *at, size_t length)
 {
     http_conn *conn = conn_of(parser);
     leat_http_server *server = conn->server;
+    if (conn->discarding)
+        return 0;
+    if (length > server->config.bodies_max || server->bodies > server->config.bodies_max - length)
+        return refuse(conn, LEAT_HTTP_OVERLOADED, "too many bytes are being received at once");
+    if (conn->current->streamed)
+        return http_stream_piece(conn, at, length) == 0 ? 0 : HPE_USER;
     leat_buf *body = &conn->current->body;
     LEAT_ASSERT(conn->headers_done && body->size <= server->config.body_max);
     if (length > server->config.body_max - body->size)
         return refuse(conn, LEAT_HTTP_TOO_LARGE, "the body is too large");
-    if (length > server->config.bodies_max || server->bodies > server->config.bodies_max - length)
-        return refuse(conn, LEAT_HTTP_OVERLOADED, "too many bytes are being received at once");
     leat_buf_append(body, at, length);
     if (body->failed)
         return refuse(conn, LEAT_HTTP_OVERLOADED, "out of memory");
@@ -247,7 +261,9 @@ static int on_body(llhttp_t *parser, const char *at, size_t length)
  * there is room. */
 static int on_message_complete(llhttp_t *parser)
 {
-    conn_of(parser)->current->keep_alive = llhttp_should_keep_alive(parser) != 0;
+    leat_http_request *request = conn_of(parser)->current;
+    if (request) /* else it was answered by its headers */
+        request->keep_alive = request->keep_alive && llhttp_should_keep_alive(parser) != 0;
     return HPE_PAUSED;
 }
 
@@ -283,15 +299,24 @@ static void fail_by_parser(http_conn *conn, llhttp_errno_t code)
                   reason && *reason ? reason : "the request is malformed");
 }
 
-/* The request is whole. The handler may answer at once, and may even close the server. */
+/* The request is whole. Its owner may answer at once, and may even close the server. */
 static void hand_over(http_conn *conn)
 {
     leat_http_server *server = conn->server;
     leat_http_request *request = conn->current;
-    LEAT_ASSERT(conn->headers_done && request == conn->last);
-    conn->current = NULL;
+    LEAT_ASSERT(conn->headers_done);
     conn->headers_done = false;
     conn->header_bytes = 0;
+    if (conn->discarding) {
+        conn->discarding = false;
+        return;
+    }
+    LEAT_ASSERT(request == conn->last);
+    if (request->streamed) {
+        http_stream_done(conn);
+        return;
+    }
+    conn->current = NULL;
     conn->waiting++;
     conn->no_more = conn->no_more || !request->keep_alive;
     server->handed++;
@@ -304,7 +329,7 @@ static void hand_over(http_conn *conn)
 static bool takes_requests(const http_conn *conn)
 {
     return conn->state == HTTP_CONN_OPEN && !conn->no_more &&
-           conn->waiting < conn->server->config.pipeline_max;
+           conn->waiting < conn->server->config.pipeline_max && http_window_is_open(conn);
 }
 
 /* The parser is never given more bytes than the headers may still have, so their limit is exact to
@@ -321,6 +346,8 @@ static size_t parse_some(http_conn *conn, const char *data, size_t size)
         hand_over(conn);
         return used;
     }
+    if (conn->state != HTTP_CONN_OPEN || conn->no_more) /* an owner's answer ended it */
+        return given;
     if (code != HPE_OK) {
         fail_by_parser(conn, code);
         return given;

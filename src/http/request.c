@@ -99,8 +99,8 @@ void http_request_recycle(leat_http_request *request)
 {
     leat_http_server *server = request->server;
     http_request_enter(request, HTTP_POOLED);
-    LEAT_ASSERT(server->bodies >= request->body.size);
-    server->bodies -= request->body.size;
+    LEAT_ASSERT(server->bodies >= request->body.size + request->held);
+    server->bodies -= request->body.size + request->held;
     if (server->pool_count >= POOL_MAX) {
         free_request(request);
         return;
@@ -144,6 +144,16 @@ leat_slice leat_http_request_path(const leat_http_request *request)
     return part(request, request->path_at, request->path_size);
 }
 
+leat_slice leat_http_request_query(const leat_http_request *request)
+{
+    uint32_t at = request->path_at + request->path_size;
+    uint32_t end = request->target_at + request->target_size;
+    if (at >= end)
+        return (leat_slice){"", 0};
+    LEAT_ASSERT(request->head.data[at] == '?');
+    return part(request, at + 1, end - at - 1);
+}
+
 leat_slice leat_http_request_body(const leat_http_request *request)
 {
     return (leat_slice){request->body.size > 0 ? request->body.data : "", request->body.size};
@@ -164,6 +174,18 @@ leat_slice leat_http_request_header(const leat_http_request *request, const char
 int64_t leat_http_request_arrived_us(const leat_http_request *request)
 {
     return request->arrived_us;
+}
+
+void leat_http_request_keep(leat_http_request *request, uint32_t slot, void *value)
+{
+    LEAT_ASSERT(slot < LEAT_HTTP_SLOTS);
+    request->slots[slot] = value;
+}
+
+void *leat_http_request_kept(const leat_http_request *request, uint32_t slot)
+{
+    LEAT_ASSERT(slot < LEAT_HTTP_SLOTS);
+    return request->slots[slot];
 }
 
 void leat_http_request_drop_body(leat_http_request *request)

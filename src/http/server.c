@@ -40,6 +40,7 @@ void leat_http_config_defaults(leat_http_config *config)
         .connections_max = 4096,
         .pipeline_max = 64,
         .bodies_max = (size_t)256 * 1024 * 1024,
+        .stream_window = (size_t)256 * 1024,
         .streams_max = 128,
         .frames_budget = 1000,
     };
@@ -193,6 +194,7 @@ typedef enum deadline {
     NO_HANDSHAKE,
     HEADERS_LATE,
     BODY_LATE,
+    DISCARD_LATE,
     IDLE
 } deadline;
 
@@ -210,8 +212,11 @@ static deadline missed_deadline(const http_conn *conn, int64_t now)
     if ((conn->current && !conn->headers_done) ||
         (conn->protocol == HTTP_UNKNOWN && conn->preface_size > 0))
         return now - conn->header_since >= config->header_timeout_ms ? HEADERS_LATE : IN_TIME;
-    if (conn->current)
-        return now - conn->body_since >= config->body_timeout_ms ? BODY_LATE : IN_TIME;
+    bool is_late = now - conn->body_since >= config->body_timeout_ms;
+    if (conn->current) /* while its owner holds it up, the client is not late */
+        return is_late && http_window_is_open(conn) ? BODY_LATE : IN_TIME;
+    if (conn->discarding)
+        return is_late ? DISCARD_LATE : IN_TIME;
     return http_conn_is_idle(conn) && now - conn->idle_since >= config->idle_timeout_ms ? IDLE
                                                                                         : IN_TIME;
 }
@@ -226,7 +231,7 @@ static void sweep_conn(http_conn *conn, int64_t now)
             http_h2_sweep(conn, now, true);
     }
     deadline missed = missed_deadline(conn, now);
-    if (missed == HEADERS_LATE || missed == BODY_LATE || missed == IDLE) {
+    if (missed == HEADERS_LATE || missed == BODY_LATE || missed == DISCARD_LATE || missed == IDLE) {
         http_conn_read(conn);
         missed = missed_deadline(conn, now);
     }
@@ -244,6 +249,7 @@ static void sweep_conn(http_conn *conn, int64_t now)
         break;
     case NOT_READ:
     case NO_HANDSHAKE:
+    case DISCARD_LATE:
         time_out(conn, NULL);
         break;
     case HEADERS_LATE:
@@ -329,6 +335,7 @@ leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *conf
                                    leat_http_handler handler, void *context, leat_error *error)
 {
     LEAT_ASSERT(config->header_max > 0 && config->pipeline_max > 0 && handler);
+    LEAT_ASSERT(config->stream_window > 0);
     int fd = http_listen_socket(config, error);
     if (fd < 0)
         return NULL;
