@@ -237,6 +237,9 @@ static void after_send_1(http_conn *conn)
 
 static void after_send_h2(http_conn *conn)
 {
+    http_h2_tell_room(conn);
+    if (conn->state != HTTP_CONN_OPEN)
+        return;
     if (http_h2_has_more(conn))
         http_conn_mark_dirty(conn);
     else if (http_h2_is_done(conn))

@@ -108,8 +108,9 @@ void http_h2_release(http_conn *conn)
     while ((request = LIST_FIRST(&conn->h2->requests)) != NULL) {
         bool is_owners = request->state == HTTP_HANDED;
         http_h2_forget(request);
-        request->conn = NULL;
-        if (!is_owners)
+        if (is_owners)
+            http_lose_client(request);
+        else
             http_request_recycle(request);
     }
     conn->h2->in_flight = 0;
@@ -138,6 +139,7 @@ void http_h2_give_up(http_conn *conn, uint32_t error_code)
     leat_buf_be32(&conn->out, error_code);
     http_h2_release(conn);
     http_conn_mark_dirty(conn);
+    http_tell_gone(conn->server);
 }
 
 /* ---- bytes ---- */
@@ -183,7 +185,7 @@ void http_h2_produce(http_conn *conn)
         }
         const uint8_t *data = NULL;
         ssize_t size = nghttp2_session_mem_send(h2->session, &data);
-        if (size == 0)
+        if (size == 0 || conn->state != HTTP_CONN_OPEN || h2->is_over)
             return;
         if (size < 0)
             http_h2_give_up(conn, NGHTTP2_INTERNAL_ERROR);
@@ -248,33 +250,80 @@ void http_h2_on_eof(http_conn *conn)
     leat_http_request *next = NULL;
     for (leat_http_request *request = LIST_FIRST(&h2->requests); request; request = next) {
         next = LIST_NEXT(request, of_conn);
-        if (request->state != HTTP_READING)
-            continue;
-        http_h2_forget(request);
-        http_request_recycle(request);
+        bool is_streamed = request->state == HTTP_HANDED && request->streamed;
+        if (request->state == HTTP_READING) {
+            http_h2_forget(request);
+            http_request_recycle(request);
+        } else if (is_streamed && !request->is_input_over && request->stream_id != 0) {
+            http_h2_lose(request);
+        }
     }
+    http_tell_gone(conn->server);
+}
+
+/* Owners may end requests, so the list is begun anew after each. */
+static leat_http_request *next_with_room(const http_h2 *h2)
+{
+    leat_http_request *request;
+    LIST_FOREACH(request, &h2->requests, of_conn)
+    {
+        if (request->is_room_due)
+            return request;
+    }
+    return NULL;
+}
+
+void http_h2_tell_room(http_conn *conn)
+{
+    leat_http_request *request;
+    while (conn->h2->has_room_due && conn->state == HTTP_CONN_OPEN &&
+           (request = next_with_room(conn->h2)) != NULL) {
+        request->is_room_due = false;
+        if (request->answer_begun && conn->server->config.hooks.on_room)
+            conn->server->config.hooks.on_room(conn->server->context, request);
+    }
+    conn->h2->has_room_due = false;
 }
 
 /* ---- deadlines ---- */
 
-static bool is_late(const leat_http_request *request, int64_t now)
+/* A streamed body whose owner holds it up is not late: beyond half of its window the client may
+ * have no more to send into. */
+static bool is_body_late(const leat_http_request *request, int64_t now)
 {
-    bool waits_for_client = request->state == HTTP_READING || request->state == HTTP_ANSWERED;
-    return waits_for_client && request->since != 0 &&
-           now - request->since >= request->server->config.body_timeout_ms;
+    const leat_http_config *config = &request->server->config;
+    bool is_read = request->state == HTTP_READING ||
+                   (request->state == HTTP_HANDED && request->streamed);
+    return is_read && request->stream_id != 0 && request->since != 0 &&
+           request->held < config->stream_window / 2 &&
+           now - request->since >= config->body_timeout_ms;
 }
 
-static void end_late(leat_http_request *request)
+static bool is_answer_late(const leat_http_request *request, int64_t now)
 {
+    bool waits = request->state == HTTP_ANSWERED || request->answer_at < request->answer.size;
+    return waits && request->stream_id != 0 && request->answer_since != 0 &&
+           now - request->answer_since >= request->server->config.body_timeout_ms;
+}
+
+static void end_late(leat_http_request *request, bool is_body)
+{
+    static const char message[] = "the body did not arrive in time";
     http_conn *conn = request->conn;
+    int32_t stream_id = request->stream_id;
     conn->server->counters.timeouts++;
-    if (request->state == HTTP_READING) {
-        http_h2_refuse(request, LEAT_HTTP_TIMEOUT, "the body did not arrive in time");
+    if (is_body && request->state == HTTP_READING) {
+        http_h2_refuse(request, LEAT_HTTP_TIMEOUT, message);
         return;
     }
-    request->since = 0;
-    nghttp2_submit_rst_stream(conn->h2->session, NGHTTP2_FLAG_NONE, request->stream_id,
-                              NGHTTP2_CANCEL);
+    if (is_body) {
+        http_h2_break_off(request, LEAT_HTTP_TIMEOUT, message);
+        return;
+    }
+    request->answer_since = 0;
+    if (request->state == HTTP_HANDED)
+        http_h2_lose(request);
+    nghttp2_submit_rst_stream(conn->h2->session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_CANCEL);
     http_conn_mark_dirty(conn);
 }
 
@@ -297,11 +346,13 @@ bool http_h2_sweep(http_conn *conn, int64_t now, bool acts)
     leat_http_request *next = NULL;
     for (leat_http_request *request = LIST_FIRST(&h2->requests); request; request = next) {
         next = LIST_NEXT(request, of_conn);
-        if (!is_late(request, now))
+        bool is_body = is_body_late(request, now);
+        if (!is_body && !is_answer_late(request, now))
             continue;
         missed = true;
         if (acts)
-            end_late(request);
+            end_late(request, is_body);
     }
+    http_tell_gone(conn->server);
     return missed;
 }

@@ -11,7 +11,8 @@
  *                             counts, until the owner has answered
  *   a header list             config.header_max by the count of RFC 9113 6.5.2, 100 fields: 431
  *   a header block            header_timeout_ms; at most 8 CONTINUATION frames (nghttp2)
- *   a body                    body_max: 413; body_timeout_ms: 408
+ *   a body                    body_max: 413; body_timeout_ms: 408. In pieces: stream_window is the
+ *                             stream's window, and it opens as its owner takes them
  *   all bodies                bodies_max, a connection at most a quarter of it: 503
  *   an answer                 body_timeout_ms for the client to take it, else the stream is reset
  *   bytes to send             HTTP_H2_OUT_MAX, then nothing is framed; a socket that takes none for
@@ -45,6 +46,7 @@ struct http_h2 {
     int64_t notice_since;  /* the drain's notice was sent; 0: it was not */
     int64_t budget;        /* thousandths of frames without effect that may still come */
     int64_t budget_at;     /* when it was counted last */
+    bool has_room_due;     /* some request's owner is to hear that it may go on */
     bool has_more;         /* frames wait that did not fit into the output */
     bool is_last;          /* the final GOAWAY is queued: no newer stream is served */
     bool is_over;          /* ended for a fault: the session is not used any more */
@@ -54,6 +56,11 @@ struct http_h2 {
 void http_h2_set_callbacks(nghttp2_session_callbacks *callbacks);
 /* The stream is gone or never to be: its request leaves the connection. */
 void http_h2_forget(leat_http_request *request);
+/* Its client has no more interest in it: the stream is gone or reset. The owner's work still
+ * counts; http_tell_gone tells it, at a moment when no list is being walked. */
+void http_h2_lose(leat_http_request *request);
+/* A streamed body that is being read ends by this fault: it is the answer, unless one is begun. */
+void http_h2_break_off(leat_http_request *request, leat_http_code code, const char *message);
 /* A frame without effect came: 0, or NGHTTP2_ERR_CALLBACK_FAILURE when it was one too many. */
 int http_h2_spend(http_conn *conn);
 

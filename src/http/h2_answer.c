@@ -77,8 +77,23 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream_id, uint8_t *t
     if (given > 0)
         memcpy(to, request->answer.data + request->answer_at, given);
     request->answer_at += given;
-    if (request->answer_at == request->answer.size)
+    request->answer_progress += given;
+    if (request->answer_progress >= LEAT_HTTP_STREAM_PROGRESS && request->is_in_pieces) {
+        request->answer_progress = 0;
+        request->answer_since = http_now_ms(request->server);
+    }
+    if (request->answer_at < request->answer.size)
+        return (ssize_t)given;
+    if (!request->answer_begun) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
+        return (ssize_t)given;
+    }
+    if (given == 0)
+        return NGHTTP2_ERR_DEFERRED;
+    leat_buf_clear(&request->answer);
+    request->answer_at = 0;
+    request->answer_since = 0;
+    request->is_room_due = request->conn->h2->has_room_due = true;
     return (ssize_t)given;
 }
 
@@ -89,22 +104,21 @@ static void reset(leat_http_request *request, uint32_t error_code)
     http_conn_mark_dirty(request->conn);
 }
 
-void http_h2_put(leat_http_request *request, const http_answer_parts *parts)
+/* `has_length`: the body is there as a whole. */
+static void submit(leat_http_request *request, const http_answer_parts *parts, bool has_length)
 {
     const leat_http_code_row *row = &leat_http_codes[parts->code];
-    LEAT_ASSERT(request->stream_id != 0);
-    http_request_enter(request, HTTP_ANSWERED);
-    request->since = http_now_ms(request->server);
     fields to;
     to.count = to.used = 0;
     add_number(&to, LEAT_SLICE(":status"), (uint64_t)row->status);
     add(&to, LEAT_SLICE("date"), leat_slice_of(http_date(request->server)));
     if (parts->content_type)
         add(&to, LEAT_SLICE("content-type"), leat_slice_of(parts->content_type));
-    add_number(&to, LEAT_SLICE("content-length"), parts->body.size);
+    if (has_length)
+        add_number(&to, LEAT_SLICE("content-length"), parts->body.size);
     add_lines(&to, row->headers);
     add_lines(&to, parts->extra_headers);
-    bool has_body = parts->body.size > 0 && request->method != LEAT_HTTP_HEAD;
+    bool has_body = (parts->body.size > 0 || !has_length) && request->method != LEAT_HTTP_HEAD;
     nghttp2_data_provider body = {.source.ptr = request, .read_callback = read_body};
     if (has_body)
         leat_buf_slice(&request->answer, parts->body);
@@ -115,15 +129,27 @@ void http_h2_put(leat_http_request *request, const http_answer_parts *parts)
     http_conn_mark_dirty(request->conn);
 }
 
-/* The owner's part is done, whatever becomes of the stream. */
+void http_h2_put(leat_http_request *request, const http_answer_parts *parts)
+{
+    LEAT_ASSERT(request->stream_id != 0);
+    http_request_enter(request, HTTP_ANSWERED);
+    request->since = 0;
+    request->answer_since = http_now_ms(request->server);
+    submit(request, parts, true);
+}
+
+/* The owner's part is done, whatever becomes of the stream. Inside on_headers it was never its own.
+ */
 static void take_back(leat_http_request *request)
 {
     http_h2 *h2 = request->conn->h2;
+    if (request->state == HTTP_READING)
+        return;
     LEAT_ASSERT(h2->in_flight > 0);
     h2->in_flight--;
 }
 
-/* The last one of a connection that is leaving lets it go. */
+/* It was cancelled. The last one of a connection that is leaving lets it go. */
 static void drop(leat_http_request *request)
 {
     http_conn *conn = request->conn;
@@ -135,10 +161,52 @@ static void drop(leat_http_request *request)
 void http_h2_answer(leat_http_request *request, const http_answer_parts *parts)
 {
     take_back(request);
-    if (request->stream_id == 0)
-        drop(request);
-    else
+    if (request->stream_id != 0)
         http_h2_put(request, parts);
+    else
+        drop(request);
+}
+
+/* ---- in pieces ---- */
+
+void http_h2_answer_begin(leat_http_request *request, const http_answer_parts *head)
+{
+    request->is_in_pieces = true;
+    if (request->stream_id == 0)
+        return;
+    submit(request, head, false);
+}
+
+static void go_on(leat_http_request *request)
+{
+    if (request->answer_since == 0)
+        request->answer_since = http_now_ms(request->server);
+    nghttp2_session_resume_data(request->conn->h2->session, request->stream_id);
+    http_conn_mark_dirty(request->conn);
+}
+
+void http_h2_answer_piece(leat_http_request *request, leat_slice piece)
+{
+    if (request->stream_id == 0)
+        return;
+    leat_buf_slice(&request->answer, piece);
+    if (!request->answer.failed) {
+        go_on(request);
+        return;
+    }
+    reset(request, NGHTTP2_INTERNAL_ERROR); /* out of memory; its owner hears of it */
+}
+
+void http_h2_answer_end(leat_http_request *request)
+{
+    take_back(request);
+    if (request->stream_id == 0) {
+        drop(request);
+        return;
+    }
+    http_request_enter(request, HTTP_ANSWERED);
+    request->since = 0;
+    go_on(request);
 }
 
 void http_h2_abandon(leat_http_request *request)

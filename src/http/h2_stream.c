@@ -57,10 +57,50 @@ void http_h2_forget(leat_http_request *request)
     LEAT_ASSERT(conn && conn->h2);
     if (request->stream_id != 0 && !conn->h2->is_over && conn->state == HTTP_CONN_OPEN)
         nghttp2_session_set_stream_user_data(conn->h2->session, request->stream_id, NULL);
-    LEAT_ASSERT(conn->h2->bodies >= request->body.size);
-    conn->h2->bodies -= request->body.size;
+    LEAT_ASSERT(conn->h2->bodies >= request->body.size + request->held);
+    conn->h2->bodies -= request->body.size + request->held;
     LIST_REMOVE(request, of_conn);
     request->is_h2 = false;
+}
+
+void http_h2_lose(leat_http_request *request)
+{
+    LEAT_ASSERT(request->state == HTTP_HANDED && request->stream_id != 0);
+    nghttp2_session_set_stream_user_data(request->conn->h2->session, request->stream_id, NULL);
+    request->stream_id = 0;
+    http_note_gone(request);
+}
+
+static leat_http_request *add_request(http_conn *conn, int32_t stream_id)
+{
+    leat_http_request *request = http_request_take(conn);
+    if (!request)
+        return NULL;
+    request->is_h2 = true;
+    request->stream_id = stream_id;
+    request->keep_alive = true;
+    LIST_INSERT_HEAD(&conn->h2->requests, request, of_conn);
+    nghttp2_session_set_stream_user_data(conn->h2->session, stream_id, request);
+    return request;
+}
+
+/* The request is its owner's, so the answer is another one's, which takes its place in the stream.
+ */
+void http_h2_break_off(leat_http_request *request, leat_http_code code, const char *message)
+{
+    http_conn *conn = request->conn;
+    int32_t stream_id = request->stream_id;
+    bool has_begun = request->answer_begun;
+    leat_http_method method = request->method;
+    http_h2_lose(request);
+    leat_http_request *other = has_begun ? NULL : add_request(conn, stream_id);
+    if (other) {
+        other->method = method;
+        http_h2_refuse(other, code, message);
+        return;
+    }
+    nghttp2_submit_rst_stream(conn->h2->session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_CANCEL);
+    http_conn_mark_dirty(conn);
 }
 
 /* Work is bounded by requests that wait for their owner, not by open streams: those of streams that
@@ -69,19 +109,10 @@ void http_h2_forget(leat_http_request *request)
 static int begin_request(http_conn *conn, int32_t stream_id)
 {
     http_h2 *h2 = conn->h2;
-    bool has_room = h2->in_flight < conn->server->config.streams_max;
-    leat_http_request *request = has_room ? http_request_take(conn) : NULL;
-    if (!request) {
-        nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream_id,
-                                  NGHTTP2_REFUSED_STREAM);
-        return http_h2_spend(conn);
-    }
-    request->is_h2 = true;
-    request->stream_id = stream_id;
-    request->keep_alive = true;
-    LIST_INSERT_HEAD(&h2->requests, request, of_conn);
-    nghttp2_session_set_stream_user_data(h2->session, stream_id, request);
-    return 0;
+    if (h2->in_flight < conn->server->config.streams_max && add_request(conn, stream_id))
+        return 0;
+    nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_REFUSED_STREAM);
+    return http_h2_spend(conn);
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *context)
@@ -179,35 +210,80 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 
 /* ---- the whole request ---- */
 
+static int live_or_stop(const http_conn *conn)
+{
+    return is_live(conn) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static void hand(http_conn *conn, leat_http_request *request)
+{
+    conn->h2->in_flight++;
+    conn->h2->budget += REQUEST_GAIN;
+    conn->server->handed++;
+    http_request_enter(request, HTTP_HANDED);
+    request->arrived_us = leat_mono_us();
+}
+
 static int hand_over(http_conn *conn, leat_http_request *request)
 {
     leat_http_server *server = conn->server;
-    http_h2 *h2 = conn->h2;
     request->since = 0;
-    request->is_input_over = true;
     request->wants_continue = false;
-    h2->in_flight++;
-    h2->budget += REQUEST_GAIN;
-    server->handed++;
-    server->counters.streams++;
-    http_request_enter(request, HTTP_HANDED);
-    request->arrived_us = leat_mono_us();
+    hand(conn, request);
     server->handler(server->context, request);
-    return is_live(conn) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    return live_or_stop(conn);
+}
+
+static int end_of_stream(http_conn *conn, leat_http_request *request)
+{
+    leat_http_server *server = conn->server;
+    request->since = 0;
+    server->config.hooks.on_body(server->context, request, (leat_slice){"", 0}, true);
+    return live_or_stop(conn);
 }
 
 static int end_of_body(http_conn *conn, leat_http_request *request)
 {
-    if (request->state != HTTP_READING) { /* refused before */
-        request->is_input_over = true;
-        return 0;
-    }
-    if (request->fault.message) {
-        request->is_input_over = true;
+    bool is_streamed = request->state == HTTP_HANDED && request->streamed;
+    request->is_input_over = true;
+    if (request->state != HTTP_READING && !is_streamed)
+        return 0; /* answered before */
+    if (!request->fault.message)
+        return is_streamed ? end_of_stream(conn, request) : hand_over(conn, request);
+    if (!is_streamed) {
         http_h2_refuse(request, request->fault.code, request->fault.message);
         return 0;
     }
-    return hand_over(conn, request);
+    http_h2_break_off(request, request->fault.code, request->fault.message);
+    http_tell_gone(conn->server);
+    return live_or_stop(conn);
+}
+
+/* What does the owner want of the body? False: it has answered, or nothing is to be done any more.
+ */
+static bool ask_owner(http_conn *conn, leat_http_request *request)
+{
+    leat_http_server *server = conn->server;
+    if (!server->config.hooks.on_headers)
+        return true;
+    request->in_hook = true;
+    request->arrived_us = leat_mono_us();
+    leat_http_body_mode mode = server->config.hooks.on_headers(server->context, request);
+    if (!is_live(conn))
+        return false;
+    LEAT_ASSERT((mode == LEAT_HTTP_BODY_ANSWERED) == (request->state != HTTP_READING));
+    if (mode == LEAT_HTTP_BODY_ANSWERED)
+        return false;
+    request->in_hook = false;
+    if (mode == LEAT_HTTP_BODY_STREAM) {
+        LEAT_ASSERT(server->config.hooks.on_body);
+        request->streamed = true;
+        hand(conn, request);
+        nghttp2_session_set_local_window_size(conn->h2->session, NGHTTP2_FLAG_NONE,
+                                              request->stream_id,
+                                              (int32_t)server->config.stream_window);
+    }
+    return true;
 }
 
 /* nghttp2 has seen that it is a number. */
@@ -228,14 +304,15 @@ static uint64_t content_length(const leat_http_request *request, const http_know
 
 static int on_headers_whole(http_conn *conn, leat_http_request *request, bool is_end)
 {
+    http_known known;
+    conn->server->counters.streams++;
     request->since = http_now_ms(conn->server);
     request->is_input_over = is_end;
-    if (!request->fault.message) {
-        http_known known;
-        http_find_known(request, &known);
-        if (!http_check(request, &known, !is_end, &request->fault))
-            LEAT_ASSERT(request->fault.message);
-        else if (content_length(request, &known) > conn->server->config.body_max)
+    http_find_known(request, &known);
+    if (!request->fault.message && http_check(request, &known, !is_end, &request->fault)) {
+        if (!ask_owner(conn, request))
+            return live_or_stop(conn);
+        if (!request->streamed && content_length(request, &known) > conn->server->config.body_max)
             note_fault(request, LEAT_HTTP_TOO_LARGE, "the body is too large");
     }
     if (request->fault.message) {
@@ -243,7 +320,7 @@ static int on_headers_whole(http_conn *conn, leat_http_request *request, bool is
         return 0;
     }
     if (is_end)
-        return hand_over(conn, request);
+        return end_of_body(conn, request);
     if (request->wants_continue)
         http_h2_continue(request);
     return 0;
@@ -305,9 +382,45 @@ static bool has_room(const http_conn *conn, size_t size)
            conn->h2->bodies + size <= share;
 }
 
-/* It is the server that holds the bytes from here on, within bounds of its own, so the windows are
- * opened again at once: a connection's window that were shared by held bodies could be used up by
- * bodies that all wait for more of it. */
+static int take_piece(http_conn *conn, leat_http_request *request, leat_slice piece)
+{
+    leat_http_server *server = conn->server;
+    if (!has_room(conn, piece.size)) {
+        http_h2_break_off(request, LEAT_HTTP_OVERLOADED,
+                          "too many bytes are being received at once");
+        http_tell_gone(server);
+        return live_or_stop(conn);
+    }
+    server->bodies += piece.size;
+    conn->h2->bodies += piece.size;
+    request->held += piece.size;
+    request->progress += piece.size;
+    if (request->progress >= LEAT_HTTP_STREAM_PROGRESS) {
+        request->progress = 0;
+        request->since = http_now_ms(server);
+    }
+    server->config.hooks.on_body(server->context, request, piece, false);
+    return live_or_stop(conn);
+}
+
+void http_h2_body_taken(leat_http_request *request, size_t size)
+{
+    http_conn *conn = request->conn;
+    LEAT_ASSERT(conn->h2->bodies >= size);
+    conn->h2->bodies -= size;
+    conn->server->bodies -= size;
+    request->held -= size;
+    if (request->stream_id == 0 || !is_live(conn))
+        return;
+    if (request->since != 0) /* the client could not send meanwhile */
+        request->since = http_now_ms(conn->server);
+    nghttp2_session_consume_stream(conn->h2->session, request->stream_id, size);
+    http_conn_mark_dirty(conn);
+}
+
+/* It is the server that holds the bytes from here on, within bounds of its own, so the connection's
+ * window is opened again at once: if it were shared by held bodies, it could be used up by bodies
+ * that all wait for more of it. A stream's window is its own. */
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id,
                          const uint8_t *data, size_t size, void *context)
 {
@@ -315,9 +428,13 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream
     (void)flags;
     if (!is_live(conn))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    if (nghttp2_session_consume(session, stream_id, size) != 0)
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
     leat_http_request *request = request_of(session, stream_id);
+    bool is_streamed = request && request->state == HTTP_HANDED && request->streamed;
+    if ((is_streamed ? nghttp2_session_consume_connection(session, size)
+                     : nghttp2_session_consume(session, stream_id, size)) != 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (is_streamed)
+        return take_piece(conn, request, (leat_slice){(const char *)data, size});
     if (!request || request->state != HTTP_READING)
         return 0;
     if (size > conn->server->config.body_max - request->body.size) {
@@ -368,9 +485,9 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
     if (!request)
         return 0;
     if (request->state == HTTP_HANDED) { /* cancelled: its work still counts */
-        nghttp2_session_set_stream_user_data(session, stream_id, NULL);
-        request->stream_id = 0;
-        return 0;
+        http_h2_lose(request);
+        http_tell_gone(conn->server);
+        return live_or_stop(conn);
     }
     http_h2_forget(request);
     http_request_recycle(request);

@@ -70,12 +70,17 @@ struct leat_http_request {
     /* HTTP/2 */
     bool is_h2;         /* in its connection's list */
     bool is_input_over; /* its END_STREAM has come */
+    bool is_in_pieces;  /* its answer was begun */
+    bool is_room_due;   /* all of its begun answer is framed, and on_room not yet called */
     int32_t stream_id;  /* 0: the stream was cancelled */
     LIST_ENTRY(leat_http_request) of_conn;
     size_t header_bytes;
     size_t trailer_bytes;
-    size_t answer_at; /* framed up to here */
-    int64_t since;    /* it waits for its client, for the body or to take the answer; 0: not */
+    size_t answer_at;     /* framed up to here */
+    int64_t since;        /* it waits for the body; 0: it does not */
+    int64_t answer_since; /* the client is to take the answer; 0: there is none */
+    size_t progress;      /* of the body since `since`, if it is streamed */
+    size_t answer_progress;
     http_fault fault; /* the answer when its headers are complete */
 
     int64_t arrived_us;
@@ -85,6 +90,7 @@ struct leat_http_request {
     bool wants_continue;
     bool in_hook;      /* on_headers is being asked */
     bool untold;       /* in the server's list of those whose owner is to be told */
+    bool is_told;      /* its owner knows that its client has gone */
     bool streamed;     /* its body goes to on_body; HANDED from its headers on */
     bool answer_begun; /* in pieces, and not ended yet */
     size_t held;       /* bytes of a streamed body that its owner has not taken */
@@ -317,6 +323,8 @@ void http_break_off(http_conn *conn);
 /* The owner's request has no connection any longer; http_tell_gone tells it, when the connection is
  * out of all lists: the owner may do anything. */
 void http_lose_client(leat_http_request *request);
+/* The same for one that stays with its connection. */
+void http_note_gone(leat_http_request *request);
 void http_tell_gone(leat_http_server *server);
 /* The owner is ending its request (also inside on_headers). False: nobody waits for the answer, and
  * the request is gone. */
@@ -354,6 +362,8 @@ void http_h2_on_eof(http_conn *conn);
 /* True: a deadline has passed; it acts on it only if it `acts`. */
 bool http_h2_sweep(http_conn *conn, int64_t now, bool acts);
 void http_h2_drop_body(leat_http_request *request);
+/* Owners of begun answers that are all sent may go on. */
+void http_h2_tell_room(http_conn *conn);
 
 /* ---- tls.c ---- */
 /* What all connections share; without a certificate nothing. -1: a file is bad. */
@@ -377,6 +387,11 @@ bool http_tls_end(http_conn *conn);
 /* The owner's answer, and its way out of a request. */
 void http_h2_answer(leat_http_request *request, const http_answer_parts *parts);
 void http_h2_abandon(leat_http_request *request);
+/* The owner's part in bodies and answers that come in pieces. */
+void http_h2_body_taken(leat_http_request *request, size_t size);
+void http_h2_answer_begin(leat_http_request *request, const http_answer_parts *head);
+void http_h2_answer_piece(leat_http_request *request, leat_slice piece);
+void http_h2_answer_end(leat_http_request *request);
 /* Answers; the request is the server's. */
 void http_h2_put(leat_http_request *request, const http_answer_parts *parts);
 

@@ -72,21 +72,28 @@ void http_tell_gone(leat_http_server *server)
         server->untold = request->next;
         request->next = NULL;
         request->untold = false;
+        request->is_told = true;
         if (server->config.hooks.on_gone)
             server->config.hooks.on_gone(server->context, request);
     }
 }
 
-void http_lose_client(leat_http_request *request)
+void http_note_gone(leat_http_request *request)
 {
-    LEAT_ASSERT(request->state == HTTP_HANDED && !request->untold);
-    request->conn = NULL;
-    request->next = NULL;
-    if (!request->streamed && !request->answer_begun)
+    LEAT_ASSERT(request->state == HTTP_HANDED);
+    if (request->untold || request->is_told || (!request->streamed && !request->answer_begun))
         return;
     request->untold = true;
     request->next = request->server->untold;
     request->server->untold = request;
+}
+
+void http_lose_client(leat_http_request *request)
+{
+    request->conn = NULL;
+    if (!request->untold)
+        request->next = NULL;
+    http_note_gone(request);
 }
 
 static void forget_untold(leat_http_request *request)
@@ -135,6 +142,10 @@ void http_give_up(leat_http_request *request)
 
 bool http_take_back(leat_http_request *request)
 {
+    if (request->in_hook && request->is_h2) {
+        request->in_hook = false;
+        return true;
+    }
     if (request->in_hook) {
         answer_early(request);
         return true;
@@ -146,6 +157,7 @@ bool http_take_back(leat_http_request *request)
         return false;
     }
     request->server->handed--;
+    forget_untold(request);
     if (request == conn->current) { /* the rest of its body has no reader: the connection ends */
         conn->current = NULL;
         conn->waiting++;
@@ -187,6 +199,10 @@ void leat_http_body_taken(leat_http_request *request, size_t size)
 {
     LEAT_ASSERT(request->held >= size && request->server->bodies >= size);
     http_conn *conn = request->conn;
+    if (conn && request->is_h2) {
+        http_h2_body_taken(request, size);
+        return;
+    }
     bool was_open = !conn || http_window_is_open(conn);
     request->held -= size;
     request->server->bodies -= size;
@@ -217,6 +233,12 @@ void leat_http_answer_begin(leat_http_request *request, leat_http_code code,
     request->answer_begun = true;
     if (!conn)
         return;
+    if (request->is_h2) {
+        http_answer_parts head = {
+            .code = code, .content_type = content_type, .extra_headers = extra_headers};
+        http_h2_answer_begin(request, &head);
+        return;
+    }
     request->wants_continue = false; /* it would come after the status */
     bool closes = request->http_1_0 || http_answer_closes(request);
     request->keep_alive = !closes;
@@ -240,6 +262,10 @@ void leat_http_answer_piece(leat_http_request *request, leat_slice piece)
     http_conn *conn = request->conn;
     if (!conn || piece.size == 0 || request->method == LEAT_HTTP_HEAD)
         return;
+    if (request->is_h2) {
+        http_h2_answer_piece(request, piece);
+        return;
+    }
     http_conn_drop_sent(conn);
     if (has_chunks(request))
         append_chunk(output_of(request), piece);
@@ -254,6 +280,10 @@ void leat_http_answer_end(leat_http_request *request)
     if (!http_take_back(request))
         return;
     request->answer_begun = false;
+    if (request->is_h2) {
+        http_h2_answer_end(request);
+        return;
+    }
     if (has_chunks(request))
         leat_buf_slice(output_of(request), LEAT_SLICE("0\r\n\r\n"));
     request->conn->no_more = request->conn->no_more || !request->keep_alive;
@@ -265,5 +295,7 @@ size_t leat_http_answer_waiting(const leat_http_request *request)
     const http_conn *conn = request->conn;
     if (!conn)
         return 0;
+    if (request->is_h2)
+        return request->answer.size - request->answer_at;
     return request == conn->first ? http_conn_unsent(conn) : request->answer.size;
 }
