@@ -24,12 +24,14 @@ void leat_body_parser_free(leat_body_parser *parser)
     leat_block_fini(&parser->reader);
     leat_block_fini(&parser->writer);
     leat_buf_free(&parser->array);
+    leat_buf_free(&parser->other);
     free(parser);
 }
 
 void leat_body_parser_reset(leat_body_parser *parser)
 {
     leat_arena_reset(&parser->arena);
+    parser->read = (leat_slice){0};
 }
 
 /* ---- Faults ---- */
@@ -125,16 +127,26 @@ static leat_body_fault read_members(leat_body_reading *reading, yyjson_val *obje
 {
     uint32_t expected = 0;
     yyjson_obj_iter iter = yyjson_obj_iter_with(object);
+    leat_buf_clear(&reading->parser->other);
     for (yyjson_val *name = yyjson_obj_iter_next(&iter); name; name = yyjson_obj_iter_next(&iter)) {
+        yyjson_val *value = yyjson_obj_iter_get_val(name);
         int index = find_column(reading->route->table, leat_body_text(name), expected);
-        if (index < 0)
-            return leat_body_refuse(reading, leat_body_text(name), "is not a column");
-        leat_body_fault fault = read_value(reading, (uint32_t)index, yyjson_obj_iter_get_val(name));
+        leat_body_fault fault = index < 0 ? leat_body_read_other(reading, name, value)
+                                          : read_value(reading, (uint32_t)index, value);
         if (fault != LEAT_BODY_OK)
             return fault;
-        expected = (uint32_t)index + 1;
+        expected = index < 0 ? expected : (uint32_t)index + 1;
     }
-    return LEAT_BODY_OK;
+    return leat_body_take_collected(reading);
+}
+
+/* Does the body leave the column out, or name the key's value? */
+static bool agrees(const leat_body_reading *reading, uint32_t index, const leat_value *with)
+{
+    const leat_value *value = &reading->body->values[index];
+    return !(reading->body->present >> index & 1) ||
+           (value->presence != LEAT_NULL &&
+            leat_value_equal(reading->route->table->columns[index].type, value, with));
 }
 
 /* Key columns may be repeated in the body, for clients that send what they have. */
@@ -142,16 +154,28 @@ static leat_body_fault drop_key_columns(leat_body_reading *reading)
 {
     const leat_table *table = reading->route->table;
     for (uint32_t i = 0; i < table->key_count; i++) {
-        const leat_column *column = &table->columns[table->key_columns[i]];
-        uint64_t bit = (uint64_t)1 << table->key_columns[i];
-        if (!(reading->body->present & bit))
-            continue;
-        const leat_value *value = &reading->body->values[table->key_columns[i]];
-        if (value->presence == LEAT_NULL ||
-            !leat_value_equal(column->type, value, &reading->key[i]))
-            return leat_body_refuse_column(reading, column, "differs from the path");
-        reading->body->present &= ~bit;
+        uint32_t index = table->key_columns[i];
+        if (!agrees(reading, index, &reading->key[i]))
+            return leat_body_refuse_column(reading, &table->columns[index],
+                                           "differs from the path");
+        reading->body->present &= ~((uint64_t)1 << index);
     }
+    return LEAT_BODY_OK;
+}
+
+/* The column of a tenant that leads has what the key has, whoever wrote the record. */
+static leat_body_fault fill_tenant(leat_body_reading *reading)
+{
+    const leat_route *route = reading->route;
+    if (!route->tenant_leads || route->tenant_column < 0)
+        return LEAT_BODY_OK;
+    uint32_t index = (uint32_t)route->tenant_column;
+    const leat_value *tenant = &reading->key[route->table->key_count];
+    if (!agrees(reading, index, tenant))
+        return leat_body_refuse_column(reading, &route->table->columns[index],
+                                       "differs from the tenant in the key");
+    reading->body->present |= (uint64_t)1 << index;
+    reading->body->values[index] = *tenant;
     return LEAT_BODY_OK;
 }
 
@@ -201,8 +225,12 @@ static leat_body_fault read_object(leat_body_reading *reading, leat_slice json, 
 
 static leat_body_fault parse_members(leat_body_reading *reading, leat_slice json)
 {
-    yyjson_val *object;
-    leat_body_fault fault = read_object(reading, json, &object);
+    leat_body_parser *parser = reading->parser;
+    bool is_read = parser->read.data && parser->read.data == json.data &&
+                   parser->read.size == json.size;
+    yyjson_val *object = parser->object;
+    leat_body_fault fault = is_read ? LEAT_BODY_OK : read_object(reading, json, &object);
+    parser->read = (leat_slice){0};
     if (fault == LEAT_BODY_OK)
         fault = read_members(reading, object);
     if (fault == LEAT_BODY_OK)
@@ -210,16 +238,39 @@ static leat_body_fault parse_members(leat_body_reading *reading, leat_slice json
     return fault;
 }
 
+leat_body_fault leat_body_tenant(leat_body_parser *parser, const leat_route *route, leat_slice json,
+                                 leat_slice *ret, leat_body_error *error)
+{
+    LEAT_ASSERT(route->tenant_from == LEAT_TENANT_IN_BODY);
+    leat_body_reading reading = {.parser = parser, .route = route, .error = error};
+    leat_slice name = leat_slice_of(route->tenant_name);
+    leat_body_fault fault = read_object(&reading, json, &parser->object);
+    if (fault != LEAT_BODY_OK)
+        return fault;
+    parser->read = json;
+    yyjson_val *member = yyjson_obj_getn(parser->object, name.data, name.size);
+    if (!member)
+        return leat_body_refuse(&reading, name, "must be there: it names the tenant");
+    *ret = leat_body_scalar_text(member);
+    if (!ret->data)
+        return leat_body_refuse(&reading, name,
+                                "must be a string, a number or a boolean: it names the tenant");
+    return LEAT_BODY_OK;
+}
+
 leat_body_fault leat_body_parse(leat_body_parser *parser, const leat_route *route, leat_route_op op,
                                 leat_slice json, const leat_value *key, leat_body *ret,
                                 leat_body_error *error)
 {
-    leat_body_reading reading = {parser, route, op, key, ret, error};
+    leat_body_reading reading = {
+        .parser = parser, .route = route, .op = op, .key = key, .body = ret, .error = error};
     ret->present = 0;
     if (op == LEAT_DELETE)
         return LEAT_BODY_OK;
     leat_body_fault fault = json.size == 0 ? LEAT_BODY_OK : parse_members(&reading, json);
-    if (fault == LEAT_BODY_OK && op == LEAT_PUT)
+    if (fault == LEAT_BODY_OK)
+        fault = fill_tenant(&reading);
+    if (fault == LEAT_BODY_OK && op == LEAT_PUT && !route->put_merge)
         fault = check_complete(&reading);
     return fault;
 }

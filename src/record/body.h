@@ -40,24 +40,34 @@ typedef struct leat_body_error {
 } leat_body_error;
 
 /*
- * Parses `json` for an operation on the route's table. `key`: the key's values in primary-key
- * order. An empty body is an empty object. A DELETE has no body: one that it carries is not read.
+ * Parses `json` for an operation on the route's table. `key`: the key's values as in leat_key. An
+ * empty body is an empty object. A DELETE has no body: one that it carries is not read.
  * Refused: a column that is not there, is generated, or is named twice; null in a NOT NULL column
  * (whatever its operation); a value that is not of the type; a string with U+0000 (json, jsonb:
  * anywhere inside); json and jsonb nested deeper than LEAT_BODY_DEPTH_MAX containers; numbers that
  * do not fit (integers with a fraction or an exponent; numeric, and numbers inside json and jsonb,
  * beyond what PostgreSQL can hold); NaN and the infinities where PATCH adds; PUT: a NOT NULL column
- * without default that is not named; a key column that differs from `key` (one that agrees is
- * dropped from `present`). int and numeric take a number literal or a string; float4 and float8 a
- * number or the strings "NaN", "Infinity", "-Infinity"; date, time, timestamp, timestamptz, uuid,
- * bytea and text a string; bool true or false; json and jsonb anything but null, which is SQL NULL
- * (for `append` it is the one element that is appended); an array a JSON array (array_text.h) or a
- * string with its text form; any other type a string, a number or a boolean as its text form.
- * `json` is not needed afterwards: texts in the values live in the parser until its reset. On a
- * fault `ret` means nothing and `error` is filled. Steady state: no malloc.
+ * without default that is not named, unless PUT merges; a key column, or a tenant that leads, that
+ * differs from `key`. One that agrees is dropped from `present`; but a tenant that leads and has a
+ * column is always present, with the key's value. Members that are no column may be dropped or
+ * collected (route->other): these then become an object, the value of the column that collects, as
+ * if the body had named it; naming it beside them is refused. int and numeric take a number literal
+ * or a string; float4 and float8 a number or the strings "NaN", "Infinity", "-Infinity"; date,
+ * time, timestamp, timestamptz, uuid, bytea and text a string; bool true or false; json and jsonb
+ * anything but null, which is SQL NULL (for `append` it is the one element that is appended); an
+ * array a JSON array (array_text.h) or a string with its text form; any other type a string, a
+ * number or a boolean as its text form. `json` is not needed afterwards: texts in the values live
+ * in the parser until its reset, those of the key where `key` has them. On a fault `ret` means
+ * nothing and `error` is filled. Steady state: no malloc.
  */
 leat_body_fault leat_body_parse(leat_body_parser *parser, const leat_route *route, leat_route_op op,
                                 leat_slice json, const leat_value *key, leat_body *ret,
                                 leat_body_error *error) LEAT_MUST_CHECK;
+
+/* The tenant that the body names, for a route that has it there: the text of a string, a number or
+ * a boolean, not checked any further; it lives in the parser until its reset. The parsed body is
+ * kept for the next leat_body_parse, if that is of the same `json`. */
+leat_body_fault leat_body_tenant(leat_body_parser *parser, const leat_route *route, leat_slice json,
+                                 leat_slice *ret, leat_body_error *error) LEAT_MUST_CHECK;
 
 #endif

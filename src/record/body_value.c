@@ -81,7 +81,7 @@ static const char *json_scalar_problem(yyjson_val *json)
 /* yyjson keeps the names and values of a container, and of all containers in it, one after the
  * other in memory: a loop sees them all, and the ends of the containers give the depth. `ends` are
  * those of the enclosing containers. */
-static const char *json_problem(yyjson_val *json)
+const char *leat_body_json_problem(yyjson_val *json, size_t outside)
 {
     const yyjson_val *ends[LEAT_BODY_DEPTH_MAX];
     size_t depth = 0;
@@ -94,14 +94,14 @@ static const char *json_problem(yyjson_val *json)
             return problem;
         if (!unsafe_yyjson_is_ctn(at))
             continue;
-        if (depth == LEAT_BODY_DEPTH_MAX)
+        if (depth + outside == LEAT_BODY_DEPTH_MAX)
             return "is nested too deep";
         ends[depth++] = unsafe_yyjson_get_next(at);
     }
     return NULL;
 }
 
-static leat_body_fault keep_text(leat_body_reading *reading, leat_slice text, leat_value *ret)
+leat_body_fault leat_body_keep_text(leat_body_reading *reading, leat_slice text, leat_value *ret)
 {
     char *copy = text.data ? leat_arena_take(&reading->parser->arena, text.size) : NULL;
     if (!copy)
@@ -111,16 +111,21 @@ static leat_body_fault keep_text(leat_body_reading *reading, leat_slice text, le
     return LEAT_BODY_OK;
 }
 
+leat_slice leat_body_written(leat_body_reading *reading, yyjson_val *json)
+{
+    yyjson_alc allocator = leat_block_allocator(&reading->parser->writer);
+    size_t size = 0;
+    const char *text = yyjson_val_write_opts(json, YYJSON_WRITE_NOFLAG, &allocator, &size, NULL);
+    return (leat_slice){text, size};
+}
+
 static leat_body_fault read_json(leat_body_reading *reading, const leat_column *column,
                                  yyjson_val *json, leat_value *ret)
 {
-    const char *problem = json_problem(json);
+    const char *problem = leat_body_json_problem(json, 0);
     if (problem)
         return leat_body_refuse_column(reading, column, problem);
-    yyjson_alc allocator = leat_block_allocator(&reading->parser->writer);
-    size_t size;
-    const char *text = yyjson_val_write_opts(json, YYJSON_WRITE_NOFLAG, &allocator, &size, NULL);
-    return keep_text(reading, (leat_slice){text, size}, ret);
+    return leat_body_keep_text(reading, leat_body_written(reading, json), ret);
 }
 
 static leat_body_fault read_array(leat_body_reading *reading, const leat_column *column,
@@ -135,7 +140,7 @@ static leat_body_fault read_array(leat_body_reading *reading, const leat_column 
     leat_body_fault fault =
         array->failed ? leat_body_out_of_memory(reading->error)
                       : read_text(reading, column, (leat_slice){array->data, array->size}, &value);
-    return fault == LEAT_BODY_OK ? keep_text(reading, value.text, ret) : fault;
+    return fault == LEAT_BODY_OK ? leat_body_keep_text(reading, value.text, ret) : fault;
 }
 
 static leat_body_fault read_other(leat_body_reading *reading, const leat_column *column,

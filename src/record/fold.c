@@ -420,10 +420,14 @@ static int patch_operand(leat_fold *fold, const leat_value *value, leat_merge *m
     return 0;
 }
 
-/* A patch that is not an object replaces the value. */
-static bool is_operand(leat_column_op op, const leat_value *value)
+/* A patch that is not an object replaces the value. A PUT has an operand only where it merges. */
+static bool is_operand(const leat_route *route, leat_route_op record_op, uint32_t column,
+                       const leat_value *value)
 {
+    leat_column_op op = route->ops[column];
     if (op == LEAT_OP_SET || value->presence == LEAT_NULL)
+        return false;
+    if (record_op == LEAT_PUT && !(route->put_merge && op == LEAT_OP_MERGE))
         return false;
     return op != LEAT_OP_MERGE || value->text.data[0] == '{';
 }
@@ -444,14 +448,14 @@ int leat_fold_start(leat_fold *fold, const leat_route *route, leat_route_op op,
                     const leat_body *body, leat_row_write *ret)
 {
     LEAT_ASSERT(op < LEAT_ROUTE_OP_COUNT && ret->values && (body || op == LEAT_DELETE));
-    ret->op = op;
+    ret->op = op == LEAT_PUT && route->put_merge ? LEAT_PATCH : op;
     ret->merge = LEAT_MERGE_CONCAT;
     ret->present = op == LEAT_DELETE ? 0 : body->present;
     ret->operated = 0;
     for (uint64_t columns = ret->present; columns;) {
         uint32_t column = take_column(&columns);
         ret->values[column] = body->values[column];
-        if (op != LEAT_PATCH || !is_operand(route->ops[column], &body->values[column]))
+        if (!is_operand(route, op, column, &body->values[column]))
             continue;
         ret->operated |= (uint64_t)1 << column;
         if (make_operand(fold, route, ret, column) != 0)

@@ -7,6 +7,9 @@
  *           (patch_existing: it stays missing)
  *   DELETE  there is no row
  *
+ * Where the route's PUT merges (put_merge), the row write of a PUT is a PATCH that sets its
+ * columns, but for the operation merge, which it has as well: all of that may be repeated.
+ *
  * A column that is named is then *set* to its value, or, where its bit is in `operated`, changed by
  * the route's operation with the value as operand. So a PUT followed by an `add` to a column it
  * left to its default is a PUT with an operand.

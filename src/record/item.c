@@ -50,10 +50,9 @@ static int set_fault(leat_item *item, const leat_error *error)
  * of it. */
 static void take_values(leat_item *item, const leat_key *key, const char *decoded)
 {
-    const leat_table *table = item->route->table;
-    for (uint32_t i = 0; i < table->key_count; i++) {
+    for (uint32_t i = 0; i < leat_route_value_count(item->route); i++) {
         item->key[i] = key->values[i];
-        if (leat_value_is_text(table->columns[table->key_columns[i]].type))
+        if (leat_value_is_text(leat_route_value_column(item->route, i)->type))
             item->key[i].text.data = decoded + (key->values[i].text.data - key->decoded);
     }
 }
@@ -121,9 +120,9 @@ static void move_key(leat_item *item, const char *from)
     const char *to = item->record.key.data;
     if (item->canonical_key.data == from)
         item->canonical_key.data = to;
-    const leat_table *table = item->route && !item->owned ? item->route->table : NULL;
-    for (uint32_t i = 0; table && i < table->key_count; i++)
-        if (leat_value_is_text(table->columns[table->key_columns[i]].type))
+    uint32_t count = item->route && !item->owned ? leat_route_value_count(item->route) : 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (leat_value_is_text(leat_route_value_column(item->route, i)->type))
             item->key[i].text.data = to + (item->key[i].text.data - from);
 }
 

@@ -31,7 +31,7 @@ typedef struct leat_item {
     uint32_t subpartition;    /* of its partition: where it has its place in the order */
     leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated
                                  with the item */
-    leat_value key[LEAT_KEY_COLUMNS_MAX];
+    leat_value key[LEAT_KEY_VALUES_MAX]; /* as in leat_key */
     leat_slice headers;  /* all the record's headers, packed (headers.h); without data: not read,
                             because few records need them */
     char *owned_headers; /* NULL, or memory that headers borrows */

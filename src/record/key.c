@@ -10,15 +10,50 @@
 
 #include "record/chars.h"
 
-/* The text of each key part, percent-encoded, in primary-key order. */
+/* The text of each part of a key, in its order, percent-encoded. */
 typedef struct key_parts {
-    leat_slice parts[LEAT_KEY_COLUMNS_MAX];
+    leat_slice parts[LEAT_KEY_VALUES_MAX];
+    int plain; /* the part that is not percent-encoded, or NO_PART */
 } key_parts;
 
-static const leat_column *key_column(const leat_route *route, uint32_t position)
+enum { NO_PART = -1 };
+
+/* ---- Parts and values ---- */
+
+uint32_t leat_route_value_count(const leat_route *route)
 {
-    LEAT_ASSERT(position < route->table->key_count);
-    return &route->table->columns[route->table->key_columns[position]];
+    return route->table->key_count + route->tenant_leads;
+}
+
+const leat_column *leat_route_value_column(const leat_route *route, uint32_t index)
+{
+    static const leat_column text = {
+        .name = "tenant", .type = LEAT_TYPE_TEXT, .type_name = "text", .type_modifier = -1};
+    LEAT_ASSERT(index < leat_route_value_count(route));
+    if (index < route->table->key_count)
+        return &route->table->columns[route->table->key_columns[index]];
+    return route->tenant_column < 0 ? &text : &route->table->columns[route->tenant_column];
+}
+
+/* A tenant that leads is the first part and the last value. */
+static uint32_t value_of_part(const leat_route *route, uint32_t part)
+{
+    if (!route->tenant_leads)
+        return part;
+    return part == 0 ? route->table->key_count : part - 1;
+}
+
+static const leat_column *column_of_part(const leat_route *route, uint32_t part)
+{
+    return leat_route_value_column(route, value_of_part(route, part));
+}
+
+/* As a request calls it. */
+static const char *name_of_part(const leat_route *route, uint32_t part)
+{
+    bool is_elsewhere = route->tenant_from != LEAT_TENANT_IN_PATH &&
+                        (int)part == route->tenant_key_position;
+    return is_elsewhere ? route->tenant_name : column_of_part(route, part)->name;
 }
 
 /* Splits at '/'. The number of parts, or max + 1 when there are more. */
@@ -111,8 +146,8 @@ static int too_long(leat_error *error)
 }
 
 /* The '/' between the parts keeps `decoded` in step with the key in the log. */
-static int read_part(const leat_route *route, uint32_t position, leat_slice part, leat_key *key,
-                     leat_error *error)
+static int read_part(const leat_route *route, uint32_t position, leat_slice part, bool is_plain,
+                     leat_key *key, leat_error *error)
 {
     LEAT_ASSERT(key->decoded_size <= sizeof key->decoded);
     char *out = key->decoded + key->decoded_size;
@@ -121,18 +156,23 @@ static int read_part(const leat_route *route, uint32_t position, leat_slice part
         return leat_fail(error, "must not be empty");
     if (part.size > sizeof key->decoded - key->decoded_size)
         return too_long(error);
-    if (percent_decode(part, out, &size, error) != 0)
+    if (is_plain) {
+        memcpy(out, part.data, part.size);
+        size = part.size;
+    } else if (percent_decode(part, out, &size, error) != 0) {
         return -1;
+    }
     key->decoded_size += (uint32_t)size;
-    return leat_value_from_text(key_column(route, position), (leat_slice){out, size},
-                                &key->values[position], error);
+    return leat_value_from_text(column_of_part(route, position), (leat_slice){out, size},
+                                &key->values[value_of_part(route, position)], error);
 }
 
 static bool write_part(const leat_route *route, uint32_t position, leat_key *key)
 {
     char room[LEAT_CANONICAL_MAX];
-    leat_type type = key_column(route, position)->type;
-    return percent_encode(leat_value_canonical(type, &key->values[position], room), key);
+    leat_type type = column_of_part(route, position)->type;
+    const leat_value *value = &key->values[value_of_part(route, position)];
+    return percent_encode(leat_value_canonical(type, value, room), key);
 }
 
 static bool put_slashes(leat_key *key)
@@ -144,12 +184,12 @@ static bool put_slashes(leat_key *key)
     return true;
 }
 
-/* `ret_bad`: the wrong position, or key_count when it is the whole key. */
+/* `ret_bad`: the wrong part, or their count when it is the whole key. */
 static int decode(const leat_route *route, const key_parts *from, leat_key *ret, uint32_t *ret_bad,
                   leat_error *error)
 {
-    uint32_t count = route->table->key_count;
-    LEAT_ASSERT(count > 0 && count <= LEAT_KEY_COLUMNS_MAX);
+    uint32_t count = leat_route_value_count(route);
+    LEAT_ASSERT(count > 0 && count <= LEAT_KEY_VALUES_MAX);
     ret->canonical_size = 0;
     ret->decoded_size = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -157,7 +197,7 @@ static int decode(const leat_route *route, const key_parts *from, leat_key *ret,
         if (i > 0 && !put_slashes(ret))
             return too_long(error);
         *ret_bad = i;
-        if (read_part(route, i, from->parts[i], ret, error) != 0)
+        if (read_part(route, i, from->parts[i], (int)i == from->plain, ret, error) != 0)
             return -1;
         *ret_bad = count;
         if (!write_part(route, i, ret))
@@ -170,16 +210,17 @@ static int decode(const leat_route *route, const key_parts *from, leat_key *ret,
 int leat_key_decode(const leat_route *route, leat_slice key, leat_key *ret, leat_error *error)
 {
     key_parts from;
-    uint32_t count = route->table->key_count;
+    uint32_t count = leat_route_value_count(route);
     if (key.size == 0)
         return leat_fail(error, "the key is empty");
     if (split(key, from.parts, count) != count)
         return leat_fail(error, "the key must have %u part%s, separated by '/'", count,
                          count == 1 ? "" : "s");
+    from.plain = NO_PART;
     uint32_t bad;
     if (decode(route, &from, ret, &bad, error) == 0)
         return 0;
-    return bad == count ? -1 : leat_fail_prefix(error, "%s", key_column(route, bad)->name);
+    return bad == count ? -1 : leat_fail_prefix(error, "%s", name_of_part(route, bad));
 }
 
 int leat_key_decode_tenant(const leat_route *route, leat_slice tenant, leat_key *ret,
@@ -190,10 +231,9 @@ int leat_key_decode_tenant(const leat_route *route, leat_slice tenant, leat_key 
     ret->canonical_size = 0;
     ret->decoded_size = 0;
     if (memchr(tenant.data, '/', tenant.size))
-        return leat_fail(error, "%s: a '/' must be written as %%2F",
-                         key_column(route, position)->name);
-    if (read_part(route, position, tenant, ret, error) != 0)
-        return leat_fail_prefix(error, "%s", key_column(route, position)->name);
+        return leat_fail(error, "%s: a '/' must be written as %%2F", name_of_part(route, position));
+    if (read_part(route, position, tenant, false, ret, error) != 0)
+        return leat_fail_prefix(error, "%s", name_of_part(route, position));
     if (!write_part(route, position, ret))
         return too_long(error);
     ret->hash = leat_hash((leat_slice){ret->canonical, ret->canonical_size});
@@ -236,6 +276,30 @@ static const leat_route *find(const leat_routes *routes, const leat_slice *segme
     return best;
 }
 
+/* The parts of the key that are in the path. */
+static void take_segments(const leat_route *route, const leat_slice *segments, key_parts *ret)
+{
+    for (uint32_t i = 0; i < route->segment_count; i++)
+        if (route->segments[i].key_position >= 0)
+            ret->parts[route->segments[i].key_position + route->tenant_leads] = segments[i];
+}
+
+static leat_match make_key(const leat_route *route, const key_parts *from, leat_key *ret_key,
+                           char *ret_field, leat_error *error)
+{
+    uint32_t bad;
+    if (decode(route, from, ret_key, &bad, error) == 0)
+        return LEAT_MATCH_OK;
+    const char *field = bad < leat_route_value_count(route) ? name_of_part(route, bad) : "";
+    memcpy(ret_field, field, strlen(field) + 1);
+    return LEAT_MATCH_BAD_KEY;
+}
+
+static uint32_t split_path(leat_slice path, leat_slice segments[LEAT_SEGMENTS_MAX])
+{
+    return split((leat_slice){path.data + 1, path.size - 1}, segments, LEAT_SEGMENTS_MAX);
+}
+
 leat_match leat_routes_match(const leat_routes *routes, leat_slice path,
                              const leat_route **ret_route, leat_key *ret_key, char *ret_field,
                              leat_error *error)
@@ -243,20 +307,30 @@ leat_match leat_routes_match(const leat_routes *routes, leat_slice path,
     leat_slice segments[LEAT_SEGMENTS_MAX];
     if (path.size == 0 || path.data[0] != '/')
         return LEAT_MATCH_NO_ROUTE;
-    uint32_t count = split((leat_slice){path.data + 1, path.size - 1}, segments, LEAT_SEGMENTS_MAX);
+    uint32_t count = split_path(path, segments);
     const leat_route *route = count <= LEAT_SEGMENTS_MAX ? find(routes, segments, count) : NULL;
     if (!route)
         return LEAT_MATCH_NO_ROUTE;
-    key_parts from;
     LEAT_ASSERT(count == route->segment_count);
-    for (uint32_t i = 0; i < count; i++)
-        if (route->segments[i].key_position >= 0)
-            from.parts[route->segments[i].key_position] = segments[i];
-    uint32_t bad;
     *ret_route = route;
-    if (decode(route, &from, ret_key, &bad, error) == 0)
-        return LEAT_MATCH_OK;
-    const char *field = bad < route->table->key_count ? key_column(route, bad)->name : "";
-    memcpy(ret_field, field, strlen(field) + 1);
-    return LEAT_MATCH_BAD_KEY;
+    if (route->tenant_from != LEAT_TENANT_IN_PATH)
+        return LEAT_MATCH_NEEDS_TENANT;
+    key_parts from;
+    from.plain = NO_PART;
+    take_segments(route, segments, &from);
+    return make_key(route, &from, ret_key, ret_field, error);
+}
+
+leat_match leat_key_from_path(const leat_route *route, leat_slice path, leat_slice tenant,
+                              leat_key *ret_key, char *ret_field, leat_error *error)
+{
+    LEAT_ASSERT(route->tenant_from != LEAT_TENANT_IN_PATH && route->tenant_key_position >= 0);
+    leat_slice segments[LEAT_SEGMENTS_MAX];
+    uint32_t count = split_path(path, segments);
+    LEAT_ASSERT(count == route->segment_count);
+    key_parts from;
+    from.plain = route->tenant_key_position;
+    take_segments(route, segments, &from);
+    from.parts[from.plain] = tenant;
+    return make_key(route, &from, ret_key, ret_field, error);
 }

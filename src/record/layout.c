@@ -66,6 +66,15 @@ leat_slice leat_route_tenant(const leat_route *route, leat_slice canonical)
                : key_part(canonical, (uint32_t)route->tenant_key_position);
 }
 
+leat_slice leat_route_row(const leat_route *route, leat_slice canonical)
+{
+    if (!route->tenant_leads)
+        return canonical;
+    size_t tenant = key_part(canonical, 0).size;
+    LEAT_ASSERT(tenant < canonical.size);
+    return (leat_slice){canonical.data + tenant + 1, canonical.size - tenant - 1};
+}
+
 uint32_t leat_layout_shard_of_canonical(const leat_layout *layout, const leat_route *route,
                                         leat_slice canonical)
 {

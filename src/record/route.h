@@ -2,6 +2,11 @@
  * route.h - a path of the API, the table that it writes, and the form of a record's key: the path
  * parameters in primary-key order, canonical, percent-encoded, joined by '/'. docs/record-format.md
  * is the contract for others.
+ *
+ * A tenant that the path does not name (it is in the body or in a header) is part of the key all
+ * the same, because a record's place follows from its key's bytes alone. Either it is one of the
+ * primary key's columns, and then it only comes from elsewhere; or it is none of them, and then it
+ * *leads*: the key begins with it, and the columns of the primary key come after it.
  */
 #ifndef LEAT_RECORD_ROUTE_H
 #define LEAT_RECORD_ROUTE_H
@@ -17,7 +22,18 @@ enum {
     LEAT_SEGMENTS_MAX = 24,
     LEAT_KEY_BYTES_MAX = 2048, /* canonical, percent-encoded */
     LEAT_TENANT_SLOTS = 4096,  /* tenants are hashed onto these; slots are assigned to shards */
+    LEAT_KEY_VALUES_MAX = LEAT_KEY_COLUMNS_MAX + 1, /* the primary key's, and a tenant that leads */
 };
+
+/* Where a request has the tenant. */
+typedef enum leat_tenant_from {
+    LEAT_TENANT_IN_PATH, /* or the route has none */
+    LEAT_TENANT_IN_BODY, /* a member; of a DELETE, a parameter of the query */
+    LEAT_TENANT_IN_HEADER,
+} leat_tenant_from;
+
+/* What becomes of the members of a body that are no column. */
+typedef enum leat_other { LEAT_OTHER_REFUSE, LEAT_OTHER_DROP, LEAT_OTHER_COLLECT } leat_other;
 
 /* What becomes of a record that its table refuses. */
 typedef enum leat_on_refused {
@@ -42,11 +58,18 @@ typedef struct leat_route {
     const leat_table *table;    /* borrowed */
     uint32_t table_index;       /* tables are numbered; two routes may share one */
     uint64_t table_hash;        /* of "schema.table": the same in each process and version */
-    int8_t tenant_key_position; /* -1: no tenant, one shard */
-    bool patch_existing;        /* a PATCH of a missing row is dropped and counted, not inserted */
-    bool fold;                  /* several writes to one row become one row write */
-    bool accept_row_security;   /* row security may hide rows from leat: they are not touched */
-    bool accept_untouched;      /* a BEFORE trigger may drop a write */
+    int8_t tenant_key_position; /* its part of the key, from 0; -1: no tenant, one shard */
+    leat_tenant_from tenant_from;
+    char tenant_name[LEAT_NAME_MAX + 1]; /* of the member; of the header, in lower case */
+    bool tenant_leads;                   /* it is no column of the primary key, and part 0 */
+    int8_t tenant_column;                /* of one that leads: the column that has it; -1: none */
+    bool patch_existing; /* a PATCH of a missing row is dropped and counted, not inserted */
+    bool put_merge;      /* PUT leaves columns that it does not name as they are */
+    leat_other other;
+    int8_t other_column; /* LEAT_OTHER_COLLECT: the column that has them as one object; else -1 */
+    bool fold;           /* several writes to one row become one row write */
+    bool accept_row_security; /* row security may hide rows from leat: they are not touched */
+    bool accept_untouched;    /* a BEFORE trigger may drop a write */
     leat_on_refused on_refused;
     leat_column_op ops[LEAT_COLUMNS_MAX]; /* by column index: what PATCH does */
     leat_step steps[LEAT_COLUMNS_MAX];    /* likewise; of columns with the operation max only */
@@ -61,8 +84,10 @@ typedef struct leat_routes {
 typedef struct leat_route_spec {
     const char *name;   /* NULL: the table's */
     const char *path;   /* "/apps/{app_id}/subscriptions/{subscription_id}" */
-    const char *tenant; /* NULL: none */
+    const char *tenant; /* "app_id" of the path, "body.app_id", "header.x-app-id"; NULL: none */
     bool patch_existing;
+    bool put_merge;    /* not with patch_existing: such a PUT is written as a PATCH, and inserts */
+    const char *other; /* NULL or "refuse", "drop", or the column that collects them */
     bool no_fold;
     bool accept_row_security;
     bool accept_untouched;
@@ -74,10 +99,11 @@ typedef struct leat_route_spec {
 } leat_route_spec;
 
 /* Fills a route from its spec and table, or reports which part does not fit: parameters must be
- * exactly the primary key, key types only, operations and steps must fit the types, the tenant must
- * be a parameter. Literals of the path are unreserved characters and "!$&'()*+,;=:@". Columns of
- * LEAT_TYPE_OTHER cannot be in the key. Row security that applies to leat's role must be accepted.
- * `index` of `ret` stays as the caller set it. */
+ * exactly the primary key, but for a tenant that is elsewhere; key types only; operations and steps
+ * must fit the types; the tenant must be a parameter, or of a type that a key can have. Literals of
+ * the path are unreserved characters and "!$&'()*+,;=:@". Columns of LEAT_TYPE_OTHER cannot be in
+ * the key. Row security that applies to leat's role must be accepted. `index` of `ret` stays as the
+ * caller set it. */
 int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint32_t table_index,
                      leat_route *ret, leat_error *error) LEAT_MUST_CHECK;
 
@@ -85,11 +111,17 @@ int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint3
  * once. */
 int leat_routes_check(const leat_routes *routes, leat_error *error) LEAT_MUST_CHECK;
 
-typedef enum leat_match { LEAT_MATCH_OK, LEAT_MATCH_NO_ROUTE, LEAT_MATCH_BAD_KEY } leat_match;
+typedef enum leat_match {
+    LEAT_MATCH_OK,
+    LEAT_MATCH_NO_ROUTE,
+    LEAT_MATCH_BAD_KEY,
+    LEAT_MATCH_NEEDS_TENANT, /* the path alone does not make a key: see leat_key_from_path */
+} leat_match;
 
-/* A key: typed values in primary-key order and their canonical form. */
+/* A key: typed values in primary-key order, after them a tenant that leads, and their canonical
+ * form. */
 typedef struct leat_key {
-    leat_value values[LEAT_KEY_COLUMNS_MAX];
+    leat_value values[LEAT_KEY_VALUES_MAX];
     char canonical[LEAT_KEY_BYTES_MAX]; /* percent-encoded path form; unreserved characters (RFC
                                            3986) stay */
     uint32_t canonical_size;
@@ -109,6 +141,20 @@ typedef struct leat_key {
 leat_match leat_routes_match(const leat_routes *routes, leat_slice path,
                              const leat_route **ret_route, leat_key *ret_key, char *ret_field,
                              leat_error *error) LEAT_MUST_CHECK;
+
+/* The key of a path that leat_routes_match has found to need a tenant, with that tenant: its text
+ * as it is in the body or header, not percent-encoded. LEAT_MATCH_OK or LEAT_MATCH_BAD_KEY, as
+ * there; where the tenant is at fault, `ret_field` is its name in the request. */
+leat_match leat_key_from_path(const leat_route *route, leat_slice path, leat_slice tenant,
+                              leat_key *ret_key, char *ret_field,
+                              leat_error *error) LEAT_MUST_CHECK;
+
+/* How many values a key of the route has, and the column of one of them; that of a tenant without a
+ * column is a text. */
+uint32_t leat_route_value_count(const leat_route *route);
+const leat_column *leat_route_value_column(const leat_route *route, uint32_t index);
+/* The part of a canonical key that says which row it is: without a tenant that leads. Borrowed. */
+leat_slice leat_route_row(const leat_route *route, leat_slice canonical);
 
 /* Decodes a key from the log (canonical or not: a foreign producer may write 007) into the same
  * typed key. The message names the parameter. Decoding of a key without '%' leaves `decoded` byte

@@ -62,12 +62,34 @@ static int key_follows(const leat_table *from, const leat_table *to, leat_error 
     return 0;
 }
 
+/* A tenant that leads is part of the key too, by its column. */
+static int tenant_follows(const leat_route *from, const leat_route *to, leat_error *error)
+{
+    if (!from->tenant_leads || (from->tenant_column < 0 && to->tenant_column < 0))
+        return 0;
+    if (from->tenant_column < 0 || to->tenant_column < 0)
+        return leat_fail(error, "table %s: column %s, its tenant's, was %s; restart leat",
+                         to->table->label, to->tenant_name,
+                         from->tenant_column < 0 ? "added" : "dropped");
+    uint32_t last = from->table->key_count;
+    const leat_column *old = leat_route_value_column(from, last),
+                      *new = leat_route_value_column(to, last);
+    if (old->type == new->type ||
+        (leat_type_is_integer(old->type) && leat_type_is_integer(new->type)))
+        return 0;
+    return leat_fail(error, "table %s: column %s, its tenant's, is %s now and was %s; restart leat",
+                     to->table->label, to->tenant_name, new->type_name, old->type_name);
+}
+
 int leat_schema_version_follows(const leat_schema_version *from, const leat_schema_version *to,
                                 leat_error *error)
 {
     LEAT_ASSERT(from->table_count == to->table_count);
     for (uint32_t i = 0; i < to->table_count; i++)
         if (key_follows(&from->tables[i], &to->tables[i], error) != 0)
+            return -1;
+    for (uint32_t i = 0; i < to->routes.count && i < from->routes.count; i++)
+        if (tenant_follows(&from->routes.routes[i], &to->routes.routes[i], error) != 0)
             return -1;
     return 0;
 }

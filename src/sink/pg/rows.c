@@ -125,9 +125,8 @@ static int fail_record(leat_rows_fault *fault, uint32_t at, bool relies_on_table
 /* The key was decoded with an older version of the table; its integers may be narrower by now. */
 static const char *find_unfit_key(const leat_item *item, const leat_route *route)
 {
-    const leat_table *table = route->table;
-    for (uint32_t i = 0; item->route != route && i < table->key_count; i++) {
-        const leat_column *column = &table->columns[table->key_columns[i]];
+    for (uint32_t i = 0; item->route != route && i < leat_route_value_count(route); i++) {
+        const leat_column *column = leat_route_value_column(route, i);
         if (!leat_integer_fits(column->type, item->key[i].integer))
             return column->name;
     }
@@ -158,6 +157,8 @@ static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item,
     }
     row_write *write = &rows->writes[rows->write_count];
     *write = (row_write){.route = route, .item = item, .record = at, .record_count = 1};
+    write->row = leat_route_row(route, item->canonical_key);
+    write->row_hash = route->tenant_leads ? leat_hash(write->row) : item->hash;
     write->write.values = rows->values + rows->value_count;
     if (leat_fold_start(rows->fold, route, item->op, &rows->body, &write->write) < 0)
         return fail_memory(fault);
@@ -168,13 +169,13 @@ static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item,
 
 static bool is_same_row(const row_write *a, const row_write *b)
 {
-    return a->item->hash == b->item->hash && a->route->table_index == b->route->table_index &&
-           leat_slice_equal(a->item->canonical_key, b->item->canonical_key);
+    return a->row_hash == b->row_hash && a->route->table_index == b->route->table_index &&
+           leat_slice_equal(a->row, b->row);
 }
 
 static key_slot *find_key(leat_rows *rows, const row_write *write)
 {
-    uint64_t hash = write->item->hash;
+    uint64_t hash = write->row_hash;
     uint32_t at = (uint32_t)(hash ^ (hash >> 32)) & rows->key_mask;
     while (rows->keys[at].batch == rows->batch &&
            !is_same_row(&rows->writes[rows->keys[at].write], write))

@@ -16,7 +16,10 @@ typedef struct row_write {
     leat_row_write write;
     const leat_route *route; /* of the batch's version of the tables */
     const leat_item *item;   /* of the first record: the key */
-    uint32_t record;         /* the first, index in the batch */
+    leat_slice row; /* which row it is: the canonical key, but for a tenant that leads. Two tenants
+                       may write one row, and a statement may have it only once */
+    uint64_t row_hash;
+    uint32_t record; /* the first, index in the batch */
     uint32_t record_count;
     uint32_t round;
     uint32_t statement;

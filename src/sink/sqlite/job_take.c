@@ -25,9 +25,9 @@ static int copy_slice(leat_sqlite_job *job, leat_slice *slice)
 
 static int copy_key(leat_sqlite_job *job, leat_item *item)
 {
-    const leat_table *table = item->route ? item->route->table : NULL;
-    for (uint32_t i = 0; table && i < table->key_count; i++)
-        if (leat_value_is_text(table->columns[table->key_columns[i]].type) &&
+    uint32_t count = item->route ? leat_route_value_count(item->route) : 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (leat_value_is_text(leat_route_value_column(item->route, i)->type) &&
             copy_slice(job, &item->key[i].text) != 0)
             return -1;
     return 0;

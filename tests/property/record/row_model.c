@@ -421,12 +421,17 @@ static model_row base_row(const model_row *row, const leat_route *route,
 bool row_model_apply(model_row *row, const leat_route *route, const char *const *defaults,
                      leat_route_op op, const leat_body *body)
 {
-    model_row made = op == LEAT_DELETE ? (model_row){0} : base_row(row, route, defaults, op);
+    bool is_merging_put = op == LEAT_PUT && route->put_merge;
+    model_row made = op == LEAT_DELETE
+                         ? (model_row){0}
+                         : base_row(row, route, defaults, is_merging_put ? LEAT_PATCH : op);
     bool good = true;
     for (uint32_t i = 0; i < route->table->column_count && made.exists; i++)
         if (body->present >> i & 1)
-            good = good &&
-                   change_column(&made, route, i, &body->values[i], op == LEAT_PATCH, false);
+            good = good && change_column(&made, route, i, &body->values[i],
+                                         op == LEAT_PATCH ||
+                                             (is_merging_put && route->ops[i] == LEAT_OP_MERGE),
+                                         false);
     good = good && (!made.exists || has_what_it_needs(&made, route));
     take_or_drop(row, &made, good);
     return good;

@@ -98,6 +98,7 @@ static void make_route(fold_world *world)
     world->table.deletes_matter = chance(world, 4);
     world->route = fixture_route(&world->table, "/t/{id}");
     world->route.patch_existing = chance(world, 3);
+    world->route.put_merge = !world->route.patch_existing && chance(world, 2);
     for (uint32_t i = 1; i < world->table.column_count; i++) {
         world->route.ops[i] = random_op(world, &world->table.columns[i]);
         world->route.steps[i] = random_step(world, i);

@@ -287,7 +287,7 @@ static void make_routes(world *w)
     const char *name_list[COLUMNS_MAX];
     leat_column_op ops[COLUMNS_MAX];
     leat_error error = {""};
-    bool patch_existing = one_in(w, 4);
+    bool patch_existing = one_in(w, 4), put_merge = !patch_existing && one_in(w, 2);
     fixture *f = w->f;
     for (uint32_t i = 0; i < f->routes.count; i++)
         leat_table_fini(&f->catalog.tables[i]);
@@ -307,6 +307,7 @@ static void make_routes(world *w)
         leat_route_spec spec = {.name = at == 0 ? "one" : "folded",
                                 .path = path,
                                 .patch_existing = patch_existing,
+                                .put_merge = put_merge,
                                 .column_count = w->column_count,
                                 .column_names = name_list,
                                 .column_ops = ops};

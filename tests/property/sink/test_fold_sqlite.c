@@ -36,6 +36,7 @@ static leat_sqlite_rows *rows;
 static leat_prng prng;
 static const char *defaults[LEAT_COLUMNS_MAX];
 static uint32_t taken, refused;
+static leat_buf collected; /* the object that the record's other members make; empty: it has none */
 
 static int below(int bound)
 {
@@ -87,18 +88,41 @@ static void put_value(leat_buf *out, const leat_column *column)
         leat_buf_text(out, numbers[below(most)]);
 }
 
+/* Members that are no column: all of them are the value of the column that collects them. */
+static void put_other(leat_buf *out, const char *between)
+{
+    static const char *const names[] = {"x", "y", "C1", "\\u00e9"};
+    leat_buf_clear(&collected);
+    for (int i = below(3); i >= 0; i--) {
+        size_t at = out->size + strlen(between);
+        leat_buf_printf(out, "%s\"%s\":", between, names[below(4)]);
+        put_json(out, 3);
+        leat_buf_byte(&collected, collected.size > 0 ? ',' : '{');
+        leat_buf_append(&collected, out->data + at, out->size - at);
+        between = ",";
+    }
+    leat_buf_byte(&collected, '}');
+}
+
 static leat_route_op random_record(leat_buf *out)
 {
+    const leat_route *route = &f.routes.routes[0];
+    bool has_other = route->other == LEAT_OTHER_COLLECT && below(2) == 0;
+    leat_buf_clear(&collected);
     leat_route_op op = below(5) == 0 ? LEAT_DELETE : below(4) == 0 ? LEAT_PUT : LEAT_PATCH;
     leat_buf_printf(out, "%s 1 ", leat_route_op_name(op));
     if (op == LEAT_DELETE)
         return op;
     const char *between = "{";
     for (uint32_t i = 1; i <= COLUMNS; i++) {
-        if (below(3) == 0)
+        if (below(3) == 0 || (has_other && i == (uint32_t)route->other_column))
             continue;
         leat_buf_printf(out, "%s\"c%u\":", between, i);
         put_value(out, &f.table.columns[i]);
+        between = ",";
+    }
+    if (has_other) {
+        put_other(out, between);
         between = ",";
     }
     leat_buf_text(out, *between == '{' ? "{}" : "}");
@@ -117,6 +141,7 @@ static void make_world(void)
     leat_route *route = sqlite_route(&f, leat_buf_cstr(&create), NULL, LEAT_OP_SET);
     leat_buf_free(&create);
     route->patch_existing = below(4) == 0;
+    route->put_merge = !route->patch_existing && below(2) == 0;
     for (uint32_t i = 1; i <= COLUMNS; i++) {
         do
             route->ops[i] = (leat_column_op)below(LEAT_OP_COUNT);
@@ -125,7 +150,23 @@ static void make_world(void)
         route->steps[i] = (leat_step){0};
         if (route->ops[i] == LEAT_OP_MAX && is_integer && below(2) == 0)
             route->steps[i] = (leat_step){.is_set = true, .integer = below(2) ? 2 : 32767};
+        if (f.table.columns[i].type == LEAT_TYPE_JSONB &&
+            (route->ops[i] == LEAT_OP_SET || route->ops[i] == LEAT_OP_MERGE) && below(2) == 0) {
+            route->other = LEAT_OTHER_COLLECT;
+            route->other_column = (int8_t)i;
+        }
     }
+}
+
+static void check_collected(const leat_body *body)
+{
+    const leat_value *value = &body->values[f.routes.routes[0].other_column];
+    char *text = strndup(value->text.data, value->text.size);
+    char *found = row_model_json(text), *wanted = row_model_json(leat_buf_cstr(&collected));
+    ck_assert_str_eq(found, wanted);
+    free(found);
+    free(wanted);
+    free(text);
 }
 
 /* The stored row in the model's form. */
@@ -179,6 +220,8 @@ static void run_record(leat_body_parser *parser, model_row *row)
     leat_route_op op = random_record(&text);
     const char *record = leat_buf_cstr(&text);
     if (parse(parser, op, record, &body)) {
+        if (collected.size > 0)
+            check_collected(&body);
         bool is_taken = row_model_apply(row, &f.routes.routes[0], defaults, op, &body);
         int status = sqlite_write(&f, rows, &sqlite, record, &counts, &fault);
         ck_assert_msg((status == 0) == is_taken, "%s: %s", record,
@@ -216,6 +259,7 @@ START_TEST(a_row_is_what_the_model_says)
     printf("\n# %u taken, %u refused\n", taken, refused);
     ck_assert(taken > refused && refused > 0);
     leat_body_parser_free(parser);
+    leat_buf_free(&collected);
 }
 END_TEST
 

@@ -118,6 +118,25 @@ START_TEST(writes_that_do_not_fold_go_in_rounds)
 }
 END_TEST
 
+/* A statement may have a row only once, and here the row is less than the key. */
+START_TEST(two_tenants_that_write_one_row_meet_in_it)
+{
+    fixture *f = open_routes();
+    leat_error error = {""};
+    leat_route_spec spec = {.name = "a", .path = "/a/{id}", .tenant = "body.note"};
+    ck_assert_int_eq(
+        leat_route_build(&spec, &f->catalog.tables[0], 0, &f->routes.routes[0], &error), 0);
+    fixture_add(f, "a", "patch", "x/1", "{\"n\":1}");
+    fixture_add(f, "a", "patch", "x/2", "{\"n\":1}");
+    fixture_add(f, "a", "patch", "y/01", "{\"list\":[]}");
+    fixture_add(f, "a", "delete", "y/2", NULL);
+    leat_rows *rows = build(f);
+    expect_statements(rows, "patch a 0111 1, delete a 0000 1");
+    leat_rows_free(rows);
+    fixture_free(f);
+}
+END_TEST
+
 START_TEST(writes_to_one_key_become_one)
 {
     fixture *f = open_routes();
@@ -415,6 +434,7 @@ int main(void)
     TCase *tests = tcase_create("rows");
     tcase_add_test(tests, rows_of_one_operation_share_a_statement);
     tcase_add_test(tests, writes_that_do_not_fold_go_in_rounds);
+    tcase_add_test(tests, two_tenants_that_write_one_row_meet_in_it);
     tcase_add_test(tests, writes_to_one_key_become_one);
     tcase_add_test(tests, a_route_may_keep_records_apart);
     tcase_add_test(tests, ordered_tables_are_written_in_the_order_of_the_log);
