@@ -110,8 +110,7 @@ uint64_t leat_item_held_hash(const leat_item *item)
 {
     if (item->fault || !item->route)
         return 0;
-    uint64_t hash = leat_hash_seeded(item->canonical_key, item->route->table_hash);
-    return hash ? hash : 1;
+    return leat_route_held_hash(item->route, item->canonical_key);
 }
 
 /* Texts inside the record's key (see take_key) are moved to its copy. */

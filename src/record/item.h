@@ -55,9 +55,7 @@ int leat_item_decode(const leat_routes *routes, const leat_placement *placement,
  * placed it wrongly, and the row's other writes are elsewhere. Returns -1 only when out of
  * memory. */
 int leat_item_check_place(const leat_layout *layout, leat_item *item) LEAT_MUST_CHECK;
-/* A hash of table and key, by which a key is held: it is stored, so it never changes. The text is
- * the key's, canonical, with the hash of "schema.table" as the seed. 0: the item has a fault, and
- * is of no key. */
+/* leat_route_held_hash of its key. 0: the item has a fault, and is of no key. */
 uint64_t leat_item_held_hash(const leat_item *item);
 /* Copies the record's bytes: once it has returned 0, the log's buffer may be released. For a
  * decoded item, once. Returns -1 when out of memory: then nothing has changed. */

@@ -26,6 +26,12 @@ bool leat_on_refused_by_name(const char *name, leat_on_refused *ret)
     return false;
 }
 
+uint64_t leat_route_held_hash(const leat_route *route, leat_slice canonical)
+{
+    uint64_t hash = leat_hash_seeded(canonical, route->table_hash);
+    return hash ? hash : 1;
+}
+
 const char *leat_route_op_name(leat_route_op op)
 {
     LEAT_ASSERT((unsigned)op < LEAT_ROUTE_OP_COUNT);

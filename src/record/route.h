@@ -171,6 +171,10 @@ const leat_route *leat_routes_by_name(const leat_routes *routes, leat_slice name
 
 bool leat_on_refused_by_name(const char *name, leat_on_refused *ret); /* "skip", "hold", "stop" */
 
+/* A hash of table and key, by which a key is held: it is stored, so it never changes. The text is
+ * the key's, canonical, with the hash of "schema.table" as the seed. Never 0. */
+uint64_t leat_route_held_hash(const leat_route *route, leat_slice canonical);
+
 const char *leat_route_op_name(leat_route_op op); /* "put", "patch", "delete" */
 bool leat_route_op_by_name(leat_slice name, leat_route_op *ret_op);
 
