@@ -227,6 +227,19 @@ int leat_shard_reporter_read_controls(leat_shard_reporter *reporter, leat_contro
     return reporter->ops->read_controls(reporter, ret, error);
 }
 
+int leat_shard_reporter_read_writes(leat_shard_reporter *reporter,
+                                    const leat_write_question *questions, uint32_t count,
+                                    leat_write_answer *ret, leat_error *error)
+{
+    LEAT_ASSERT(count > 0);
+    return reporter->ops->read_writes(reporter, questions, count, ret, error);
+}
+
+void leat_shard_reporter_rest(leat_shard_reporter *reporter)
+{
+    reporter->ops->rest(reporter);
+}
+
 void leat_shard_reporter_free(leat_shard_reporter *reporter)
 {
     if (reporter)

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "record/catalog.h"
 #include "record/controls.h"
+#include "record/write_waits.h"
 
 /* Where a shard is: one of the two. */
 typedef struct leat_shard_address {
@@ -242,6 +243,15 @@ int leat_shard_reporter_read_waits(leat_shard_reporter *reporter, const char *na
  * done every second. */
 int leat_shard_reporter_read_controls(leat_shard_reporter *reporter, leat_control_set **ret,
                                       leat_error *error) LEAT_MUST_CHECK;
+/* What became of these writes, all by one snapshot; `ret` has `count` elements. A write to a
+ * partition that is not in this shard is PENDING, and so is one that no batch has reached. A dead
+ * letter that was removed since, and a write that was skipped without being kept, count as APPLIED:
+ * the shard has nothing of them any more. */
+int leat_shard_reporter_read_writes(leat_shard_reporter *reporter,
+                                    const leat_write_question *questions, uint32_t count,
+                                    leat_write_answer *ret, leat_error *error) LEAT_MUST_CHECK;
+/* Gives up its connection until the next call. */
+void leat_shard_reporter_rest(leat_shard_reporter *reporter);
 void leat_shard_reporter_free(leat_shard_reporter *reporter);
 
 /* A control that an operator wants (leat.controls). */

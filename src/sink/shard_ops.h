@@ -101,6 +101,9 @@ struct leat_shard_reporter_ops {
     int (*read_waits)(leat_shard_reporter *reporter, const char *name, leat_shard_waits *ret,
                       leat_error *error);
     int (*read_controls)(leat_shard_reporter *reporter, leat_control_set **ret, leat_error *error);
+    int (*read_writes)(leat_shard_reporter *reporter, const leat_write_question *questions,
+                       uint32_t count, leat_write_answer *ret, leat_error *error);
+    void (*rest)(leat_shard_reporter *reporter);
     void (*free)(leat_shard_reporter *reporter);
 };
 

@@ -12,6 +12,7 @@
 
 #include "sink/pg/blocking.h"
 #include "sink/pg/controls.h"
+#include "sink/pg/writes.h"
 #include "sink/shard_ops.h"
 
 /* ---- reading the table ---- */
@@ -155,6 +156,22 @@ static int read_controls(leat_shard_reporter *base, leat_control_set **ret, leat
     return -1;
 }
 
+static int read_writes(leat_shard_reporter *base, const leat_write_question *questions,
+                       uint32_t count, leat_write_answer *ret, leat_error *error)
+{
+    pg_reporter *reporter = (pg_reporter *)base;
+    if (begin(reporter, error) != 0)
+        return -1;
+    int status =
+        leat_pg_read_writes(&reporter->pg, reporter->source_id, questions, count, ret, error);
+    return end(reporter, status, error);
+}
+
+static void rest(leat_shard_reporter *base)
+{
+    hang_up((pg_reporter *)base);
+}
+
 static void free_reporter(leat_shard_reporter *base)
 {
     pg_reporter *reporter = (pg_reporter *)base;
@@ -177,4 +194,6 @@ const leat_shard_reporter_ops leat_pg_reporter = {.open = open_reporter,
                                                   .remove = remove_report,
                                                   .read_waits = read_waits,
                                                   .read_controls = read_controls,
+                                                  .read_writes = read_writes,
+                                                  .rest = rest,
                                                   .free = free_reporter};

@@ -213,6 +213,53 @@ leat_sqlite_standing leat_sqlite_claim(leat_sqlite *sqlite, int32_t source_id, u
     return code == SQLITE_DONE ? LEAT_SQLITE_STANDS : LEAT_SQLITE_FAILED;
 }
 
+/* ---- for those who only read ---- */
+
+static int reach(sqlite3_stmt *row, int64_t *ret)
+{
+    enum { LOW, SUBPARTITIONS, OFFSETS };
+    int16_t subpartitions[LEAT_PART_SUBPARTITIONS_MAX];
+    int64_t offsets[LEAT_SUBPARTITIONS_MAX], low = sqlite3_column_int64(row, LOW);
+    int count = leat_sqlite_read_offsets(row, OFFSETS, offsets, LEAT_SUBPARTITIONS_MAX);
+    bool is_base = sqlite3_column_type(row, SUBPARTITIONS) == SQLITE_NULL;
+    if (count < 0 || (!is_base && read_subpartitions(row, SUBPARTITIONS, subpartitions) != count))
+        return -1;
+    for (int i = 0; is_base && i < LEAT_SUBPARTITIONS_MAX; i++)
+        ret[i] = i < count && offsets[i] > low ? offsets[i] : low;
+    for (int i = 0; !is_base && i < count; i++) {
+        if (subpartitions[i] < 0 || subpartitions[i] >= LEAT_SUBPARTITIONS_MAX)
+            return -1;
+        if (offsets[i] > ret[subpartitions[i]])
+            ret[subpartitions[i]] = offsets[i];
+    }
+    return 0;
+}
+
+leat_sqlite_standing leat_sqlite_read_reached(leat_sqlite *sqlite, int32_t source_id,
+                                              uint32_t partition,
+                                              int64_t ret[LEAT_SUBPARTITIONS_MAX])
+{
+    sqlite3_stmt *query = prepare(sqlite,
+                                  "SELECT low, NULL, base_offsets FROM leat_partitions"
+                                  " WHERE source = ?1 AND partition = ?2"
+                                  " UNION ALL "
+                                  "SELECT -1, subpartitions, offsets FROM leat_progress"
+                                  " WHERE source = ?1 AND partition = ?2",
+                                  source_id, partition);
+    int code = query ? sqlite3_step(query) : SQLITE_ERROR;
+    bool is_there = code == SQLITE_ROW;
+    for (; code == SQLITE_ROW; code = sqlite3_step(query)) {
+        if (reach(query, ret) != 0) {
+            code = SQLITE_CORRUPT;
+            break;
+        }
+    }
+    sqlite3_finalize(query);
+    return code != SQLITE_DONE ? LEAT_SQLITE_FAILED
+           : is_there          ? LEAT_SQLITE_STANDS
+                               : LEAT_SQLITE_ABSENT;
+}
+
 /* ---- batches ---- */
 
 leat_sqlite_standing leat_sqlite_advance(leat_sqlite *sqlite, int32_t source_id,

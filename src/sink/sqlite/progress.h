@@ -25,6 +25,12 @@ typedef enum leat_sqlite_standing {
 int leat_sqlite_read_offsets(sqlite3_stmt *row, int column, int64_t *ret,
                              uint32_t max) LEAT_MUST_CHECK;
 
+/* How far each subpartition is, in the batches that are committed; -1: nothing yet. STANDS, ABSENT
+ * or FAILED. */
+leat_sqlite_standing leat_sqlite_read_reached(leat_sqlite *sqlite, int32_t source_id,
+                                              uint32_t partition,
+                                              int64_t ret[LEAT_SUBPARTITIONS_MAX]) LEAT_MUST_CHECK;
+
 /* `ret` has its arrays: leat_engine_progress_init. */
 leat_sqlite_standing leat_sqlite_claim(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                        leat_engine_progress *ret) LEAT_MUST_CHECK;

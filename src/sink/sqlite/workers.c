@@ -10,6 +10,7 @@
 #include "sink/sqlite/controls.h"
 #include "sink/sqlite/db.h"
 #include "sink/sqlite/workers.h"
+#include "sink/sqlite/writes.h"
 
 enum { BUSY_MS = 2000, SWEEP_EVERY_MS = 60000 };
 
@@ -151,6 +152,24 @@ static int read_controls(leat_shard_reporter *base, leat_control_set **ret, leat
     return *ret ? 0 : -1;
 }
 
+static int read_writes(leat_shard_reporter *base, const leat_write_question *questions,
+                       uint32_t count, leat_write_answer *ret, leat_error *error)
+{
+    sqlite_reporter *reporter = (sqlite_reporter *)base;
+    if (open_file(reporter, error) != 0)
+        return -1;
+    if (leat_sqlite_read_writes(&reporter->sqlite, reporter->source_id, questions, count, ret,
+                                error) == 0)
+        return 0;
+    close_file(reporter);
+    return -1;
+}
+
+static void rest(leat_shard_reporter *base)
+{
+    close_file((sqlite_reporter *)base);
+}
+
 static void free_reporter(leat_shard_reporter *base)
 {
     sqlite_reporter *reporter = (sqlite_reporter *)base;
@@ -173,4 +192,6 @@ const leat_shard_reporter_ops leat_sqlite_reporter = {.open = open_reporter,
                                                       .send = send,
                                                       .remove = remove_report,
                                                       .read_controls = read_controls,
+                                                      .read_writes = read_writes,
+                                                      .rest = rest,
                                                       .free = free_reporter};
