@@ -44,11 +44,12 @@ typedef struct sim_record {
     uint32_t subpartition;
     leat_route_op op;
     sim_poison poison;
-    bool is_gone;      /* retention or truncation took it */
-    bool is_cut_off;   /* truncation did: nobody need apply it */
-    bool is_reused;    /* somebody has seen another record at its offset */
-    bool ever_applied; /* a database has committed it, or that it is parked, even if that database
-                          was lost */
+    bool is_gone;       /* retention or truncation took it */
+    bool is_cut_off;    /* truncation did: nobody need apply it */
+    bool is_reused;     /* somebody has seen another record at its offset */
+    uint8_t fates_ever; /* bits 1 << sim_fate: what a database has ever committed of it */
+    bool ever_applied;  /* a database has committed it, or that it is parked, even if that database
+                           was lost */
     struct {
         uint64_t life; /* of the process that read it */
         /* when it did first in this life, less the time in which it had stood still */

@@ -28,6 +28,7 @@
  *                 is not after one of those
  *   controls      a batch leaves out the records of tenants that are blocked when it is sent, and
  *                 no others
+ *   told          nobody who waits for a write hears what no database has committed
  *   liveness      once nothing goes wrong any longer, all is applied, committed and given back
  */
 #ifndef SIM_CHECK_H
@@ -66,6 +67,9 @@ void sim_check_drained(sim_world *world, const sim_process *process);
 void sim_check_claim(sim_world *world, uint32_t partition, const leat_engine_progress *progress);
 /* A client got its answer. */
 void sim_check_answer(sim_world *world, const sim_request *request, leat_slice body);
+
+/* What a worker tells of writes goes here. */
+leat_write_waits *sim_told(sim_world *world);
 
 /* Is all work done? */
 bool sim_check_is_quiet(sim_world *world);

@@ -317,8 +317,10 @@ void sim_server_commit(sim_server *server, sim_commit *tx)
     sim_state_apply(&server->state, tx);
     sim_list_add(&server->commits, tx);
     sim_list_add(&world->commits, tx);
-    for (uint32_t i = 0; i < tx->fate_count; i++)
+    for (uint32_t i = 0; i < tx->fate_count; i++) {
         tx->fates[i].record->ever_applied = true;
+        tx->fates[i].record->fates_ever |= (uint8_t)(1u << tx->fates[i].fate);
+    }
     sim_check_after_commit(world, &server->state, tx);
 }
 

@@ -223,6 +223,7 @@ static void make_worker(sim_world *world, sim_process *process)
         .catalog = &world->schema.catalog,
         .schema_versions = world->schema.schema_versions,
         .controls = world->schema.controls,
+        .writes = sim_told(world),
         .shards = process->shards,
         .owner = "sim",
         .engine = engine_config(world),

@@ -79,6 +79,7 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_LOADED] = "loaded",
     [SOMETIMES_CLAIMED_PARKED] = "claimed_parked",
     [SOMETIMES_PARKED_FULL] = "parked_full",
+    [SOMETIMES_TOLD] = "told",
 };
 
 const char *sim_sometimes_name(sim_sometimes_kind kind)

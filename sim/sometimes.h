@@ -83,6 +83,7 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_PERSON_RETRIED,
     SOMETIMES_PERSON_DISCARDED,
     SOMETIMES_PERSON_LET_GO, /* a key */
+    SOMETIMES_TOLD,          /* what became of a write */
     SOMETIMES_COUNT,
 } sim_sometimes_kind;
 

@@ -98,6 +98,7 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
         leat_worker_note_parked(worker, job);
     if (job->kind == LEAT_ENGINE_JOB_LOAD)
         leat_worker_note_load(worker, job);
+    leat_worker_note_run(worker, job);
     leat_sink_submit(worker->shards[job->shard].sink, job);
 }
 
@@ -267,6 +268,8 @@ static void own(leat_worker *worker, uint32_t partition, bool is_mine)
     if (worker->is_mine[partition] == is_mine)
         return;
     worker->is_mine[partition] = is_mine;
+    if (worker->config.writes)
+        leat_write_waits_own(worker->config.writes, partition, is_mine);
     shard->owned = is_mine ? shard->owned + 1 : shard->owned - 1;
     LEAT_ASSERT(shard->owned <= shard->partitions);
     if (config->connections_total == 0)
@@ -458,6 +461,7 @@ static void on_done(void *context, uint32_t job_id, const leat_engine_job_result
     leat_worker *worker = context;
     leat_engine_job_result own = *result;
     own.catalog_read_us = by_own_clock(worker, result->catalog_read_us);
+    leat_worker_tell_writes(worker, job_id, &own);
     leat_worker_chunk *chunk = leat_worker_read_chunk(worker, job_id, &own);
     uint32_t taken =
         leat_engine_job_done(worker->engine, leat_worker_event_us(worker), job_id, &own);

@@ -11,6 +11,7 @@
 #include "ops/metrics.h"
 #include "record/catalog.h"
 #include "record/controls.h"
+#include "record/write_waits.h"
 #include "sink/sink.h"
 
 typedef struct leat_worker leat_worker;
@@ -31,6 +32,7 @@ typedef struct leat_worker_config {
     const leat_catalog *catalog;
     leat_schema_versions *schema_versions; /* a version of each shard is published already */
     leat_controls *controls;               /* of operators; NULL: there are none */
+    leat_write_waits *writes;              /* told of what is applied; NULL: nobody waits */
     const leat_worker_shard *shards;       /* [catalog->layout.shard_count] */
     const char *owner;                     /* of the shards' sessions: leat_shard_owner */
     leat_engine_config engine; /* limits; partitions, shards and jobs_max are filled in from the

@@ -130,6 +130,7 @@ struct leat_worker {
     leat_log_reader *reader;
     leat_items items;
     uint32_t jobs_max;
+    const leat_engine_job **running;  /* [jobs_max]: that the sinks have, by id */
     leat_worker_load *loads;          /* [jobs_max]: of the load with that job's id */
     leat_worker_held_back *held_back; /* [jobs_max]: to be answered in this turn of the loop */
     uint32_t held_back_count;
@@ -251,6 +252,12 @@ void leat_worker_note_parked(leat_worker *worker, const leat_engine_job *job);
 void leat_worker_note_read(leat_worker *worker, const leat_item *item);
 void leat_worker_follow_drain(leat_worker *worker);
 void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts);
+
+/* write_report.c: remembers a job that a sink gets, and tells those who wait for one of its records
+ * what became of it; before the engine takes the answer. */
+void leat_worker_note_run(leat_worker *worker, const leat_engine_job *job);
+void leat_worker_tell_writes(leat_worker *worker, uint32_t job_id,
+                             const leat_engine_job_result *result);
 
 /* worker_metrics.c */
 void leat_worker_metrics_register(leat_worker *worker);

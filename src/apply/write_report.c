@@ -1,0 +1,56 @@
+/*
+ * write_report.c - what a committed batch did to each of its records, for requests of this process
+ * that wait for one (record/write_waits.h). A sink answers APPLIED only when the batch's Sync has
+ * arrived, so each record is then in the tables, or whatever else the batch says of it; that holds
+ * for an answer that has become stale for the engine, too. Of every other outcome nothing is told:
+ * a record that is parked, or tried again, is told of when it is decided, and what another process
+ * decides is asked in the shard.
+ */
+#include "apply/worker_state.h"
+
+void leat_worker_note_run(leat_worker *worker, const leat_engine_job *job)
+{
+    LEAT_ASSERT(job->id < worker->jobs_max);
+    worker->running[job->id] = job;
+}
+
+static bool is_wanted(const leat_worker *worker, const leat_engine_batch *batch)
+{
+    bool is = false;
+    for (uint32_t i = 0; i < batch->part_count; i++)
+        is = is || leat_write_waits_is_wanted(worker->config.writes, batch->parts[i].partition);
+    return is;
+}
+
+static void tell(leat_write_waits *waits, const leat_engine_batch *batch,
+                 const leat_engine_batch_record *record)
+{
+    static const char kept[] = "an earlier write to this row is held";
+    const leat_engine_reason *reason = batch->dead ? batch->dead : batch->hold;
+    leat_write_state state = batch->dead                       ? LEAT_WRITE_DEAD_LETTER
+                             : batch->hold                     ? LEAT_WRITE_HELD
+                             : record->skip                    ? LEAT_WRITE_SKIPPED
+                             : leat_engine_batch_keeps(record) ? LEAT_WRITE_HELD
+                                                               : LEAT_WRITE_APPLIED;
+    leat_write_waits_tell(waits, record->partition, record->offset, state,
+                          reason ? reason->sqlstate : NULL,
+                          reason                     ? reason->message
+                          : state == LEAT_WRITE_HELD ? kept
+                                                     : NULL);
+}
+
+void leat_worker_tell_writes(leat_worker *worker, uint32_t job_id,
+                             const leat_engine_job_result *result)
+{
+    leat_write_waits *waits = worker->config.writes;
+    const leat_engine_job *job = worker->running[job_id];
+    LEAT_ASSERT(job && job->id == job_id);
+    worker->running[job_id] = NULL;
+    if (!waits || job->kind != LEAT_ENGINE_JOB_BATCH || result->outcome != LEAT_ENGINE_APPLIED ||
+        !is_wanted(worker, &job->batch))
+        return;
+    leat_write_waits_begin(waits);
+    for (uint32_t i = 0; i < job->batch.record_count; i++)
+        tell(waits, &job->batch, &job->batch.records[i]);
+    leat_write_waits_end(waits);
+}
