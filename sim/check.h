@@ -11,11 +11,16 @@
  *   parked        each parked record is in one chunk, and the chunks hold nothing else
  *   commits       nothing is committed to the group above a record that no database has applied
  *   flight        one batch in flight per subpartition, under one claim
- *   locks         a subpartition whose row may be locked shares no batch, and those that wait for
- *                 locked rows leave a connection to the others
- *   ownership     no work for a partition that was given back, or in another shard's database
- *   scope         no shard is halted for records alone; nothing is parked where nothing gets
- *                 through, nor record by record
+ *   breaker       a shard that answers everything with an outage is asked by one job at a time,
+ * after pauses that differ fairness      a batch has only tenants whose records cost about the
+ * same, slow batches leave half of the connections to others, and nobody is served while another
+ * one waits that was served less turns         batches that must be alone take turns with those
+ * that several share limits        how many batches a shard is given follows from those that say
+ * what it can do, and is never less than two locks         a subpartition whose row may be locked
+ * shares no batch, those that wait for locked rows leave a connection to the others, or most of its
+ * time if there are few, and a batch that several share does not wait for long ownership     no
+ * work for a partition that was given back, or in another shard's database scope         no shard
+ * is halted for records alone; nothing is parked where nothing gets through, nor record by record
  *   memory        records and bytes held stay below their bounds, and are released
  *   acknowledged  a write answered with 202 is in the log, one answered with 4xx or 503 is not
  *   dead_letters  only a record that the database refuses for good is kept as a dead letter, and
@@ -35,6 +40,7 @@
 #define SIM_CHECK_H
 
 #include "client.h"
+#include "engine/concurrency.h"
 #include "process.h"
 #include "state.h"
 
@@ -50,10 +56,29 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
 void sim_check_batch_sent(sim_world *world, sim_process *process, uint32_t shard,
                           const leat_engine_batch_part *parts, uint32_t part_count,
                           uint32_t connections);
-void sim_check_batch_done(sim_process *process, const leat_engine_batch_part *parts,
-                          uint32_t part_count, const leat_engine_job_result *result);
+void sim_check_batch_done(sim_process *process, uint32_t shard, const leat_engine_batch_part *parts,
+                          uint32_t part_count, int64_t sent_us,
+                          const leat_engine_job_result *result);
+/* How long may a batch wait that several share? */
+void sim_check_wait(sim_world *world, const sim_process *process, uint32_t shard,
+                    const leat_engine_batch *batch);
 void sim_check_claim_done(sim_process *process, uint32_t partition,
                           const leat_engine_progress *progress);
+/* It gives any job there, beside so many; it was given an answer, of any job; it has so many
+ * connections. */
+void sim_check_asked(sim_world *world, sim_process *process, uint32_t shard, uint32_t in_flight);
+void sim_check_answered(sim_process *process, uint32_t shard, leat_engine_outcome outcome);
+void sim_check_slots(sim_process *process, uint32_t shard, uint32_t slots);
+/* The same for what is in it; `ret` is for the answer. */
+void sim_check_fair_sent(sim_world *world, sim_process *process, uint32_t shard,
+                         const leat_engine_job *job, sim_served *ret);
+void sim_check_fair_done(sim_world *world, sim_process *process, uint32_t shard,
+                         const sim_served *served);
+/* Could its time, if it is applied, say how much the shard can do? And the engine has taken note of
+ * an answer: it went by `before` until then. */
+bool sim_check_is_sample(const leat_engine_job *job);
+void sim_check_sampled(sim_world *world, const sim_process *process, uint32_t shard,
+                       const leat_concurrency *before, bool may_be);
 /* A worker's step is over; it has drained. */
 void sim_check_process(sim_world *world, const sim_process *process);
 /* A worker gives a dead letter of the record, or a batch that holds its key, to a shard whose last

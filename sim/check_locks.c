@@ -3,7 +3,15 @@
  * process is judged by what it was told: what it sends after a wait in vain, and how much at once.
  */
 #include "check.h"
+#include "engine/state.h"
 #include "world.h"
+
+enum {
+    LANE_PART = 4,    /* those that wait for locked rows have one part of a shard's time */
+    SHORT_US = 50000, /* all that others' short transactions need; */
+    LONG_FACTOR = 4,  /* a wait of so many batches is long */
+    SLACK_US = 1000,  /* times are rounded up to milliseconds */
+};
 
 /* What a process knows of a subpartition since something of it was applied. */
 enum {
@@ -39,6 +47,12 @@ static void check_alone(sim_world *world, sim_process *process, uint32_t shard,
     if ((*mark & (FOUND | LOST)) != FOUND)
         return;
     *mark |= FLIES;
+    if (leat_worker_now_us(process->worker) + SLACK_US < process->lane_rest_us[shard])
+        sim_fail(
+            world, "locks",
+            "process %u: subpartition %u/%d with a locked row takes shard %u more than a quarter "
+            "of the time",
+            process->index, part->partition, part->subpartitions[0], shard);
     uint32_t count = flying(world, process, shard);
     world->sometimes->count[SOMETIMES_BLOCKED_BESIDE] += count > 1;
     if (count > 1 && count >= connections)
@@ -64,6 +78,36 @@ void sim_check_batch_sent(sim_world *world, sim_process *process, uint32_t shard
                          process->index, parts[i].partition, parts[i].subpartitions[k]);
 }
 
+void sim_check_wait(sim_world *world, const sim_process *process, uint32_t shard,
+                    const leat_engine_batch *batch)
+{
+    int64_t long_us = LONG_FACTOR * process->services[shard].longest_us;
+    long_us = long_us > SHORT_US ? long_us : SHORT_US;
+    if (1000 * batch->lock_timeout_ms > long_us + SLACK_US)
+        sim_fail(world, "locks",
+                 "process %u: a batch that several subpartitions share waits %lld ms for a row in "
+                 "shard %u, where the longest one has taken %.3f ms",
+                 process->index, (long long)batch->lock_timeout_ms, shard,
+                 (double)process->services[shard].longest_us / 1e3);
+}
+
+/* It has waited for its row again, in vain. */
+static void let_rest(sim_process *process, uint32_t shard, int64_t sent_us)
+{
+    int64_t now_us = leat_worker_now_us(process->worker);
+    int64_t slots = process->worker->engine->shards[shard].slots;
+    if (slots == 0 || slots >= LANE_PART)
+        return;
+    int64_t rest_us = now_us + (now_us - sent_us) * (LANE_PART - slots) / slots;
+    if (rest_us > process->lane_rest_us[shard])
+        process->lane_rest_us[shard] = rest_us;
+}
+
+static bool is_vain(const leat_engine_job_result *result)
+{
+    return result->outcome == LEAT_ENGINE_CONTENTION && result->is_lock_wait && result->from_rows;
+}
+
 /* A claim was made since: it says nothing about a lock. */
 static uint8_t stale_mark(uint8_t mark, const leat_engine_job_result *result)
 {
@@ -79,13 +123,14 @@ static uint8_t next_mark(uint8_t mark, const leat_engine_job_result *result, boo
         return mark | LOST;
     if (result->outcome != LEAT_ENGINE_CONTENTION)
         return passes ? 0 : mark & LOST;
-    if (!result->is_lock_wait || !result->from_rows)
+    if (!is_vain(result))
         return mark;
     return mark | MET | (is_alone ? FOUND : 0);
 }
 
-void sim_check_batch_done(sim_process *process, const leat_engine_batch_part *parts,
-                          uint32_t part_count, const leat_engine_job_result *result)
+void sim_check_batch_done(sim_process *process, uint32_t shard, const leat_engine_batch_part *parts,
+                          uint32_t part_count, int64_t sent_us,
+                          const leat_engine_job_result *result)
 {
     bool is_alone = subpartitions_of(parts, part_count) == 1;
     for (uint32_t i = 0; i < part_count; i++) {
@@ -96,6 +141,8 @@ void sim_check_batch_done(sim_process *process, const leat_engine_batch_part *pa
             int64_t *lost_to = &process->lost_to[parts[i].partition][parts[i].subpartitions[k]];
             if (result->outcome == LEAT_ENGINE_UNKNOWN && parts[i].offsets[k] > *lost_to)
                 *lost_to = parts[i].offsets[k];
+            if ((*mark & FLIES) && !is_stale && is_vain(result))
+                let_rest(process, shard, sent_us);
             bool passes = result->outcome == LEAT_ENGINE_APPLIED && parts[i].offsets[k] >= *lost_to;
             *mark = is_stale ? stale_mark(*mark, result)
                              : next_mark(*mark, result, is_alone, passes);

@@ -124,6 +124,20 @@ static void write_row(sim_session *session, const sim_command *command, const si
     sim_commit_put_row(tx, write->row, row);
 }
 
+/* No statement takes longer. */
+#define ROWS_MAX_US (3 * INT64_C(1000000))
+
+static int64_t rows_take(const sim_session *session, const sim_command *command)
+{
+    const sim_world *world = session->server->world;
+    const sim_schema *schema = &world->schema;
+    int64_t sum_us = 0;
+    for (uint32_t i = 0; i < command->write_count; i++)
+        sum_us += sim_row_us(world, command->writes[i].row / schema->ids % schema->apps);
+    sum_us *= session->server->slowness;
+    return sum_us < ROWS_MAX_US ? sum_us : ROWS_MAX_US;
+}
+
 static ran run_rows(sim_session *session, const sim_command *command)
 {
     sim_server *server = session->server;
@@ -131,7 +145,8 @@ static ran run_rows(sim_session *session, const sim_command *command)
         int64_t wait = row_wait(session, command);
         if (wait < 0)
             server->world->sometimes->count[SOMETIMES_ROW_LOCK_TIMEOUT]++;
-        session->row_wait_us = wait < 0 ? session->pipeline->lock_timeout_us : wait;
+        session->row_wait_us = wait < 0 ? session->pipeline->lock_timeout_us
+                                        : wait + rows_take(session, command);
         return wait < 0 ? failed(session, "55P03", 0) : RAN_MORE;
     }
     if (refusal(session, false))

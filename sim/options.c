@@ -111,6 +111,7 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_HELD_KEYS_MAX] = {"held_keys_max", SCALE, 2, 256, 1},
     [OPT_PERSON] = {"person", FAULT, 50, 5000, 0},
     [OPT_STAYS_LOCKED] = {"stays_locked", FAULT, 1, 8, 0},
+    [OPT_DEAR] = {"dear", RARE, 2, 40, 0},
 };
 
 /* A power of two below the span is drawn first, so that no logarithm's rounding depends on the

@@ -111,6 +111,7 @@ typedef enum sim_option {
     OPT_PERSON,        /* somebody retries or discards what is kept of a key */
     OPT_STAYS_LOCKED,  /* rows of a shard that another program holds until all other records are
                           applied */
+    OPT_DEAR,          /* each row of the first tenant takes as long as so many statements */
     OPTION_COUNT,
 } sim_option;
 

@@ -12,6 +12,32 @@
 #include "group.h"
 #include "server.h"
 
+/* check_breaker.c: what a shard has answered. */
+typedef struct sim_breaker_seen {
+    uint32_t outages; /* in a row, before it was open */
+    bool is_open;
+    bool is_asked;    /* since then, without an answer */
+    int64_t since_us; /* the last answer that was an outage, or none; the worker's clock */
+    int64_t pause_us; /* the last one */
+    uint32_t same;    /* as long as the one before, in a row */
+} sim_breaker_seen;
+
+/* check_fair.c: a batch in flight, and what tenants were served. */
+typedef struct sim_served {
+    bool shared;
+    int64_t sent_us;
+    double parts[SIM_APPS_MAX]; /* that they have in what it takes; all 0: it is no batch */
+} sim_served;
+
+typedef struct sim_service {
+    double served_us[SIM_APPS_MAX]; /* by all batches with records of it, ever */
+    double shared_us[SIM_APPS_MAX]; /* its part of the shared ones of them */
+    bool waits[SIM_APPS_MAX]; /* has had something that could run, at each batch since then: */
+    double then_us[SIM_APPS_MAX][SIM_APPS_MAX]; /* `shared_us` when that began */
+    int64_t longest_us;                         /* of all batches */
+    uint32_t passed;                            /* batches in a row, while a shared one could run */
+} sim_service;
+
 struct sim_process {
     uint32_t index;
     bool is_alive;
@@ -32,6 +58,10 @@ struct sim_process {
     /* check_locks.c */
     uint8_t lock_marks[SIM_PARTITIONS_MAX][LEAT_SUBPARTITIONS_MAX];
     int64_t lost_to[SIM_PARTITIONS_MAX][LEAT_SUBPARTITIONS_MAX];
+    int64_t lane_rest_us[SIM_SHARDS_MAX]; /* no attempt for a locked row before; the worker's clock
+                                           */
+    sim_breaker_seen breakers[SIM_SHARDS_MAX];
+    sim_service services[SIM_SHARDS_MAX];
     int64_t rows_us[SIM_PARTITIONS_MAX]; /* when a batch of records from the log was last applied;
                                             the worker's clock */
 };

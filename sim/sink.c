@@ -9,6 +9,7 @@
 
 #include "base/backoff.h"
 #include "check.h"
+#include "engine/state.h"
 #include "params.h"
 #include "sink/sqlstate.h"
 #include "world.h"
@@ -37,6 +38,8 @@ typedef struct pool_member {
     bool is_retry;    /* the latter */
     bool is_letter;   /* and the batch keeps it as a dead letter, or as the first of a held key */
     uint64_t verdict; /* the refusal that it is kept for */
+    bool is_sample;   /* its time may say how much the shard can do */
+    sim_served served;
     leat_engine_job_result result; /* of a batch that could not be built */
 } pool_member;
 
@@ -116,7 +119,8 @@ static void report(pool_member *connection, leat_engine_job_result *result)
     note(connection, result);
     /* A park waits for no row of a table. There is one retry at a time, whatever else waits. */
     if (connection->kind != LEAT_ENGINE_JOB_PARK && !connection->is_retry)
-        sim_check_batch_done(sink->process, connection->parts, connection->part_count, result);
+        sim_check_batch_done(sink->process, sink->shard, connection->parts, connection->part_count,
+                             connection->served.sent_us, result);
     if (result->progress)
         sim_check_claim_done(sink->process, connection->partition, result->progress);
     bool is_rows = connection->kind == LEAT_ENGINE_JOB_BATCH && !connection->unparks;
@@ -126,7 +130,19 @@ static void report(pool_member *connection, leat_engine_job_result *result)
                 leat_worker_now_us(sink->process->worker);
     sim_trace(sink->world, "process %u: job %u %s %s", sink->process->index, connection->job,
               leat_engine_outcome_name(result->outcome), result->sqlstate);
+    sim_check_answered(sink->process, sink->shard, result->outcome);
+    sim_check_fair_done(sink->world, sink->process, sink->shard, &connection->served);
+    const leat_concurrency before =
+        sink->process->worker->engine->shards[sink->shard].fair.concurrency;
+    bool is_sample = connection->is_sample && result->outcome == LEAT_ENGINE_APPLIED;
     sink->events.done(sink->events.context, connection->job, result);
+    sim_check_sampled(sink->world, sink->process, sink->shard, &before, is_sample);
+}
+
+static void report_slots(const leat_sink *sink)
+{
+    sim_check_slots(sink->process, sink->shard, sink->usable);
+    sink->events.slots(sink->events.context, sink->shard, sink->usable);
 }
 
 /* The connection is lost. `notify`: otherwise the caller reports slots. */
@@ -145,7 +161,7 @@ static void drop(pool_member *connection, bool notify)
     if (!notify)
         return;
     want_connection(sink);
-    sink->events.slots(sink->events.context, sink->shard, sink->usable);
+    report_slots(sink);
 }
 
 /* Ends all connections; `result` is that of the job of `answered`, which has come before. */
@@ -165,7 +181,7 @@ static void leave_server(leat_sink *sink, const pool_member *answered,
             report(&sink->connections[i], &sink->connections[i] == answered ? result : &unknown);
     }
     sink->failures++;
-    sink->events.slots(sink->events.context, sink->shard, 0);
+    report_slots(sink);
 }
 
 static pool_member *find_closed(leat_sink *sink)
@@ -200,7 +216,7 @@ static void opened(leat_sink *sink, pool_member *connection, sim_session *sessio
     sink->usable++;
     sink->failures = 0;
     want_connection(sink);
-    sink->events.slots(sink->events.context, sink->shard, sink->usable);
+    report_slots(sink);
 }
 
 static void on_attempt(sim_world *world, void *object, uint64_t argument)
@@ -550,6 +566,7 @@ static void on_orphan(sim_world *world, void *object, uint64_t argument)
     orphan *left = object;
     leat_engine_job_result result = no_result;
     result.outcome = LEAT_ENGINE_OUTAGE;
+    sim_check_answered(left->sink->process, left->sink->shard, result.outcome);
     left->sink->events.done(left->sink->events.context, left->job, &result);
 }
 
@@ -568,6 +585,14 @@ static pool_member *find_free(leat_sink *sink)
         if (sink->connections[i].is_open && !sink->connections[i].has_job)
             return &sink->connections[i];
     return NULL;
+}
+
+static uint32_t in_flight(const leat_sink *sink)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sink->config.connections; i++)
+        count += sink->connections[i].has_job;
+    return count;
 }
 
 /* ---- which server it is, when no job shows it ---- */
@@ -628,6 +653,7 @@ static void take_job(pool_member *connection, const leat_engine_job *job)
                             (job->batch.dead || job->batch.hold);
     connection->only =
         connection->record_count == 1 ? record_of(connection->sink, &job->batch.records[0]) : NULL;
+    connection->is_sample = sim_check_is_sample(job);
     connection->verdict =
         connection->only ? connection->only->read[connection->sink->process->index].refused : 0;
     for (uint32_t i = 0; i < connection->part_count; i++) {
@@ -678,12 +704,14 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     sim_world *world = sink->world;
     pool_member *connection = find_free(sink);
     sim_check_job(world, sink->process, sink->shard, job);
+    sim_check_asked(world, sink->process, sink->shard, in_flight(sink));
     if (!connection) {
         leave_orphan(sink, job->id);
         return;
     }
     take_job(connection, job);
     tell_job(connection, job);
+    sim_check_fair_sent(world, sink->process, sink->shard, job, &connection->served);
     if (job->kind != LEAT_ENGINE_JOB_PARK && !connection->is_retry)
         sim_check_batch_sent(world, sink->process, sink->shard, connection->parts,
                              connection->part_count, sink->config.connections);

@@ -28,6 +28,10 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_LOCK_TIMEOUT,
     SOMETIMES_ROW_LOCK_TIMEOUT,
     SOMETIMES_BLOCKED_BESIDE,
+    SOMETIMES_BREAKER_ASKED, /* a shard that answers everything with an outage */
+    SOMETIMES_LIMITED,       /* fewer batches at once than connections */
+    SOMETIMES_SLOW_BATCH,    /* by its estimate */
+    SOMETIMES_TENANT_ALONE,  /* because what it costs is in doubt */
     SOMETIMES_CLAIM_WAITED,
     SOMETIMES_BATCH_WAITED,
     SOMETIMES_HOLDER_TERMINATED,

@@ -55,6 +55,12 @@ uint32_t sim_world_shard_of(const sim_world *world, uint32_t partition)
     return leat_layout_shard_of_partition(&world->schema.catalog.layout, partition);
 }
 
+int64_t sim_row_us(const sim_world *world, uint32_t app)
+{
+    bool is_dear = app == 0 && !world->is_healing;
+    return is_dear ? world->options.values[OPT_DEAR] * world->options.values[OPT_STATEMENT_US] : 0;
+}
+
 int64_t sim_world_safe_low(const sim_world *world, uint32_t partition)
 {
     const sim_shard *shard = &world->shards[sim_world_shard_of(world, partition)];

@@ -81,6 +81,9 @@ int64_t sim_latency_us(sim_world *world);
 void sim_list_add(sim_list *list, void *item);
 
 uint32_t sim_world_shard_of(const sim_world *world, uint32_t partition);
+/* How much longer a statement takes for each row of a tenant, on average, as the server has it when
+ * it is not slow. */
+int64_t sim_row_us(const sim_world *world, uint32_t app);
 /* Everything up to here is applied in every database that the partition's shard could go on
  * with. */
 int64_t sim_world_safe_low(const sim_world *world, uint32_t partition);
