@@ -260,7 +260,7 @@ static const leat_setting settings[] = {
      .fallback_words = "as many as the rate",
      .help = "How many there may be at once after it has been quiet."},
 
-    {"limits.lag", TOP(lag_limit_ms), TIME(0, 24 * HOUR, "0"),
+    {"limits.lag", TOP(lag_limit_ms), TIME(0, 24 * HOUR, "0s"),
      .help =
          "How long what waits for a shard may take to apply, as its workers estimate it: what waits, divided by what was applied a "
          "second lately. Beyond, the edges answer the tenants to which most of it belongs with 429 until it is less than half "

@@ -108,7 +108,7 @@ def test_a_flood_behind_a_locked_row_ends_at_the_edge_and_goes_on_when_it_is_app
 
 
 SLOW = """create table things (app int, id int, t text, primary key (app, id));
-create function wait() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return new; end $$;
+create function wait() returns trigger language plpgsql as $$ begin perform pg_sleep(0.1); return new; end $$;
 create trigger wait after insert or update on things for each row when (new.app = 7) execute function wait()"""
 
 
@@ -127,7 +127,7 @@ def test_the_loudest_tenant_of_a_shard_that_is_too_late_is_refused_until_that_is
 
         def is_refused():
             assert client.put(f"/apps/8/things/{next(ids)}", json={}).status_code == 202
-            return next((a for a in flood(300) if a.status_code == 429), None)
+            return next((a for a in flood(50) if a.status_code == 429), None)
         refused = wait_until(is_refused, "the flood to be refused")
         assert 1 <= int(refused.headers["retry-after"]) <= 600 and "limits.lag" in refused.json()["message"]
         assert client.put(f"/apps/8/things/{next(ids)}", json={}).status_code == 202
