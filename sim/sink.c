@@ -430,6 +430,10 @@ static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_engi
         pipeline->fates[i] = fate_of(batch, &batch->records[i]);
         if (!batch->dead && !batch->hold && batch->cut_count == 0)
             sim_check_left_out(sink->world, pipeline->records[i], batch->records[i].skip);
+        if (batch->is_look && !batch->records[i].skip)
+            sim_fail(sink->world, "controls", "partition %u offset %lld is written by a look",
+                     batch->records[i].partition, (long long)batch->records[i].offset);
+        sink->world->sometimes->count[SOMETIMES_KEPT_LEFT_OUT] += batch->is_look;
         if (pipeline->records[i]->record.offset != batch->records[i].offset)
             sim_fail(sink->world, "effects", "a batch has a record with the offset of another");
     }

@@ -48,6 +48,7 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_SLOW] = "slow",
     [SOMETIMES_REFUSED_ALL] = "refused_all",
     [SOMETIMES_LEFT_OUT] = "left_out",
+    [SOMETIMES_KEPT_LEFT_OUT] = "kept_left_out",
     [SOMETIMES_KEY_HELD] = "key_held",
     [SOMETIMES_KEPT] = "kept",
     [SOMETIMES_CLAIMED_HELD] = "claimed_held",

@@ -77,6 +77,7 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_CLAIMED_PARKED,
     SOMETIMES_PARKED_FULL, /* a partition may park no more */
     SOMETIMES_LEFT_OUT,
+    SOMETIMES_KEPT_LEFT_OUT, /* one that was kept */
     SOMETIMES_KEY_HELD,
     SOMETIMES_KEPT, /* behind the first one of its key */
     SOMETIMES_CLAIMED_HELD,

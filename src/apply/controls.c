@@ -8,7 +8,8 @@
  * flood that is skipped, keeping each would cost as much as applying it.
  *
  * A batch with a record whose key is to be held does not reach the sink: it is answered as refused
- * because of that record, and the engine does the rest as with a refusal of the database.
+ * because of that record, and the engine does the rest as with a refusal of the database. Nor does
+ * a look at a held key whose control has ended meanwhile.
  */
 #include <stdio.h>
 
@@ -57,19 +58,38 @@ static const leat_control *find_hold(const leat_control_set *controls,
     return NULL;
 }
 
+static bool is_left_out(const leat_control_set *controls, const leat_item *item, int64_t now_us)
+{
+    const leat_control *control = controls ? leat_control_set_find(controls, item, now_us) : NULL;
+    return control && !control->holds;
+}
+
+/* A look whose control has ended since its records were loaded. */
+static bool is_outdated(const leat_control_set *controls, const leat_engine_batch *batch,
+                        int64_t now_us)
+{
+    for (uint32_t i = 0; batch->is_look && i < batch->record_count; i++)
+        if (!is_left_out(controls, batch->records[i].payload, now_us))
+            return true;
+    return false;
+}
+
 bool leat_worker_holds_back(leat_worker *worker, const leat_engine_job *job)
 {
     take_newest(worker, job->shard);
-    uint32_t index;
+    uint32_t index = 0;
+    int64_t now_us = leat_mono_us();
     const leat_control_set *controls = controls_for(worker, job);
-    const leat_control *control =
-        controls ? find_hold(controls, &job->batch, leat_mono_us(), &index) : NULL;
-    if (!control)
+    const leat_control *control = controls ? find_hold(controls, &job->batch, now_us, &index)
+                                           : NULL;
+    if (!control && !is_outdated(controls, &job->batch, now_us))
         return false;
     LEAT_ASSERT(worker->held_back_count < worker->jobs_max);
     leat_worker_held_back *own = &worker->held_back[worker->held_back_count++];
-    *own = (leat_worker_held_back){.job_id = job->id, .index = index};
-    leat_control_describe(control, own->message, sizeof own->message);
+    *own =
+        (leat_worker_held_back){.job_id = job->id, .index = index, .is_look = job->batch.is_look};
+    if (control)
+        leat_control_describe(control, own->message, sizeof own->message);
     return true;
 }
 
@@ -79,11 +99,12 @@ bool leat_worker_answer_held_back(leat_worker *worker)
     worker->held_back_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         const leat_worker_held_back *own = &worker->held_back[i];
-        leat_engine_job_result result = {.outcome = LEAT_ENGINE_BAD_DATA,
+        leat_engine_job_result result = {.outcome = own->is_look ? LEAT_ENGINE_CONTENTION
+                                                                 : LEAT_ENGINE_BAD_DATA,
                                          .bad_record = (int32_t)own->index,
                                          .partition = -1,
                                          .catalog_read_us = INT64_MAX,
-                                         .is_hold = true};
+                                         .is_hold = !own->is_look};
         snprintf(result.message, sizeof result.message, "%s", own->message);
         leat_engine_job_done(worker->engine, leat_worker_event_us(worker), own->job_id, &result);
     }
@@ -107,6 +128,18 @@ void leat_worker_leave_out(leat_worker *worker, const leat_engine_job *job)
         item->control = is_kept ? control : NULL;
         kept += is_kept;
     }
+}
+
+uint32_t leat_worker_count_left_out(leat_worker *worker, uint32_t shard,
+                                    const leat_engine_record *records, uint32_t count)
+{
+    take_newest(worker, shard);
+    const leat_control_set *controls = worker->shards[shard].controls;
+    int64_t now_us = leat_mono_us();
+    uint32_t i = 0;
+    while (i < count && is_left_out(controls, records[i].payload, now_us))
+        i++;
+    return i;
 }
 
 typedef struct wanted {
@@ -136,5 +169,8 @@ void leat_worker_follow_controls(leat_worker *worker)
                   active);
         wanted by = {state->controls, now_us};
         leat_engine_recheck(worker->engine, leat_worker_event_us(worker), shard, is_wanted, &by);
+        leat_engine_look(worker->engine, leat_worker_event_us(worker), shard,
+                         leat_control_set_count(state->controls) >
+                             leat_control_set_holds(state->controls));
     }
 }

@@ -141,6 +141,8 @@ static leat_worker_chunk *read_kept(leat_worker *worker, uint32_t partition,
     }
     result->loaded = chunk->records;
     result->loaded_count = chunk->held;
+    result->left_out = leat_worker_count_left_out(worker, worker->shard_of[partition],
+                                                  chunk->records, chunk->held);
     return chunk;
 }
 

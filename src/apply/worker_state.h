@@ -101,6 +101,7 @@ typedef struct leat_worker_load {
 typedef struct leat_worker_held_back {
     uint32_t job_id;
     uint32_t index; /* of the record whose key is to be held */
+    bool is_look;   /* or: a look that is outdated */
     char message[256];
 } leat_worker_held_back;
 
@@ -208,6 +209,9 @@ bool leat_worker_holds_back(leat_worker *worker, const leat_engine_job *job);
 bool leat_worker_answer_held_back(leat_worker *worker);
 /* Marks the records of a batch that the shard's controls leave out; before it goes to the sink. */
 void leat_worker_leave_out(leat_worker *worker, const leat_engine_job *job);
+/* How many of these records, the first ones, would it leave out now? */
+uint32_t leat_worker_count_left_out(leat_worker *worker, uint32_t shard,
+                                    const leat_engine_record *records, uint32_t count);
 /* Has the controls of any shard changed? Then records that wait are tried at once where they come
  * under one. An event of the engine. */
 void leat_worker_follow_controls(leat_worker *worker);

@@ -19,7 +19,7 @@
 #include "record/base64.h"
 #include "sink/held.h"
 
-enum { LIMIT_DEFAULT = 100, LIMIT_ALL = 1000000, KEY_WIDTH = 200 };
+enum { LIMIT_DEFAULT = 100, LIMIT_ALL = 1000000, KEY_WIDTH = 200, CONTROLS_EVERY_US = 1000000 };
 
 typedef struct held_run {
     leat_ground on;
@@ -140,24 +140,89 @@ static void report(held_run *run, const leat_shard_held_key *key, const leat_hel
     putchar('\n');
 }
 
-static void end_keys(held_run *run, const leat_config_shard *shard, const leat_held_keys *keys,
-                     const leat_source *source, const leat_schema_version *version)
+/* The controls of the shard, read again while keys are retried: a person may add one meanwhile. */
+typedef struct shard_controls {
+    leat_control_set *set; /* NULL: not read yet */
+    int64_t read_us;
+} shard_controls;
+
+static int follow_controls(const held_run *run, const leat_config_shard *shard,
+                           shard_controls *controls, leat_error *error)
+{
+    leat_control_set *set;
+    int64_t now_us = leat_mono_us();
+    if (controls->set && now_us - controls->read_us < CONTROLS_EVERY_US)
+        return 0;
+    if (leat_shard_read_controls(leat_assembly_address(shard), run->on.source.id, &set, error) != 0)
+        return -1;
+    leat_control_set_drop(controls->set);
+    *controls = (shard_controls){set, now_us};
+    return 0;
+}
+
+static const leat_control *find_control(const leat_control_set *set, const leat_routes *routes,
+                                        const leat_shard_held_key *key)
+{
+    const leat_control *found = NULL;
+    char name[2 * LEAT_NAME_MAX + 2];
+    for (uint32_t i = 0; i < routes->count && !found; i++) {
+        const leat_table *table = routes->routes[i].table;
+        snprintf(name, sizeof name, "%s.%s", table->schema, table->name);
+        if (strcmp(name, key->table) == 0)
+            found = leat_control_set_find_key(
+                set, &routes->routes[i], (leat_slice){key->key, key->key_size}, leat_mono_us());
+    }
+    return found;
+}
+
+/* What a control keeps from the table is not applied by hand either. */
+static bool is_blocked(held_run *run, const leat_shard_held_key *key, const leat_routes *routes,
+                       const leat_control_set *controls)
+{
+    char text[LEAT_CONTROL_REASON_MAX + 2 * LEAT_CONTROL_NAME_SIZE];
+    const leat_control *control = run->discard ? NULL : find_control(controls, routes, key);
+    if (!control)
+        return false;
+    leat_control_describe(control, text, sizeof text);
+    print_name(key);
+    printf(": not tried, because its records are ");
+    print_text(text);
+    putchar('\n');
+    run->refused++;
+    return true;
+}
+
+static void end_key(held_run *run, const leat_config_shard *shard, const leat_shard_held_key *key,
+                    const leat_schema_version *version, shard_controls *controls)
 {
     leat_error error;
-    for (uint32_t i = 0; i < keys->count; i++) {
-        leat_held_result result;
-        leat_held_work work = {.key = &keys->keys[i],
-                               .routes = &version->routes,
-                               .placement = &source->placement,
-                               .discard = run->discard,
-                               .most = run->discard ? run->options->limit : 0};
-        int status = leat_shard_end_hold(leat_assembly_address(shard), &work, &result, &error);
-        if (status == 0 || result.done > 0)
-            report(run, work.key, &result);
-        if (status != 0)
-            print_failure(run, shard->name, &error);
-        run->refused += result.refused;
+    leat_held_result result;
+    leat_held_work work = {.key = key,
+                           .routes = &version->routes,
+                           .placement = &run->on.source.placement,
+                           .discard = run->discard,
+                           .most = run->discard ? run->options->limit : 0};
+    if (follow_controls(run, shard, controls, &error) != 0) {
+        print_failure(run, shard->name, &error);
+        return;
     }
+    if (is_blocked(run, key, &version->routes, controls->set))
+        return;
+    int status = leat_shard_end_hold(leat_assembly_address(shard), &work, &result, &error);
+    if (status == 0 || result.done > 0)
+        report(run, key, &result);
+    if (status != 0)
+        print_failure(run, shard->name, &error);
+    run->refused += result.refused;
+}
+
+static void end_keys(held_run *run, const leat_config_shard *shard, const leat_held_keys *keys,
+                     const leat_schema_version *version)
+{
+    shard_controls controls = {0};
+    for (uint32_t i = 0; i < keys->count; i++)
+        end_key(run, shard, &keys->keys[i], version, &controls);
+    leat_control_set_drop(controls.set);
 }
 
 /* Row statements are those of this shard's tables as they are now. */
@@ -186,7 +251,7 @@ static int end_in_shard(held_run *run, const leat_config_shard *shard, leat_erro
     if (status == 0 && keys.count > 0)
         status = read_version(run, at, &version, error);
     if (version)
-        end_keys(run, shard, &keys, &run->on.source, version);
+        end_keys(run, shard, &keys, version);
     leat_schema_version_free(version);
     leat_held_keys_fini(&keys);
     return status;

@@ -95,6 +95,8 @@ typedef struct leat_engine_batch {
                            that are kept of it: they are written, and kept no longer, or the batch
                            fails with LEAT_ENGINE_KEY_TURNED. If there are none left then the key is
                            no longer held. One part, as an unpark has it */
+    bool is_look;       /* a retry of which each record is to be left out (leat_engine_skip). Where
+                           one of them is not, it is not run but answered as CONTENTION */
     uint16_t chunks_of; /* the subpartition of `chunks`; meaningful while there are any */
     uint32_t chunk_count;
     leat_engine_chunk_step chunks[LEAT_BATCH_CHUNKS_MAX];
@@ -254,7 +256,9 @@ typedef struct leat_engine_job_result {
     uint32_t kept_count;
     const struct leat_engine_record *loaded;
     uint32_t loaded_count;
-    bool is_held; /* an applied retry: the key still is, because it has more records */
+    uint32_t left_out; /* records of a held key: so many of them, the first ones, the caller would
+                          leave out (leat_engine_look) */
+    bool is_held;      /* an applied retry: the key still is, because it has more records */
 } leat_engine_job_result;
 
 const char *leat_engine_outcome_name(leat_engine_outcome outcome);

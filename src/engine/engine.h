@@ -201,6 +201,12 @@ void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index);
 void leat_engine_recheck(leat_engine *engine, int64_t now_us, uint32_t shard,
                          bool (*is_wanted)(void *context, void *payload), void *context);
 
+/* The caller may want records of this shard left out now, or no longer does. Then each key that is
+ * held, or becomes so, is *looked at*: what is kept of it is loaded, and as much of that as
+ * leat_engine_job_result.left_out says goes into a batch with `is_look`. The key is let go when
+ * nothing else is kept of it; otherwise the rest stays, and is not tried for that. */
+void leat_engine_look(leat_engine *engine, int64_t now_us, uint32_t shard, bool is_wanted);
+
 /* The group confirmed our membership: a commit that was *begun* at `since_us` has succeeded. */
 void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us);
 /* A commit has failed: offsets are committed again after `commit_every_us`, or an idle partition

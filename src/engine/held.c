@@ -56,12 +56,16 @@ leat_held_place *leat_held_add(leat_held *held, uint64_t key, int64_t since_us)
     if (place->key != 0)
         return place;
     LEAT_ASSERT(!leat_held_is_full(held));
-    *place = (leat_held_place){.key = key, .since_us = since_us, .due_us = INT64_MAX};
+    *place = (leat_held_place){.key = key,
+                               .since_us = since_us,
+                               .due_us = INT64_MAX,
+                               .retry_us = INT64_MAX,
+                               .look_us = INT64_MAX};
     held->count++;
     return place;
 }
 
-void leat_held_set_due(leat_held *held, leat_held_place *place, int64_t due_us)
+static void enter(leat_held *held, leat_held_place *place, int64_t due_us)
 {
     uint32_t at = (uint32_t)(place - held->places);
     LEAT_ASSERT(place->key != 0);
@@ -70,6 +74,30 @@ void leat_held_set_due(leat_held *held, leat_held_place *place, int64_t due_us)
     place->due_us = due_us;
     if (due_us != INT64_MAX)
         held->first_due = leat_pairing_insert(held->dues, held->first_due, at, due_us);
+}
+
+static void follow(leat_held *held, leat_held_place *place)
+{
+    enter(held, place, place->look_us < place->retry_us ? place->look_us : place->retry_us);
+}
+
+void leat_held_set_due(leat_held *held, leat_held_place *place, int64_t retry_us)
+{
+    place->retry_us = retry_us;
+    follow(held, place);
+}
+
+void leat_held_set_look(leat_held *held, leat_held_place *place, int64_t look_us)
+{
+    place->look_us = look_us;
+    follow(held, place);
+}
+
+void leat_held_look(leat_held *held, bool is_wanted)
+{
+    for (uint32_t i = 0; held->count > 0 && i < held->place_count; i++)
+        if (held->places[i].key != 0)
+            leat_held_set_look(held, &held->places[i], is_wanted ? 0 : INT64_MAX);
 }
 
 const leat_held_place *leat_held_first_due(const leat_held *held)
@@ -90,14 +118,14 @@ void leat_held_remove(leat_held *held, uint64_t key)
 {
     uint32_t gap = place_of(held, key);
     LEAT_ASSERT(held->places[gap].key == key);
-    leat_held_set_due(held, &held->places[gap], INT64_MAX);
+    enter(held, &held->places[gap], INT64_MAX);
     for (uint32_t at = after(held, gap); held->places[at].key != 0; at = after(held, at)) {
         if (!must_move(held, gap, at))
             continue;
         int64_t due_us = held->places[at].due_us;
-        leat_held_set_due(held, &held->places[at], INT64_MAX);
+        enter(held, &held->places[at], INT64_MAX);
         held->places[gap] = held->places[at];
-        leat_held_set_due(held, &held->places[gap], due_us);
+        enter(held, &held->places[gap], due_us);
         gap = at;
     }
     held->places[gap] = (leat_held_place){0};
@@ -154,6 +182,8 @@ void leat_held_validate(const leat_held *held)
             continue;
         LEAT_ASSERT(leat_held_find(held, place->key) == place);
         LEAT_ASSERT(place->due_us == INT64_MAX || held->dues[i].key == place->due_us);
+        LEAT_ASSERT(place->due_us ==
+                    (place->look_us < place->retry_us ? place->look_us : place->retry_us));
         count++;
         due += place->due_us != INT64_MAX;
     }

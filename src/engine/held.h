@@ -14,8 +14,10 @@ typedef struct leat_held_place {
     uint64_t key; /* 0: the place is free */
     int64_t since_us;
     /* Of the owner's retries (key_retry.c): */
-    int64_t due_us;   /* of the next one; INT64_MAX: there is none, it is left to people. Changed by
-                         leat_held_set_due only */
+    int64_t due_us; /* of the next one or look; INT64_MAX: there is none, it is left to people.
+                       The less of the next two, which only their functions change */
+    int64_t retry_us;
+    int64_t look_us;
     uint32_t limit;   /* most records of it; 0: no limit of its own */
     uint8_t failures; /* in a row */
     uint8_t ended;    /* sessions that ended with one, in a row */
@@ -51,7 +53,11 @@ void leat_held_remove(leat_held *held, uint64_t key);
 void leat_held_clear(leat_held *held);
 /* When the key is tried again; INT64_MAX: it is not. A new one is not. O(log n), as is a key that
  * leaves. */
-void leat_held_set_due(leat_held *held, leat_held_place *place, int64_t due_us);
+void leat_held_set_due(leat_held *held, leat_held_place *place, int64_t retry_us);
+/* The same of a look whether what is kept of it is to be left out (leat_engine_look). */
+void leat_held_set_look(leat_held *held, leat_held_place *place, int64_t look_us);
+/* All of them, at once or not at all. */
+void leat_held_look(leat_held *held, bool is_wanted);
 /* The one that is due first. NULL: none is ever. */
 const leat_held_place *leat_held_first_due(const leat_held *held);
 /* All are held since so much later. */

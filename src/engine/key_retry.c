@@ -7,6 +7,9 @@
  * go, nothing of it can be written that a failover leaves without what was kept before it. The load
  * proves nothing; the batch fails if its records are no longer the first ones.
  *
+ * A look (leave_out.c) is the same for records that are not to be written: only as many of them as
+ * the caller leaves out are taken, whatever has become of the key's own retries.
+ *
  * Retries share the connections with records that nothing is wrong with. A partition has one, a
  * shard has one in flight, and they get a quarter of the time of its slots at most. A key whose
  * records end their session is not tried a third time.
@@ -100,6 +103,7 @@ static const leat_engine_job *load(leat_engine *engine, leat_shard *shard,
                                         .key = partition->retry.key,
                                         .most = most_records(engine, place_of(partition))};
     partition->retry.step = LEAT_KEY_RETRY_LOADING;
+    partition->retry.is_look = place_of(partition)->look_us <= engine->now_us;
     return &slot->job;
 }
 
@@ -133,6 +137,7 @@ static const leat_engine_job *apply(leat_engine *engine, leat_shard *shard,
     leat_schedule_part_moves(engine, part, partition->retry.subpartition);
     part->count = 0; /* what is kept was done with when it was read */
     batch->retry_key = partition->retry.key;
+    batch->is_look = partition->retry.is_look;
     add_records(engine, batch, partition);
     leat_fair_charge(engine, slot, shard, loaded->head, loaded->count);
     leat_subpartition_deactivate(engine, partition, partition->retry.subpartition);
@@ -201,12 +206,22 @@ static void end(leat_engine *engine, leat_partition *partition)
     leat_key_retry_plan(engine, partition);
 }
 
+/* Of what has just been done with it: a look, or a retry. */
+static void set_next(leat_partition *partition, leat_held_place *place, bool is_look,
+                     int64_t next_us)
+{
+    if (is_look)
+        leat_held_set_look(&partition->held, place, next_us);
+    else
+        leat_held_set_due(&partition->held, place, next_us);
+}
+
 static void try_later(leat_engine *engine, leat_partition *partition, leat_held_place *place)
 {
     if (place->failures < UINT8_MAX)
         place->failures++;
-    leat_held_set_due(&partition->held, place,
-                      engine->now_us + leat_jobs_backoff_us(engine, place->failures));
+    set_next(partition, place, partition->retry.is_look,
+             engine->now_us + leat_jobs_backoff_us(engine, place->failures));
     end(engine, partition);
 }
 
@@ -214,6 +229,10 @@ static void try_later(leat_engine *engine, leat_partition *partition, leat_held_
 static void refused(leat_engine *engine, leat_partition *partition, leat_held_place *place,
                     const leat_engine_batch *batch, const leat_engine_job_result *result)
 {
+    if (batch->is_look) { /* none of them was written */
+        try_later(engine, partition, place);
+        return;
+    }
     if (batch->record_count > 1) {
         uint32_t before = result->bad_record > 0 ? (uint32_t)result->bad_record
                                                  : batch->record_count / 2;
@@ -249,11 +268,10 @@ static bool make_sense(const leat_key_retry *retry, const leat_engine_job_result
 }
 
 static uint32_t take(leat_engine *engine, leat_partition *partition,
-                     const leat_engine_job_result *result)
+                     const leat_engine_job_result *result, uint32_t most)
 {
     uint32_t taken = 0;
-    while (taken < result->loaded_count &&
-           leat_backlog_has_room(engine, partition, &result->loaded[taken]))
+    while (taken < most && leat_backlog_has_room(engine, partition, &result->loaded[taken]))
         leat_backlog_take(engine, partition, &partition->retry.records, &result->loaded[taken++],
                           engine->now_us);
     return taken;
@@ -263,12 +281,17 @@ static uint32_t take(leat_engine *engine, leat_partition *partition,
 static uint32_t loaded(leat_engine *engine, leat_partition *partition, leat_held_place *place,
                        const leat_engine_job_result *result)
 {
-    if (!make_sense(&partition->retry, result)) {
+    bool is_look = partition->retry.is_look, makes_sense = make_sense(&partition->retry, result);
+    uint32_t most = is_look ? result->left_out : result->loaded_count;
+    LEAT_ASSERT(most <= result->loaded_count);
+    if (!makes_sense)
         leat_held_set_due(&partition->held, place, INT64_MAX);
+    if (!makes_sense || most == 0) {
+        leat_held_set_look(&partition->held, place, INT64_MAX);
         end(engine, partition);
         return 0;
     }
-    uint32_t taken = take(engine, partition, result);
+    uint32_t taken = take(engine, partition, result, most);
     if (taken == 0) {
         try_later(engine, partition, place);
         return 0;
@@ -321,6 +344,7 @@ static void applied(leat_engine *engine, leat_partition *partition, leat_held_pl
 {
     const leat_engine_batch_part *part = &batch->parts[0];
     LEAT_ASSERT(part->seq > partition->progress.last_seq[partition->retry.subpartition]);
+    LEAT_ASSERT(!batch->is_look || batch->skipped == batch->record_count);
     partition->progress.last_seq[partition->retry.subpartition] = part->seq;
     engine->counters.records_applied += batch->record_count - batch->skipped;
     engine->counters.records_left_out += batch->skipped;
@@ -328,7 +352,7 @@ static void applied(leat_engine *engine, leat_partition *partition, leat_held_pl
     if (result->is_held) {
         place->failures = place->ended = 0;
         place->limit = place->limit > RECORDS_MAX / 2 ? 0 : 2 * place->limit;
-        leat_held_set_due(&partition->held, place, engine->now_us);
+        set_next(partition, place, batch->is_look, engine->now_us);
     } else {
         leat_held_remove(&partition->held, partition->retry.key);
         engine->counters.keys_let_go++;
@@ -361,17 +385,17 @@ static void answered(leat_engine *engine, leat_partition *partition, const leat_
 }
 
 /* Also one whose partition was claimed again meanwhile: a session rarely ends alone. */
-static void ended_session(leat_engine *engine, leat_partition *partition, uint64_t key)
+static void ended_session(leat_engine *engine, leat_partition *partition,
+                          const leat_engine_batch *batch)
 {
-    leat_held_place *place = leat_held_find(&partition->held, key);
+    leat_held_place *place = leat_held_find(&partition->held, batch->retry_key);
     if (!place)
         return;
     place->ended++;
     place->limit = 1;
-    leat_held_set_due(&partition->held, place,
-                      place->ended < ENDED_MAX
-                          ? engine->now_us + leat_jobs_backoff_us(engine, place->ended)
-                          : INT64_MAX);
+    set_next(partition, place, batch->is_look,
+             place->ended < ENDED_MAX ? engine->now_us + leat_jobs_backoff_us(engine, place->ended)
+                                      : INT64_MAX);
     leat_key_retry_plan(engine, partition);
 }
 
@@ -408,7 +432,7 @@ void leat_key_retry_done(leat_engine *engine, leat_job_slot *slot,
     leat_shard *shard = leat_shard_of(engine, partition);
     rest(engine, shard, slot);
     if (result->outcome == LEAT_ENGINE_UNKNOWN)
-        ended_session(engine, partition, slot->job.batch.retry_key);
+        ended_session(engine, partition, &slot->job.batch);
     if (partition->incarnation != part->incarnation) {
         engine->counters.batches_stale++;
     } else {

@@ -7,6 +7,7 @@
  */
 #include "engine/state.h"
 
+#include "engine/key_retry.h"
 #include "engine/timers.h"
 
 void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index)
@@ -43,6 +44,20 @@ void leat_engine_recheck(leat_engine *engine, int64_t now_us, uint32_t shard,
             if (!head.payload || is_wanted(context, head.payload))
                 leat_heap_set(&engine->timers, id, now_us);
         }
+    }
+    leat_timers_advance(engine, now_us);
+}
+
+void leat_engine_look(leat_engine *engine, int64_t now_us, uint32_t shard, bool is_wanted)
+{
+    leat_timers_advance(engine, now_us);
+    LEAT_ASSERT(shard < engine->config.shard_count);
+    leat_shard *at = &engine->shards[shard];
+    at->looks = is_wanted;
+    for (uint32_t i = 0; i < at->partition_count; i++) {
+        leat_partition *partition = &engine->partitions[at->partitions[i]];
+        leat_held_look(&partition->held, is_wanted);
+        leat_key_retry_plan(engine, partition);
     }
     leat_timers_advance(engine, now_us);
 }

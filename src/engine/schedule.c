@@ -101,6 +101,7 @@ leat_job_slot *leat_schedule_take(leat_engine *engine, leat_shard *shard, leat_e
     slot->job.batch.dead = slot->job.batch.hold = NULL;
     slot->job.batch.kept = 0;
     slot->job.batch.retry_key = 0;
+    slot->job.batch.is_look = false;
     slot->job.batch.chunk_count = 0;
     slot->job.batch.cut_count = 0;
     limit_time(slot, leat_contention_wait_us(&shard->contention, engine->config.lock_timeout_us),

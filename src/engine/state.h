@@ -118,6 +118,7 @@ typedef struct leat_key_retry {
     leat_key_retry_step step;
     uint32_t next;
     uint64_t key;
+    bool is_look;          /* LOADING, LOADED, FLYING: what is loaded is left out */
     uint32_t subpartition; /* LOADED, FLYING */
     leat_queue records;    /* likewise */
 } leat_key_retry;
@@ -242,6 +243,7 @@ typedef struct leat_shard {
     leat_list key_retries;        /* partitions */
     uint32_t retrying_keys;       /* in flight, stale ones too */
     int64_t key_retries_after_us; /* none before */
+    bool looks;                   /* at each held key (leave_out.c) */
     leat_list loads[2]; /* queues whose next chunk is wanted; the second one: of those that stall */
     uint32_t parking;   /* in flight, stale ones too, as is the next */
     uint32_t loading;

@@ -112,14 +112,19 @@ static const leat_control *find(const leat_control_set *set, const char *table, 
 const leat_control *leat_control_set_find(const leat_control_set *set, const leat_item *item,
                                           int64_t now_us)
 {
-    if (set->count == 0 || !item->route || item->fault)
-        return NULL;
+    return item->route && !item->fault
+               ? leat_control_set_find_key(set, item->route, item->canonical_key, now_us)
+               : NULL;
+}
+
+const leat_control *leat_control_set_find_key(const leat_control_set *set, const leat_route *route,
+                                              leat_slice key, int64_t now_us)
+{
     const leat_control *found = NULL;
     if (set->keys > 0)
-        found = find(set, item->route->table->label, item->canonical_key, now_us);
-    if (!found && set->keys < set->count && item->route->tenant_key_position >= 0)
-        found = leat_control_set_find_tenant(
-            set, leat_route_tenant(item->route, item->canonical_key), now_us);
+        found = find(set, route->table->label, key, now_us);
+    if (!found && set->keys < set->count && route->tenant_key_position >= 0)
+        found = leat_control_set_find_tenant(set, leat_route_tenant(route, key), now_us);
     return found;
 }
 

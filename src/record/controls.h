@@ -61,6 +61,9 @@ const leat_control *leat_control_set_at(const leat_control_set *set, uint32_t in
  * A record that could not be decoded comes under none. Borrowed. */
 const leat_control *leat_control_set_find(const leat_control_set *set, const leat_item *item,
                                           int64_t now_us);
+/* The same by a record's route and canonical key. */
+const leat_control *leat_control_set_find_key(const leat_control_set *set, const leat_route *route,
+                                              leat_slice key, int64_t now_us);
 /* The control of a tenant, percent-encoded, now; NULL: none. Borrowed. */
 const leat_control *leat_control_set_find_tenant(const leat_control_set *set, leat_slice tenant,
                                                  int64_t now_us);

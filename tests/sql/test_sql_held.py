@@ -314,6 +314,21 @@ def test_a_retry_waits_no_longer_than_it_is_told(shard):
         begin_retry(c, lock_timeout_ms=10)
 
 
+def test_the_owner_leaves_out_what_is_kept(shard):
+    """For a control: in place of rows there are letters, all of it in one batch, and the key goes with the last record."""
+    a, claim = owner_with_held(shard, 10, 12)
+    for seq, offset, is_held in [(2, 10, True), (3, 12, False)]:
+        with a.transaction():
+            a.advance(claim, seq, moved={}, needs=[seq - 1])
+            assert begin_retry(a, last=True)
+            a.run("SELECT leat.keep_skipped(1, 0, %s, 'r', 'k', 'put', NULL, '{}', NULL, 'skipped', now(), 5, 3)", offset)
+            assert end_retry(a, [offset], last=True) is is_held
+    assert kept(shard) == [] and held(shard) == [] and shard.hits() == 0
+    assert a.run("SELECT \"offset\", control FROM leat.dead_letters ORDER BY 1") == [(10, 5), (12, 5)]
+    with fails_with("LT007"):
+        keep(a, 14)
+
+
 def test_a_retry_of_what_another_has_taken(shard):
     """It has read before it had the key: refused, and nothing is done twice."""
     owner_with_held(shard, 10, 12)

@@ -131,6 +131,152 @@ START_TEST(bad_data_is_left_to_people)
 }
 END_TEST
 
+/* The job, a look, brings these records; the caller leaves out so many of them, the first ones. */
+static void looked(story *s, uint32_t n, int64_t first, int64_t last, uint32_t left_out)
+{
+    uint32_t count = 0;
+    for (int64_t offset = first; offset <= last; offset++)
+        records[count++] = (leat_engine_record){.partition = 0,
+                                                .offset = offset,
+                                                .accepted_ms = 1000 + offset,
+                                                .epoch = -1,
+                                                .subpartition = 5,
+                                                .key = 7,
+                                                .on_refused = LEAT_ENGINE_REFUSED_HOLD,
+                                                .bytes = 10,
+                                                .payload = s};
+    story_result(s, n,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .loaded = records,
+                                           .loaded_count = count,
+                                           .left_out = left_out});
+}
+
+/* Bad data: nobody tries it again. */
+static void leave_to_people(story *s)
+{
+    begin(s, 4);
+    story_wait_for_job(s);
+    loaded(s, 0, 5, 10, 10);
+    done(s, LEAT_ENGINE_BAD_DATA, true);
+    while (leat_engine_deadline(s->engine) < 200 * SECOND)
+        story_wait(s);
+    ck_assert_uint_eq(s->open_count, 0);
+    s->size = 0;
+}
+
+/* As a caller must do before it runs a look. */
+static void leave_out_all(story *s, uint32_t count)
+{
+    const leat_engine_job *job = story_job(s, 0);
+    ck_assert(job->batch.is_look && job->batch.record_count == count);
+    for (uint32_t i = 0; i < count; i++)
+        leat_engine_skip(s->engine, job->id, i);
+}
+
+static void look(story *s, bool is_wanted)
+{
+    leat_engine_look(s->engine, s->now_us, 0, is_wanted);
+    story_settle(s);
+}
+
+START_TEST(what_is_kept_is_left_out_whatever_has_become_of_it)
+{
+    story s;
+    leave_to_people(&s);
+    look(&s, true);
+    story_told(&s, "load 0 key 7\n");
+    looked(&s, 0, 10, 12, 3);
+    story_told(&s, "retry 0/5:10,11,12\n");
+    leave_out_all(&s, 3);
+    done(&s, LEAT_ENGINE_APPLIED, true);
+    story_wait_for_job(&s);
+    story_told(&s, "load 0 key 7\n"); /* there was more */
+    looked(&s, 0, 14, 14, 1);
+    leave_out_all(&s, 1);
+    done(&s, LEAT_ENGINE_APPLIED, false);
+    const leat_engine_counters *count = leat_engine_count(s.engine);
+    ck_assert_uint_eq(count->records_left_out, 4);
+    ck_assert_uint_eq(count->records_applied, 0);
+    ck_assert_uint_eq(count->keys_let_go, 1);
+    ck_assert_uint_eq(story_view(&s, 0).held_keys, 0);
+    story_end(&s);
+}
+END_TEST
+
+/* Without this a look would write what a person was to decide about. */
+START_TEST(what_is_not_to_be_left_out_stays_as_it_is)
+{
+    story s;
+    leave_to_people(&s);
+    look(&s, true);
+    looked(&s, 0, 10, 12, 0);
+    while (leat_engine_deadline(s.engine) < 2000 * SECOND)
+        story_wait(&s);
+    ck_assert_uint_eq(s.open_count, 0);
+    look(&s, true);
+    looked(&s, 0, 10, 12, 1); /* the first one only */
+    leave_out_all(&s, 1);
+    done(&s, LEAT_ENGINE_APPLIED, true);
+    story_wait_for_job(&s);
+    looked(&s, 0, 11, 12, 0);
+    while (leat_engine_deadline(s.engine) < 4000 * SECOND)
+        story_wait(&s);
+    ck_assert_uint_eq(s.open_count, 0);
+    ck_assert_uint_eq(story_view(&s, 0).held_keys, 1);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->records_applied, 0);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_look_that_fails_comes_again_and_ends_when_it_is_no_longer_wanted)
+{
+    story s;
+    leave_to_people(&s);
+    look(&s, true);
+    story_done(&s, 0, LEAT_ENGINE_OUTAGE);
+    story_wait_for_job(&s);
+    looked(&s, 0, 10, 10, 1);
+    done(&s, LEAT_ENGINE_CONTENTION, true); /* or the caller has changed its mind */
+    story_wait_for_job(&s);
+    ck_assert(story_job(&s, 0)->kind == LEAT_ENGINE_JOB_LOAD);
+    look(&s, false);
+    looked(&s, 0, 10, 10, 0);
+    while (leat_engine_deadline(s.engine) < 2000 * SECOND)
+        story_wait(&s);
+    ck_assert_uint_eq(s.open_count, 0);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->records_left_out, 0);
+    story_end(&s);
+}
+END_TEST
+
+/* A process that has just come, and a key that is held only now. */
+START_TEST(a_key_that_is_held_later_is_looked_at_too)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.patience_us = 0;
+    s.on_refused = LEAT_ENGINE_REFUSED_HOLD;
+    s.key = 7;
+    story_reading(&s, 4);
+    look(&s, true);
+    story_read(&s, 0, 5, 10);
+    story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
+    s.size = 0;
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_wait_for_job(&s);
+    ck_assert(story_job(&s, 0)->kind == LEAT_ENGINE_JOB_LOAD);
+    looked(&s, 0, 10, 10, 1);
+    leave_out_all(&s, 1);
+    done(&s, LEAT_ENGINE_APPLIED, false);
+    ck_assert_uint_eq(story_view(&s, 0).held_keys, 0);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->records_left_out, 1);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_refused_one_is_looked_for)
 {
     story s;
@@ -359,8 +505,11 @@ END_TEST
 
 STORY_MAIN("key_retry", what_is_kept_is_tried_again_until_nothing_is_left,
            it_is_tried_with_back_off_until_patience_ends, bad_data_is_left_to_people,
-           a_refused_one_is_looked_for, it_waits_for_its_subpartition,
-           the_owner_after_it_goes_on_as_long_as_there_is_patience,
+           what_is_kept_is_left_out_whatever_has_become_of_it,
+           what_is_not_to_be_left_out_stays_as_it_is,
+           a_look_that_fails_comes_again_and_ends_when_it_is_no_longer_wanted,
+           a_key_that_is_held_later_is_looked_at_too, a_refused_one_is_looked_for,
+           it_waits_for_its_subpartition, the_owner_after_it_goes_on_as_long_as_there_is_patience,
            one_that_ends_its_session_is_tried_twice,
            one_that_ends_other_sessions_too_is_tried_twice,
            patience_stands_still_while_the_shard_is_down, one_that_has_turned_is_claimed,
