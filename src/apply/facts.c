@@ -46,6 +46,8 @@ static void put_fact(const fact_document *to, const leat_fact *fact)
 {
     put_text(to, "kind", leat_slice_of(fact->kind));
     put_number(to, "since_ms", fact->since_ms);
+    if (fact->is_least)
+        yyjson_mut_obj_add_bool(to->doc, to->root, "at_least", true);
     put_text(to, "words", leat_slice_of(fact->text));
     put_number(to, "partition", fact->partition);
     put_number(to, "subpartition", fact->subpartition);

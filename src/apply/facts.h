@@ -20,6 +20,7 @@ typedef struct leat_fact {
                           "unanswered", "slow", "outage", "lock", "commit", ... */
     const char *text;  /* one sentence; the member "words" */
     int64_t since_ms;  /* since 1970, this process's clock */
+    bool is_least;     /* it has been so since then or longer; the member "at_least" */
     int64_t partition; /* -1: of none; likewise the next two */
     int64_t subpartition;
     int64_t offset;

@@ -129,13 +129,29 @@ static void remember_head(leat_worker *worker, const leat_engine_trouble *troubl
     fact->tenant = (leat_slice){head->tenant, head->tenant_size};
 }
 
+/* Who had the partition before may have tried the record, too, since nobody knows when. What is
+ * parked tells: it has waited since then. Else it has been so at least since the first attempt that
+ * is known. */
+static void set_since(const report_draft *draft, const leat_engine_trouble *trouble,
+                      leat_fact *fact)
+{
+    const leat_item *item = trouble->payload;
+    fact->since_ms = wall_of(draft, trouble->since_us);
+    int64_t accepted_ms = item ? item->record.accepted_ms : trouble->oldest_ms;
+    if (trouble->since_us < trouble->claimed_us || (accepted_ms == 0 && trouble->oldest_ms == 0) ||
+        accepted_ms >= wall_of(draft, trouble->claimed_us))
+        return;
+    fact->is_least = trouble->oldest_ms == 0;
+    if (trouble->oldest_ms > 0 && trouble->oldest_ms < fact->since_ms)
+        fact->since_ms = trouble->oldest_ms;
+}
+
 static void add_trouble(const report_draft *draft, const leat_engine_trouble *trouble)
 {
     LEAT_ASSERT(trouble->count > 0 && trouble->partition < draft->worker->partition_count);
     char record[LEAT_RECORD_TEXT_SIZE], message[128], parked[32] = "";
     fact_text text;
     leat_fact fact = {.kind = kind_of(trouble),
-                      .since_ms = wall_of(draft, trouble->since_us),
                       .partition = trouble->partition,
                       .subpartition = trouble->subpartition,
                       .offset = trouble->offset,
@@ -144,6 +160,7 @@ static void add_trouble(const report_draft *draft, const leat_engine_trouble *tr
                       .outcome = leat_engine_outcome_name(trouble->outcome),
                       .sqlstate = trouble->sqlstate,
                       .message = trouble->message};
+    set_since(draft, trouble, &fact);
     set_record(&fact, trouble->payload);
     remember_head(draft->worker, trouble, &fact);
     describe_record(&fact, record);

@@ -163,7 +163,8 @@ static void print_trouble(const leat_trouble_line *trouble)
     if (trouble->age_ms < 0)
         snprintf(before, sizeof before, "    UNWELL, ");
     else
-        snprintf(before, sizeof before, "    UNWELL for %" PRId64 " s, ", trouble->age_ms / 1000);
+        snprintf(before, sizeof before, "    UNWELL for %s%" PRId64 " s, ",
+                 trouble->is_least ? "at least " : "", trouble->age_ms / 1000);
     print_line(before, trouble->text);
 }
 

@@ -65,8 +65,10 @@ static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
                                  .table = head.table,
                                  .payload = head.payload,
                                  .since_us = engine->marks[id].since_us,
+                                 .claimed_us = partition->held_us,
                                  .count = 1,
                                  .parked = queue->parked ? engine->chunks[id].records : 0,
+                                 .oldest_ms = queue->parked ? engine->chunks[id].oldest_ms : 0,
                                  .halts = engine->shards[partition->shard].probe == id,
                                  .is_guarded = queue->retry.guarded};
 }
@@ -77,15 +79,22 @@ static bool is_same_cause(const leat_engine_trouble *a, const leat_engine_troubl
            strcmp(a->sqlstate, b->sqlstate) == 0;
 }
 
+static int64_t oldest_of(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms == 0 || (b_ms > 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 static void add(leat_engine_trouble *into, const leat_engine_trouble *from)
 {
     uint32_t count = into->count + 1;
     uint64_t parked = into->parked + from->parked;
+    int64_t oldest_ms = oldest_of(into->oldest_ms, from->oldest_ms);
     bool halts = into->halts || from->halts, is_guarded = into->is_guarded || from->is_guarded;
     if (from->since_us < into->since_us)
         *into = *from;
     into->count = count;
     into->parked = parked;
+    into->oldest_ms = oldest_ms;
     into->halts = halts;
     into->is_guarded = is_guarded;
 }

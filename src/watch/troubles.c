@@ -190,7 +190,10 @@ static void take_fact(leat_troubles *troubles, const leat_shard_worker *worker, 
     LEAT_ASSERT(object);
     yyjson_mut_obj_remove_key(object, "since_ms");
     yyjson_mut_obj_add_strcpy(doc, object, "process", process);
+    uint32_t before = troubles->count;
     add_object(troubles, doc, object, kind, text, age_ms < 0 ? -1 : age_ms);
+    if (troubles->count > before)
+        troubles->lines[before].is_least = yyjson_is_true(yyjson_obj_get(fact, "at_least"));
 }
 
 /* `owned`: [partition], set for each partition of a working process; all are set where it has too

@@ -18,6 +18,7 @@ typedef struct leat_trouble_line {
     char *text;
     char *json;     /* the same as an object */
     int64_t age_ms; /* for how long this has lasted; -1: not known */
+    bool is_least;  /* so long or longer */
 } leat_trouble_line;
 
 typedef struct leat_status_process {

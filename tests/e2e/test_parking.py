@@ -87,6 +87,12 @@ def expect_all(world, rounds):
     assert world.rows("select count(*) from leat.dead_letters") == [(0,)]
 
 
+def stalled_for(world):
+    """For how long, as `leat status` says; 0: it does not know of it."""
+    (shard,) = json.loads(world.leat("status", "--json").stdout)["shards"]
+    return max((trouble["seconds"] for trouble in shard["troubles"] if trouble["kind"] == "stalled"), default=0)
+
+
 def park(world, traffic):
     """Until all that stalls is parked; the rounds that were written by then."""
     wait_until(lambda: parked(world)[1] > 0, "something to be parked", 60)
@@ -113,12 +119,14 @@ def test_a_locked_row_is_parked_and_the_low_water_moves_on(stuck):
     assert seen["records"] >= seen["parked"] >= records and seen["seconds"] > 2
     assert re.search(r"[1-9]\d* of them parked", world.leat("lag").stdout)
     wait_until(lambda: re.search(r"stalled by contention.* key=\"\d+\".* parked=[1-9]", world.leat("status").stdout), "status")
+    stalled_s = stalled_for(world)
     worker.kill()
 
     passed = low(world)
     again = world.start("apply")
     wait_until(lambda: low(world) > passed, "the low water to move on after the restart")
     assert world.metric(again, "leat_records_skipped_total") < end(world) - passed
+    wait_until(lambda: stalled_for(world) > stalled_s, "the new process to know for how long")
     rounds = traffic.stop()
     wait_until(lambda: keys_with(world, rounds) > KEYS * 0.9, "the others, all of their records")
     other.rollback()

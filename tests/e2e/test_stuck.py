@@ -72,6 +72,7 @@ def test_a_locked_row_holds_up_its_subpartition_alone_and_a_restart_skips_what_i
         wait_until(lambda: keys_with(world, ROUNDS + 1) > KEYS * 0.93, "the others go on after the restart")
         wait_until(lambda: world.metric(again, "leat_records_skipped_total") > KEYS * ROUNDS * 0.93, "they were skipped")
         assert low(world) == STUCK - 1
+        wait_until(lambda: "UNWELL for at least " in world.leat("status").stdout, "a time that may be longer: the first process is gone")
         other.rollback()
     wait_until(lambda: keys_with(world, ROUNDS + 1) == KEYS, "all, nothing lost and nothing doubled")
     (end,) = world.log_ends().values()

@@ -50,6 +50,17 @@ START_TEST(any_text_is_ascii_and_reads_back)
 }
 END_TEST
 
+START_TEST(a_time_may_be_a_bound)
+{
+    leat_buf out = {0};
+    leat_fact fact = fact_with("k", (leat_slice){0});
+    fact.is_least = true;
+    ck_assert(leat_facts_add(&out, &fact));
+    ck_assert_ptr_nonnull(strstr(leat_buf_cstr(&out), "\"since_ms\":5,\"at_least\":true,"));
+    leat_buf_free(&out);
+}
+END_TEST
+
 START_TEST(what_does_not_apply_is_left_out)
 {
     leat_buf out = {0};
@@ -84,6 +95,7 @@ int main(void)
     Suite *suite = suite_create("facts");
     TCase *tests = tcase_create("facts");
     tcase_add_test(tests, any_text_is_ascii_and_reads_back);
+    tcase_add_test(tests, a_time_may_be_a_bound);
     tcase_add_test(tests, what_does_not_apply_is_left_out);
     tcase_add_test(tests, what_has_no_room_is_left_out_whole);
     suite_add_tcase(suite, tests);
