@@ -33,6 +33,7 @@ enum {
     GATHER_EVERY_MS = 250,
     WAITS_EVERY_MS = 1000,
     CONTROLS_EVERY_MS = 1000,
+    PARKED_SIZE_EVERY_MS = 5000,
     CHANGED_MS = 2000,                /* between two rows, at least */
     PARTITIONS_BYTES_MAX = 32 * 1024, /* with the facts less than LEAT_REPORT_BYTES_MAX */
     RETRY_MS = 2000,                  /* after a failure: a server that crashed has lost the row */
@@ -67,7 +68,8 @@ typedef struct reporter_shard {
     int64_t waits_ms;       /* when they were seen, monotonic */
     int64_t waits_tried_ms; /* when they were last asked for, monotonic */
     int64_t waits_since_ms; /* since when they wait, wall clock */
-    int64_t controls_ms;    /* the controls are not read before, monotonic */
+    int64_t controls_ms;    /* the controls are not read before, monotonic; likewise the next */
+    int64_t parked_size_ms;
     leat_rate_limit rate_limit;
 } reporter_shard;
 
@@ -163,6 +165,25 @@ static void read_controls(reporter_shard *at)
     else
         leat_debug("controls not read shard=%s reason=\"%s\"", config->shards[at->shard].name,
                    error.text);
+}
+
+/* ---- the table of parked records ---- */
+
+/* One that is not known any longer stays as it was. */
+static void read_parked_size(reporter_shard *at)
+{
+    const leat_reporter_config *config = &at->reporter->config;
+    uint64_t bytes;
+    leat_error error;
+    if (config->shards[at->shard].parked_max == 0 || mono_ms() < at->parked_size_ms)
+        return;
+    at->parked_size_ms = mono_ms() + PARKED_SIZE_EVERY_MS;
+    int status = leat_shard_reporter_read_parked_size(at->shard_reporter, &bytes, &error);
+    for (uint32_t i = 0; status == 0 && i < config->worker_count; i++)
+        leat_worker_parked_size(config->workers[i], at->shard, bytes);
+    if (status < 0)
+        leat_debug("size of leat.parked not read shard=%s reason=\"%s\"",
+                   config->shards[at->shard].name, error.text);
 }
 
 /* ---- the row ---- */
@@ -288,6 +309,7 @@ static void run_once(reporter_shard *at)
 {
     leat_buf report = {0};
     read_controls(at);
+    read_parked_size(at);
     if (gather_report(at, &report) == LEAT_WAITS_NOW && at->row != ROW_UNKNOWN)
         read_waits(at);
     if (!report.failed && is_due(at, &report))

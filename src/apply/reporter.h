@@ -4,7 +4,8 @@
  * neither workers nor other shards. It writes every LEAT_REPORT_EVERY_MS, sooner (two seconds) when
  * something has changed, and removes its row at the end.
  *
- * It also reads the shard's controls every second, and publishes them for the workers.
+ * It also reads the shard's controls every second, and what parked records take up there every few
+ * seconds, and publishes both for the workers.
  *
  * While a worker has waited for an answer for a second or more, it asks the shard which sessions
  * leat's sessions wait for, and logs them.

@@ -34,6 +34,7 @@ static void on_show(uv_timer_t *timer)
 {
     leat_worker_follow_controls(timer->data);
     leat_worker_follow_drain(timer->data);
+    leat_worker_follow_parked_size(timer->data);
     leat_worker_metrics_show(timer->data);
     leat_worker_update_reports(timer->data);
 }

@@ -73,6 +73,8 @@ typedef enum leat_worker_waits {
  * a comma unless the buffer is empty. Any thread; at most half a second old. */
 leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
                                             leat_buf *partitions, leat_buf *facts);
+/* What parked records take up on the disk of the shard, as it was measured. Any thread. */
+void leat_worker_parked_size(leat_worker *worker, uint32_t shard, uint64_t bytes);
 /* Waits for the thread and frees. */
 void leat_worker_free(leat_worker *worker);
 

@@ -410,6 +410,8 @@ static void add_parked(const report_draft *draft)
     char text[LEAT_FACT_TEXT_SIZE];
     if (leat_worker_parked_fact(draft->worker, draft->shard, &fact, text))
         leat_facts_add(draft->facts, &fact);
+    if (leat_worker_parked_size_fact(draft->worker, draft->shard, &fact, text))
+        leat_facts_add(draft->facts, &fact);
 }
 
 /* ---- the log ---- */

@@ -35,6 +35,13 @@ void leat_worker_parked_register(leat_worker *worker, uint32_t shard, const char
     parked->full = leat_metrics_gauge(
         metrics, "leat_partitions_parked_full",
         "Partitions that are not read on because their share of parked_max is used up.", labels, 1);
+    parked->size = leat_metrics_gauge(
+        metrics, "leat_parked_relation_bytes",
+        "What the table of parked records takes up, with what was deleted and cannot be given back yet.",
+        labels, 1);
+    leat_gauge_set(parked->size, INT64_MIN);
+    atomic_init(&parked->measured, UINT64_MAX);
+    parked->told = UINT64_MAX;
 }
 
 /* Until the partition, or its fullest subpartition, has used up its share. */
@@ -158,5 +165,62 @@ bool leat_worker_parked_fact(leat_worker *worker, uint32_t shard, leat_fact *ret
         leat_warn("%s shard=%s %s advice=\"end what stalls, or the flood: parking only postpones. "
                   "shards[].parked_max gives more room\"",
                   message, name, keys);
+    return true;
+}
+
+/* ---- what it takes up ---- */
+
+void leat_worker_parked_size(leat_worker *worker, uint32_t shard, uint64_t bytes)
+{
+    LEAT_ASSERT(shard < worker->shard_count);
+    atomic_store_explicit(&worker->shards[shard].parked.measured, bytes, memory_order_relaxed);
+}
+
+void leat_worker_follow_parked_size(leat_worker *worker)
+{
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
+        leat_worker_parked *parked = &worker->shards[shard].parked;
+        uint64_t bytes = atomic_load_explicit(&parked->measured, memory_order_relaxed);
+        if (bytes == parked->told)
+            continue;
+        parked->told = bytes;
+        leat_gauge_set(parked->size, (int64_t)bytes);
+        leat_engine_parked_size(worker->engine, leat_worker_event_us(worker), shard, bytes);
+    }
+}
+
+bool leat_worker_parked_size_fact(leat_worker *worker, uint32_t shard, leat_fact *ret,
+                                  char text[LEAT_FACT_TEXT_SIZE])
+{
+    leat_worker_parked *parked = &worker->shards[shard].parked;
+    const leat_worker_shard *config = &worker->config.shards[shard];
+    char keys[128], cause[LEAT_NAME_MAX + 16];
+    leat_engine_shard_view view;
+    leat_engine_shard(worker->engine, shard, &view);
+    if (view.parking == LEAT_ENGINE_PARKS) {
+        parked->swollen_since_ms = 0;
+        return false;
+    }
+    if (parked->swollen_since_ms == 0)
+        parked->swollen_since_ms = leat_wall_ms();
+    const char *message =
+        view.parking == LEAT_ENGINE_PARKS_STALLED
+            ? "parked records that were deleted take up the disk: only what stalls is parked"
+            : "parked records that were deleted take up the disk: nothing is parked any longer";
+    snprintf(keys, sizeof keys, "relation_bytes=%" PRIu64 " parked_max_bytes=%" PRIu64,
+             parked->told, config->parked_max);
+    snprintf(text, LEAT_FACT_TEXT_SIZE, "%s %s", message, keys);
+    *ret = (leat_fact){.kind = "parked_size",
+                       .text = text,
+                       .since_ms = parked->swollen_since_ms,
+                       .partition = -1,
+                       .subpartition = -1,
+                       .offset = -1};
+    snprintf(cause, sizeof cause, "%s parked_size", config->name);
+    if (leat_rate_limit_allows(&worker->rate_limit, (uint64_t)leat_worker_now_us(worker) / 1000,
+                               cause))
+        leat_warn("%s shard=%s %s advice=\"end the oldest transaction of that server, its prepared "
+                  "transactions and unused replication slots among them, then VACUUM leat.parked\"",
+                  message, config->name, keys);
     return true;
 }

@@ -44,8 +44,12 @@ typedef struct leat_worker_parked {
     leat_gauge *oldest_ms;
     leat_gauge *left_ms;
     leat_gauge *full;
+    leat_gauge *size;
     bool is_logged; /* that there is something */
     leat_parked_sum sum;
+    _Atomic uint64_t measured; /* on disk; UINT64_MAX: not yet, or not known of such a shard */
+    uint64_t told;             /* to the engine */
+    int64_t swollen_since_ms;  /* 0: it is not */
 } leat_worker_parked;
 
 typedef struct leat_worker_shard_state {
@@ -249,6 +253,11 @@ void leat_worker_parked_add(leat_worker *worker, uint32_t partition,
 void leat_worker_parked_show(leat_worker *worker, uint32_t shard, const leat_parked_sum *sum);
 bool leat_worker_parked_fact(leat_worker *worker, uint32_t shard, leat_fact *ret,
                              char text[LEAT_FACT_TEXT_SIZE]);
+/* Tells the engine what they take up on the disk, where that was measured anew: its event. */
+void leat_worker_follow_parked_size(leat_worker *worker);
+/* The fact about a shard where that is too much. */
+bool leat_worker_parked_size_fact(leat_worker *worker, uint32_t shard, leat_fact *ret,
+                                  char text[LEAT_FACT_TEXT_SIZE]);
 
 /* worker_flood.c: counts what a job parks and what is read, by tenant; how fast it is drained and
  * how late the shards are (a few times a second); and the facts about who is loud. */

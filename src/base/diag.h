@@ -16,7 +16,7 @@
  *         refused total controls suppressed
  *     open found in_sync wanted allowed
  *     held_offsets limit_files kept_files wanted_files max_message_bytes body_max_bytes
- *     parked_bytes parked_max_bytes
+ *     parked_bytes relation_bytes parked_max_bytes
  *     left_s silent_s stood_s batch_ms usual_ms
  *     reason="..."  the text of a server, a library or the system
  *     advice="..."  where a person has to act: what to do

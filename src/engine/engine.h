@@ -183,6 +183,20 @@ void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition
  * shard's partitions are claimed again. */
 void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint32_t slots);
 
+/* What parked records take up on the disk of the shard, with what was deleted and cannot be given
+ * back yet, as it was measured. Room for them is bounded by `parked_max_bytes`, and that by nothing
+ * while an old snapshot keeps what was deleted. */
+void leat_engine_parked_size(leat_engine *engine, int64_t now_us, uint32_t shard, uint64_t bytes);
+/* What is parked for that: the less, the more times `parked_max_bytes` it is. */
+typedef enum leat_engine_parking {
+    LEAT_ENGINE_PARKS,
+    LEAT_ENGINE_PARKS_STALLED, /* from 4 times on: only what stalls */
+    LEAT_ENGINE_PARKS_NOTHING, /* from 8 times on */
+} leat_engine_parking;
+/* A small table may be so many bytes, and for nothing twice as many: so much is dead between two
+ * vacuums in any case. */
+#define LEAT_ENGINE_PARKED_SIZE_LEAST (UINT64_C(64) * 1024 * 1024)
+
 /* Returns how many of `result->loaded` the engine has taken, the first ones: it owns their payloads
  * until they are released. The others stay the caller's, who drops them: there was no room, or the
  * answer came too late. */
@@ -381,6 +395,7 @@ typedef struct leat_engine_shard_view {
     uint64_t done;     /* records, ever, that wait no longer: applied, dead letters, kept or left
                           out */
     uint64_t unparked; /* records, ever, as records_unparked */
+    leat_engine_parking parking;
     uint64_t split_by_locks; /* batches, ever, that met a locked row and went on in parts */
 } leat_engine_shard_view;
 void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_shard_view *ret);

@@ -96,6 +96,7 @@ static bool may_park(const leat_engine *engine, const leat_partition *partition)
     const leat_shard *shard = &engine->shards[partition->shard];
     return partition->state == LEAT_ENGINE_READING && !partition->parking && shard->slots > 0 &&
            shard->probe == LEAT_INDEX_NONE && !shard->breaker.is_open &&
+           shard->parks_what != LEAT_ENGINE_PARKS_NOTHING &&
            partition->parked_bytes < shard->parked_share &&
            engine->now_us >= partition->park_at_us && others_get_through(engine, partition);
 }
@@ -125,12 +126,14 @@ static bool is_wanted(const leat_engine *engine, uint32_t id, uint32_t shares)
     const leat_queue *queue = &engine->queues[id];
     const leat_queue_mark *mark = &engine->marks[id];
     const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
-    uint64_t share = engine->shards[partition->shard].parked_share;
+    const leat_shard *shard = &engine->shards[partition->shard];
+    uint64_t share = shard->parked_share;
     leat_run memory = leat_queue_memory(queue);
     if (memory.count == 0 || queue->retry.dead || queue->parking > 0)
         return false;
     bool stalled = mark->is_set && engine->now_us - mark->since_us >= engine->config.park_after_us;
-    bool deep = shares != UINT32_MAX && leat_deep_is(engine, partition, id, shares);
+    bool deep = shares != UINT32_MAX && shard->parks_what == LEAT_ENGINE_PARKS &&
+                leat_deep_is(engine, partition, id, shares);
     if (!queue->parked)
         return stalled || deep;
     bool goes_on = queue->place == LEAT_QUEUE_READY && !mark->is_set;
@@ -441,4 +444,19 @@ void leat_park_dropped(leat_engine *engine, leat_partition *partition)
     partition->park_wanted = false;
     partition->parking = false;
     partition->park_failures = 0;
+}
+
+/* ---- the disk ---- */
+
+void leat_engine_parked_size(leat_engine *engine, int64_t now_us, uint32_t shard, uint64_t bytes)
+{
+    leat_timers_advance(engine, now_us);
+    LEAT_ASSERT(shard < engine->config.shard_count);
+    leat_shard *at = &engine->shards[shard];
+    uint64_t room = at->parked_share * at->partition_count;
+    uint64_t most = 4 * room > LEAT_ENGINE_PARKED_SIZE_LEAST ? 4 * room
+                                                             : LEAT_ENGINE_PARKED_SIZE_LEAST;
+    at->parks_what = room == 0 || bytes < most ? LEAT_ENGINE_PARKS
+                     : bytes < 2 * most        ? LEAT_ENGINE_PARKS_STALLED
+                                               : LEAT_ENGINE_PARKS_NOTHING;
 }

@@ -247,9 +247,10 @@ typedef struct leat_shard {
     leat_list loads[2]; /* queues whose next chunk is wanted; the second one: of those that stall */
     uint32_t parking;   /* in flight, stale ones too, as is the next */
     uint32_t loading;
-    bool load_was_last;     /* of loads and batches */
-    int64_t parks_after_us; /* no park before */
-    uint64_t parked_share;  /* of each partition: bytes that may be parked; 0: nothing is */
+    bool load_was_last;             /* of loads and batches */
+    int64_t parks_after_us;         /* no park before */
+    uint64_t parked_share;          /* of each partition: bytes that may be parked; 0: nothing is */
+    leat_engine_parking parks_what; /* for what that takes up on its disk */
     uint32_t *partitions;
     uint32_t partition_count;
     uint8_t lane;               /* of the last batch (schedule.c) */

@@ -130,6 +130,7 @@ void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_sh
         .tenants = of->ready.tenants.ready,
         .done = of->done,
         .unparked = of->unparked,
+        .parking = of->parks_what,
         .split_by_locks = of->split_by_locks,
     };
 }

@@ -240,6 +240,15 @@ void leat_shard_reporter_rest(leat_shard_reporter *reporter)
     reporter->ops->rest(reporter);
 }
 
+int leat_shard_reporter_read_parked_size(leat_shard_reporter *reporter, uint64_t *ret_bytes,
+                                         leat_error *error)
+{
+    *ret_bytes = 0;
+    return reporter->ops->read_parked_size
+               ? reporter->ops->read_parked_size(reporter, ret_bytes, error)
+               : 1;
+}
+
 void leat_shard_reporter_free(leat_shard_reporter *reporter)
 {
     if (reporter)

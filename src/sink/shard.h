@@ -252,6 +252,10 @@ int leat_shard_reporter_read_writes(leat_shard_reporter *reporter,
                                     leat_write_answer *ret, leat_error *error) LEAT_MUST_CHECK;
 /* Gives up its connection until the next call. */
 void leat_shard_reporter_rest(leat_shard_reporter *reporter);
+/* What the table of parked records takes up, of all sources, with its indexes and what was deleted
+ * and cannot be given back. 1: such a shard gives back at once. */
+int leat_shard_reporter_read_parked_size(leat_shard_reporter *reporter, uint64_t *ret_bytes,
+                                         leat_error *error) LEAT_MUST_CHECK;
 void leat_shard_reporter_free(leat_shard_reporter *reporter);
 
 /* A control that an operator wants (leat.controls). */

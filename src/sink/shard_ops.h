@@ -104,6 +104,8 @@ struct leat_shard_reporter_ops {
     int (*read_writes)(leat_shard_reporter *reporter, const leat_write_question *questions,
                        uint32_t count, leat_write_answer *ret, leat_error *error);
     void (*rest)(leat_shard_reporter *reporter);
+    /* NULL: it gives back at once what was deleted. */
+    int (*read_parked_size)(leat_shard_reporter *reporter, uint64_t *ret_bytes, leat_error *error);
     void (*free)(leat_shard_reporter *reporter);
 };
 

@@ -210,6 +210,34 @@ def test_a_partition_without_room_to_park_pauses_and_says_so(make_world):
     assert worker.terminate() == 0
 
 
+def test_nothing_is_parked_while_deleted_records_take_up_the_disk(make_world):
+    """An old transaction keeps what was deleted, so the table has become much larger than what may be parked. It is said, and ends
+    with the transaction and a vacuum."""
+    world = make_world(shards=1, partitions=1, table_sql=THINGS, route=ROUTE, apply=APPLY)
+    world.settings["shards"][0]["parked_max"] = "64KiB"
+    world.write_config()
+    world.init()
+    with world.db("a") as other, world.db("a") as db:
+        other.autocommit = False
+        other.execute(f"insert into things (id) values ({STUCK})")
+        db.autocommit = True
+        db.execute("insert into leat.parked select 99, 0, 0, g, g, g - 1, 1, 0, 1, decode(repeat('00', 1048576), 'hex')"
+                   " from generate_series(1, 130) as g")
+        db.execute("delete from leat.parked")
+        worker = world.start("apply")
+        traffic = Traffic(world)
+        worker.wait_for("parked records that were deleted take up the disk: nothing is parked any longer")
+        wait_until(lambda: world.metric(worker, "leat_stalled_seconds") > 4, "a stall that would be parked")
+        rounds = traffic.stop()
+        assert parked(world) == (0, 0) and world.metric(worker, "leat_parked_relation_bytes") > 130 << 20
+        assert "take up the disk" in world.leat("status").stdout
+        other.rollback()
+        expect_all(world, rounds)
+        db.execute("vacuum full leat.parked")
+        wait_until(lambda: "take up the disk" not in world.leat("status").stdout, "it to be over")
+    assert worker.terminate() == 0
+
+
 def test_nothing_is_parked_where_parked_max_is_0(make_world):
     world = make_world(shards=1, partitions=1, table_sql=THINGS, route=ROUTE, apply=APPLY)
     world.settings["shards"][0]["parked_max"] = 0

@@ -172,6 +172,19 @@ static void rest(leat_shard_reporter *base)
     hang_up((pg_reporter *)base);
 }
 
+static int read_parked_size(leat_shard_reporter *base, uint64_t *ret_bytes, leat_error *error)
+{
+    static const char sql[] =
+        "SELECT pg_catalog.pg_total_relation_size('leat.parked'::pg_catalog.regclass)";
+    pg_reporter *reporter = (pg_reporter *)base;
+    if (begin(reporter, error) != 0)
+        return -1;
+    PGresult *result = leat_pg_query(&reporter->pg, sql, 0, NULL, error);
+    *ret_bytes = result ? (uint64_t)leat_pg_integer(result, 0, 0) : 0;
+    PQclear(result);
+    return end(reporter, result ? 0 : -1, error);
+}
+
 static void free_reporter(leat_shard_reporter *base)
 {
     pg_reporter *reporter = (pg_reporter *)base;
@@ -196,4 +209,5 @@ const leat_shard_reporter_ops leat_pg_reporter = {.open = open_reporter,
                                                   .read_controls = read_controls,
                                                   .read_writes = read_writes,
                                                   .rest = rest,
+                                                  .read_parked_size = read_parked_size,
                                                   .free = free_reporter};

@@ -66,6 +66,27 @@ START_TEST(a_stalled_subpartition_is_parked_with_its_progress)
 }
 END_TEST
 
+/* What was deleted is kept for an old snapshot. */
+START_TEST(nothing_is_parked_while_the_disk_is_full_of_what_was)
+{
+    const uint64_t least = LEAT_ENGINE_PARKED_SIZE_LEAST;
+    story s;
+    park_begin(&s, 1);
+    story_reading(&s, 2);
+    leat_engine_parked_size(s.engine, s.now_us, 0, 2 * least);
+    stall(&s, 5);
+    story_pass(&s, 1900000);
+    others_get_through(&s, 6);
+    story_pass(&s, 300000);
+    story_told(&s, "");
+    others_get_through(&s, 7);
+    leat_engine_parked_size(s.engine, s.now_us, 0, 2 * least - 1);
+    story_pass(&s, 200000);
+    story_told(&s, "park 0/5:0,1,2,3 0/5:4,5\n"); /* what stalls */
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(nothing_is_parked_where_nothing_gets_through)
 {
     story s;
@@ -405,6 +426,26 @@ START_TEST(a_full_partition_parks_its_deep_subpartition)
 }
 END_TEST
 
+START_TEST(what_is_deep_is_not_parked_while_the_disk_is_large)
+{
+    story s;
+    park_begin(&s, 1);
+    s.config.records_max = 60;
+    s.config.batch_records_max = 1;
+    s.config.batch_bytes_max = 10;
+    story_reading(&s, 1);
+    leat_engine_parked_size(s.engine, s.now_us, 0, LEAT_ENGINE_PARKED_SIZE_LEAST);
+    fill(&s, 20);
+    story_settle(&s);
+    for (uint32_t i = 0; i < 40; i++) {
+        ck_assert_int_eq(story_job(&s, 0)->kind, LEAT_ENGINE_JOB_BATCH);
+        story_done(&s, 0, LEAT_ENGINE_APPLIED);
+        story_pass(&s, 1000);
+    }
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(where_all_hold_as_much_nothing_is_parked)
 {
     story s;
@@ -579,7 +620,9 @@ START_TEST(nothing_is_loaded_from_a_revoke_on)
 END_TEST
 
 STORY_MAIN("park", a_stalled_subpartition_is_parked_with_its_progress,
+           nothing_is_parked_while_the_disk_is_full_of_what_was,
            nothing_is_parked_where_nothing_gets_through,
+           what_is_deep_is_not_parked_while_the_disk_is_large,
            what_fills_a_partition_is_parked_where_others_got_through,
            what_fills_a_partition_is_not_parked_where_there_are_no_others,
            what_fills_a_partition_is_not_parked_where_most_fail, without_a_limit_nothing_is_parked,
