@@ -4,7 +4,7 @@
  * leat_http_request like any other, and what nghttp2 does not bound is bounded here.
  *
  * h2.c the session: bytes in and out, its end; h2_stream.c how a stream becomes a request;
- * h2_answer.c how an answer becomes frames. The bounds:
+ * h2_body.c its body; h2_answer.c how an answer becomes frames. The bounds:
  *
  *   streams at once           SETTINGS_MAX_CONCURRENT_STREAMS (config.streams_max); nghttp2 refuses
  *   requests without answer   the same number: a cancelled stream whose record is on its way still
@@ -51,6 +51,36 @@ struct http_h2 {
     bool is_last;          /* the final GOAWAY is queued: no newer stream is served */
     bool is_over;          /* ended for a fault: the session is not used any more */
 };
+
+/* After a close or a fault nghttp2 is told to stop by the next callback. */
+static inline bool http_h2_is_live(const http_conn *conn)
+{
+    return conn->state == HTTP_CONN_OPEN && !conn->h2->is_over;
+}
+
+/* A callback's answer after an owner could do anything. */
+static inline int http_h2_go_on(const http_conn *conn)
+{
+    return http_h2_is_live(conn) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static inline leat_http_request *http_h2_request(nghttp2_session *session, int32_t stream_id)
+{
+    return nghttp2_session_get_stream_user_data(session, stream_id);
+}
+
+/* The first reason to refuse a request counts. */
+static inline void http_h2_note(leat_http_request *request, leat_http_code code,
+                                const char *message)
+{
+    if (!request->fault.message)
+        request->fault = (http_fault){code, message};
+}
+
+/* ---- h2_body.c ---- */
+/* nghttp2's callback for a piece of a body. */
+int http_h2_on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data,
+                    size_t size, void *context);
 
 /* ---- h2_stream.c ---- */
 void http_h2_set_callbacks(nghttp2_session_callbacks *callbacks);

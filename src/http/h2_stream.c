@@ -14,23 +14,6 @@
 
 enum { FRAME_COST = 1000, REQUEST_GAIN = 2 * FRAME_COST, BUDGET_BACK_S = 10 };
 
-/* After a close or a fault nghttp2 is told to stop by the next callback. */
-static bool is_live(const http_conn *conn)
-{
-    return conn->state == HTTP_CONN_OPEN && !conn->h2->is_over;
-}
-
-static leat_http_request *request_of(nghttp2_session *session, int32_t stream_id)
-{
-    return nghttp2_session_get_stream_user_data(session, stream_id);
-}
-
-static void note_fault(leat_http_request *request, leat_http_code code, const char *message)
-{
-    if (!request->fault.message)
-        request->fault = (http_fault){code, message};
-}
-
 /* ---- frames without effect ---- */
 
 int http_h2_spend(http_conn *conn)
@@ -119,7 +102,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     http_conn *conn = context;
     (void)session;
-    if (!is_live(conn))
+    if (!http_h2_is_live(conn))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     conn->h2->headers_since = http_now_ms(conn->server);
     return frame->headers.cat == NGHTTP2_HCAT_REQUEST ? begin_request(conn, frame->hd.stream_id)
@@ -129,7 +112,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 static void add_header(leat_http_request *request, leat_slice name, leat_slice value)
 {
     if (request->header_count == HTTP_HEADERS_MAX) {
-        note_fault(request, LEAT_HTTP_HEADERS_TOO_LARGE, "there are too many headers");
+        http_h2_note(request, LEAT_HTTP_HEADERS_TOO_LARGE, "there are too many headers");
         return;
     }
     request->headers[request->header_count++] = (http_header){
@@ -150,13 +133,13 @@ static void add_host(leat_http_request *request, leat_slice value)
     if (known.size == 0)
         add_header(request, name, value);
     else if (!leat_slice_equal(known, value))
-        note_fault(request, LEAT_HTTP_BAD_REQUEST, "more than one Host header");
+        http_h2_note(request, LEAT_HTTP_BAD_REQUEST, "more than one Host header");
 }
 
 static void add_target(leat_http_request *request, leat_slice value)
 {
     if (value.size > HTTP_TARGET_MAX) {
-        note_fault(request, LEAT_HTTP_TARGET_TOO_LONG, "the request target is too long");
+        http_h2_note(request, LEAT_HTTP_TARGET_TOO_LONG, "the request target is too long");
         return;
     }
     request->target_at = (uint32_t)request->head.size;
@@ -169,10 +152,10 @@ static void add_field(leat_http_request *request, leat_slice name, leat_slice va
     http_fault fault;
     if (leat_slice_is(name, ":method")) {
         if (!http_check_method(value, &request->method, &fault))
-            note_fault(request, fault.code, fault.message);
+            http_h2_note(request, fault.code, fault.message);
     } else if (leat_slice_is(name, ":scheme")) {
         if (!leat_slice_is_nocase(value, "http") && !leat_slice_is_nocase(value, "https"))
-            note_fault(request, LEAT_HTTP_BAD_REQUEST, "the scheme is neither http nor https");
+            http_h2_note(request, LEAT_HTTP_BAD_REQUEST, "the scheme is neither http nor https");
     } else if (leat_slice_is(name, ":path")) {
         add_target(request, value);
     } else if (leat_slice_is(name, ":authority") || leat_slice_is(name, "host")) {
@@ -181,7 +164,7 @@ static void add_field(leat_http_request *request, leat_slice name, leat_slice va
         add_header(request, name, value);
     }
     if (request->head.failed)
-        note_fault(request, LEAT_HTTP_OVERLOADED, "out of memory");
+        http_h2_note(request, LEAT_HTTP_OVERLOADED, "out of memory");
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
@@ -191,17 +174,17 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     enum { FIELD_EXTRA = 32 }; /* RFC 9113 6.5.2 */
     http_conn *conn = context;
     (void)flags;
-    if (!is_live(conn))
+    if (!http_h2_is_live(conn))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    leat_http_request *request = request_of(session, frame->hd.stream_id);
+    leat_http_request *request = http_h2_request(session, frame->hd.stream_id);
     if (!request || request->state != HTTP_READING)
         return 0;
     bool is_trailer = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
     size_t *bytes = is_trailer ? &request->trailer_bytes : &request->header_bytes;
     *bytes += name_size + value_size + FIELD_EXTRA;
     if (*bytes > conn->server->config.header_max)
-        note_fault(request, LEAT_HTTP_HEADERS_TOO_LARGE,
-                   is_trailer ? "the trailers are too large" : "the headers are too large");
+        http_h2_note(request, LEAT_HTTP_HEADERS_TOO_LARGE,
+                     is_trailer ? "the trailers are too large" : "the headers are too large");
     if (!request->fault.message && !is_trailer && name_size > 0)
         add_field(request, (leat_slice){(const char *)name, name_size},
                   (leat_slice){(const char *)value, value_size});
@@ -209,11 +192,6 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 }
 
 /* ---- the whole request ---- */
-
-static int live_or_stop(const http_conn *conn)
-{
-    return is_live(conn) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
-}
 
 static void hand(http_conn *conn, leat_http_request *request)
 {
@@ -231,7 +209,7 @@ static int hand_over(http_conn *conn, leat_http_request *request)
     request->wants_continue = false;
     hand(conn, request);
     server->handler(server->context, request);
-    return live_or_stop(conn);
+    return http_h2_go_on(conn);
 }
 
 static int end_of_stream(http_conn *conn, leat_http_request *request)
@@ -239,7 +217,7 @@ static int end_of_stream(http_conn *conn, leat_http_request *request)
     leat_http_server *server = conn->server;
     request->since = 0;
     server->config.hooks.on_body(server->context, request, (leat_slice){"", 0}, true);
-    return live_or_stop(conn);
+    return http_h2_go_on(conn);
 }
 
 static int end_of_body(http_conn *conn, leat_http_request *request)
@@ -256,7 +234,7 @@ static int end_of_body(http_conn *conn, leat_http_request *request)
     }
     http_h2_break_off(request, request->fault.code, request->fault.message);
     http_tell_gone(conn->server);
-    return live_or_stop(conn);
+    return http_h2_go_on(conn);
 }
 
 /* What does the owner want of the body? False: it has answered, or nothing is to be done any more.
@@ -269,7 +247,7 @@ static bool ask_owner(http_conn *conn, leat_http_request *request)
     request->in_hook = true;
     request->arrived_us = leat_mono_us();
     leat_http_body_mode mode = server->config.hooks.on_headers(server->context, request);
-    if (!is_live(conn))
+    if (!http_h2_is_live(conn))
         return false;
     LEAT_ASSERT((mode == LEAT_HTTP_BODY_ANSWERED) == (request->state != HTTP_READING));
     if (mode == LEAT_HTTP_BODY_ANSWERED)
@@ -311,9 +289,9 @@ static int on_headers_whole(http_conn *conn, leat_http_request *request, bool is
     http_find_known(request, &known);
     if (!request->fault.message && http_check(request, &known, !is_end, &request->fault)) {
         if (!ask_owner(conn, request))
-            return live_or_stop(conn);
+            return http_h2_go_on(conn);
         if (!request->streamed && content_length(request, &known) > conn->server->config.body_max)
-            note_fault(request, LEAT_HTTP_TOO_LARGE, "the body is too large");
+            http_h2_note(request, LEAT_HTTP_TOO_LARGE, "the body is too large");
     }
     if (request->fault.message) {
         http_h2_refuse(request, request->fault.code, request->fault.message);
@@ -347,14 +325,14 @@ static int on_data_frame(http_conn *conn, const nghttp2_frame *frame, leat_http_
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
     http_conn *conn = context;
-    if (!is_live(conn))
+    if (!http_h2_is_live(conn))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     bool is_ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
-        return on_headers_frame(conn, frame, request_of(session, frame->hd.stream_id));
+        return on_headers_frame(conn, frame, http_h2_request(session, frame->hd.stream_id));
     case NGHTTP2_DATA:
-        return on_data_frame(conn, frame, request_of(session, frame->hd.stream_id));
+        return on_data_frame(conn, frame, http_h2_request(session, frame->hd.stream_id));
     case NGHTTP2_PING:
         if (is_ack && conn->h2->notice_since != 0)
             http_h2_leave(conn); /* it has read the notice */
@@ -370,92 +348,6 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     }
 }
 
-/* ---- the body ---- */
-
-/* Of all bodies a connection gets at most a quarter: one client must not take the room of all. */
-static bool has_room(const http_conn *conn, size_t size)
-{
-    const leat_http_config *config = &conn->server->config;
-    size_t share = config->bodies_max / 4 > config->body_max ? config->bodies_max / 4
-                                                             : config->body_max;
-    return size <= config->bodies_max && conn->server->bodies <= config->bodies_max - size &&
-           conn->h2->bodies + size <= share;
-}
-
-static int take_piece(http_conn *conn, leat_http_request *request, leat_slice piece)
-{
-    leat_http_server *server = conn->server;
-    if (!has_room(conn, piece.size)) {
-        http_h2_break_off(request, LEAT_HTTP_OVERLOADED,
-                          "too many bytes are being received at once");
-        http_tell_gone(server);
-        return live_or_stop(conn);
-    }
-    server->bodies += piece.size;
-    conn->h2->bodies += piece.size;
-    request->held += piece.size;
-    request->progress += piece.size;
-    if (request->progress >= LEAT_HTTP_STREAM_PROGRESS) {
-        request->progress = 0;
-        request->since = http_now_ms(server);
-    }
-    server->config.hooks.on_body(server->context, request, piece, false);
-    return live_or_stop(conn);
-}
-
-void http_h2_body_taken(leat_http_request *request, size_t size)
-{
-    http_conn *conn = request->conn;
-    LEAT_ASSERT(conn->h2->bodies >= size);
-    conn->h2->bodies -= size;
-    conn->server->bodies -= size;
-    request->held -= size;
-    if (request->stream_id == 0 || !is_live(conn))
-        return;
-    if (request->since != 0) /* the client could not send meanwhile */
-        request->since = http_now_ms(conn->server);
-    nghttp2_session_consume_stream(conn->h2->session, request->stream_id, size);
-    http_conn_mark_dirty(conn);
-}
-
-/* It is the server that holds the bytes from here on, within bounds of its own, so the connection's
- * window is opened again at once: if it were shared by held bodies, it could be used up by bodies
- * that all wait for more of it. A stream's window is its own. */
-static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id,
-                         const uint8_t *data, size_t size, void *context)
-{
-    http_conn *conn = context;
-    (void)flags;
-    if (!is_live(conn))
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    leat_http_request *request = request_of(session, stream_id);
-    bool is_streamed = request && request->state == HTTP_HANDED && request->streamed;
-    if ((is_streamed ? nghttp2_session_consume_connection(session, size)
-                     : nghttp2_session_consume(session, stream_id, size)) != 0)
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    if (is_streamed)
-        return take_piece(conn, request, (leat_slice){(const char *)data, size});
-    if (!request || request->state != HTTP_READING)
-        return 0;
-    if (size > conn->server->config.body_max - request->body.size) {
-        http_h2_refuse(request, LEAT_HTTP_TOO_LARGE, "the body is too large");
-        return 0;
-    }
-    if (has_room(conn, size))
-        leat_buf_append(&request->body, data, size);
-    else
-        note_fault(request, LEAT_HTTP_OVERLOADED, "too many bytes are being received at once");
-    if (request->body.failed)
-        note_fault(request, LEAT_HTTP_OVERLOADED, "out of memory");
-    if (request->fault.message) {
-        http_h2_refuse(request, request->fault.code, request->fault.message);
-        return 0;
-    }
-    conn->server->bodies += size;
-    conn->h2->bodies += size;
-    return 0;
-}
-
 /* ---- the end of a stream ---- */
 
 /* A whole answer to half a request: the rest of it is not wanted (RFC 9113 8.1). */
@@ -464,9 +356,9 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     http_conn *conn = context;
     bool is_end = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                   (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
-    if (!is_end || !is_live(conn))
+    if (!is_end || !http_h2_is_live(conn))
         return 0;
-    leat_http_request *request = request_of(session, frame->hd.stream_id);
+    leat_http_request *request = http_h2_request(session, frame->hd.stream_id);
     if (request && !request->is_input_over)
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                   NGHTTP2_NO_ERROR);
@@ -478,16 +370,16 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 {
     http_conn *conn = context;
     (void)error_code;
-    if (!is_live(conn))
+    if (!http_h2_is_live(conn))
         return 0;
-    leat_http_request *request = request_of(session, stream_id);
+    leat_http_request *request = http_h2_request(session, stream_id);
     conn->idle_since = http_now_ms(conn->server);
     if (!request)
         return 0;
     if (request->state == HTTP_HANDED) { /* cancelled: its work still counts */
         http_h2_lose(request);
         http_tell_gone(conn->server);
-        return live_or_stop(conn);
+        return http_h2_go_on(conn);
     }
     http_h2_forget(request);
     http_request_recycle(request);
@@ -501,7 +393,7 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
     http_conn *conn = context;
     (void)session;
     (void)code;
-    if (!is_live(conn))
+    if (!http_h2_is_live(conn))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (frame->hd.type == NGHTTP2_HEADERS)
         conn->h2->headers_since = 0;
@@ -514,7 +406,7 @@ void http_h2_set_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, http_h2_on_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
