@@ -255,6 +255,7 @@ void http_h2_on_eof(http_conn *conn)
             http_h2_forget(request);
             http_request_recycle(request);
         } else if (is_streamed && !request->is_input_over && request->stream_id != 0) {
+            http_h2_reset(request, NGHTTP2_CANCEL);
             http_h2_lose(request);
         }
     }
@@ -309,9 +310,7 @@ static bool is_answer_late(const leat_http_request *request, int64_t now)
 static void end_late(leat_http_request *request, bool is_body)
 {
     static const char message[] = "the body did not arrive in time";
-    http_conn *conn = request->conn;
-    int32_t stream_id = request->stream_id;
-    conn->server->counters.timeouts++;
+    request->server->counters.timeouts++;
     if (is_body && request->state == HTTP_READING) {
         http_h2_refuse(request, LEAT_HTTP_TIMEOUT, message);
         return;
@@ -321,10 +320,9 @@ static void end_late(leat_http_request *request, bool is_body)
         return;
     }
     request->answer_since = 0;
+    http_h2_reset(request, NGHTTP2_CANCEL);
     if (request->state == HTTP_HANDED)
         http_h2_lose(request);
-    nghttp2_submit_rst_stream(conn->h2->session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_CANCEL);
-    http_conn_mark_dirty(conn);
 }
 
 bool http_h2_sweep(http_conn *conn, int64_t now, bool acts)

@@ -17,10 +17,10 @@
  *   an answer                 body_timeout_ms for the client to take it, else the stream is reset
  *   bytes to send             HTTP_H2_OUT_MAX, then nothing is framed; a socket that takes none for
  *                             body_timeout_ms is closed
- *   frames without effect     config.frames_budget, a tenth of it back each second, and two for
- *                             each request: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM,
- *                             empty DATA, and every frame that nghttp2 refuses. Then the connection
- *                             is ended with GOAWAY ENHANCE_YOUR_CALM
+ *   frames without effect     config.frames_budget, a tenth of it back each second, two for each
+ *                             request and one for 2 KiB of answers (windows have to be opened):
+ * PING, SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM, empty DATA, and every frame that nghttp2
+ * refuses. Then the connection is ended with GOAWAY ENHANCE_YOUR_CALM
  *
  * Loop's thread. A callback of nghttp2 never closes the session that calls it: http_conn_close only
  * marks the connection, and the session is freed when the loop has run the close.
@@ -86,8 +86,8 @@ int http_h2_on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, 
 void http_h2_set_callbacks(nghttp2_session_callbacks *callbacks);
 /* The stream is gone or never to be: its request leaves the connection. */
 void http_h2_forget(leat_http_request *request);
-/* Its client has no more interest in it: the stream is gone or reset. The owner's work still
- * counts; http_tell_gone tells it, at a moment when no list is being walked. */
+/* Its client has no more interest in it: the stream is gone, or its reset is queued. The owner's
+ * work still counts; http_tell_gone tells it, at a moment when no list is being walked. */
 void http_h2_lose(leat_http_request *request);
 /* A streamed body that is being read ends by this fault: it is the answer, unless one is begun. */
 void http_h2_break_off(leat_http_request *request, leat_http_code code, const char *message);
@@ -102,5 +102,7 @@ void http_h2_give_up(http_conn *conn, uint32_t error_code);
 /* Answers a request that is still being read, and ends its stream; the connection goes on. */
 void http_h2_refuse(leat_http_request *request, leat_http_code code, const char *message);
 void http_h2_continue(leat_http_request *request);
+/* Ends its stream. nghttp2 sends this before any more of an answer, so the request may go. */
+void http_h2_reset(leat_http_request *request, uint32_t error_code);
 
 #endif

@@ -97,7 +97,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream_id, uint8_t *t
     return (ssize_t)given;
 }
 
-static void reset(leat_http_request *request, uint32_t error_code)
+void http_h2_reset(leat_http_request *request, uint32_t error_code)
 {
     nghttp2_submit_rst_stream(request->conn->h2->session, NGHTTP2_FLAG_NONE, request->stream_id,
                               error_code);
@@ -125,7 +125,7 @@ static void submit(leat_http_request *request, const http_answer_parts *parts, b
     if (request->answer.failed ||
         nghttp2_submit_response(request->conn->h2->session, request->stream_id, to.list, to.count,
                                 has_body ? &body : NULL) != 0)
-        reset(request, NGHTTP2_INTERNAL_ERROR);
+        http_h2_reset(request, NGHTTP2_INTERNAL_ERROR);
     http_conn_mark_dirty(request->conn);
 }
 
@@ -194,7 +194,7 @@ void http_h2_answer_piece(leat_http_request *request, leat_slice piece)
         go_on(request);
         return;
     }
-    reset(request, NGHTTP2_INTERNAL_ERROR); /* out of memory; its owner hears of it */
+    http_h2_reset(request, NGHTTP2_INTERNAL_ERROR); /* out of memory; its owner hears of it */
 }
 
 void http_h2_answer_end(leat_http_request *request)
@@ -213,7 +213,7 @@ void http_h2_abandon(leat_http_request *request)
 {
     take_back(request);
     if (request->stream_id != 0)
-        reset(request, NGHTTP2_INTERNAL_ERROR);
+        http_h2_reset(request, NGHTTP2_INTERNAL_ERROR);
     drop(request);
 }
 

@@ -12,7 +12,12 @@
 
 #include "http/h2.h"
 
-enum { FRAME_COST = 1000, REQUEST_GAIN = 2 * FRAME_COST, BUDGET_BACK_S = 10 };
+enum {
+    FRAME_COST = 1000,
+    REQUEST_GAIN = 2 * FRAME_COST,
+    BUDGET_BACK_S = 10,
+    ANSWER_GAIN_BYTES = 2048
+};
 
 /* ---- frames without effect ---- */
 
@@ -54,17 +59,14 @@ void http_h2_lose(leat_http_request *request)
     http_note_gone(request);
 }
 
-static leat_http_request *add_request(http_conn *conn, int32_t stream_id)
+static void give_stream(leat_http_request *request, int32_t stream_id)
 {
-    leat_http_request *request = http_request_take(conn);
-    if (!request)
-        return NULL;
+    http_h2 *h2 = request->conn->h2;
     request->is_h2 = true;
     request->stream_id = stream_id;
     request->keep_alive = true;
-    LIST_INSERT_HEAD(&conn->h2->requests, request, of_conn);
-    nghttp2_session_set_stream_user_data(conn->h2->session, stream_id, request);
-    return request;
+    LIST_INSERT_HEAD(&h2->requests, request, of_conn);
+    nghttp2_session_set_stream_user_data(h2->session, stream_id, request);
 }
 
 /* The request is its owner's, so the answer is another one's, which takes its place in the stream.
@@ -73,17 +75,16 @@ void http_h2_break_off(leat_http_request *request, leat_http_code code, const ch
 {
     http_conn *conn = request->conn;
     int32_t stream_id = request->stream_id;
-    bool has_begun = request->answer_begun;
-    leat_http_method method = request->method;
-    http_h2_lose(request);
-    leat_http_request *other = has_begun ? NULL : add_request(conn, stream_id);
-    if (other) {
-        other->method = method;
-        http_h2_refuse(other, code, message);
+    leat_http_request *other = request->answer_begun ? NULL : http_request_take(conn);
+    if (!other) {
+        http_h2_reset(request, NGHTTP2_CANCEL);
+        http_h2_lose(request);
         return;
     }
-    nghttp2_submit_rst_stream(conn->h2->session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_CANCEL);
-    http_conn_mark_dirty(conn);
+    other->method = request->method;
+    http_h2_lose(request);
+    give_stream(other, stream_id);
+    http_h2_refuse(other, code, message);
 }
 
 /* Work is bounded by requests that wait for their owner, not by open streams: those of streams that
@@ -92,8 +93,12 @@ void http_h2_break_off(leat_http_request *request, leat_http_code code, const ch
 static int begin_request(http_conn *conn, int32_t stream_id)
 {
     http_h2 *h2 = conn->h2;
-    if (h2->in_flight < conn->server->config.streams_max && add_request(conn, stream_id))
+    bool has_place = h2->in_flight < conn->server->config.streams_max;
+    leat_http_request *request = has_place ? http_request_take(conn) : NULL;
+    if (request) {
+        give_stream(request, stream_id);
         return 0;
+    }
     nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_REFUSED_STREAM);
     return http_h2_spend(conn);
 }
@@ -354,6 +359,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
     http_conn *conn = context;
+    if (frame->hd.type == NGHTTP2_DATA)
+        conn->h2->budget += (int64_t)frame->hd.length * FRAME_COST / ANSWER_GAIN_BYTES;
     bool is_end = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                   (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
     if (!is_end || !http_h2_is_live(conn))

@@ -92,6 +92,7 @@ static void on_gone(void *context, leat_http_request *request)
 static http_world *stream_world(void)
 {
     http_world *world = world_new();
+    world->config.frames_budget = 20;
     world->config.hooks = (leat_http_hooks){on_headers, on_body, on_room, on_gone};
     world->config.body_max = 100;
     world->config.stream_window = WINDOW;
@@ -279,6 +280,26 @@ START_TEST(test_a_body_that_stops)
 }
 END_TEST
 
+/* The client ends its side of the connection in the middle of its body and of the answer. */
+START_TEST(test_half_a_client)
+{
+    http_world *world = stream_world();
+    stream_client *client = stream_client_new(world, NULL);
+    send_open(client, "/stream");
+    STREAM_UNTIL(client, owner.request != NULL);
+    leat_http_answer_begin(owner.request, LEAT_HTTP_OK, "text/plain", NULL);
+    leat_http_answer_piece(owner.request, LEAT_SLICE("never framed"));
+    shutdown(client->fd, SHUT_WR);
+    STREAM_UNTIL(client, owner.gone == 1);
+    leat_http_answer_piece(owner.request, LEAT_SLICE("more"));
+    leat_http_answer_end(owner.request);
+    owner.request = NULL;
+    STREAM_UNTIL(client, client->eof);
+    stream_client_free(client);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(test_the_server_closes)
 {
     http_world *world = stream_world();
@@ -306,6 +327,7 @@ static Suite *suite(void)
     tcase_add_test(streams, test_an_answer_beside_the_body);
     tcase_add_test(streams, test_a_client_that_leaves);
     tcase_add_test(streams, test_a_body_that_stops);
+    tcase_add_test(streams, test_half_a_client);
     tcase_add_test(streams, test_the_server_closes);
     suite_add_tcase(s, streams);
     return s;
