@@ -16,15 +16,16 @@ MAY_INCLUDE = {
     "engine": {"base"},
     "record": {"base"},
     "config": {"base"},
+    "auth": {"base"},
     "ops": {"base"},
     "http": {"base"},
     "log": {"base", "record"},
     "sink": {"base", "engine", "record"},
-    "edge": {"base", "record", "log", "ops", "http"},
+    "edge": {"base", "auth", "record", "log", "ops", "http"},
     "apply": {"base", "engine", "record", "log", "sink", "ops"},
     "watch": {"base", "record", "log", "sink"},
-    "daemon": {"base", "engine", "record", "config", "ops", "http", "log", "sink", "edge", "apply", "watch"},
-    "cli": {"base", "engine", "record", "config", "ops", "http", "log", "sink", "edge", "apply", "watch", "daemon"},
+    "daemon": {"base", "engine", "record", "config", "auth", "ops", "http", "log", "sink", "edge", "apply", "watch"},
+    "cli": {"base", "engine", "record", "config", "auth", "ops", "http", "log", "sink", "edge", "apply", "watch", "daemon"},
 }
 
 
@@ -33,7 +34,7 @@ def sources():
 
 
 def test_includes_point_one_way():
-    """base <- engine, record, config, ops, http <- log, sink <- edge, apply, watch <- daemon <- cli; nothing includes the other way."""
+    """base <- engine, record, config, auth, ops, http <- log, sink <- edge, apply, watch <- daemon <- cli; nothing includes the other way."""
     wrong = []
     for path in sources():
         folder = path.relative_to(SRC).parts[0]

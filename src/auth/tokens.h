@@ -1,0 +1,35 @@
+/*
+ * tokens.h - the file of bearer tokens. One token a line, words with blanks between them; '#'
+ * begins a comment:
+ *
+ *     # name    token           scopes                     tenant
+ *     importer  sha256:9f86...  *:*
+ *     app-7     $APP_7_TOKEN    users:put,users:patch      tenant=7
+ *
+ * The token is the SHA-256 of its bytes in hexadecimal digits, or the name of a variable of the
+ * environment that has the token itself. Scopes are those of scopes.h. With a tenant it writes the
+ * rows of that tenant only; the tenant is spelled as in a path (percent-encoded).
+ *
+ * The list never changes once it is read; any thread may look into it.
+ */
+#ifndef LEAT_AUTH_TOKENS_H
+#define LEAT_AUTH_TOKENS_H
+
+#include "auth/digest.h"
+#include "auth/principal.h"
+
+enum {
+    LEAT_TOKENS_MAX = 65536,
+    LEAT_TOKENS_FILE_MAX = 16 * 1024 * 1024,
+};
+
+typedef struct leat_tokens leat_tokens;
+
+/* `file`: its name in messages, "file:line: what is wrong". NULL: the text has a mistake. */
+leat_tokens *leat_tokens_read(const char *file, leat_slice text, leat_error *error);
+void leat_tokens_free(leat_tokens *tokens); /* NULL: none */
+uint32_t leat_tokens_count(const leat_tokens *tokens);
+/* The one with this digest; NULL: there is none. Borrowed. */
+const leat_principal *leat_tokens_find(const leat_tokens *tokens, const leat_digest *digest);
+
+#endif
