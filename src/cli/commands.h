@@ -19,6 +19,7 @@ typedef struct leat_options {
     const char *duration; /* --for */
     const char *keep;
     const char *reason;
+    const char *scopes;
     bool hold;
     bool json;
     bool held;
@@ -50,6 +51,7 @@ int leat_command_dead_discard(const leat_options *options);
 int leat_command_control_block(const leat_options *options);
 int leat_command_control_unblock(const leat_options *options);
 int leat_command_control_list(const leat_options *options);
+int leat_command_token_new(const leat_options *options);
 int leat_command_config(const leat_options *options); /* prints the reference */
 int leat_command_version(const leat_options *options);
 

@@ -126,6 +126,13 @@ static const leat_command commands[] = {
      "  --json         one JSON object a line\n\n"
      "If a shard does not answer, an error names it, the others are listed, and the exit status is 1.\n",
      leat_command_control_list},
+    {"token new", "TS", "NAME [--scopes S] [--tenant T]", 1, "make a bearer token for a client",
+     "Prints a random token and the line for the file of auth.tokens, with its digest. The token is stored nowhere.\n\n"
+     "  NAME        for logs and for you: letters, digits, '_', '-' and '.'\n"
+     "  --scopes S  what it may do: ROUTE:OPERATION, several with commas between them; OPERATION is put, patch or delete,\n"
+     "              and * stands for all. Default *:*\n"
+     "  --tenant T  it writes rows of this tenant only; as in the path of a request (percent-encoded)\n",
+     leat_command_token_new},
     {"config", "", "", 0, "print the reference of all settings",
      "Prints every setting with its type, default, range and meaning.\n", leat_command_config},
     {"version", "", "", 0, "print the versions of leat and its libraries", "",
@@ -149,6 +156,7 @@ static const struct option options_known[] = {
     {"for", required_argument, NULL, 'f'},
     {"keep", required_argument, NULL, 'n'},
     {"reason", required_argument, NULL, 'R'},
+    {"scopes", required_argument, NULL, 'S'},
     {"held", no_argument, NULL, 'H'},
     {"hold", no_argument, NULL, 'O'},
     {0},
@@ -251,6 +259,9 @@ static int take_option(leat_options *options, int letter, const char *value)
     case 'n':
         options->keep = value;
         break;
+    case 'S':
+        options->scopes = value;
+        break;
     case 'R':
         options->reason = value;
         break;
@@ -286,7 +297,7 @@ typedef struct command_line {
     leat_options options;
     bool help;
     bool version;
-    char given[16]; /* letters of the options, each once */
+    char given[64]; /* letters of the options, each once */
 } command_line;
 
 static int read_options(int argc, char **argv, command_line *line)
