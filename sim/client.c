@@ -303,6 +303,7 @@ void sim_clients_begin(sim_world *world)
         .layout = &world->schema.catalog.layout,
         .schema_versions = world->schema.schema_versions,
         .in_flight_max = 20000,
+        .batches_max = 1,
         .ready_age_ms = 5000,
         .metrics = clients->metrics,
     };

@@ -18,6 +18,7 @@ typedef struct sim_clients {
     leat_http_server *server;
     leat_log_writer *writer;
     sim_request **requests;
+    sim_request *handled; /* by the edge, at the moment; NULL: none is */
     uint32_t count;
     uint32_t sent;
     uint32_t answered;

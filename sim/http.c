@@ -65,6 +65,12 @@ leat_slice leat_http_request_path(const leat_http_request *request)
     return leat_slice_of(request->path);
 }
 
+leat_slice leat_http_request_query(const leat_http_request *request)
+{
+    (void)request;
+    return (leat_slice){"", 0};
+}
+
 leat_slice leat_http_request_body(const leat_http_request *request)
 {
     return (leat_slice){request->body, request->body_size};
@@ -103,6 +109,52 @@ void leat_http_answer(leat_http_request *request, leat_http_code code, const cha
     sim_check_answer(world, request, body);
 }
 
+/* ---- requests that are streamed: there are none ---- */
+
+void leat_http_request_keep(leat_http_request *request, uint32_t slot, void *value)
+{
+    (void)request;
+    (void)slot;
+    LEAT_ASSERT(!value);
+}
+
+void *leat_http_request_kept(const leat_http_request *request, uint32_t slot)
+{
+    (void)request;
+    (void)slot;
+    return NULL;
+}
+
+void leat_http_body_taken(leat_http_request *request, size_t size)
+{
+    (void)request;
+    LEAT_ASSERT(size == 0);
+}
+
+void leat_http_answer_begin(leat_http_request *request, leat_http_code code,
+                            const char *content_type, const char *extra_headers)
+{
+    (void)content_type;
+    (void)extra_headers;
+    LEAT_ASSERT(!request || code == LEAT_HTTP_CODE_COUNT);
+}
+
+void leat_http_answer_piece(leat_http_request *request, leat_slice piece)
+{
+    LEAT_ASSERT(!request || piece.size == 0);
+}
+
+void leat_http_answer_end(leat_http_request *request)
+{
+    LEAT_ASSERT(!request);
+}
+
+size_t leat_http_answer_waiting(const leat_http_request *request)
+{
+    (void)request;
+    return 0;
+}
+
 void leat_http_abandon(leat_http_request *request)
 {
     request->status = -1;
@@ -111,5 +163,7 @@ void leat_http_abandon(leat_http_request *request)
 void sim_http_request(sim_world *world, sim_request *request)
 {
     request->arrived_us = world->clock.now_us;
+    world->clients.handled = request;
     world->clients.server->handler(world->clients.server->context, request);
+    world->clients.handled = NULL;
 }

@@ -28,7 +28,8 @@ struct leat_log_writer {
 /* One append under way. */
 typedef struct append {
     leat_log_writer *writer;
-    sim_request *request;
+    sim_request *request; /* whose record it is */
+    void *tag;
     leat_record record; /* slices into `bytes` */
     char bytes[1024];
     bool is_answered;
@@ -49,7 +50,7 @@ static void forget(leat_log_writer *writer, const append *sent)
 static void answer(append *sent, leat_append_result result)
 {
     forget(sent->writer, sent);
-    sent->writer->on_appended(sent->writer->context, sent->request, result, sent->record.partition,
+    sent->writer->on_appended(sent->writer->context, sent->tag, result, sent->record.partition,
                               sent->offset, "simulated");
 }
 
@@ -184,7 +185,8 @@ static append *copy_append(leat_log_writer *writer, const leat_record *record, v
     append *sent = leat_must_calloc(1, sizeof *sent);
     size_t used = 0;
     sent->writer = writer;
-    sent->request = tag;
+    sent->request = writer->world->clients.handled;
+    sent->tag = tag;
     sent->record = *record;
     sent->record.key = keep(sent, &used, record->key);
     sent->record.value = keep(sent, &used, record->value);
@@ -285,8 +287,8 @@ void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
     (void)timeout_ms;
     while (writer->waiting > 0) {
         append *sent = writer->open[--writer->waiting];
-        writer->on_appended(writer->context, sent->request, LEAT_APPEND_UNKNOWN,
-                            sent->record.partition, -1, "the end");
+        writer->on_appended(writer->context, sent->tag, LEAT_APPEND_UNKNOWN, sent->record.partition,
+                            -1, "the end");
     }
     leat_topic_guard_fini(&writer->guard);
     free(writer);

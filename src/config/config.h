@@ -91,6 +91,7 @@ typedef struct leat_config {
     int64_t key_rate;      /* likewise of one row */
     int64_t key_burst;
     int64_t lag_limit_ms;  /* of a shard, estimated; 0: no limit */
+    int64_t batches_max;
     int64_t in_flight_max; /* requests that wait for the log; beyond: 503 */
 
     /* apply, of each worker */

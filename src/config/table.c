@@ -245,6 +245,11 @@ static const leat_setting settings[] = {
          "the other half a partition may take as much as it leaves free. With Kafka, more than 100000 also needs the property "
          "`queue.buffering.max.messages`."},
 
+    {"limits.batches", TOP(batches_max), COUNT(1, 100000, "64"),
+     .help =
+         "The most batches (`POST /batch`) that are received at once; then 503. Each needs up to 1 MiB, and more if "
+         "`limits.body_max` is larger."},
+
     {"limits.tenant", GROUP, .help = "How often one tenant may write, at each edge."},
     {"limits.tenant.rate", TOP(tenant_rate), COUNT(0, 10000000, "0"),
      .help =

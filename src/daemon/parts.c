@@ -176,6 +176,7 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
         .layout = &daemon->assembly.catalog.layout,
         .schema_versions = daemon->schema_versions,
         .in_flight_max = (uint32_t)from->in_flight_max,
+        .batches_max = (uint32_t)from->batches_max,
         .tenant_rate = edge_rate(from->tenant_rate, from->tenant_burst),
         .floods = daemon->floods,
         .key_rate = edge_rate(from->key_rate, from->key_burst),

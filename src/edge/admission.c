@@ -43,14 +43,14 @@ static void note(edge_refused *refused, uint64_t name, leat_slice text)
     memcpy(at->text, text.data, at->size);
 }
 
-static void refuse(leat_edge *edge, leat_http_request *request, bool is_tenant, uint64_t name,
+static void refuse(leat_edge *edge, const edge_asker *asker, bool is_tenant, uint64_t name,
                    leat_slice text, int64_t wait_us)
 {
     edge_admission *own = &edge->admission;
     int64_t wait_s = (wait_us + 999999) / 1000000;
     note(is_tenant ? &own->refused_tenants : &own->refused_keys, name, text);
     leat_count(is_tenant ? edge->metrics.limited_tenant : edge->metrics.limited_key, 1);
-    edge_answer_limited(edge, request,
+    edge_refuse_limited(edge, asker,
                         is_tenant ? "this tenant writes more often than limits.tenant allows"
                                   : "this row is written more often than limits.key allows",
                         wait_s > RETRY_MAX_S ? RETRY_MAX_S : wait_s);
@@ -74,11 +74,11 @@ static const leat_control *find_flood(leat_edge *edge, uint32_t partition, leat_
     return own->set ? leat_control_set_find_tenant(own->set, tenant, now_us) : NULL;
 }
 
-static void refuse_flood(leat_edge *edge, leat_http_request *request, const leat_control *flood)
+static void refuse_flood(leat_edge *edge, const edge_asker *asker, const leat_control *flood)
 {
     bool is_late = strcmp(flood->reason, LEAT_LATE_KIND) == 0;
     leat_count(is_late ? edge->metrics.limited_lag : edge->metrics.limited_parked, 1);
-    edge_answer_limited(edge, request,
+    edge_refuse_limited(edge, asker,
                         is_late ? "writes wait for longer than limits.lag allows, many of them of "
                                   "this tenant; others are accepted"
                                 : "too many writes of this tenant wait to be applied; others are "
@@ -88,7 +88,7 @@ static void refuse_flood(leat_edge *edge, leat_http_request *request, const leat
                                                     : flood->keep);
 }
 
-bool edge_admission_admit(leat_edge *edge, leat_http_request *request, const leat_route *route,
+bool edge_admission_admit(leat_edge *edge, const edge_asker *asker, const leat_route *route,
                           uint32_t partition)
 {
     edge_admission *own = &edge->admission;
@@ -97,14 +97,14 @@ bool edge_admission_admit(leat_edge *edge, leat_http_request *request, const lea
     leat_slice tenant = leat_route_tenant(route, key);
     const leat_control *flood = find_flood(edge, partition, tenant, now_us);
     if (flood) {
-        refuse_flood(edge, request, flood);
+        refuse_flood(edge, asker, flood);
         return false;
     }
     bool of_tenant = own->tenants.rate > 0 && tenant.size > 0;
     uint64_t tenant_name = of_tenant ? leat_hash(tenant) : 0;
     int64_t wait_us = of_tenant ? leat_buckets_take(&own->tenants, tenant_name, now_us) : 0;
     if (wait_us > 0) {
-        refuse(edge, request, true, tenant_name, tenant, wait_us);
+        refuse(edge, asker, true, tenant_name, tenant, wait_us);
         return false;
     }
     uint64_t name = own->keys.rate > 0 ? edge->key.hash ^ (uint64_t)route->table_index << 32 : 0;
@@ -113,7 +113,7 @@ bool edge_admission_admit(leat_edge *edge, leat_http_request *request, const lea
         return true;
     if (of_tenant)
         leat_buckets_give(&own->tenants, tenant_name);
-    refuse(edge, request, false, name, key, wait_us);
+    refuse(edge, asker, false, name, key, wait_us);
     return false;
 }
 

@@ -1,12 +1,5 @@
 /*
- * edge.c - what a request means. The edge first answers everything that it can know by itself:
- * route, key, types, and that the log is overloaded or in trouble. It does not keep what it
- * accepts: the request is the tag of its record, waits in the HTTP server without its body, and is
- * answered when the log has answered. So the edge's memory is bounded by the number of writes in
- * flight, and there is no state that a crash could lose after a 202.
- *
- * Routes and keys are those of shard 0, because the path has to be read before the shard is known;
- * the body is checked against the table of the shard that the write is for.
+ * edge.c - what a request is, a question about health or a write, and the edge's life.
  */
 #include "edge/internal.h"
 
@@ -16,19 +9,9 @@
 
 enum {
     TICK_MS = 250,
-    TROUBLE_AFTER_US = 1000 * 1000,
     FREE_TIMEOUT_MS = 1000, /* for records that still wait for the log after their clients went away
                              */
 };
-
-/* A write on its way from the request to the log. The key is in the edge: it is large. */
-typedef struct edge_write {
-    leat_http_request *request;
-    const leat_route *route; /* of shard 0 */
-    leat_route_op op;
-    uint32_t partition;
-    bool names_route; /* there are several: its record says which one */
-} edge_write;
 
 /* ---- health ---- */
 
@@ -56,239 +39,34 @@ static bool answer_health(leat_edge *edge, leat_http_request *request, leat_slic
 
 /* ---- one request ---- */
 
-static bool method_to_op(leat_http_method method, leat_route_op *ret_op)
-{
-    static const struct {
-        leat_http_method method;
-        leat_route_op op;
-    } table[] = {
-        {LEAT_HTTP_PUT, LEAT_PUT}, {LEAT_HTTP_PATCH, LEAT_PATCH}, {LEAT_HTTP_DELETE, LEAT_DELETE}};
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        if (table[i].method == method) {
-            *ret_op = table[i].op;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* "Application/JSON; charset=utf-8" without its parameters. */
-static leat_slice media_type(leat_slice value)
-{
-    size_t size = 0;
-    while (size < value.size && value.data[size] != ';')
-        size++;
-    while (size > 0 && (value.data[size - 1] == ' ' || value.data[size - 1] == '\t'))
-        size--;
-    return (leat_slice){value.data, size};
-}
-
-/* NULL: by its headers the body is plain JSON; else the reason why it is not. */
-static const char *content_fault(const leat_http_request *request, leat_route_op op)
-{
-    leat_slice coding = leat_http_request_header(request, "content-encoding");
-    if (coding.size > 0 && !leat_slice_is_nocase(coding, "identity"))
-        return "the body must come without a Content-Encoding";
-    leat_slice type = media_type(leat_http_request_header(request, "content-type"));
-    if (op == LEAT_DELETE || type.size == 0 || leat_slice_is_nocase(type, "application/json"))
-        return NULL;
-    if (op == LEAT_PATCH && leat_slice_is_nocase(type, "application/merge-patch+json"))
-        return NULL;
-    return op == LEAT_PATCH
-               ? "Content-Type must be application/json or application/merge-patch+json"
-               : "Content-Type must be application/json";
-}
-
-/* The route as it is in the write's own shard: tables are altered shard by shard. */
-static const leat_route *route_in_shard(const leat_edge *edge, const edge_write *write)
-{
-    uint32_t shard = leat_layout_shard_of_partition(edge->config.layout, write->partition);
-    const leat_routes *routes =
-        &leat_schema_versions_newest(edge->config.schema_versions, shard)->routes;
-    LEAT_ASSERT(write->route->index < routes->count);
-    return &routes->routes[write->route->index];
-}
-
-/* Answers and returns false when the body is not a JSON object that the shard's table takes. */
-static bool check_json(leat_edge *edge, const edge_write *write, leat_slice json)
-{
-    static const leat_http_code answers[] = {[LEAT_BODY_SYNTAX] = LEAT_HTTP_BAD_JSON,
-                                             [LEAT_BODY_REFUSED] = LEAT_HTTP_INVALID,
-                                             [LEAT_BODY_MEMORY] = LEAT_HTTP_OVERLOADED};
-    leat_body_error error = {0};
-    leat_body_parser_reset(edge->parser);
-    leat_body_fault fault = leat_body_parse(edge->parser, route_in_shard(edge, write), write->op,
-                                            json, edge->key.values, &edge->body, &error);
-    if (fault == LEAT_BODY_REFUSED) /* the client may know of a column that leat has not seen yet */
-        leat_schema_versions_request_read(edge->config.schema_versions);
-    if (fault != LEAT_BODY_OK)
-        edge_answer_error(edge, write->request, answers[fault], error.field, error.message);
-    return fault == LEAT_BODY_OK;
-}
-
-/* Answers and returns false when the body is not one that this operation takes. */
-static bool check_body(leat_edge *edge, const edge_write *write)
-{
-    const char *fault = content_fault(write->request, write->op);
-    if (fault) {
-        edge_answer_error(edge, write->request, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
-        return false;
-    }
-    leat_slice json = leat_http_request_body(write->request);
-    if (write->op == LEAT_DELETE) {
-        if (json.size > 0)
-            edge_answer_error(edge, write->request, LEAT_HTTP_BAD_REQUEST, NULL,
-                              "DELETE takes no body");
-        return json.size == 0;
-    }
-    if (json.size == 0) { /* a client that lost its body must not reset a row */
-        edge_answer_error(edge, write->request, LEAT_HTTP_BAD_JSON, NULL,
-                          "a JSON object is needed; {} names no column");
-        return false;
-    }
-    return check_json(edge, write, json);
-}
-
-/* Answers and returns false when it is not a write to a route. Fills in where it goes. */
-static bool find_route(leat_edge *edge, edge_write *write)
-{
-    const leat_routes *routes =
-        &leat_schema_versions_newest(edge->config.schema_versions, 0)->routes;
-    char field[LEAT_NAME_MAX + 1] = "";
-    leat_error error = {0};
-    leat_match match = leat_routes_match(routes, leat_http_request_path(write->request),
-                                         &write->route, &edge->key, field, &error);
-    if (match == LEAT_MATCH_NO_ROUTE) {
-        edge_answer_error(edge, write->request, LEAT_HTTP_NO_ROUTE, NULL, "no route has this path");
-    } else if (!method_to_op(leat_http_request_method(write->request), &write->op)) {
-        edge_answer_method(edge, write->request, "DELETE, PATCH, PUT");
-    } else if (match == LEAT_MATCH_BAD_KEY) {
-        edge_answer_error(edge, write->request, LEAT_HTTP_INVALID, field, error.text);
-    } else {
-        write->names_route = routes->count > 1;
-        write->partition =
-            leat_layout_partition_of_key(edge->config.layout, write->route, &edge->key);
-        LEAT_ASSERT(write->partition < edge->partition_count);
-        return true;
-    }
-    return false;
-}
-
-/* The log has not answered a record of this partition for a while, and is known to be in trouble:
- * the next one need not wait to learn the same. NULL: it may be tried. */
-static const char *known_trouble(const leat_edge *edge, uint32_t partition)
-{
-    const char *trouble = leat_log_writer_partition_trouble(edge->writer, partition);
-    if (trouble || edge->in_flight_of[partition] == 0)
-        return trouble;
-    bool has_waited = leat_log_writer_oldest_us(edge->writer, partition, leat_mono_us()) >
-                      TROUBLE_AFTER_US;
-    return has_waited ? leat_log_writer_trouble(edge->writer) : NULL;
-}
-
-/* Answers and returns false when the log is not to be asked for one more record. */
-static bool admit(leat_edge *edge, const edge_write *write)
-{
-    LEAT_ASSERT(edge->in_flight_of[write->partition] <= edge->in_flight);
-    if (edge->in_flight >= edge->config.in_flight_max) {
-        edge_answer_error(edge, write->request, LEAT_HTTP_OVERLOADED, NULL,
-                          "too many writes wait for the log");
-        return false;
-    }
-    const char *trouble = known_trouble(edge, write->partition);
-    if (trouble)
-        edge_answer_error(edge, write->request, LEAT_HTTP_UNAVAILABLE, NULL, trouble);
-    return !trouble;
-}
-
-/* The log has not taken the record: `result` as of leat_log_append. */
-static void answer_not_taken(leat_edge *edge, const edge_write *write, int result,
-                             const char *reason)
-{
-    LEAT_ASSERT(result != 0);
-    const char *trouble = result > 0 ? leat_log_writer_trouble(edge->writer) : NULL;
-    leat_http_code code = result < 0 ? LEAT_HTTP_TOO_LARGE
-                          : trouble  ? LEAT_HTTP_UNAVAILABLE
-                                     : LEAT_HTTP_OVERLOADED;
-    edge_answer_error(edge, write->request, code, NULL, trouble ? trouble : reason);
-}
-
-static void append(leat_edge *edge, const edge_write *write)
-{
-    leat_slice none = {"", 0};
-    leat_record record = {
-        .partition = write->partition,
-        .offset = -1,
-        .accepted_ms = leat_wall_ms(),
-        .key = {edge->key.canonical, edge->key.canonical_size},
-        .value = leat_http_request_body(write->request),
-        .route = write->names_route ? leat_slice_of(write->route->name) : none,
-        .op = write->op == LEAT_PUT ? none : leat_slice_of(leat_route_op_name(write->op)),
-    };
-    leat_error error = {0};
-    uint64_t *in_flight = &edge->in_flight_of[write->partition];
-    if (!leat_shares_take(&edge->shares, in_flight, 1)) {
-        edge_answer_error(edge, write->request, LEAT_HTTP_OVERLOADED, NULL,
-                          "too many writes of this partition wait for the log");
-        return;
-    }
-    int result = leat_log_append(edge->writer, &record, write->request, &error);
-    if (result != 0) {
-        leat_shares_give(&edge->shares, in_flight, 1);
-        answer_not_taken(edge, write, result, error.text);
-        return;
-    }
-    edge->in_flight++;
-    leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
-    leat_http_request_drop_body(write->request);
-}
-
 static void on_request(void *context, leat_http_request *request)
 {
     leat_edge *edge = context;
     LEAT_ASSERT(edge->state != EDGE_FREED);
     if (answer_health(edge, request, leat_http_request_path(request)))
         return;
-    edge_write write = {.request = request};
-    if (find_route(edge, &write) && admit(edge, &write) &&
-        edge_admission_admit(edge, request, write.route, write.partition) &&
-        check_body(edge, &write))
-        append(edge, &write);
+    edge_write write = {
+        .asker.request = request,
+        .method = leat_http_request_method(request),
+        .path = leat_http_request_path(request),
+        .query = leat_http_request_query(request),
+        .body = leat_http_request_body(request),
+        .arrived_us = leat_http_request_arrived_us(request),
+    };
+    edge_write_take(edge, &write);
 }
 
-/* ---- the log's answers ---- */
+static leat_http_body_mode on_headers(void *context, leat_http_request *request)
+{
+    leat_edge *edge = context;
+    return edge_batch_is_one(request) ? edge_batch_begin(edge, request) : LEAT_HTTP_BODY_WHOLE;
+}
 
 /* Never from inside a callback of the log: the owner may free the edge. */
-static void drain_soon(leat_edge *edge)
+void edge_drain_soon(leat_edge *edge)
 {
     if (edge->state == EDGE_ANSWERING && edge->in_flight == 0)
         uv_timer_start(&edge->tick, edge->tick.timer_cb, 0, TICK_MS);
-}
-
-static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
-                        int64_t offset, const char *why)
-{
-    static const leat_http_code answers[] = {
-        [LEAT_NOT_APPENDED] = LEAT_HTTP_UNAVAILABLE,
-        [LEAT_APPEND_UNKNOWN] = LEAT_HTTP_UNKNOWN,
-        [LEAT_APPEND_TOO_LARGE] = LEAT_HTTP_TOO_LARGE,
-    };
-    leat_edge *edge = context;
-    leat_http_request *request = tag;
-    LEAT_ASSERT(edge->in_flight > 0 && partition < edge->partition_count);
-    edge->in_flight--;
-    leat_shares_give(&edge->shares, &edge->in_flight_of[partition], 1);
-    leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
-    if (result == LEAT_APPENDED) {
-        edge->taken_us = leat_mono_us();
-        leat_observe_us(edge->metrics.durable,
-                        edge->taken_us - leat_http_request_arrived_us(request));
-        edge_answer_accepted(edge, request, partition, offset);
-    } else {
-        edge_answer_error(edge, request, answers[result], NULL,
-                          why ? why : "the log gave no reason");
-    }
-    drain_soon(edge);
 }
 
 /* ---- the edge's life ---- */
@@ -335,17 +113,16 @@ static void on_http_drained(void *context)
 {
     leat_edge *edge = context;
     enter(edge, EDGE_ANSWERING);
-    drain_soon(edge);
+    edge_drain_soon(edge);
 }
 
 static void free_edge(leat_edge *edge)
 {
     LEAT_ASSERT(edge->in_flight == 0);
-    leat_body_parser_free(edge->parser);
     edge_admission_fini(edge);
     leat_buf_free(&edge->text);
     leat_buf_free(&edge->accepted_head);
-    free(edge->in_flight_of);
+    edge_writes_fini(edge);
     free(edge);
 }
 
@@ -353,22 +130,27 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
 {
     LEAT_ASSERT(config->layout->partition_count > 0);
     LEAT_ASSERT(config->in_flight_max > 0 && config->ready_age_ms > 0);
+    LEAT_ASSERT(config->batches_max > 0);
     leat_edge *edge = leat_must_calloc(1, sizeof *edge);
     edge->config = *config;
     edge->partition_count = config->layout->partition_count;
-    edge->in_flight_of = leat_must_calloc(edge->partition_count, sizeof *edge->in_flight_of);
-    leat_shares_init(&edge->shares, edge->config.in_flight_max, edge->partition_count);
+    edge_writes_init(edge);
     edge->begun_us = leat_mono_us();
-    edge->parser = leat_body_parser_new();
-    LEAT_ASSERT(edge->parser);
     edge_admission_init(edge);
-    edge->http = leat_http_listen(loop, &config->http, on_request, edge, error);
+    leat_http_config http = config->http;
+    http.hooks = (leat_http_hooks){
+        .on_headers = on_headers,
+        .on_body = edge_batch_bytes,
+        .on_room = edge_batch_room,
+        .on_gone = edge_batch_gone,
+    };
+    edge->http = leat_http_listen(loop, &http, on_request, edge, error);
     if (!edge->http) {
         free_edge(edge);
         return NULL;
     }
     edge->writer =
-        leat_log_writer_new(loop, &config->log, config->identity, on_appended, edge, error);
+        leat_log_writer_new(loop, &config->log, config->identity, edge_on_appended, edge, error);
     if (!edge->writer) {
         leat_http_close(edge->http);
         free_edge(edge);
@@ -400,6 +182,7 @@ void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *c
     enter(edge, EDGE_DRAINING);
     edge->on_drained = on_drained;
     edge->drained_context = context;
+    edge_batches_drain(edge);
     leat_http_drain(edge->http, on_http_drained);
 }
 

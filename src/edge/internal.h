@@ -1,10 +1,12 @@
 /*
- * internal.h - what the edge's files share: edge.c decides what a request means, answer.c writes
- * the answers, metrics.c counts them, health.c knows whether writes are taken, admission.c who
- * writes too often.
+ * internal.h - what the edge's files share: edge.c decides what a request is, write.c takes a write
+ * from its bytes to its answer, batch.c many of them in one request, answer.c writes the answers,
+ * metrics.c counts them, health.c knows whether writes are taken, admission.c who writes too often.
  */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
+
+#include <sys/queue.h>
 
 #include "base/shares.h"
 #include "edge/buckets.h"
@@ -28,6 +30,8 @@ typedef struct edge_metrics {
     leat_counter *tls_handshakes, *tls_resumed, *tls_failures;
     leat_counter *refusals[LEAT_REFUSAL_COUNT];
     leat_counter *limited_tenant, *limited_key, *limited_parked, *limited_lag;
+    leat_counter *batches;
+    leat_gauge *batches_open;
 } edge_metrics;
 
 /* Texts of names that were refused; a later one may take the place of an earlier one. */
@@ -54,6 +58,33 @@ typedef struct edge_admission {
     int64_t reported_us;
 } edge_admission;
 
+typedef struct edge_batch edge_batch;
+typedef struct edge_ticket edge_ticket;
+
+/* What the edge keeps with a request (leat_http_request_keep). */
+enum { EDGE_SLOT_BATCH };
+
+/* Who gets the answer to a write: its own request, or the batch whose item it is. */
+typedef struct edge_asker {
+    leat_http_request *request; /* its headers count for every item of its batch */
+    edge_batch *batch;          /* NULL: the request is the write */
+    uint64_t item;              /* of the batch, counted from 0 */
+    uint64_t row;               /* a hash of table and key, once they are known */
+} edge_asker;
+
+/* A write on its way from its bytes to the log. The key is in the edge: it is large. */
+typedef struct edge_write {
+    edge_asker asker;
+    leat_http_method method;
+    leat_slice path, query, body; /* valid until it is taken */
+    int64_t arrived_us;
+    /* found on the way */
+    const leat_route *route; /* of shard 0 */
+    leat_route_op op;
+    uint32_t partition;
+    bool names_route; /* there are several: its record says which one */
+} edge_write;
+
 /* Its life; edge.c has the legal edges. */
 typedef enum edge_state {
     EDGE_OPEN,
@@ -72,6 +103,9 @@ struct leat_edge {
     uint32_t partition_count;
     uint64_t *in_flight_of; /* by partition */
     leat_shares shares;     /* of in_flight_max */
+    edge_ticket *tickets;   /* [in_flight_max]; those from tickets_used on were never used */
+    edge_ticket *free_tickets;
+    uint32_t tickets_used;
     int64_t begun_us;
     int64_t taken_us; /* when the log last took a record; 0: never */
     edge_state state;
@@ -79,6 +113,9 @@ struct leat_edge {
     void (*on_drained)(void *context);
     void *drained_context;
     leat_body_parser *parser;
+    LIST_HEAD(edge_batches, edge_batch) batches;
+    uint32_t batch_count;
+    struct edge_item_reader *item_reader;
     edge_admission admission;
     edge_metrics metrics;
     leat_buf text;          /* of the answer being written */
@@ -88,6 +125,50 @@ struct leat_edge {
     leat_body body;
 };
 
+/* ---- edge.c ---- */
+/* A record was answered: the drain may be over. Acts in a later turn of the loop. */
+void edge_drain_soon(leat_edge *edge);
+
+/* ---- write.c ---- */
+void edge_writes_init(leat_edge *edge);
+/* No write is in flight. */
+void edge_writes_fini(leat_edge *edge);
+/* Answers it now, or appends it and answers it later. */
+void edge_write_take(leat_edge *edge, edge_write *write);
+/* A leat_appended_cb. */
+void edge_on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
+                      int64_t offset, const char *why);
+/* The answer to a write that was not accepted, wherever it goes; `field` NULL or "": it is not
+ * about one field. */
+void edge_refuse(leat_edge *edge, const edge_asker *asker, leat_http_code code, const char *field,
+                 const char *message);
+/* 429; `after_s`: when it may come again. */
+void edge_refuse_limited(leat_edge *edge, const edge_asker *asker, const char *message,
+                         int64_t after_s);
+/* A media type without its parameters. */
+leat_slice edge_media_type(leat_slice value);
+/* NULL, or why the request's Content-Encoding is not taken. */
+const char *edge_coding_fault(const leat_http_request *request);
+
+/* ---- batch.c ---- */
+bool edge_batch_is_one(const leat_http_request *request);
+/* Its headers are there: it is streamed, or answered at once. */
+leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request);
+/* The hooks of a request that is streamed. */
+void edge_batch_bytes(void *context, leat_http_request *request, leat_slice piece, bool is_last);
+void edge_batch_room(void *context, leat_http_request *request);
+void edge_batch_gone(void *context, leat_http_request *request);
+/* No further item is taken; each batch is told so, and ends when its items are answered. */
+void edge_batches_drain(leat_edge *edge);
+/* The outcome of an item, once. `after_s`: 0 where the code alone says it. */
+void edge_batch_accepted(const edge_asker *asker, uint32_t partition, int64_t offset);
+void edge_batch_refused(const edge_asker *asker, leat_http_code code, const char *field,
+                        const char *message, int64_t after_s);
+/* May an item of this row follow what became of earlier ones? Answers it and returns false when
+ * not. True for a write that is no item. */
+bool edge_batch_keeps_order(const edge_asker *asker);
+
+/* ---- metrics.c, answer.c ---- */
 void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry);
 void edge_metrics_show(leat_edge *edge);
 
@@ -109,7 +190,7 @@ void edge_admission_init(leat_edge *edge);
 void edge_admission_fini(leat_edge *edge);
 /* May the write of edge->key be taken by the limits of its key and its tenant? Answers it and
  * returns false when not. */
-bool edge_admission_admit(leat_edge *edge, leat_http_request *request, const leat_route *route,
+bool edge_admission_admit(leat_edge *edge, const edge_asker *asker, const leat_route *route,
                           uint32_t partition);
 /* Logs who was refused most often, once a minute. */
 void edge_admission_report(leat_edge *edge);

@@ -36,9 +36,10 @@ static void register_answers(edge_metrics *metrics, leat_metrics *registry)
         char label[16];
         snprintf(label, sizeof label, "code=\"%d\"", status);
         if (!counter)
-            counter = leat_metrics_counter(registry, "leat_requests_total",
-                                           "Write requests by the status code of their answer.",
-                                           label);
+            counter = leat_metrics_counter(
+                registry, "leat_requests_total",
+                "Writes by the status code of their answer: requests, and items of batches.",
+                label);
         metrics->answers[counted[i]] = counter;
     }
 }
@@ -72,6 +73,10 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
                                             "Requests that wait for the log.", NULL, 1);
     metrics->connections =
         leat_metrics_gauge(registry, "leat_edge_connections", "Open client connections.", NULL, 1);
+    metrics->batches = leat_metrics_counter(registry, "leat_edge_batches_total",
+                                            "Batches begun; their items are requests, too.", NULL);
+    metrics->batches_open = leat_metrics_gauge(registry, "leat_edge_batches",
+                                               "Batches being received and answered.", NULL, 1);
     metrics->log_silent_ms =
         leat_metrics_gauge(registry, "leat_edge_log_silent_seconds",
                            "How long no broker has answered the edge; 0: they answer.", NULL, 1000);

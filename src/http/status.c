@@ -12,11 +12,13 @@
 #define ROW(status, reason, error, headers)                                                        \
     {status, {LINE(status, reason), sizeof LINE(status, reason) - 1}, error, headers}
 
-#define RETRY_AFTER "Retry-After: 1\r\n"
+#define RETRY_AFTER_S 1
+#define RETRY_AFTER   "Retry-After: " LEAT_STRINGIZE(RETRY_AFTER_S) "\r\n"
 
 const leat_http_code_row leat_http_codes[LEAT_HTTP_CODE_COUNT] = {
     [LEAT_HTTP_OK] = ROW(200, "OK", NULL, NULL),
     [LEAT_HTTP_ACCEPTED] = ROW(202, "Accepted", NULL, NULL),
+    [LEAT_HTTP_MULTI_STATUS] = ROW(207, "Multi-Status", NULL, NULL),
     [LEAT_HTTP_BAD_REQUEST] = ROW(400, "Bad Request", "bad_request", NULL),
     [LEAT_HTTP_BAD_JSON] = ROW(400, "Bad Request", "bad_json", NULL),
     [LEAT_HTTP_NO_ROUTE] = ROW(404, "Not Found", "no_route", NULL),
@@ -38,11 +40,11 @@ const leat_http_code_row leat_http_codes[LEAT_HTTP_CODE_COUNT] = {
     [LEAT_HTTP_VERSION_NOT_SUPPORTED] = ROW(505, "HTTP Version Not Supported", "bad_request", NULL),
 };
 
-void leat_http_error_body(leat_buf *out, leat_http_code code, const char *field,
+static void error_members(leat_buf *out, leat_http_code code, const char *field,
                           const char *message)
 {
     LEAT_ASSERT(code < LEAT_HTTP_CODE_COUNT && leat_http_codes[code].error);
-    leat_buf_slice(out, LEAT_SLICE("{\"error\":\""));
+    leat_buf_slice(out, LEAT_SLICE("\"error\":\""));
     leat_buf_text(out, leat_http_codes[code].error);
     leat_buf_slice(out, LEAT_SLICE("\",\"field\":"));
     if (field && *field)
@@ -51,5 +53,28 @@ void leat_http_error_body(leat_buf *out, leat_http_code code, const char *field,
         leat_buf_slice(out, LEAT_SLICE("null"));
     leat_buf_slice(out, LEAT_SLICE(",\"message\":"));
     leat_buf_json_string(out, leat_slice_of(message));
+}
+
+void leat_http_error_body(leat_buf *out, leat_http_code code, const char *field,
+                          const char *message)
+{
+    leat_buf_byte(out, '{');
+    error_members(out, code, field, message);
+    leat_buf_byte(out, '}');
+}
+
+void leat_http_error_item(leat_buf *out, leat_http_code code, const char *field,
+                          const char *message, int64_t after_s)
+{
+    leat_buf_slice(out, LEAT_SLICE("{\"status\":"));
+    leat_buf_uint(out, (uint64_t)leat_http_codes[code].status);
+    leat_buf_byte(out, ',');
+    error_members(out, code, field, message);
+    if (after_s == 0 && leat_http_codes[code].headers) /* the one header of the table */
+        after_s = RETRY_AFTER_S;
+    if (after_s > 0) {
+        leat_buf_slice(out, LEAT_SLICE(",\"retry_after\":"));
+        leat_buf_uint(out, (uint64_t)after_s);
+    }
     leat_buf_byte(out, '}');
 }

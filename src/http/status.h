@@ -13,6 +13,7 @@
 typedef enum leat_http_code {
     LEAT_HTTP_OK,
     LEAT_HTTP_ACCEPTED,
+    LEAT_HTTP_MULTI_STATUS, /* of a batch: each item has its own */
     LEAT_HTTP_BAD_REQUEST,
     LEAT_HTTP_BAD_JSON,
     LEAT_HTTP_NO_ROUTE,
@@ -47,5 +48,11 @@ extern const leat_http_code_row leat_http_codes[LEAT_HTTP_CODE_COUNT];
  * `field` NULL or "": the error is not about one field. */
 void leat_http_error_body(leat_buf *out, leat_http_code code, const char *field,
                           const char *message);
+
+/* Appends what stands for such an answer in the list of a batch: the same members after "status",
+ * and "retry_after" (seconds) where the answer would have that header. `after_s` 0: as the code's
+ * row says. */
+void leat_http_error_item(leat_buf *out, leat_http_code code, const char *field,
+                          const char *message, int64_t after_s);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "log/log.h"
 
-enum { FAKE_LOG_MAX = 256, FAKE_LOG_PARTITIONS = 64 };
+enum { FAKE_LOG_MAX = 4096, FAKE_LOG_PARTITIONS = 64 };
 
 typedef struct fake_record {
     void *tag; /* NULL: answered */

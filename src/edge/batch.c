@@ -1,0 +1,435 @@
+/*
+ * batch.c - POST /batch: many writes in one request, each answered by itself, in order, while more
+ * of them come. A batch keeps three bounded things: bytes of items that it has not taken yet (the
+ * window of the HTTP server), the outcomes of items that cannot be written yet because an earlier
+ * item still waits for the log, and answers that the client has not read. Where one of them is full
+ * no further item is taken, the window closes, and the client's own TCP slows it down.
+ *
+ * Items to one row keep their order even where one of them cannot be taken for now (429, 503, 504):
+ * from then on the batch takes no other item of that row, so a client that sends again what was not
+ * taken, in its order, ends up with the order that it wanted.
+ */
+#include "edge/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edge/batch_item.h"
+#include "edge/batch_split.h"
+
+enum {
+    ITEMS_MAX = 1024,              /* taken, and not answered yet */
+    ANSWERS_MAX = 256 * 1024,      /* bytes of answers that the client has not taken */
+    ITEM_ENVELOPE_MAX = 12 * 1024, /* of an item, besides its body: path and spaces */
+    ROWS_SIZE = 2048,              /* of the table of rows that are not taken any more; */
+    ROWS_MAX = 1024,               /* beyond, no row is */
+};
+
+#define NDJSON "application/x-ndjson"
+
+/* An item that was taken, until its answer is written. */
+typedef struct item_answer {
+    bool is_known;
+    leat_http_code code;
+    uint32_t partition; /* of an accepted one */
+    int64_t offset;
+    leat_buf text; /* of any other: its members */
+} item_answer;
+
+struct edge_batch {
+    leat_edge *edge;
+    leat_http_request *request;
+    LIST_ENTRY(edge_batch) all;
+    leat_split split;
+    leat_buf in; /* bytes from in_at on are not used yet */
+    size_t in_at;
+    bool is_whole; /* all its bytes have come */
+    bool is_over;  /* no further item is taken */
+    bool is_busy;
+    bool is_lost; /* its client has gone, or an answer has no memory */
+    bool begun;
+    uint32_t waiting; /* items whose outcome is not known */
+    uint64_t first;   /* the oldest item that is not answered */
+    uint64_t next;    /* items so far */
+    item_answer answers[ITEMS_MAX];
+    uint64_t rows[ROWS_SIZE]; /* hashes; 0: a free place */
+    uint32_t row_count;
+    leat_buf text; /* answers on their way out */
+};
+
+/* ---- rows that are not taken any more ---- */
+
+static size_t row_place(const edge_batch *batch, uint64_t row)
+{
+    size_t at = row % ROWS_SIZE;
+    while (batch->rows[at] != 0 && batch->rows[at] != row)
+        at = (at + 1) % ROWS_SIZE;
+    return at;
+}
+
+static void bar_row(edge_batch *batch, uint64_t row)
+{
+    if (row == 0 || batch->row_count >= ROWS_MAX)
+        return;
+    size_t at = row_place(batch, row);
+    batch->row_count += batch->rows[at] == 0;
+    batch->rows[at] = row;
+}
+
+bool edge_batch_keeps_order(const edge_asker *asker)
+{
+    const edge_batch *batch = asker->batch;
+    if (!batch || batch->row_count == 0 ||
+        (batch->row_count < ROWS_MAX && batch->rows[row_place(batch, asker->row)] != asker->row))
+        return true;
+    edge_refuse(batch->edge, asker, LEAT_HTTP_OVERLOADED, NULL,
+                "an earlier write of this batch to the same row was not taken");
+    return false;
+}
+
+static bool may_be_sent_again(leat_http_code code)
+{
+    return code == LEAT_HTTP_LIMITED || code == LEAT_HTTP_OVERLOADED ||
+           code == LEAT_HTTP_UNAVAILABLE || code == LEAT_HTTP_UNKNOWN;
+}
+
+/* ---- the outcome of an item ---- */
+
+static void go_on(edge_batch *batch);
+
+static item_answer *answer_of(edge_batch *batch, uint64_t item)
+{
+    LEAT_ASSERT(item >= batch->first && item < batch->next);
+    return &batch->answers[item % ITEMS_MAX];
+}
+
+static void settle(edge_batch *batch, item_answer *answer, leat_http_code code)
+{
+    LEAT_ASSERT(!answer->is_known && batch->waiting > 0);
+    answer->is_known = true;
+    answer->code = code;
+    batch->waiting--;
+    if (!batch->is_busy)
+        go_on(batch);
+}
+
+void edge_batch_accepted(const edge_asker *asker, uint32_t partition, int64_t offset)
+{
+    edge_batch *batch = asker->batch;
+    item_answer *answer = answer_of(batch, asker->item);
+    answer->partition = partition;
+    answer->offset = offset;
+    leat_count(batch->edge->metrics.answers[LEAT_HTTP_ACCEPTED], 1);
+    settle(batch, answer, LEAT_HTTP_ACCEPTED);
+}
+
+void edge_batch_refused(const edge_asker *asker, leat_http_code code, const char *field,
+                        const char *message, int64_t after_s)
+{
+    edge_batch *batch = asker->batch;
+    item_answer *answer = answer_of(batch, asker->item);
+    LEAT_ASSERT(batch->edge->metrics.answers[code]);
+    leat_count(batch->edge->metrics.answers[code], 1);
+    leat_http_error_item(&answer->text, code, field, message, after_s);
+    if (may_be_sent_again(code))
+        bar_row(batch, asker->row);
+    settle(batch, answer, code);
+}
+
+static item_answer *add_item(edge_batch *batch)
+{
+    item_answer *answer = &batch->answers[batch->next % ITEMS_MAX];
+    LEAT_ASSERT(batch->next - batch->first < ITEMS_MAX && !answer->text.data);
+    batch->next++;
+    batch->waiting++;
+    answer->is_known = false;
+    return answer;
+}
+
+/* ---- its answer ---- */
+
+static void write_answer(edge_batch *batch, item_answer *answer)
+{
+    leat_buf *text = &batch->text;
+    if (batch->split.is_array)
+        leat_buf_slice(text, batch->first == 0 ? LEAT_SLICE("[\n") : LEAT_SLICE(",\n"));
+    if (answer->code == LEAT_HTTP_ACCEPTED) {
+        leat_buf_slice(text, LEAT_SLICE("{\"status\":202,\"partition\":"));
+        leat_buf_uint(text, answer->partition);
+        leat_buf_slice(text, LEAT_SLICE(",\"offset\":"));
+        leat_buf_uint(text, (uint64_t)answer->offset);
+        leat_buf_byte(text, '}');
+    } else {
+        leat_buf_append(text, answer->text.data, answer->text.size);
+        text->failed = text->failed || answer->text.failed;
+        leat_buf_free(&answer->text);
+    }
+    if (!batch->split.is_array)
+        leat_buf_byte(text, '\n');
+}
+
+static void begin_answer(edge_batch *batch)
+{
+    if (batch->begun)
+        return;
+    batch->begun = true;
+    leat_http_answer_begin(batch->request, LEAT_HTTP_MULTI_STATUS,
+                           batch->split.is_array ? LEAT_HTTP_JSON : NDJSON, NULL);
+}
+
+/* True: there was one. An answer that got lost for want of memory would shift all that follow, so
+ * the batch breaks off. */
+static bool write_answers(edge_batch *batch)
+{
+    uint64_t before = batch->first;
+    leat_buf_clear(&batch->text);
+    while (batch->first < batch->next && batch->answers[batch->first % ITEMS_MAX].is_known) {
+        write_answer(batch, &batch->answers[batch->first % ITEMS_MAX]);
+        batch->first++;
+    }
+    if (batch->first == before)
+        return false;
+    begin_answer(batch);
+    if (batch->text.failed)
+        batch->is_lost = batch->is_over = true;
+    else
+        leat_http_answer_piece(batch->request, (leat_slice){batch->text.data, batch->text.size});
+    return true;
+}
+
+/* ---- its items ---- */
+
+static void take_item(edge_batch *batch, leat_slice json)
+{
+    leat_edge *edge = batch->edge;
+    edge_write write = {
+        .asker = {.request = batch->request, .batch = batch, .item = batch->next},
+        .arrived_us = leat_mono_us(),
+    };
+    add_item(batch);
+    edge_item item;
+    edge_item_error error;
+    if (edge_item_read(edge->item_reader, json, &item, &error) != 0) {
+        edge_refuse(edge, &write.asker, error.code, error.field, error.message);
+        return;
+    }
+    write.method = item.method;
+    write.path = item.path;
+    write.query = item.query;
+    write.body = item.body;
+    if (item.body.size > edge->config.http.body_max)
+        edge_refuse(edge, &write.asker, LEAT_HTTP_TOO_LARGE, NULL, "the body is too large");
+    else
+        edge_write_take(edge, &write);
+}
+
+static void refuse_next(edge_batch *batch, leat_http_code code, const char *message)
+{
+    edge_asker asker = {.request = batch->request, .batch = batch, .item = batch->next};
+    add_item(batch);
+    edge_refuse(batch->edge, &asker, code, NULL, message);
+}
+
+/* No item follows, and the client is told why: by the last answer. */
+static void break_off(edge_batch *batch, leat_http_code code, const char *why)
+{
+    leat_buf message = {0};
+    leat_buf_printf(&message, "%s; the batch ends after %llu items, and what follows was not taken",
+                    why, (unsigned long long)batch->next);
+    batch->is_over = true;
+    refuse_next(batch, code, message.failed ? "the batch was broken off" : leat_buf_cstr(&message));
+    leat_buf_free(&message);
+}
+
+static void break_array_off(edge_batch *batch)
+{
+    char why[128];
+    snprintf(why, sizeof why, "the array breaks at byte %llu: %s",
+             (unsigned long long)batch->split.used, leat_split_expected(&batch->split));
+    break_off(batch, LEAT_HTTP_BAD_JSON, why);
+}
+
+static void use_bytes(edge_batch *batch, size_t size)
+{
+    batch->in_at += size;
+    LEAT_ASSERT(batch->in_at <= batch->in.size);
+    leat_http_body_taken(batch->request, size);
+    if (batch->in_at == batch->in.size) {
+        leat_buf_clear(&batch->in);
+        batch->in_at = 0;
+    }
+}
+
+/* One place of the answers is kept for the one that ends a batch. */
+static bool has_room(const edge_batch *batch)
+{
+    return batch->next - batch->first < ITEMS_MAX - 1 &&
+           leat_http_answer_waiting(batch->request) < ANSWERS_MAX;
+}
+
+/* True: there was one. */
+static bool take_items(edge_batch *batch)
+{
+    uint64_t before = batch->next;
+    while (!batch->is_over && has_room(batch)) {
+        leat_slice rest = {batch->in.data ? batch->in.data + batch->in_at : "",
+                           batch->in.size - batch->in_at};
+        leat_slice item;
+        size_t used;
+        leat_split_result result =
+            leat_split_next(&batch->split, rest, batch->is_whole, &item, &used);
+        if (result == LEAT_SPLIT_FOUND)
+            take_item(batch, item);
+        else if (result == LEAT_SPLIT_TOO_LARGE)
+            refuse_next(batch, LEAT_HTTP_TOO_LARGE, "the item is too large");
+        else if (result == LEAT_SPLIT_FAULT)
+            break_array_off(batch);
+        use_bytes(batch, used);
+        batch->is_over = batch->is_over || result == LEAT_SPLIT_END;
+        if (result == LEAT_SPLIT_MORE)
+            break;
+    }
+    return batch->next > before;
+}
+
+/* ---- its life ---- */
+
+static void free_batch(edge_batch *batch)
+{
+    leat_edge *edge = batch->edge;
+    LEAT_ASSERT(batch->waiting == 0 && edge->batch_count > 0);
+    LIST_REMOVE(batch, all);
+    edge->batch_count--;
+    leat_gauge_set(edge->metrics.batches_open, edge->batch_count);
+    for (uint64_t item = batch->first; item < batch->next; item++)
+        leat_buf_free(&batch->answers[item % ITEMS_MAX].text);
+    leat_buf_free(&batch->in);
+    leat_buf_free(&batch->text);
+    free(batch);
+}
+
+static void finish(edge_batch *batch)
+{
+    leat_http_request *request = batch->request;
+    begin_answer(batch);
+    if (batch->split.is_array)
+        leat_http_answer_piece(request, batch->next > 0 ? LEAT_SLICE("\n]\n") : LEAT_SLICE("[]\n"));
+    free_batch(batch);
+    leat_http_answer_end(request);
+}
+
+/* Takes and answers what it can. The batch may be freed. */
+static void go_on(edge_batch *batch)
+{
+    LEAT_ASSERT(!batch->is_busy);
+    bool moved = true;
+    batch->is_busy = true;
+    while (moved && !batch->is_lost) {
+        moved = take_items(batch);
+        moved = write_answers(batch) || moved;
+    }
+    batch->is_busy = false;
+    if (batch->is_lost && batch->waiting == 0) {
+        leat_http_request *request = batch->request;
+        free_batch(batch);
+        leat_http_abandon(request);
+    } else if (!batch->is_lost && batch->is_over && batch->first == batch->next) {
+        finish(batch);
+    }
+}
+
+/* NULL: it is no batch. */
+static edge_batch *batch_of(const leat_http_request *request)
+{
+    edge_batch *batch = leat_http_request_kept(request, EDGE_SLOT_BATCH);
+    LEAT_ASSERT(!batch || batch->request == request);
+    return batch;
+}
+
+void edge_batch_bytes(void *context, leat_http_request *request, leat_slice piece, bool is_last)
+{
+    (void)context;
+    edge_batch *batch = batch_of(request);
+    LEAT_ASSERT(batch);
+    if (batch->is_over) {
+        leat_http_body_taken(request, piece.size);
+        return;
+    }
+    if (batch->in_at > 0) {
+        batch->in.size -= batch->in_at;
+        memmove(batch->in.data, batch->in.data + batch->in_at, batch->in.size);
+        batch->in_at = 0;
+    }
+    leat_buf_slice(&batch->in, piece);
+    batch->is_whole = is_last;
+    if (batch->in.failed) {
+        break_off(batch, LEAT_HTTP_OVERLOADED, "out of memory");
+        return;
+    }
+    go_on(batch);
+}
+
+void edge_batch_room(void *context, leat_http_request *request)
+{
+    (void)context;
+    edge_batch *batch = batch_of(request);
+    if (batch)
+        go_on(batch);
+}
+
+void edge_batch_gone(void *context, leat_http_request *request)
+{
+    (void)context;
+    edge_batch *batch = batch_of(request);
+    if (!batch)
+        return;
+    batch->is_lost = batch->is_over = true;
+    go_on(batch);
+}
+
+void edge_batches_drain(leat_edge *edge)
+{
+    edge_batch *next;
+    for (edge_batch *batch = LIST_FIRST(&edge->batches); batch; batch = next) {
+        next = LIST_NEXT(batch, all);
+        if (batch->is_over)
+            continue;
+        break_off(batch, LEAT_HTTP_UNAVAILABLE, "this process is being stopped");
+    }
+}
+
+bool edge_batch_is_one(const leat_http_request *request)
+{
+    return leat_http_request_method(request) == LEAT_HTTP_POST &&
+           leat_slice_is(leat_http_request_path(request), "/batch");
+}
+
+leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request)
+{
+    leat_slice type = edge_media_type(leat_http_request_header(request, "content-type"));
+    bool is_array = leat_slice_is_nocase(type, LEAT_HTTP_JSON);
+    const char *fault = edge_coding_fault(request);
+    if (!fault && !is_array && !leat_slice_is_nocase(type, NDJSON))
+        fault = "Content-Type must be " NDJSON " or " LEAT_HTTP_JSON;
+    if (fault) {
+        edge_answer_error(edge, request, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
+        return LEAT_HTTP_BODY_ANSWERED;
+    }
+    bool has_place = edge->batch_count < edge->config.batches_max && edge->state == EDGE_OPEN;
+    edge_batch *batch = has_place ? calloc(1, sizeof *batch) : NULL;
+    if (!batch) {
+        edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,
+                          "too many batches are being received at once");
+        return LEAT_HTTP_BODY_ANSWERED;
+    }
+    batch->edge = edge;
+    batch->request = request;
+    leat_split_init(&batch->split, is_array, edge->config.http.body_max + ITEM_ENVELOPE_MAX);
+    LIST_INSERT_HEAD(&edge->batches, batch, all);
+    edge->batch_count++;
+    leat_count(edge->metrics.batches, 1);
+    leat_gauge_set(edge->metrics.batches_open, edge->batch_count);
+    leat_http_request_keep(request, EDGE_SLOT_BATCH, batch);
+    return LEAT_HTTP_BODY_STREAM;
+}

@@ -1,0 +1,193 @@
+/*
+ * batch_item.c - yyjson reads the item; where the body lies in it is found by counting members over
+ * the same bytes, which is simple because they are known to be JSON by then. A member that is not
+ * known is refused: it is most likely a misspelled "body", and a write without its body could reset
+ * a row.
+ */
+#include "edge/batch_item.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { TARGET_MAX = 8192 }; /* as for a request */
+
+void edge_item_reader_fini(edge_item_reader *reader)
+{
+    leat_block_fini(&reader->block);
+    leat_buf_free(&reader->copy);
+}
+
+static int fail(edge_item_error *error, leat_http_code code, const char *field, const char *message)
+{
+    error->code = code;
+    error->field = field;
+    snprintf(error->message, sizeof error->message, "%s", message);
+    return -1;
+}
+
+/* ---- where the body is ---- */
+
+static size_t skip_space(leat_slice json, size_t at)
+{
+    while (at < json.size && strchr(" \t\r\n", json.data[at]))
+        at++;
+    return at;
+}
+
+static size_t skip_string(leat_slice json, size_t at)
+{
+    LEAT_ASSERT(at < json.size && json.data[at] == '"');
+    for (at++; at < json.size && json.data[at] != '"'; at++)
+        if (json.data[at] == '\\')
+            at++;
+    return at + 1;
+}
+
+static size_t skip_value(leat_slice json, size_t at)
+{
+    uint32_t depth = 0;
+    do {
+        LEAT_ASSERT(at < json.size);
+        char c = json.data[at];
+        if (c == '"') {
+            at = skip_string(json, at);
+            continue;
+        }
+        if (c == '{' || c == '[')
+            depth++;
+        else if (c == '}' || c == ']')
+            depth--;
+        else if (depth == 0) { /* a number or a word */
+            while (at < json.size && !strchr(",} \t\r\n", json.data[at]))
+                at++;
+            return at;
+        }
+        at++;
+    } while (depth > 0);
+    return at;
+}
+
+/* The bytes of the value of member number `index`. */
+static leat_slice member_bytes(leat_slice json, size_t index)
+{
+    size_t at = skip_space(json, 0) + 1; /* '{' */
+    for (size_t i = 0;; i++) {
+        at = skip_string(json, skip_space(json, at));
+        at = skip_space(json, skip_space(json, at) + 1); /* ':' */
+        size_t end = skip_value(json, at);
+        LEAT_ASSERT(end <= json.size);
+        if (i == index)
+            return (leat_slice){json.data + at, end - at};
+        at = skip_space(json, end) + 1; /* ',' */
+    }
+}
+
+/* ---- the members ---- */
+
+static int take_method(yyjson_val *value, edge_item *ret, edge_item_error *error)
+{
+    static const struct {
+        const char *name;
+        leat_http_method method;
+    } methods[] = {
+        {"PUT", LEAT_HTTP_PUT}, {"PATCH", LEAT_HTTP_PATCH}, {"DELETE", LEAT_HTTP_DELETE}};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (yyjson_equals_str(value, methods[i].name)) {
+            ret->method = methods[i].method;
+            return 0;
+        }
+    return fail(error, LEAT_HTTP_METHOD_NOT_ALLOWED, "method",
+                "\"method\" must be \"PUT\", \"PATCH\" or \"DELETE\"");
+}
+
+static int take_path(yyjson_val *value, edge_item *ret, edge_item_error *error)
+{
+    if (!yyjson_is_str(value))
+        return fail(error, LEAT_HTTP_BAD_REQUEST, "path", "\"path\" must be a string");
+    leat_slice path = {yyjson_get_str(value), yyjson_get_len(value)};
+    if (path.size == 0 || path.data[0] != '/')
+        return fail(error, LEAT_HTTP_BAD_REQUEST, "path", "\"path\" must begin with '/'");
+    if (path.size > TARGET_MAX)
+        return fail(error, LEAT_HTTP_TOO_LARGE, "path", "\"path\" is too long");
+    for (size_t i = 0; i < path.size; i++)
+        if ((unsigned char)path.data[i] <= ' ' || (unsigned char)path.data[i] >= 0x7f ||
+            path.data[i] == '#')
+            return fail(error, LEAT_HTTP_BAD_REQUEST, "path",
+                        "\"path\" has a byte that must be percent-encoded");
+    const char *mark = memchr(path.data, '?', path.size);
+    ret->path = path;
+    ret->query = (leat_slice){"", 0};
+    if (mark) {
+        ret->path.size = (size_t)(mark - path.data);
+        ret->query = (leat_slice){mark + 1, path.size - ret->path.size - 1};
+    }
+    return 0;
+}
+
+enum { HAS_METHOD = 1, HAS_PATH = 2, HAS_BODY = 4 };
+
+static unsigned member_of(yyjson_val *name)
+{
+    return yyjson_equals_str(name, "method") ? HAS_METHOD
+           : yyjson_equals_str(name, "path") ? HAS_PATH
+           : yyjson_equals_str(name, "body") ? HAS_BODY
+                                             : 0;
+}
+
+static int take_members(yyjson_val *object, leat_slice json, edge_item *ret, edge_item_error *error)
+{
+    unsigned seen = 0;
+    size_t index, count;
+    yyjson_val *name, *value;
+    yyjson_obj_foreach(object, index, count, name, value)
+    {
+        unsigned member = member_of(name);
+        if (!member)
+            return fail(error, LEAT_HTTP_BAD_REQUEST, NULL,
+                        "an item has \"method\", \"path\" and \"body\", and no other member");
+        if (seen & member)
+            return fail(error, LEAT_HTTP_BAD_REQUEST, NULL, "a member is there twice");
+        seen |= member;
+        if (member == HAS_METHOD && take_method(value, ret, error) != 0)
+            return -1;
+        if (member == HAS_PATH && take_path(value, ret, error) != 0)
+            return -1;
+        if (member == HAS_BODY && !yyjson_is_null(value))
+            ret->body = member_bytes(json, index);
+    }
+    if (!(seen & HAS_METHOD))
+        return fail(error, LEAT_HTTP_BAD_REQUEST, "method", "\"method\" is missing");
+    if (!(seen & HAS_PATH))
+        return fail(error, LEAT_HTTP_BAD_REQUEST, "path", "\"path\" is missing");
+    return 0;
+}
+
+int edge_item_read(edge_item_reader *reader, leat_slice json, edge_item *ret,
+                   edge_item_error *error)
+{
+    static const char padding[YYJSON_PADDING_SIZE];
+    leat_buf *copy = &reader->copy;
+    leat_buf_clear(copy);
+    leat_buf_slice(copy, json);
+    leat_buf_append(copy, padding, sizeof padding);
+    if (copy->failed) {
+        leat_buf_free(copy);
+        return fail(error, LEAT_HTTP_OVERLOADED, NULL, "out of memory");
+    }
+    yyjson_alc allocator = leat_block_allocator(&reader->block);
+    yyjson_read_err from;
+    yyjson_doc *doc = yyjson_read_opts(
+        copy->data, json.size, YYJSON_READ_INSITU | YYJSON_READ_NUMBER_AS_RAW, &allocator, &from);
+    if (!doc && from.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+        return fail(error, LEAT_HTTP_OVERLOADED, NULL, "out of memory");
+    if (!doc) {
+        fail(error, LEAT_HTTP_BAD_JSON, NULL, "");
+        snprintf(error->message, sizeof error->message, "not JSON: %s at byte %zu of the item",
+                 from.msg, from.pos);
+        return -1;
+    }
+    if (!yyjson_is_obj(yyjson_doc_get_root(doc)))
+        return fail(error, LEAT_HTTP_BAD_JSON, NULL, "an item must be a JSON object");
+    *ret = (edge_item){.body = {"", 0}};
+    return take_members(yyjson_doc_get_root(doc), json, ret, error);
+}

@@ -1,0 +1,349 @@
+/*
+ * write.c - one write, from its bytes to its answer. Every write goes this way, a request of its
+ * own or an item of a batch: it is refused by whatever the edge knows itself (route, key, limits,
+ * types, a log in trouble), or appended to the log, and answered when the log has answered. The
+ * edge does not keep what it accepts: while a record is on its way there is only its ticket, which
+ * says who gets the answer. There are as many tickets as writes may be in flight, so the edge's
+ * memory is bounded by that number, and there is no state that a crash could lose after a 202.
+ *
+ * Routes and keys are those of shard 0, because the path has to be read before the shard is known;
+ * the body is checked against the table of the shard that the write is for.
+ */
+#include "edge/internal.h"
+
+#include <stdlib.h>
+
+#include "edge/batch_item.h"
+
+enum { TROUBLE_AFTER_US = 1000 * 1000 };
+
+/* Who waits for a record's answer; it is the record's tag. */
+struct edge_ticket {
+    edge_asker asker;
+    int64_t arrived_us;
+    edge_ticket *next; /* free ones */
+};
+
+/* ---- tickets ---- */
+
+void edge_writes_init(leat_edge *edge)
+{
+    LEAT_ASSERT(edge->config.in_flight_max > 0 && edge->partition_count > 0);
+    edge->in_flight_of = leat_must_calloc(edge->partition_count, sizeof *edge->in_flight_of);
+    leat_shares_init(&edge->shares, edge->config.in_flight_max, edge->partition_count);
+    edge->tickets = leat_must_calloc(edge->config.in_flight_max, sizeof *edge->tickets);
+    edge->parser = leat_body_parser_new();
+    LEAT_ASSERT(edge->parser);
+    edge->item_reader = leat_must_calloc(1, sizeof *edge->item_reader);
+}
+
+void edge_writes_fini(leat_edge *edge)
+{
+    LEAT_ASSERT(LIST_EMPTY(&edge->batches));
+    leat_body_parser_free(edge->parser);
+    edge_item_reader_fini(edge->item_reader);
+    free(edge->item_reader);
+    free(edge->tickets);
+    free(edge->in_flight_of);
+}
+
+/* Those that were never used are at the end: untouched memory. */
+static edge_ticket *take_ticket(leat_edge *edge)
+{
+    edge_ticket *ticket = edge->free_tickets;
+    if (ticket)
+        edge->free_tickets = ticket->next;
+    else
+        ticket = &edge->tickets[edge->tickets_used++];
+    LEAT_ASSERT(edge->tickets_used <= edge->config.in_flight_max);
+    return ticket;
+}
+
+static void give_ticket(leat_edge *edge, edge_ticket *ticket)
+{
+    ticket->next = edge->free_tickets;
+    edge->free_tickets = ticket;
+}
+
+/* ---- answers ---- */
+
+void edge_refuse(leat_edge *edge, const edge_asker *asker, leat_http_code code, const char *field,
+                 const char *message)
+{
+    if (asker->batch)
+        edge_batch_refused(asker, code, field, message, 0);
+    else
+        edge_answer_error(edge, asker->request, code, field, message);
+}
+
+void edge_refuse_limited(leat_edge *edge, const edge_asker *asker, const char *message,
+                         int64_t after_s)
+{
+    if (asker->batch)
+        edge_batch_refused(asker, LEAT_HTTP_LIMITED, NULL, message, after_s);
+    else
+        edge_answer_limited(edge, asker->request, message, after_s);
+}
+
+static void refuse_method(leat_edge *edge, const edge_asker *asker)
+{
+    if (asker->batch)
+        edge_batch_refused(asker, LEAT_HTTP_METHOD_NOT_ALLOWED, "method",
+                           "a write is a DELETE, PATCH or PUT", 0);
+    else
+        edge_answer_method(edge, asker->request, "DELETE, PATCH, PUT");
+}
+
+static void tell_accepted(leat_edge *edge, const edge_asker *asker, uint32_t partition,
+                          int64_t offset)
+{
+    if (asker->batch)
+        edge_batch_accepted(asker, partition, offset);
+    else
+        edge_answer_accepted(edge, asker->request, partition, offset);
+}
+
+/* ---- where it goes ---- */
+
+static bool method_to_op(leat_http_method method, leat_route_op *ret_op)
+{
+    static const struct {
+        leat_http_method method;
+        leat_route_op op;
+    } table[] = {
+        {LEAT_HTTP_PUT, LEAT_PUT}, {LEAT_HTTP_PATCH, LEAT_PATCH}, {LEAT_HTTP_DELETE, LEAT_DELETE}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (table[i].method == method) {
+            *ret_op = table[i].op;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Answers and returns false when it is not a write to a route. Fills in where it goes. */
+static bool find_route(leat_edge *edge, edge_write *write)
+{
+    const leat_routes *routes =
+        &leat_schema_versions_newest(edge->config.schema_versions, 0)->routes;
+    char field[LEAT_NAME_MAX + 1] = "";
+    leat_error error = {0};
+    leat_match match =
+        leat_routes_match(routes, write->path, &write->route, &edge->key, field, &error);
+    if (match == LEAT_MATCH_NO_ROUTE) {
+        edge_refuse(edge, &write->asker, LEAT_HTTP_NO_ROUTE, NULL, "no route has this path");
+    } else if (!method_to_op(write->method, &write->op)) {
+        refuse_method(edge, &write->asker);
+    } else if (match == LEAT_MATCH_BAD_KEY) {
+        edge_refuse(edge, &write->asker, LEAT_HTTP_INVALID, field, error.text);
+    } else {
+        write->names_route = routes->count > 1;
+        write->partition =
+            leat_layout_partition_of_key(edge->config.layout, write->route, &edge->key);
+        write->asker.row = edge->key.hash ^ (uint64_t)write->route->table_index << 32;
+        LEAT_ASSERT(write->partition < edge->partition_count);
+        return true;
+    }
+    return false;
+}
+
+/* ---- may it be written now? ---- */
+
+/* The log has not answered a record of this partition for a while, and is known to be in trouble:
+ * the next one need not wait to learn the same. NULL: it may be tried. */
+static const char *known_trouble(const leat_edge *edge, uint32_t partition)
+{
+    const char *trouble = leat_log_writer_partition_trouble(edge->writer, partition);
+    if (trouble || edge->in_flight_of[partition] == 0)
+        return trouble;
+    bool has_waited = leat_log_writer_oldest_us(edge->writer, partition, leat_mono_us()) >
+                      TROUBLE_AFTER_US;
+    return has_waited ? leat_log_writer_trouble(edge->writer) : NULL;
+}
+
+/* Answers and returns false when the log is not to be asked for one more record. */
+static bool admit(leat_edge *edge, const edge_write *write)
+{
+    LEAT_ASSERT(edge->in_flight_of[write->partition] <= edge->in_flight);
+    if (edge->in_flight >= edge->config.in_flight_max) {
+        edge_refuse(edge, &write->asker, LEAT_HTTP_OVERLOADED, NULL,
+                    "too many writes wait for the log");
+        return false;
+    }
+    const char *trouble = known_trouble(edge, write->partition);
+    if (trouble)
+        edge_refuse(edge, &write->asker, LEAT_HTTP_UNAVAILABLE, NULL, trouble);
+    return !trouble;
+}
+
+/* ---- its body ---- */
+
+/* "Application/JSON; charset=utf-8" without its parameters. */
+leat_slice edge_media_type(leat_slice value)
+{
+    size_t size = 0;
+    while (size < value.size && value.data[size] != ';')
+        size++;
+    while (size > 0 && (value.data[size - 1] == ' ' || value.data[size - 1] == '\t'))
+        size--;
+    return (leat_slice){value.data, size};
+}
+
+const char *edge_coding_fault(const leat_http_request *request)
+{
+    leat_slice coding = leat_http_request_header(request, "content-encoding");
+    return coding.size > 0 && !leat_slice_is_nocase(coding, "identity")
+               ? "the body must come without a Content-Encoding"
+               : NULL;
+}
+
+/* NULL: by its headers the body is plain JSON; else the reason why it is not. */
+static const char *content_fault(const leat_http_request *request, leat_route_op op)
+{
+    const char *fault = edge_coding_fault(request);
+    if (fault)
+        return fault;
+    leat_slice type = edge_media_type(leat_http_request_header(request, "content-type"));
+    if (op == LEAT_DELETE || type.size == 0 || leat_slice_is_nocase(type, "application/json"))
+        return NULL;
+    if (op == LEAT_PATCH && leat_slice_is_nocase(type, "application/merge-patch+json"))
+        return NULL;
+    return op == LEAT_PATCH
+               ? "Content-Type must be application/json or application/merge-patch+json"
+               : "Content-Type must be application/json";
+}
+
+/* The route as it is in the write's own shard: tables are altered shard by shard. */
+static const leat_route *route_in_shard(const leat_edge *edge, const edge_write *write)
+{
+    uint32_t shard = leat_layout_shard_of_partition(edge->config.layout, write->partition);
+    const leat_routes *routes =
+        &leat_schema_versions_newest(edge->config.schema_versions, shard)->routes;
+    LEAT_ASSERT(write->route->index < routes->count);
+    return &routes->routes[write->route->index];
+}
+
+/* Answers and returns false when the body is not a JSON object that the shard's table takes. */
+static bool check_json(leat_edge *edge, const edge_write *write)
+{
+    static const leat_http_code answers[] = {[LEAT_BODY_SYNTAX] = LEAT_HTTP_BAD_JSON,
+                                             [LEAT_BODY_REFUSED] = LEAT_HTTP_INVALID,
+                                             [LEAT_BODY_MEMORY] = LEAT_HTTP_OVERLOADED};
+    leat_body_error error = {0};
+    leat_body_parser_reset(edge->parser);
+    leat_body_fault fault = leat_body_parse(edge->parser, route_in_shard(edge, write), write->op,
+                                            write->body, edge->key.values, &edge->body, &error);
+    if (fault == LEAT_BODY_REFUSED) /* the client may know of a column that leat has not seen yet */
+        leat_schema_versions_request_read(edge->config.schema_versions);
+    if (fault != LEAT_BODY_OK)
+        edge_refuse(edge, &write->asker, answers[fault], error.field, error.message);
+    return fault == LEAT_BODY_OK;
+}
+
+/* Answers and returns false when the body is not one that this operation takes. A batch has one
+ * content type, which was looked at when it began. */
+static bool check_body(leat_edge *edge, const edge_write *write)
+{
+    const char *fault = write->asker.batch ? NULL : content_fault(write->asker.request, write->op);
+    if (fault) {
+        edge_refuse(edge, &write->asker, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
+        return false;
+    }
+    if (write->op == LEAT_DELETE) {
+        if (write->body.size > 0)
+            edge_refuse(edge, &write->asker, LEAT_HTTP_BAD_REQUEST, NULL, "DELETE takes no body");
+        return write->body.size == 0;
+    }
+    if (write->body.size == 0) { /* a client that lost its body must not reset a row */
+        edge_refuse(edge, &write->asker, LEAT_HTTP_BAD_JSON, NULL,
+                    "a JSON object is needed; {} names no column");
+        return false;
+    }
+    return check_json(edge, write);
+}
+
+/* ---- into the log ---- */
+
+/* The log has not taken the record: `result` as of leat_log_append. */
+static void answer_not_taken(leat_edge *edge, const edge_write *write, int result,
+                             const char *reason)
+{
+    LEAT_ASSERT(result != 0);
+    const char *trouble = result > 0 ? leat_log_writer_trouble(edge->writer) : NULL;
+    leat_http_code code = result < 0 ? LEAT_HTTP_TOO_LARGE
+                          : trouble  ? LEAT_HTTP_UNAVAILABLE
+                                     : LEAT_HTTP_OVERLOADED;
+    edge_refuse(edge, &write->asker, code, NULL, trouble ? trouble : reason);
+}
+
+static void append(leat_edge *edge, const edge_write *write)
+{
+    leat_slice none = {"", 0};
+    leat_record record = {
+        .partition = write->partition,
+        .offset = -1,
+        .accepted_ms = leat_wall_ms(),
+        .key = {edge->key.canonical, edge->key.canonical_size},
+        .value = write->body,
+        .route = write->names_route ? leat_slice_of(write->route->name) : none,
+        .op = write->op == LEAT_PUT ? none : leat_slice_of(leat_route_op_name(write->op)),
+    };
+    leat_error error = {0};
+    uint64_t *in_flight = &edge->in_flight_of[write->partition];
+    if (!leat_shares_take(&edge->shares, in_flight, 1)) {
+        edge_refuse(edge, &write->asker, LEAT_HTTP_OVERLOADED, NULL,
+                    "too many writes of this partition wait for the log");
+        return;
+    }
+    edge_ticket *ticket = take_ticket(edge);
+    ticket->asker = write->asker;
+    ticket->arrived_us = write->arrived_us;
+    int result = leat_log_append(edge->writer, &record, ticket, &error);
+    if (result != 0) {
+        leat_shares_give(&edge->shares, in_flight, 1);
+        give_ticket(edge, ticket);
+        answer_not_taken(edge, write, result, error.text);
+        return;
+    }
+    edge->in_flight++;
+    leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
+    if (!write->asker.batch)
+        leat_http_request_drop_body(write->asker.request);
+}
+
+void edge_write_take(leat_edge *edge, edge_write *write)
+{
+    if (find_route(edge, write) && edge_batch_keeps_order(&write->asker) && admit(edge, write) &&
+        edge_admission_admit(edge, &write->asker, write->route, write->partition) &&
+        check_body(edge, write))
+        append(edge, write);
+}
+
+/* ---- the log's answers ---- */
+
+void edge_on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
+                      int64_t offset, const char *why)
+{
+    static const leat_http_code answers[] = {
+        [LEAT_NOT_APPENDED] = LEAT_HTTP_UNAVAILABLE,
+        [LEAT_APPEND_UNKNOWN] = LEAT_HTTP_UNKNOWN,
+        [LEAT_APPEND_TOO_LARGE] = LEAT_HTTP_TOO_LARGE,
+    };
+    leat_edge *edge = context;
+    edge_ticket *ticket = tag;
+    edge_asker asker = ticket->asker;
+    LEAT_ASSERT(edge->in_flight > 0 && partition < edge->partition_count);
+    edge->in_flight--;
+    leat_shares_give(&edge->shares, &edge->in_flight_of[partition], 1);
+    leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
+    int64_t arrived_us = ticket->arrived_us;
+    give_ticket(edge, ticket);
+    if (result == LEAT_APPENDED) {
+        edge->taken_us = leat_mono_us();
+        leat_observe_us(edge->metrics.durable, edge->taken_us - arrived_us);
+        tell_accepted(edge, &asker, partition, offset);
+    } else {
+        edge_refuse(edge, &asker, answers[result], NULL, why ? why : "the log gave no reason");
+    }
+    edge_drain_soon(edge);
+}
