@@ -40,6 +40,11 @@ void leat_http_reload(leat_http_server *server)
     (void)server;
 }
 
+void leat_http_leave(leat_http_server *server)
+{
+    (void)server;
+}
+
 void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context))
 {
     on_drained(server->context);

@@ -75,6 +75,7 @@ typedef struct leat_config {
     uint32_t route_count;
 
     /* edge */
+    int64_t drain_delay_ms;    /* it serves on after a signal, and is not ready; 0: it drains */
     int64_t body_max;          /* bytes */
     int64_t header_timeout_ms; /* of a whole header */
     int64_t body_timeout_ms;   /* of a whole body */

@@ -204,6 +204,12 @@ static const leat_setting settings[] = {
          "only where the value advances by at least the step, so what is stored is less than one step behind."},
 
     {"http", GROUP, .help = "How the edge speaks HTTP."},
+    {"http.drain_delay", TOP(drain_delay_ms), TIME(0, 10 * MINUTE, "5s"),
+     .help =
+         "How long the edge goes on after a signal to end: `/readyz` answers 503, requests are still served, and each answer "
+         "closes its connection. Then it drains. A load balancer needs this time to see that the edge leaves. A second signal, "
+         "or SIGINT, ends it."},
+
     {"http.tls", GROUP,
      .help = "TLS on the address of `listen`; without it the edge speaks cleartext."},
     {"http.tls.certificate", TOP(tls_certificate), TEXT(NULL, PEM_WORDS), .required = true,
@@ -231,8 +237,10 @@ static const leat_setting settings[] = {
      .help = "The most time for a request's header, from its first byte; then 408."},
     {"limits.body_timeout", TOP(body_timeout_ms), TIME(100, 10 * MINUTE, "30s"),
      .help = "The most time for a request's body; then 408."},
-    {"limits.idle_timeout", TOP(idle_timeout_ms), TIME(100, HOUR, "60s"),
-     .help = "The most time that a connection may be idle between requests."},
+    {"limits.idle_timeout", TOP(idle_timeout_ms), TIME(100, HOUR, "90s"),
+     .help =
+         "The most time that a connection may be idle between requests. Load balancers keep theirs for 60 s or 75 s: whoever "
+         "sends requests should be the first to close."},
     {"limits.connections", TOP(edge_connections), COUNT(1, 1000000, "4096"),
      .help =
          "The most connections of clients; then 503. Fewer if the process may not open that many files."},

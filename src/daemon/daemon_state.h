@@ -17,6 +17,7 @@
 typedef enum leat_daemon_phase {
     LEAT_DAEMON_STARTING, /* asks the log and the shards; a signal ends it at once (signals.h) */
     LEAT_DAEMON_UP,
+    LEAT_DAEMON_LEAVING,  /* not ready, so that load balancers go elsewhere, but all goes on */
     LEAT_DAEMON_DRAINING, /* edge and workers finish their work in flight */
     LEAT_DAEMON_DOWN,     /* no thread of them runs */
 } leat_daemon_phase;
@@ -38,6 +39,7 @@ typedef struct leat_daemon {
 
     uv_loop_t loop; /* of the main thread: signals, the end of threads, the admin listener */
     uv_async_t drain_asked; /* by a signal */
+    uv_timer_t left;        /* ends LEAVING */
     uv_async_t thread_ended;
     _Atomic uint32_t running; /* threads of edge and workers */
     leat_daemon_phase phase;

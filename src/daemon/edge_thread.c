@@ -1,8 +1,9 @@
 /*
  * edge_thread.c - the edge on a thread of its own, so that slow clients or a burst of requests do
- * not take time from workers, nor workers from the edge. Another thread may only ask it to drain:
- * the request arrives as an event of its loop, and the loop ends when everything accepted has been
- * answered. It listens before the thread runs, so that an address in use is an error at start.
+ * not take time from workers, nor workers from the edge. Another thread may only ask it to leave
+ * and to drain: the wish arrives as an event of its loop, and the loop ends when everything
+ * accepted has been answered. It listens before the thread runs, so that an address in use is an
+ * error at start.
  */
 #include "daemon/edge_thread.h"
 
@@ -14,7 +15,8 @@
 
 struct leat_edge_thread {
     uv_loop_t loop;
-    uv_async_t drain_wish;
+    uv_async_t wish;
+    _Atomic bool wants_drain; /* the wish; else it is to leave */
     uv_async_t reload_wish;
     leat_edge *edge;
     pthread_t thread;
@@ -30,10 +32,13 @@ static void on_drained(void *context)
     uv_stop(&thread->loop);
 }
 
-static void on_drain_wish(uv_async_t *async)
+static void on_wish(uv_async_t *async)
 {
     leat_edge_thread *thread = async->data;
-    leat_edge_drain(thread->edge, on_drained, thread);
+    if (atomic_load(&thread->wants_drain))
+        leat_edge_drain(thread->edge, on_drained, thread);
+    else
+        leat_edge_leave(thread->edge);
 }
 
 static void on_reload_wish(uv_async_t *async)
@@ -57,7 +62,7 @@ static void take_down(leat_edge_thread *thread)
 {
     if (thread->edge)
         leat_edge_free(thread->edge);
-    uv_close((uv_handle_t *)&thread->drain_wish, NULL);
+    uv_close((uv_handle_t *)&thread->wish, NULL);
     uv_close((uv_handle_t *)&thread->reload_wish, NULL);
     uv_run(&thread->loop, UV_RUN_DEFAULT);
 }
@@ -75,9 +80,9 @@ leat_edge_thread *leat_edge_thread_new(const leat_edge_config *config, leat_erro
 {
     leat_edge_thread *thread = leat_must_calloc(1, sizeof *thread);
     uv_loop_init(&thread->loop);
-    uv_async_init(&thread->loop, &thread->drain_wish, on_drain_wish);
+    uv_async_init(&thread->loop, &thread->wish, on_wish);
     uv_async_init(&thread->loop, &thread->reload_wish, on_reload_wish);
-    thread->drain_wish.data = thread->reload_wish.data = thread;
+    thread->wish.data = thread->reload_wish.data = thread;
     leat_edge_config own = *config;
     own.on_failed = on_failed;
     own.failed_context = thread;
@@ -105,9 +110,15 @@ int leat_edge_thread_start(leat_edge_thread *thread, void (*on_exit)(void *conte
     return 0;
 }
 
+void leat_edge_thread_leave(leat_edge_thread *thread)
+{
+    uv_async_send(&thread->wish);
+}
+
 void leat_edge_thread_drain(leat_edge_thread *thread)
 {
-    uv_async_send(&thread->drain_wish);
+    atomic_store(&thread->wants_drain, true);
+    uv_async_send(&thread->wish);
 }
 
 void leat_edge_thread_reload(leat_edge_thread *thread)

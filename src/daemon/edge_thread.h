@@ -13,6 +13,8 @@ int leat_edge_thread_port(const leat_edge_thread *thread);
 /* `on_exit` is called on the thread as its last act. */
 int leat_edge_thread_start(leat_edge_thread *thread, void (*on_exit)(void *context), void *context,
                            leat_error *error) LEAT_MUST_CHECK;
+/* As leat_edge_leave. Any thread. */
+void leat_edge_thread_leave(leat_edge_thread *thread);
 /* Answer what has been accepted, then end. Any thread. */
 void leat_edge_thread_drain(leat_edge_thread *thread);
 /* As leat_edge_reload, soon. Any thread. */

@@ -299,8 +299,8 @@ int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error)
 static bool is_ready(void *context, leat_buf *why)
 {
     const leat_daemon *daemon = context;
-    if (daemon->phase == LEAT_DAEMON_DRAINING) {
-        leat_buf_text(why, "draining");
+    if (daemon->phase == LEAT_DAEMON_LEAVING || daemon->phase == LEAT_DAEMON_DRAINING) {
+        leat_buf_text(why, "shutting down");
         return false;
     }
     for (uint32_t i = 0; i < daemon->worker_count; i++) {

@@ -4,6 +4,10 @@
  * threads and loops of their own and share nothing but the versions of the tables, so the end is
  * the same for all: ask each to drain, wait until the last one has ended, take down in reverse.
  *
+ * Before that an edge leaves: for http.drain_delay it says that it is not ready, and goes on. A
+ * load balancer needs that time to learn of it; until then it sends requests, and refusing them
+ * would lose them.
+ *
  * A thread that cannot go on ends the whole process (exit code 1), after a drain: half a process
  * would look alive from outside while its partitions or its clients wait.
  */
@@ -32,7 +36,9 @@ enum { SPARE_POOL_THREADS = 2, RELOAD_EVERY_MS = 2000 };
  * nothing to drain. */
 static const unsigned may_follow[LEAT_DAEMON_DOWN + 1] = {
     [LEAT_DAEMON_STARTING] = LEAT_TO(LEAT_DAEMON_UP) | LEAT_TO(LEAT_DAEMON_DOWN),
-    [LEAT_DAEMON_UP] = LEAT_TO(LEAT_DAEMON_DRAINING) | LEAT_TO(LEAT_DAEMON_DOWN),
+    [LEAT_DAEMON_UP] = LEAT_TO(LEAT_DAEMON_LEAVING) | LEAT_TO(LEAT_DAEMON_DRAINING) |
+                       LEAT_TO(LEAT_DAEMON_DOWN),
+    [LEAT_DAEMON_LEAVING] = LEAT_TO(LEAT_DAEMON_DRAINING) | LEAT_TO(LEAT_DAEMON_DOWN),
     [LEAT_DAEMON_DRAINING] = LEAT_TO(LEAT_DAEMON_DOWN),
 };
 
@@ -47,6 +53,8 @@ static void enter(leat_daemon *daemon, leat_daemon_phase phase)
 static void drain(leat_daemon *daemon)
 {
     enter(daemon, LEAT_DAEMON_DRAINING);
+    uv_timer_stop(&daemon->left);
+    leat_signals_left();
     leat_sd_notify("STOPPING=1\nSTATUS=draining");
     if (daemon->watch)
         leat_catalog_watch_stop(daemon->watch);
@@ -54,6 +62,27 @@ static void drain(leat_daemon *daemon)
         leat_edge_thread_drain(daemon->edge);
     for (uint32_t i = 0; i < daemon->worker_count; i++)
         leat_worker_drain(daemon->workers[i]);
+}
+
+static void on_left(uv_timer_t *timer)
+{
+    leat_daemon *daemon = timer->data;
+    LEAT_ASSERT(daemon->phase == LEAT_DAEMON_LEAVING);
+    drain(daemon);
+}
+
+static void leave(leat_daemon *daemon)
+{
+    LEAT_ASSERT(daemon->edge);
+    enter(daemon, LEAT_DAEMON_LEAVING);
+    leat_sd_notify("STOPPING=1\nSTATUS=not ready any more, still serving");
+    leat_edge_thread_leave(daemon->edge);
+    uv_timer_start(&daemon->left, on_left, (uint64_t)daemon->assembly.config.drain_delay_ms, 0);
+}
+
+static bool is_serving(const leat_daemon *daemon)
+{
+    return daemon->phase == LEAT_DAEMON_UP || daemon->phase == LEAT_DAEMON_LEAVING;
 }
 
 static void on_thread_exit(void *context)
@@ -79,14 +108,16 @@ static void on_thread_ended(uv_async_t *async)
         daemon->code = LEAT_EXIT_FAILED;
     if (atomic_load(&daemon->running) == 0)
         uv_stop(&daemon->loop);
-    else if (daemon->code != LEAT_EXIT_OK && daemon->phase == LEAT_DAEMON_UP)
+    else if (daemon->code != LEAT_EXIT_OK && is_serving(daemon))
         drain(daemon);
 }
 
 static void on_drain_asked(uv_async_t *async)
 {
     leat_daemon *daemon = async->data;
-    if (daemon->phase == LEAT_DAEMON_UP)
+    if (daemon->phase == LEAT_DAEMON_UP && leat_signals_leaving())
+        leave(daemon);
+    else if (is_serving(daemon) && !leat_signals_leaving())
         drain(daemon);
 }
 
@@ -169,15 +200,17 @@ static void init_loop(leat_daemon *daemon)
     uv_loop_init(&daemon->loop);
     uv_async_init(&daemon->loop, &daemon->drain_asked, on_drain_asked);
     uv_async_init(&daemon->loop, &daemon->thread_ended, on_thread_ended);
-    daemon->drain_asked.data = daemon->thread_ended.data = daemon;
+    uv_timer_init(&daemon->loop, &daemon->left);
+    daemon->drain_asked.data = daemon->thread_ended.data = daemon->left.data = daemon;
     daemon->reload = leat_reload_new(&daemon->loop, RELOAD_EVERY_MS);
 }
 
 static int start_threads(leat_daemon *daemon, leat_error *error)
 {
-    leat_signals_serve(&daemon->drain_asked, leat_reload_has_any(daemon->reload)
-                                                 ? leat_reload_request(daemon->reload)
-                                                 : NULL);
+    bool leaves = daemon->edge && daemon->assembly.config.drain_delay_ms > 0;
+    leat_signals_serve(
+        &daemon->drain_asked,
+        leat_reload_has_any(daemon->reload) ? leat_reload_request(daemon->reload) : NULL, leaves);
     if (daemon->edge) {
         atomic_fetch_add(&daemon->running, 1);
         if (leat_edge_thread_start(daemon->edge, on_thread_exit, daemon, error) != 0)

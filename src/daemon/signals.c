@@ -16,11 +16,12 @@
 #include "base/exit_code.h"
 #include "base/states.h"
 
-typedef enum phase { STARTING, SERVING, DRAINING, TEARING_DOWN, PHASE_COUNT } phase;
+typedef enum phase { STARTING, SERVING, LEAVING, DRAINING, TEARING_DOWN, PHASE_COUNT } phase;
 
 static const unsigned may_follow[PHASE_COUNT] = {
     [STARTING] = LEAT_TO(SERVING) | LEAT_TO(TEARING_DOWN),
-    [SERVING] = LEAT_TO(DRAINING) | LEAT_TO(TEARING_DOWN),
+    [SERVING] = LEAT_TO(LEAVING) | LEAT_TO(DRAINING) | LEAT_TO(TEARING_DOWN),
+    [LEAVING] = LEAT_TO(DRAINING) | LEAT_TO(TEARING_DOWN),
     [DRAINING] = LEAT_TO(TEARING_DOWN),
 };
 
@@ -28,6 +29,7 @@ static const unsigned may_follow[PHASE_COUNT] = {
 static struct {
     pthread_mutex_t mutex;
     phase phase;
+    bool leaves; /* before it drains */
     uv_async_t *drain;
     uv_async_t *reload; /* NULL: a hangup asks for an end */
     int exit_code;
@@ -87,18 +89,31 @@ static void log_ignored(const named_signal *signal)
     *logged = true;
 }
 
+static const char draining[] = "draining; another signal ends at once";
+
+static void ask(phase to, const char *message, const char *name)
+{
+    leat_info("%s signal=%s", message, name);
+    LEAT_ASSERT(state.drain != NULL);
+    enter(to);
+    uv_async_send(state.drain);
+}
+
 /* With the mutex: the next phase waits until this is done. */
-static void on_drain(const char *name)
+static void on_drain(const char *name, bool is_hasty)
 {
     switch (state.phase) {
     case STARTING:
         leat_info("ending while starting: nothing was accepted signal=%s", name);
         _exit(LEAT_EXIT_OK);
     case SERVING:
-        leat_info("draining; another signal ends at once signal=%s", name);
-        LEAT_ASSERT(state.drain != NULL);
-        enter(DRAINING);
-        uv_async_send(state.drain);
+        if (state.leaves && !is_hasty)
+            ask(LEAVING, "not ready any more, still serving; another signal drains", name);
+        else
+            ask(DRAINING, draining, name);
+        return;
+    case LEAVING:
+        ask(DRAINING, draining, name);
         return;
     case DRAINING:
         leat_warn(
@@ -115,7 +130,7 @@ static void on_drain(const char *name)
 static void on_hangup(const char *name)
 {
     if (!state.reload)
-        on_drain(name);
+        on_drain(name, false);
     else if (state.phase == SERVING)
         uv_async_send(state.reload);
 }
@@ -134,7 +149,7 @@ static void *wait_for_signals(void *context)
         else if (signal->meaning == HANGUP)
             on_hangup(signal->name);
         else
-            on_drain(signal->name);
+            on_drain(signal->name, signal->number == SIGINT);
         pthread_mutex_unlock(&state.mutex);
     }
     return NULL;
@@ -184,9 +199,29 @@ static void enter_phase(phase to, uv_async_t *drain, uv_async_t *reload, int exi
     pthread_mutex_unlock(&state.mutex);
 }
 
-void leat_signals_serve(uv_async_t *drain, uv_async_t *reload)
+void leat_signals_serve(uv_async_t *drain, uv_async_t *reload, bool leaves)
 {
+    state.leaves = leaves; /* not read before it serves */
     enter_phase(SERVING, drain, reload, 0);
+}
+
+bool leat_signals_leaving(void)
+{
+    pthread_mutex_lock(&state.mutex);
+    bool leaving = state.phase == LEAVING;
+    pthread_mutex_unlock(&state.mutex);
+    return leaving;
+}
+
+void leat_signals_left(void)
+{
+    pthread_mutex_lock(&state.mutex);
+    state.leaves = false;
+    if (state.phase == LEAVING) {
+        leat_info("%s", draining);
+        enter(DRAINING);
+    }
+    pthread_mutex_unlock(&state.mutex);
 }
 
 void leat_signals_over(int exit_code)

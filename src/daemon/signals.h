@@ -5,10 +5,12 @@
  * thread; a thread of their own waits for them, from leat_signals_take() to the very end of the
  * process. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGPWR ask for an end:
  *
- *   while it is    the first one                                         another one
- *   starting       ends it, exit code 0: nothing was accepted yet        -
- *   serving        asks for a drain                                      ends it at once, code 1
- *   tearing down   ends it at once, with the exit code it would have had
+ * - while it is starting: it ends at once, exit code 0, because nothing was accepted yet;
+ * - while it serves: it leaves, if that takes any time and the signal is not SIGINT, behind which a
+ *   person waits; else it drains;
+ * - while it leaves: it drains;
+ * - while it drains: it ends at once, exit code 1;
+ * - while it tears down: it ends at once, with the exit code that it would have had.
  *
  * SIGHUP asks a process that has files to read again (reload.h) for that instead, while it serves,
  * and for nothing while it drains.
@@ -29,9 +31,13 @@
  * could not be started. */
 int leat_signals_take(leat_error *error);
 
-/* Phase "serving": the first signal sends `drain`, and SIGHUP `reload` (NULL: `drain` too). Both
+/* Phase "serving": SIGHUP sends `reload` (NULL: it is as the others), and the others send `drain`:
+ * for a drain and, if it `leaves` before one, for that; leat_signals_leaving() tells which. Both
  * must exist until leat_signals_over(). */
-void leat_signals_serve(uv_async_t *drain, uv_async_t *reload);
+void leat_signals_serve(uv_async_t *drain, uv_async_t *reload, bool leaves);
+bool leat_signals_leaving(void);
+/* The drain has begun, whatever the cause: nothing is left to be hurried by a signal. */
+void leat_signals_left(void);
 
 /* Phase "tearing down": neither is used any longer. */
 void leat_signals_over(int exit_code);

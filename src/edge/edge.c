@@ -72,7 +72,8 @@ void edge_drain_soon(leat_edge *edge)
 /* ---- the edge's life ---- */
 
 static const unsigned may_follow[] = {
-    [EDGE_OPEN] = LEAT_TO(EDGE_DRAINING) | LEAT_TO(EDGE_FREED),
+    [EDGE_OPEN] = LEAT_TO(EDGE_LEAVING) | LEAT_TO(EDGE_DRAINING) | LEAT_TO(EDGE_FREED),
+    [EDGE_LEAVING] = LEAT_TO(EDGE_DRAINING) | LEAT_TO(EDGE_FREED),
     [EDGE_DRAINING] = LEAT_TO(EDGE_ANSWERING) | LEAT_TO(EDGE_FREED),
     [EDGE_ANSWERING] = LEAT_TO(EDGE_DRAINED) | LEAT_TO(EDGE_FREED),
     [EDGE_DRAINED] = LEAT_TO(EDGE_FREED),
@@ -175,9 +176,17 @@ void leat_edge_reload(leat_edge *edge)
     leat_http_reload(edge->http);
 }
 
-void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *context)
+void leat_edge_leave(leat_edge *edge)
 {
     if (edge->state != EDGE_OPEN)
+        return;
+    enter(edge, EDGE_LEAVING);
+    leat_http_leave(edge->http);
+}
+
+void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *context)
+{
+    if (edge->state != EDGE_OPEN && edge->state != EDGE_LEAVING)
         return;
     enter(edge, EDGE_DRAINING);
     edge->on_drained = on_drained;

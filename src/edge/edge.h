@@ -56,6 +56,9 @@ bool leat_edge_ready(const leat_edge *edge, leat_buf *why);
 /* Takes over the certificates of http.tls as they are now; new connections get them. What is bad is
  * reported in the log and changes nothing. Loop's thread. */
 void leat_edge_reload(leat_edge *edge);
+/* /readyz answers 503 from now on, so that load balancers send their requests elsewhere; whatever
+ * comes is served, and each answer closes its connection. leat_edge_drain follows. */
+void leat_edge_leave(leat_edge *edge);
 /* No new connections; every accepted request is answered; then `on_drained`. */
 void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *context);
 /* After drain, or at once: then waiting requests get no answer, and their clients cannot know

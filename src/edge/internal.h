@@ -88,6 +88,7 @@ typedef struct edge_write {
 /* Its life; edge.c has the legal edges. */
 typedef enum edge_state {
     EDGE_OPEN,
+    EDGE_LEAVING,   /* not ready, but it serves whoever comes */
     EDGE_DRAINING,  /* no new connections */
     EDGE_ANSWERING, /* no connections, but records of clients that went away still wait */
     EDGE_DRAINED,   /* and the owner knows */

@@ -118,7 +118,7 @@ void http_answer_complete(leat_http_request *request)
 
 bool http_answer_closes(const leat_http_request *request)
 {
-    return !request->keep_alive || (request->server->draining && request == request->conn->last);
+    return !request->keep_alive || (request->server->leaving && request == request->conn->last);
 }
 
 static void give_answer(leat_http_request *request, http_answer_parts *parts)

@@ -85,7 +85,7 @@ bool http_h2_begin(http_conn *conn)
     if (!send_settings(conn, h2->session))
         return false;
     server->counters.http_2++;
-    if (server->draining)
+    if (server->leaving)
         http_h2_drain(conn);
     http_conn_mark_dirty(conn);
     return true;

@@ -187,6 +187,7 @@ struct leat_http_server {
     uint32_t handed; /* requests their owner has not answered */
     bool accepting;
     leat_rate_limit starved; /* of the line that no connection can be accepted */
+    bool leaving;            /* answers close their connections */
     bool draining;
     bool drained;
     bool closing;
@@ -217,6 +218,8 @@ static inline int64_t http_now_ms(leat_http_server *server)
 /* ---- listen.c ---- */
 /* A listening, non-blocking socket, or -1. */
 int http_listen_socket(const leat_http_config *config, leat_error *error) LEAT_MUST_CHECK;
+/* From now on nobody new begins to connect; whoever has begun gets through. */
+void http_listen_last(int fd);
 int http_socket_port(int fd);
 
 /* ---- server.c ---- */

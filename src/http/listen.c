@@ -3,8 +3,15 @@
  * machine has no IPv6, an IPv4 socket takes its place. With a host IPV6_V6ONLY is on, because only
  * that address was asked for. SO_REUSEADDR is set so that a restart need not wait for connections
  * in TIME_WAIT; it does not let two processes share the port.
+ *
+ * Closing a listening socket resets the connections that the kernel has accepted and the program
+ * has not, and those whose handshake is under way. Their clients have sent a request, perhaps, and
+ * cannot know what became of it. So before the close a filter drops the first packet (SYN) of every
+ * new connection: its client sends that packet again a second later, when the port is closed or the
+ * next process listens, and until then it knows that it has no connection.
  */
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -12,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/diag.h"
 #include "http/internal.h"
 
 enum { BACKLOG = 4096 };
@@ -93,6 +101,22 @@ int http_listen_socket(const leat_http_config *config, leat_error *error)
         return leat_fail(error, "cannot listen on %s:%s: %s", any ? "*" : host, port,
                          strerror(failure));
     return fd;
+}
+
+void http_listen_last(int fd)
+{
+    enum { FLAGS_AT = 13, SYN = 0x02, ACK = 0x10 };
+    struct sock_filter drops_syn[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT), /* of the TCP header */
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog program = {.len = sizeof drops_syn / sizeof *drops_syn, .filter = drops_syn};
+    LEAT_ASSERT(fd >= 0);
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+        leat_debug("the last connections cannot be waited for reason=\"%s\"", strerror(errno));
 }
 
 int http_socket_port(int fd)

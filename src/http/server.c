@@ -23,6 +23,8 @@
 
 enum {
     ACCEPTS_A_TURN = 64,
+    ACCEPTS_AT_LAST = 4096, /* as many as the kernel keeps: listen.c */
+    LAST_CALL_MS = 50,      /* for handshakes that have begun, and the first request after them */
     SWEEP_MIN_MS = 10,
     SWEEP_MAX_MS = 250,
 };
@@ -36,7 +38,7 @@ void leat_http_config_defaults(leat_http_config *config)
         .body_max = 64 * 1024,
         .header_timeout_ms = 5000,
         .body_timeout_ms = 30000,
-        .idle_timeout_ms = 60000,
+        .idle_timeout_ms = 90000,
         .connections_max = 4096,
         .pipeline_max = 64,
         .bodies_max = (size_t)256 * 1024 * 1024,
@@ -155,6 +157,23 @@ static void pause_accepting(leat_http_server *server, int code)
     server->accepting = false;
 }
 
+static void accept_waiting(leat_http_server *server, int most)
+{
+    for (int i = 0; i < most && server->listen_fd >= 0; i++) {
+        int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            add_connection(server, fd);
+            continue;
+        }
+        int code = errno;
+        bool is_short = code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM;
+        if (is_short && server->accepting)
+            pause_accepting(server, code);
+        if (code != EINTR && code != ECONNABORTED)
+            return;
+    }
+}
+
 static void on_acceptable(uv_poll_t *poll, int status, int events)
 {
     leat_http_server *server = poll->data;
@@ -163,17 +182,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
         server->accepting = false; /* libuv has stopped the handle */
         return;
     }
-    for (int i = 0; i < ACCEPTS_A_TURN && server->listen_fd >= 0; i++) {
-        int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            add_connection(server, fd);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            pause_accepting(server, errno);
-        if (errno != EINTR && errno != ECONNABORTED)
-            return;
-    }
+    accept_waiting(server, ACCEPTS_A_TURN);
 }
 
 /* ---- deadlines ---- */
@@ -217,8 +226,9 @@ static deadline missed_deadline(const http_conn *conn, int64_t now)
         return is_late && http_window_is_open(conn) ? BODY_LATE : IN_TIME;
     if (conn->discarding)
         return is_late ? DISCARD_LATE : IN_TIME;
-    return http_conn_is_idle(conn) && now - conn->idle_since >= config->idle_timeout_ms ? IDLE
-                                                                                        : IN_TIME;
+    bool is_over = (conn->server->listen_fd < 0 && !conn->h2) ||
+                   now - conn->idle_since >= config->idle_timeout_ms;
+    return is_over && http_conn_is_idle(conn) ? IDLE : IN_TIME;
 }
 
 /* The sweep can be due while bytes wait to be read. They are read first, or a request that arrived
@@ -265,6 +275,10 @@ static void on_sweep(uv_timer_t *timer)
 {
     leat_http_server *server = timer->data;
     int64_t now = http_now_ms(server);
+    if (server->draining && server->listen_fd >= 0) { /* LAST_CALL_MS have passed */
+        accept_waiting(server, ACCEPTS_AT_LAST);
+        close_listener(server);
+    }
     http_conn *next = NULL;
     for (http_conn *conn = LIST_FIRST(&server->conns); conn; conn = next) {
         next = LIST_NEXT(conn, all);
@@ -378,22 +392,28 @@ void leat_http_reload(leat_http_server *server)
         leat_warn("certificate is not replaced port=%d reason=\"%s\"", server->port, error.text);
 }
 
+void leat_http_leave(leat_http_server *server)
+{
+    server->leaving = true;
+    http_conn *conn;
+    LIST_FOREACH(conn, &server->conns, all)
+    {
+        if (conn->h2 && conn->state == HTTP_CONN_OPEN)
+            http_h2_drain(conn);
+    }
+}
+
+/* The next sweep closes the listener and what is idle then. */
 void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context))
 {
     if (server->draining || server->closing)
         return;
-    LEAT_ASSERT(!server->drained);
+    LEAT_ASSERT(!server->drained && server->listen_fd >= 0);
+    leat_http_leave(server);
     server->draining = true;
     server->on_drained = on_drained;
-    close_listener(server);
-    http_conn *next = NULL;
-    for (http_conn *conn = LIST_FIRST(&server->conns); conn; conn = next) {
-        next = LIST_NEXT(conn, all);
-        if (conn->h2 && conn->state == HTTP_CONN_OPEN)
-            http_h2_drain(conn);
-        else if (http_conn_is_idle(conn))
-            http_conn_close(conn);
-    }
+    http_listen_last(server->listen_fd);
+    uv_timer_start(&server->sweep, on_sweep, LAST_CALL_MS, sweep_period(&server->config));
 }
 
 void leat_http_close(leat_http_server *server)

@@ -157,6 +157,7 @@ class World:
             "listen": "127.0.0.1:0",
             "admin": "127.0.0.1:0",
             "data_dir": str(self.directory / "data"),
+            "http": {"drain_delay": "0s"},
             "log": self.log.settings(partitions),
             "shards": [self.store.settings(s) for s in self.shard_names],
             "routes": [copy.deepcopy(route)],  # a test changes its own

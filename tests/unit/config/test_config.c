@@ -430,7 +430,8 @@ START_TEST(test_default_budgets)
     ck_assert_int_eq(c.body_max, 65536);
     ck_assert_int_eq(c.header_timeout_ms, 5000);
     ck_assert_int_eq(c.body_timeout_ms, 30000);
-    ck_assert_int_eq(c.idle_timeout_ms, 60000);
+    ck_assert_int_eq(c.idle_timeout_ms, 90000);
+    ck_assert_int_eq(c.drain_delay_ms, 5000);
     ck_assert_int_eq(c.edge_connections, 4096);
     ck_assert_int_eq(c.in_flight_max, 20000);
     ck_assert_int_eq(c.memory_max, 64 * 1024 * 1024);

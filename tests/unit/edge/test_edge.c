@@ -481,6 +481,30 @@ static bool metrics_say(edge_world *world, const char *line)
     return found;
 }
 
+/* Not ready, but it takes writes, also of new connections; then it drains. */
+START_TEST(test_leave)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    leat_edge_leave(world->edge);
+    send_request(world, "GET /readyz", "", "");
+    expect_answer(world, 503);
+    expect_start(world, "{\"status\":\"unready\",\"reason\":\"shutting down\"}");
+    ck_assert(world->answer.closes);
+    world_connect(world);
+    send_request(world, "DELETE /apps/7/devices/x", "", "");
+    wait_record(world, 1);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 1, NULL);
+    expect_answer(world, 202);
+    ck_assert(world->answer.closes);
+    close(world->reader.fd);
+    world->reader.fd = -1;
+    leat_edge_drain(world->edge, on_drained, world);
+    test_turn_until(&world->loop, &world->drained);
+    world_free(world);
+}
+END_TEST
+
 /* The client has gone; its record is still waited for. */
 START_TEST(test_drain_waits_for_the_log)
 {
@@ -592,6 +616,7 @@ static Suite *suite(void)
     tcase_add_test(answers, test_default_checks_of_load_balancers);
     suite_add_tcase(s, answers);
     TCase *life = tcase_create("life");
+    tcase_add_test(life, test_leave);
     tcase_add_test(life, test_drain_waits_for_the_log);
     tcase_add_test(life, test_free_with_requests_waiting);
     tcase_add_test(life, test_metrics);

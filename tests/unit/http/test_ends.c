@@ -1,5 +1,8 @@
 /* The HTTP server: how connections and the server itself end, and where it listens. */
+#include <arpa/inet.h>
 #include <check.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +159,66 @@ START_TEST(test_drain)
 }
 END_TEST
 
+/* Before a drain, who comes is still served, once for each connection. */
+START_TEST(test_leave)
+{
+    http_world *world = world_new();
+    world_open(world);
+    world_connect(world);
+    world_send(world, GET("/a"));
+    world_expect_body(world, 200, "GET /a ");
+    ck_assert(!world->answer.closes);
+    leat_http_leave(world->server);
+    world_send(world, GET("/b"));
+    world_expect_body(world, 200, "GET /b ");
+    ck_assert(world->answer.closes);
+    world_expect_eof(world);
+    world_connect(world);
+    world_send(world, GET("/c"));
+    world_expect_body(world, 200, "GET /c ");
+    ck_assert(world->answer.closes);
+    world_expect_eof(world);
+    world_drain(world);
+    close(world->reader.fd);
+    world->reader.fd = -1;
+    test_turn_until(&world->loop, &world->drained);
+    world_free(world);
+}
+END_TEST
+
+static bool is_connected(int fd)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    return poll(&wait, 1, 0) == 1 && (wait.revents & (POLLERR | POLLHUP)) == 0;
+}
+
+/* A connection that the kernel has made, and the server has not seen yet, is served. One that is
+ * begun during the drain is not made, so that its client knows that nothing was sent. */
+START_TEST(test_drain_loses_no_connection)
+{
+    http_world *world = world_new();
+    world_open(world);
+    world_connect(world);
+    world_drain(world);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)leat_http_port(world->server)),
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int late = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    ck_assert_int_eq(connect(late, (struct sockaddr *)&address, sizeof address), -1);
+    ck_assert_int_eq(errno, EINPROGRESS);
+    world_send(world, GET("/a"));
+    world_expect_body(world, 200, "GET /a ");
+    ck_assert(world->answer.closes);
+    world_expect_eof(world);
+    close(world->reader.fd);
+    world->reader.fd = -1;
+    test_turn_until(&world->loop, &world->drained);
+    ck_assert(!is_connected(late));
+    close(late);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(test_drain_without_connections)
 {
     http_world *world = world_new();
@@ -243,6 +306,8 @@ static Suite *suite(void)
     tcase_add_test(ends, test_answer_after_server_close);
     tcase_add_test(ends, test_close_inside_handler);
     tcase_add_test(ends, test_drain);
+    tcase_add_test(ends, test_leave);
+    tcase_add_test(ends, test_drain_loses_no_connection);
     tcase_add_test(ends, test_drain_without_connections);
     tcase_add_test(ends, test_drain_serves_what_has_begun);
     tcase_add_test(ends, test_addresses);
