@@ -88,6 +88,15 @@ leat_slice leat_http_request_header(const leat_http_request *request, const char
     return (leat_slice){"", 0};
 }
 
+leat_slice leat_http_request_header_line(const leat_http_request *request, const char *name,
+                                         uint32_t index)
+{
+    (void)request;
+    (void)name;
+    (void)index;
+    return (leat_slice){NULL, 0};
+}
+
 int64_t leat_http_request_arrived_us(const leat_http_request *request)
 {
     return request->arrived_us;

@@ -91,8 +91,10 @@ typedef struct leat_config {
     int64_t tenant_burst;  /* 0: as many as the rate */
     int64_t key_rate;      /* likewise of one row */
     int64_t key_burst;
-    int64_t lag_limit_ms;  /* of a shard, estimated; 0: no limit */
+    int64_t lag_limit_ms; /* of a shard, estimated; 0: no limit */
     int64_t batches_max;
+    int64_t waiting_max;   /* requests that wait for a write; 0: none may */
+    int64_t wait_max_ms;   /* the most that one waits; whole seconds */
     int64_t in_flight_max; /* requests that wait for the log; beyond: 503 */
 
     /* apply, of each worker */

@@ -257,6 +257,12 @@ static const leat_setting settings[] = {
      .help =
          "The most batches (`POST /batch`) that are received at once; then 503. Each needs up to 1 MiB, and more if "
          "`limits.body_max` is larger."},
+    {"limits.waiting", TOP(waiting_max), COUNT(0, 1000000, "10000"),
+     .help =
+         "The most requests that wait for a write to be applied (`Prefer: wait`, `GET /writes/TOKEN`); beyond, a write is "
+         "answered 202 at once and a question 503. 0: nobody can wait or ask."},
+    {"limits.wait_max", TOP(wait_max_ms), TIME(SECOND, 10 * MINUTE, "30s"),
+     .help = "The most time that a request waits for its write, in whole seconds."},
 
     {"limits.tenant", GROUP, .help = "How often one tenant may write, at each edge."},
     {"limits.tenant.rate", TOP(tenant_rate), COUNT(0, 10000000, "0"),

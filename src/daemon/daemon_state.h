@@ -13,6 +13,7 @@
 #include "daemon/edge_thread.h"
 #include "daemon/reload.h"
 #include "watch/catalog_watch.h"
+#include "watch/write_watch.h"
 
 typedef enum leat_daemon_phase {
     LEAT_DAEMON_STARTING, /* asks the log and the shards; a signal ends it at once (signals.h) */
@@ -31,8 +32,10 @@ typedef struct leat_daemon {
     leat_assembly assembly;
     leat_metrics *metrics;
     leat_schema_versions *schema_versions;
-    leat_controls *controls; /* read by a process that applies only */
-    leat_controls *floods;   /* read by a process with an edge only: leat_shard_read_floods */
+    leat_controls *controls;  /* read by a process that applies only */
+    leat_controls *floods;    /* read by a process with an edge only: leat_shard_read_floods */
+    leat_write_waits *writes; /* of a process with an edge; NULL: nobody may wait */
+    leat_write_watch *write_watch;
     leat_catalog_watch *watch;
     char listen_host[LEAT_DAEMON_HOST_SIZE];
     char admin_host[LEAT_DAEMON_HOST_SIZE];
@@ -61,11 +64,15 @@ typedef struct leat_daemon {
 
 /* Versions of the tables and the watch over them. */
 int leat_daemon_make_versions(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
+/* Who waits for writes; before edge and workers. None where limits.waiting is 0. */
+void leat_daemon_make_writes(leat_daemon *daemon);
 /* Listens, but serves nobody yet. */
 int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 int leat_daemon_make_workers(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 /* None when admin is off. */
 int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
+/* Asks the shards for those who wait, once the edge runs; else there is none. */
+int leat_daemon_start_write_watch(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 /* Of the workers, once they run; without workers there is none. */
 int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 

@@ -25,9 +25,10 @@ uint64_t leat_descriptors_kept(const leat_config *config)
     uint64_t clients = 1 + (uint64_t)config->workers;
     uint64_t kept = OWN + LEAT_ADMIN_CONNECTIONS + 2 * LEAT_HTTP_REFUSED_MAX;
     kept += clients * (config->local_path ? OF_A_FILE : KAFKA_OF_A_CLIENT);
-    for (uint32_t i = 0; i < config->shard_count; i++) /* one more: reading the tables */
-        kept += config->shards[i].sqlite ? clients * OF_A_FILE
-                                         : (uint64_t)config->shards[i].connections + 1;
+    for (uint32_t i = 0; i < config->shard_count; i++) /* two more: reading the tables, asking for
+                                                          writes */
+        kept += config->shards[i].sqlite ? (clients + 1) * OF_A_FILE
+                                         : (uint64_t)config->shards[i].connections + 2;
     return kept;
 }
 

@@ -121,6 +121,34 @@ int leat_daemon_make_versions(leat_daemon *daemon, leat_error *error)
     return 0;
 }
 
+/* ---- who waits for writes ---- */
+
+void leat_daemon_make_writes(leat_daemon *daemon)
+{
+    int64_t max = daemon->assembly.config.waiting_max;
+    if (daemon->with_edge && max > 0)
+        daemon->writes = leat_write_waits_new(&daemon->assembly.catalog.layout, (uint32_t)max);
+}
+
+int leat_daemon_start_write_watch(leat_daemon *daemon, leat_error *error)
+{
+    leat_shard_address addresses[LEAT_SHARDS_MAX];
+    uint32_t count = daemon->assembly.catalog.layout.shard_count;
+    if (!daemon->writes)
+        return 0;
+    for (uint32_t i = 0; i < count; i++)
+        addresses[i] = daemon->shards[i].at;
+    leat_write_watch_config config = {
+        .waits = daemon->writes,
+        .shard_count = count,
+        .shard_names = daemon->shard_names,
+        .addresses = addresses,
+        .source_id = daemon->assembly.catalog.source.id,
+    };
+    daemon->write_watch = leat_write_watch_new(&config, error);
+    return daemon->write_watch ? 0 : -1;
+}
+
 /* ---- the edge ---- */
 
 static leat_edge_rate edge_rate(int64_t rate, int64_t burst)
@@ -182,6 +210,10 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
         .key_rate = edge_rate(from->key_rate, from->key_burst),
         .ready_age_ms = READY_AGE_MS,
         .catalog_stale_ms = CATALOG_STALE_READS * from->catalog_every_ms + READY_AGE_MS,
+        .writes = {.source = leat_write_token_source(&daemon->assembly.catalog.source),
+                   .placement = &daemon->assembly.catalog.source.placement,
+                   .waits = daemon->writes,
+                   .wait_max_s = (uint32_t)(from->wait_max_ms / 1000)},
         .metrics = daemon->metrics,
     };
     leat_http_config_defaults(&config.http);
@@ -257,6 +289,7 @@ int leat_daemon_make_workers(leat_daemon *daemon, leat_error *error)
         .catalog = &daemon->assembly.catalog,
         .schema_versions = daemon->schema_versions,
         .controls = daemon->controls,
+        .writes = daemon->writes,
         .shards = daemon->shards,
         .owner = daemon->owner,
         .lock_timeout_ms = daemon->assembly.config.lock_timeout_ms,

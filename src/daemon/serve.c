@@ -165,6 +165,7 @@ static int make_parts(leat_daemon *daemon, leat_error *error)
 {
     if (leat_daemon_make_versions(daemon, error) != 0)
         return -1;
+    leat_daemon_make_writes(daemon);
     if (daemon->with_edge && leat_daemon_make_edge(daemon, error) != 0)
         return -1;
     if (daemon->with_apply && leat_daemon_make_workers(daemon, error) != 0)
@@ -231,6 +232,7 @@ static void tear_down(leat_daemon *daemon)
     LEAT_ASSERT(daemon->phase == LEAT_DAEMON_DOWN);
     if (daemon->edge)
         leat_edge_thread_free(daemon->edge);
+    leat_write_watch_free(daemon->write_watch);
     leat_reporter_free(daemon->reporter);
     for (uint32_t i = 0; i < daemon->worker_count; i++)
         leat_worker_free(daemon->workers[i]);
@@ -240,6 +242,7 @@ static void tear_down(leat_daemon *daemon)
     leat_catalog_watch_free(daemon->watch);
     leat_reload_free(daemon->reload);
     leat_loop_end(&daemon->loop);
+    leat_write_waits_free(daemon->writes);
     leat_schema_versions_free(daemon->schema_versions);
     leat_controls_free(daemon->controls);
     leat_controls_free(daemon->floods);
@@ -263,7 +266,8 @@ static int serve_until_drained(leat_daemon *daemon)
         enter(daemon, LEAT_DAEMON_DOWN);
         return fail(daemon, LEAT_EXIT_FAILED, &error);
     }
-    if (start_threads(daemon, &error) != 0 || leat_daemon_start_reporter(daemon, &error) != 0) {
+    if (start_threads(daemon, &error) != 0 || leat_daemon_start_reporter(daemon, &error) != 0 ||
+        leat_daemon_start_write_watch(daemon, &error) != 0) {
         fail(daemon, LEAT_EXIT_FAILED, &error);
         _exit(LEAT_EXIT_FAILED); /* the threads that did start have not accepted anything yet */
     }

@@ -6,6 +6,7 @@
  */
 #include "edge/internal.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 static leat_slice text_of(const leat_edge *edge)
@@ -27,24 +28,132 @@ static void answer(leat_edge *edge, leat_http_request *request, leat_http_code c
 void edge_answer_prepare(leat_edge *edge)
 {
     leat_buf *head = &edge->accepted_head;
-    leat_buf_text(head, "{\"topic\":");
+    leat_buf_text(head, "\"topic\":");
     leat_buf_json_string(head, leat_slice_of(edge->config.log.topic));
     leat_buf_text(head, ",\"partition\":");
     LEAT_ASSERT(!head->failed);
 }
 
-void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t partition,
-                          int64_t offset)
+void edge_write_token(const leat_edge *edge, leat_buf *text, const leat_write_place *place)
+{
+    char token[LEAT_WRITE_TOKEN_SIZE];
+    if (!edge->config.writes.placement)
+        return;
+    leat_write_token_write(edge->config.writes.source, place, token);
+    leat_buf_slice(text, LEAT_SLICE(",\"token\":\""));
+    leat_buf_append(text, token, sizeof token);
+    leat_buf_byte(text, '"');
+}
+
+/* `"topic":...,"partition":...,"offset":...` and the token, after a brace or comma. */
+static void write_place(leat_edge *edge, const leat_write_place *place)
 {
     leat_buf *text = &edge->text;
-    LEAT_ASSERT(partition < edge->partition_count && edge->accepted_head.size > 0);
-    leat_buf_clear(text);
+    LEAT_ASSERT(place->partition < edge->partition_count && edge->accepted_head.size > 0);
     leat_buf_append(text, edge->accepted_head.data, edge->accepted_head.size);
-    leat_buf_uint(text, partition);
+    leat_buf_uint(text, place->partition);
     leat_buf_slice(text, LEAT_SLICE(",\"offset\":"));
-    leat_buf_uint(text, (uint64_t)offset);
+    leat_buf_uint(text, (uint64_t)place->offset);
+    edge_write_token(edge, text, place);
+}
+
+void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
+                          const leat_write_place *place)
+{
+    leat_buf *text = &edge->text;
+    leat_buf_clear(text);
+    leat_buf_byte(text, '{');
+    write_place(edge, place);
     leat_buf_byte(text, '}');
     answer(edge, request, LEAT_HTTP_ACCEPTED, NULL);
+}
+
+/* ---- what became of a write ---- */
+
+enum { PREFERENCE_SIZE = 64 };
+
+/* Empty where nothing was waited for. */
+static const char *preference(uint32_t wait_s, const char *more, char ret[PREFERENCE_SIZE])
+{
+    int size = wait_s > 0 ? snprintf(ret, PREFERENCE_SIZE,
+                                     "%sPreference-Applied: wait=%" PRIu32 "\r\n", more, wait_s)
+                          : snprintf(ret, PREFERENCE_SIZE, "%s", more);
+    LEAT_ASSERT(size >= 0 && size < PREFERENCE_SIZE);
+    return ret;
+}
+
+static void write_text_or_null(leat_buf *text, const char *value)
+{
+    if (*value)
+        leat_buf_json_string(text, leat_slice_of(value));
+    else
+        leat_buf_slice(text, LEAT_SLICE("null"));
+}
+
+/* `,"state":"..."`, with an SQLSTATE where one may be. */
+static void write_state(leat_edge *edge, const leat_write_answer *state)
+{
+    leat_buf *text = &edge->text;
+    leat_buf_slice(text, LEAT_SLICE(",\"state\":\""));
+    leat_buf_text(text, leat_write_state_name(state->state));
+    leat_buf_byte(text, '"');
+    if (state->state == LEAT_WRITE_PENDING || state->state == LEAT_WRITE_APPLIED)
+        return;
+    leat_buf_slice(text, LEAT_SLICE(",\"sqlstate\":"));
+    write_text_or_null(text, state->sqlstate);
+}
+
+static void write_report(leat_edge *edge, const leat_write_place *place,
+                         const leat_write_answer *state)
+{
+    leat_buf *text = &edge->text;
+    leat_buf_clear(text);
+    leat_buf_byte(text, '{');
+    write_place(edge, place);
+    write_state(edge, state);
+    if (*state->message) {
+        leat_buf_slice(text, LEAT_SLICE(",\"message\":"));
+        leat_buf_json_string(text, leat_slice_of(state->message));
+    }
+    leat_buf_byte(text, '}');
+}
+
+void edge_answer_waited(leat_edge *edge, leat_http_request *request, const leat_write_place *place,
+                        const leat_write_answer *state, uint32_t wait_s)
+{
+    char header[PREFERENCE_SIZE];
+    bool is_applied = state->state == LEAT_WRITE_APPLIED;
+    write_report(edge, place, state);
+    answer(edge, request, is_applied ? LEAT_HTTP_OK : LEAT_HTTP_ACCEPTED,
+           preference(wait_s, "", header));
+}
+
+void edge_answer_state(leat_edge *edge, leat_http_request *request, const leat_write_place *place,
+                       const leat_write_answer *state, uint32_t wait_s)
+{
+    char header[PREFERENCE_SIZE];
+    write_report(edge, place, state);
+    answer(edge, request, LEAT_HTTP_OK, preference(wait_s, "Cache-Control: no-store\r\n", header));
+}
+
+/* An error as any other, with what a client needs to find the dead letter. */
+void edge_answer_dead_letter(leat_edge *edge, leat_http_request *request,
+                             const leat_write_place *place, const leat_write_answer *state,
+                             uint32_t wait_s)
+{
+    char header[PREFERENCE_SIZE];
+    leat_buf *text = &edge->text;
+    leat_buf_clear(text);
+    leat_http_error_body(text, LEAT_HTTP_DEAD_LETTER, NULL,
+                         *state->message ? state->message : "the database refused the write");
+    if (!text->failed) {
+        LEAT_ASSERT(text->size > 0 && text->data[text->size - 1] == '}');
+        text->data[text->size - 1] = ',';
+    }
+    write_place(edge, place);
+    write_state(edge, state);
+    leat_buf_byte(text, '}');
+    answer(edge, request, LEAT_HTTP_DEAD_LETTER, preference(wait_s, "", header));
 }
 
 static void answer_error(leat_edge *edge, leat_http_request *request, leat_http_code code,

@@ -32,9 +32,8 @@ enum {
 typedef struct item_answer {
     bool is_known;
     leat_http_code code;
-    uint32_t partition; /* of an accepted one */
-    int64_t offset;
-    leat_buf text; /* of any other: its members */
+    leat_write_place place; /* of an accepted one */
+    leat_buf text;          /* of any other: its members */
 } item_answer;
 
 struct edge_batch {
@@ -114,12 +113,11 @@ static void settle(edge_batch *batch, item_answer *answer, leat_http_code code)
         go_on(batch);
 }
 
-void edge_batch_accepted(const edge_asker *asker, uint32_t partition, int64_t offset)
+void edge_batch_accepted(const edge_asker *asker, const leat_write_place *place)
 {
     edge_batch *batch = asker->batch;
     item_answer *answer = answer_of(batch, asker->item);
-    answer->partition = partition;
-    answer->offset = offset;
+    answer->place = *place;
     leat_count(batch->edge->metrics.answers[LEAT_HTTP_ACCEPTED], 1);
     settle(batch, answer, LEAT_HTTP_ACCEPTED);
 }
@@ -156,9 +154,10 @@ static void write_answer(edge_batch *batch, item_answer *answer)
         leat_buf_slice(text, batch->first == 0 ? LEAT_SLICE("[\n") : LEAT_SLICE(",\n"));
     if (answer->code == LEAT_HTTP_ACCEPTED) {
         leat_buf_slice(text, LEAT_SLICE("{\"status\":202,\"partition\":"));
-        leat_buf_uint(text, answer->partition);
+        leat_buf_uint(text, answer->place.partition);
         leat_buf_slice(text, LEAT_SLICE(",\"offset\":"));
-        leat_buf_uint(text, (uint64_t)answer->offset);
+        leat_buf_uint(text, (uint64_t)answer->place.offset);
+        edge_write_token(batch->edge, text, &answer->place);
         leat_buf_byte(text, '}');
     } else {
         leat_buf_append(text, answer->text.data, answer->text.size);

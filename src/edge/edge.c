@@ -1,7 +1,7 @@
 /*
  * edge.c - what a request is, a question about health or a write, and the edge's life.
  */
-#include "edge/internal.h"
+#include "edge/waiting.h"
 
 #include <stdlib.h>
 
@@ -44,6 +44,8 @@ static void on_request(void *context, leat_http_request *request)
     leat_edge *edge = context;
     LEAT_ASSERT(edge->state != EDGE_FREED);
     if (answer_health(edge, request, leat_http_request_path(request)))
+        return;
+    if (edge_waiting_ask(edge, request))
         return;
     edge_write write = {
         .asker.request = request,
@@ -157,6 +159,7 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
         free_edge(edge);
         return NULL;
     }
+    edge_waiting_init(edge, loop);
     edge_answer_prepare(edge);
     edge_metrics_register(&edge->metrics, config->metrics);
     uv_timer_init(loop, &edge->tick);
@@ -193,11 +196,12 @@ void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *c
     edge->drained_context = context;
     edge_batches_drain(edge);
     leat_http_drain(edge->http, on_http_drained);
+    edge_waiting_answer_all(edge);
 }
 
 static void on_tick_closed(uv_handle_t *handle)
 {
-    free_edge(handle->data);
+    edge_waiting_close(handle->data, free_edge);
 }
 
 void leat_edge_free(leat_edge *edge)
@@ -210,5 +214,6 @@ void leat_edge_free(leat_edge *edge)
     leat_http_close(edge->http);
     leat_log_writer_free(edge->writer, FREE_TIMEOUT_MS);
     LEAT_ASSERT(edge->in_flight == 0 && edge->shares.used == 0);
+    edge_waiting_answer_all(edge);
     uv_close((uv_handle_t *)&edge->tick, on_tick_closed);
 }

@@ -14,6 +14,7 @@
 #include "ops/metrics.h"
 #include "record/controls.h"
 #include "record/schema_versions.h"
+#include "record/write_waits.h"
 
 typedef struct leat_edge leat_edge;
 
@@ -22,6 +23,15 @@ typedef struct leat_edge_rate {
     uint64_t rate;  /* writes a second; 0: as often as it likes */
     uint64_t burst; /* at once; above 0 where the rate is */
 } leat_edge_rate;
+
+/* What a client may hear of a write after it was accepted. All of it outlives the edge. */
+typedef struct leat_edge_writes {
+    uint32_t source;                 /* leat_write_token_source */
+    const leat_placement *placement; /* of the source; NULL: a 202 has no token */
+    leat_write_waits *waits; /* NULL: nobody waits for a write, or asks for it. Else there is a
+                                placement */
+    uint32_t wait_max_s;     /* the most that a request may wait; above 0 where there are waits */
+} leat_edge_writes;
 
 typedef struct leat_edge_config {
     leat_http_config http;
@@ -42,6 +52,7 @@ typedef struct leat_edge_config {
                               0 */
     int64_t catalog_stale_ms; /* a shard whose tables were not read for this long is listed by
                                  /readyz; 0: none is */
+    leat_edge_writes writes;
     leat_metrics *metrics;
     void (*on_failed)(void *context, const char *why); /* the log does not answer and nothing has
                                                           helped: called once; may be NULL */

@@ -1,7 +1,8 @@
 /*
  * internal.h - what the edge's files share: edge.c decides what a request is, write.c takes a write
  * from its bytes to its answer, batch.c many of them in one request, answer.c writes the answers,
- * metrics.c counts them, health.c knows whether writes are taken, admission.c who writes too often.
+ * metrics.c counts them, health.c knows whether writes are taken, admission.c who writes too often,
+ * waiting.c (waiting.h) who waits for a write.
  */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
@@ -32,6 +33,11 @@ typedef struct edge_metrics {
     leat_counter *limited_tenant, *limited_key, *limited_parked, *limited_lag;
     leat_counter *batches;
     leat_gauge *batches_open;
+    leat_gauge *waiting;
+    leat_counter *waits[LEAT_WRITE_STATE_COUNT];
+    leat_counter *waits_refused;
+    leat_counter *questions;
+    leat_histogram *waited;
 } edge_metrics;
 
 /* Texts of names that were refused; a later one may take the place of an earlier one. */
@@ -85,6 +91,16 @@ typedef struct edge_write {
     bool names_route; /* there are several: its record says which one */
 } edge_write;
 
+/* Requests that wait for a write: waiting.h. */
+typedef struct edge_waiter edge_waiter;
+typedef struct edge_waiting {
+    LIST_HEAD(edge_waiters, edge_waiter) all;
+    uint32_t count;
+    uv_timer_t look; /* at the deadlines, while anybody waits */
+    uv_async_t wake; /* some are decided */
+    void (*on_closed)(leat_edge *edge);
+} edge_waiting;
+
 /* Its life; edge.c has the legal edges. */
 typedef enum edge_state {
     EDGE_OPEN,
@@ -118,9 +134,10 @@ struct leat_edge {
     uint32_t batch_count;
     struct edge_item_reader *item_reader;
     edge_admission admission;
+    edge_waiting waiting;
     edge_metrics metrics;
     leat_buf text;          /* of the answer being written */
-    leat_buf accepted_head; /* the start of every 202: {"topic":"...","partition": */
+    leat_buf accepted_head; /* of every write: "topic":"...","partition": */
     /* Of the request that is being handled; here because they are large for a stack frame. */
     leat_key key;
     leat_body body;
@@ -162,7 +179,7 @@ void edge_batch_gone(void *context, leat_http_request *request);
 /* No further item is taken; each batch is told so, and ends when its items are answered. */
 void edge_batches_drain(leat_edge *edge);
 /* The outcome of an item, once. `after_s`: 0 where the code alone says it. */
-void edge_batch_accepted(const edge_asker *asker, uint32_t partition, int64_t offset);
+void edge_batch_accepted(const edge_asker *asker, const leat_write_place *place);
 void edge_batch_refused(const edge_asker *asker, leat_http_code code, const char *field,
                         const char *message, int64_t after_s);
 /* May an item of this row follow what became of earlier ones? Answers it and returns false when
@@ -174,8 +191,19 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry);
 void edge_metrics_show(leat_edge *edge);
 
 void edge_answer_prepare(leat_edge *edge);
-void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t partition,
-                          int64_t offset);
+/* Appends `,"token":"..."`, where tokens are given. */
+void edge_write_token(const leat_edge *edge, leat_buf *text, const leat_write_place *place);
+void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
+                          const leat_write_place *place);
+/* The end of a wait, of `wait_s` at most: 200 when the write is applied, else 202 with what is
+ * known of it; 422 for a dead letter; and to a question 200, whatever became of the write. */
+void edge_answer_waited(leat_edge *edge, leat_http_request *request, const leat_write_place *place,
+                        const leat_write_answer *state, uint32_t wait_s);
+void edge_answer_dead_letter(leat_edge *edge, leat_http_request *request,
+                             const leat_write_place *place, const leat_write_answer *state,
+                             uint32_t wait_s);
+void edge_answer_state(leat_edge *edge, leat_http_request *request, const leat_write_place *place,
+                       const leat_write_answer *state, uint32_t wait_s);
 /* `field` NULL or "": it is not about one field. */
 void edge_answer_error(leat_edge *edge, leat_http_request *request, leat_http_code code,
                        const char *field, const char *message);

@@ -10,14 +10,17 @@
 /* Those that a write request can get from the edge; the server's own refusals are not counted as
  * requests. */
 static const leat_http_code counted[] = {
+    LEAT_HTTP_OK,
     LEAT_HTTP_ACCEPTED,
     LEAT_HTTP_BAD_REQUEST,
     LEAT_HTTP_BAD_JSON,
     LEAT_HTTP_NO_ROUTE,
+    LEAT_HTTP_NO_WRITE,
     LEAT_HTTP_METHOD_NOT_ALLOWED,
     LEAT_HTTP_TOO_LARGE,
     LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE,
     LEAT_HTTP_INVALID,
+    LEAT_HTTP_DEAD_LETTER,
     LEAT_HTTP_LIMITED,
     LEAT_HTTP_OVERLOADED,
     LEAT_HTTP_UNAVAILABLE,
@@ -62,10 +65,32 @@ static void register_protocols(edge_metrics *metrics, leat_metrics *registry)
         "Connections that ended by a fault of TLS, most in the handshake.", NULL);
 }
 
+static void register_waits(edge_metrics *metrics, leat_metrics *registry)
+{
+    static const char waits[] = "Requests that waited for a write, by what they were told of it.";
+    metrics->waiting = leat_metrics_gauge(registry, "leat_edge_waiting",
+                                          "Requests that wait for a write to be applied.", NULL, 1);
+    for (leat_write_state state = 0; state < LEAT_WRITE_STATE_COUNT; state++) {
+        char label[64];
+        snprintf(label, sizeof label, "outcome=\"%s\"", leat_write_state_name(state));
+        metrics->waits[state] =
+            leat_metrics_counter(registry, "leat_edge_waits_total", waits, label);
+    }
+    metrics->waits_refused =
+        leat_metrics_counter(registry, "leat_edge_waits_total", waits, "outcome=\"refused\"");
+    metrics->questions =
+        leat_metrics_counter(registry, "leat_edge_write_questions_total",
+                             "Questions to shards about writes, each about all that wait.", NULL);
+    metrics->waited = leat_metrics_histogram(
+        registry, "leat_edge_wait_seconds",
+        "How long requests have waited for their write, after the log had it.", NULL);
+}
+
 void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
 {
     static const char limited[] = "Writes refused because their tenant or key has too many.";
     register_answers(metrics, registry);
+    register_waits(metrics, registry);
     metrics->durable =
         leat_metrics_histogram(registry, "leat_accept_to_durable_seconds",
                                "From a request's last byte to its record being durable.", NULL);
@@ -122,6 +147,9 @@ static void show_log(leat_edge *edge)
 void edge_metrics_show(leat_edge *edge)
 {
     show_log(edge);
+    if (edge->config.writes.waits)
+        leat_count_to(edge->metrics.questions,
+                      leat_write_waits_questions(edge->config.writes.waits));
     const leat_http_counters *count = leat_http_count(edge->http);
     leat_gauge_set(edge->metrics.connections, (int64_t)count->open);
     leat_count_to(edge->metrics.accepted, count->connections);

@@ -9,7 +9,7 @@
  * Routes and keys are those of shard 0, because the path has to be read before the shard is known;
  * the body is checked against the table of the shard that the write is for.
  */
-#include "edge/internal.h"
+#include "edge/waiting.h"
 
 #include <stdlib.h>
 
@@ -21,6 +21,9 @@ enum { TROUBLE_AFTER_US = 1000 * 1000 };
 struct edge_ticket {
     edge_asker asker;
     int64_t arrived_us;
+    uint32_t subpartition; /* as is `key`, of its place; 0 without tokens */
+    uint32_t wait_s;       /* 0: it is answered as soon as the log has it */
+    uint64_t key;
     edge_ticket *next; /* free ones */
 };
 
@@ -59,6 +62,21 @@ static edge_ticket *take_ticket(leat_edge *edge)
     return ticket;
 }
 
+/* Of the write whose key is in the edge. */
+static void fill_ticket(leat_edge *edge, edge_ticket *ticket, const edge_write *write)
+{
+    const leat_placement *placement = edge->config.writes.placement;
+    leat_slice key = {edge->key.canonical, edge->key.canonical_size};
+    *ticket = (edge_ticket){.asker = write->asker, .arrived_us = write->arrived_us};
+    if (placement) {
+        ticket->subpartition = leat_placement_subpartition(placement, key, edge->key.hash);
+        ticket->key = leat_route_held_hash(write->route, key);
+    }
+    ticket->wait_s = write->asker.batch ? 0 : edge_waiting_wish(edge, write->asker.request);
+    if (ticket->wait_s > 0)
+        edge_waiting_expect(edge, write->partition);
+}
+
 static void give_ticket(leat_edge *edge, edge_ticket *ticket)
 {
     ticket->next = edge->free_tickets;
@@ -94,13 +112,19 @@ static void refuse_method(leat_edge *edge, const edge_asker *asker)
         edge_answer_method(edge, asker->request, "DELETE, PATCH, PUT");
 }
 
-static void tell_accepted(leat_edge *edge, const edge_asker *asker, uint32_t partition,
+static void tell_accepted(leat_edge *edge, const edge_ticket *ticket, uint32_t partition,
                           int64_t offset)
 {
-    if (asker->batch)
-        edge_batch_accepted(asker, partition, offset);
+    const leat_write_place place = {.partition = partition,
+                                    .subpartition = ticket->subpartition,
+                                    .offset = offset,
+                                    .key = ticket->key};
+    if (ticket->asker.batch)
+        edge_batch_accepted(&ticket->asker, &place);
+    else if (ticket->wait_s > 0)
+        edge_waiting_begin(edge, ticket->asker.request, &place, ticket->wait_s);
     else
-        edge_answer_accepted(edge, asker->request, partition, offset);
+        edge_answer_accepted(edge, ticket->asker.request, &place);
 }
 
 /* ---- where it goes ---- */
@@ -296,11 +320,12 @@ static void append(leat_edge *edge, const edge_write *write)
         return;
     }
     edge_ticket *ticket = take_ticket(edge);
-    ticket->asker = write->asker;
-    ticket->arrived_us = write->arrived_us;
+    fill_ticket(edge, ticket, write);
     int result = leat_log_append(edge->writer, &record, ticket, &error);
     if (result != 0) {
         leat_shares_give(&edge->shares, in_flight, 1);
+        if (ticket->wait_s > 0)
+            edge_waiting_expected(edge, write->partition);
         give_ticket(edge, ticket);
         answer_not_taken(edge, write, result, error.text);
         return;
@@ -330,20 +355,21 @@ void edge_on_appended(void *context, void *tag, leat_append_result result, uint3
         [LEAT_APPEND_TOO_LARGE] = LEAT_HTTP_TOO_LARGE,
     };
     leat_edge *edge = context;
-    edge_ticket *ticket = tag;
-    edge_asker asker = ticket->asker;
+    edge_ticket ticket = *(edge_ticket *)tag;
     LEAT_ASSERT(edge->in_flight > 0 && partition < edge->partition_count);
     edge->in_flight--;
     leat_shares_give(&edge->shares, &edge->in_flight_of[partition], 1);
     leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
-    int64_t arrived_us = ticket->arrived_us;
-    give_ticket(edge, ticket);
+    give_ticket(edge, tag);
     if (result == LEAT_APPENDED) {
         edge->taken_us = leat_mono_us();
-        leat_observe_us(edge->metrics.durable, edge->taken_us - arrived_us);
-        tell_accepted(edge, &asker, partition, offset);
+        leat_observe_us(edge->metrics.durable, edge->taken_us - ticket.arrived_us);
+        tell_accepted(edge, &ticket, partition, offset);
     } else {
-        edge_refuse(edge, &asker, answers[result], NULL, why ? why : "the log gave no reason");
+        edge_refuse(edge, &ticket.asker, answers[result], NULL,
+                    why ? why : "the log gave no reason");
     }
+    if (ticket.wait_s > 0)
+        edge_waiting_expected(edge, partition);
     edge_drain_soon(edge);
 }

@@ -143,6 +143,10 @@ leat_slice leat_http_request_query(const leat_http_request *request);
 leat_slice leat_http_request_body(const leat_http_request *request);
 /* By lower-case name; empty when absent. */
 leat_slice leat_http_request_header(const leat_http_request *request, const char *name);
+/* The same for a header that may come in several lines, from index 0 on; `data` is NULL where there
+ * is no such line. */
+leat_slice leat_http_request_header_line(const leat_http_request *request, const char *name,
+                                         uint32_t index);
 /* When its last byte came (of a streamed one: its headers), by leat_mono_us. */
 int64_t leat_http_request_arrived_us(const leat_http_request *request);
 

@@ -159,16 +159,23 @@ leat_slice leat_http_request_body(const leat_http_request *request)
     return (leat_slice){request->body.size > 0 ? request->body.data : "", request->body.size};
 }
 
-leat_slice leat_http_request_header(const leat_http_request *request, const char *name)
+leat_slice leat_http_request_header_line(const leat_http_request *request, const char *name,
+                                         uint32_t index)
 {
     size_t size = strlen(name);
     for (uint32_t i = 0; i < request->header_count; i++) {
         const http_header *header = &request->headers[i];
         if (header->name_size == size &&
-            memcmp(request->head.data + header->name_at, name, size) == 0)
+            memcmp(request->head.data + header->name_at, name, size) == 0 && index-- == 0)
             return part(request, header->value_at, header->value_size);
     }
-    return (leat_slice){"", 0};
+    return (leat_slice){NULL, 0};
+}
+
+leat_slice leat_http_request_header(const leat_http_request *request, const char *name)
+{
+    leat_slice line = leat_http_request_header_line(request, name, 0);
+    return line.data ? line : (leat_slice){"", 0};
 }
 
 int64_t leat_http_request_arrived_us(const leat_http_request *request)

@@ -450,8 +450,8 @@ void leat_write_waits_free(leat_write_waits *waits)
     for (uint32_t i = 0; i < waits->layout.shard_count; i++)
         pthread_cond_destroy(&waits->askers[i].due);
     pthread_mutex_destroy(&waits->lock);
-    free((void *)waits->wanted);
-    free((void *)waits->owned);
+    free((void *)(uintptr_t)waits->wanted);
+    free((void *)(uintptr_t)waits->owned);
     free(waits->slots);
     free(waits->bucket);
     free(waits->recent);

@@ -32,6 +32,8 @@ FIGURES = {
     "latency": ["capacity", *(f"{quantile}_{rate}" for quantile in QUANTILES for rate in ("quarter", "half"))],
     "snapshot": ["merge_rows_s", "merge_held_rows_s", "leat_rows_s", "leat_held_rows_s", "merge_slowdown", "leat_slowdown", "ratio"],
     "memory": ["rss_mib_10", "rss_mib_50", "rss_mib_90", "rss_mib_max", "records_s"],
+    "wait": [*(f"{what}_{q}_ms_{shape}" for shape in ("run", "split") for what in ("plain", "wait") for q in ("p50", "p99")),
+             "crowd_waiting", "crowd_questions_s", "crowd_session_pct", "crowd_edge_pct", "crowd_plain_p50_ms"],
     "edge": [f"{figure}_{connections}" for connections in (64, 256)
              for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "p50_ms", "p99_ms")],
     "incident": [f"{figure}_{parking}" for figure in ("p50_ms", "p99_ms", "still_s", "held_mib", "parked", "over_s")
