@@ -6,7 +6,9 @@ import threading
 import pytest
 from confluent_kafka import Producer
 
+from lib.forwarder import Forwarder
 from lib.harness import wait_until
+from lib.standby import Standby
 
 KEYS, ORPHANS = 300, 6  # every 50th key has no parent
 PARENT, MISSING = 1, 2
@@ -199,6 +201,61 @@ def test_rows_that_are_refused_for_good_wait_for_a_person(world_of):
     assert "2 records applied, no longer held" in world.leat("dead", "retry").stdout
     assert world.rows("select n from children") == [(2,)]
     assert again.terminate() == 0
+
+
+@pytest.fixture
+def takes_over(world_of):
+    """(a World, lead to its new primary), which lacks all that the old one commits after the first call of the latter."""
+    with Standby(1) as standby:
+        world = world_of("hold", patience="1h")
+        primary, forwarder = world.dsns["a"], Forwarder(standby.primary_port)
+        world.settings["shards"][0]["dsn"] = primary.replace(f"port={standby.primary_port}", f"port={forwarder.port}")
+        world.write_config()
+
+        def cut_off():
+            standby.catch_up()
+            standby.hear_no_more()
+            yield
+            standby.promote()
+            forwarder.lead_to(standby.port)
+            world.dsns["a"] = standby.dsn_of(primary)
+            yield
+
+        yield world, cut_off()
+        world.dsns["a"] = primary
+        forwarder.close()
+
+
+def orphans(world):
+    """Of each one that was written, its number of writes."""
+    return [n for (n,) in world.rows(f"select n from children where parent = {MISSING}")]
+
+
+def test_a_failover_that_loses_how_rows_were_let_go(takes_over):
+    """Parents come, what is kept is applied and so is what follows; a server takes over that knows nothing of that. There the rows are
+    held as before and nothing of them is written until their parents come again. Then each has its writes once and in order."""
+    world, take_over = takes_over
+    worker = world.start("apply")
+    traffic = Traffic(world)
+    try:
+        wait_until(lambda: held(world) == ORPHANS and applied(world) > 10, "keys to be held")
+        next(take_over)
+        the_parents_come(world)
+        wait_until(lambda: held(world) == 0, "every key to be let go")
+        passed = applied(world)
+        wait_until(lambda: min(orphans(world)) > passed + 5, "what follows to be written")
+        passed = applied(world)
+        next(take_over)
+        assert (held(world), orphans(world)) == (ORPHANS, [])
+        wait_until(lambda: applied(world) > passed, "the others to come as far again")
+        wait_until(lambda: kept(world) > ORPHANS * passed, "what follows to be kept again")
+        assert (held(world), orphans(world)) == (ORPHANS, [])
+        the_parents_come(world)
+        retry(world)
+    finally:
+        rounds = traffic.stop()
+    expect_all(world, rounds)
+    assert worker.terminate() == 0
 
 
 class Retries:

@@ -78,6 +78,12 @@ class Standby:
     def resume(self):
         self.run("select pg_wal_replay_resume()")
 
+    def hear_no_more(self):
+        """What the primary writes from here on is lost when this one takes over."""
+        self.run("alter system set primary_conninfo = ''")
+        self.run("select pg_reload_conf()")
+        wait_until(lambda: self.run("select count(*) from pg_stat_wal_receiver") == [(0,)], "replication to end")
+
     def promote(self):
         """Makes it a primary; it first replays all that it has received."""
         script("postgres", "promote", self.number)
