@@ -1,8 +1,8 @@
 /*
  * h2.c - the bytes of an HTTP/2 connection behind its preface. Read as a whole and read in pieces
- * they are the same requests, and the connection is ended for a fault in both or in neither. A
- * third reading sends what it has to after each piece, as a loop would. Owners of bodies and
- * answers in pieces take part. The first byte is the length of the pieces.
+ * they are the same requests. A third reading sends what it has to after each piece, as a loop
+ * would. Owners of bodies and answers in pieces take part, and every request comes back. The first
+ * byte is the length of the pieces.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +125,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     LEAT_ASSERT(whole->text.size == pieces->text.size);
     LEAT_ASSERT(whole->text.size == 0 ||
                 memcmp(whole->text.data, pieces->text.data, whole->text.size) == 0);
-    LEAT_ASSERT(http_h2_takes(&whole->conn) == http_h2_takes(&pieces->conn));
     send_all(whole);
     send_all(pieces);
     end(whole);
