@@ -36,6 +36,7 @@ FIGURES = {
              "crowd_waiting", "crowd_questions_s", "crowd_session_pct", "crowd_edge_pct", "crowd_plain_p50_ms"],
     "edge": [f"{figure}_{connections}" for connections in (64, 256)
              for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "p50_ms", "p99_ms")],
+    "protocols": [f"{figure}_{protocol}" for protocol in ("h1", "h2", "tls_h1", "tls_h2") for figure in ("requests_s", "edge_cpu_us")],
     "incident": [f"{figure}_{parking}" for figure in ("p50_ms", "p99_ms", "still_s", "held_mib", "parked", "over_s")
                  for parking in ("off", "on")],
     "placement": [f"{figure}_{count}" for figure in ("full_rows_s", "full_cpu_us", "rss_mib", "half_cpu_us", "half_batch")
