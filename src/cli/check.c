@@ -64,6 +64,8 @@ static const char *unmet(const leat_examination *about, leat_check_need need, ui
 static bool is_configured(const leat_examination *about, const leat_check *from, uint32_t shard)
 {
     switch (from->subject) {
+    case LEAT_ABOUT_AUTH:
+        return about->assembly->config.auth_tokens || about->assembly->config.jwt_keys;
     case LEAT_ABOUT_KAFKA:
         return !about->assembly->log.file;
     case LEAT_ABOUT_LOCAL_LOG:

@@ -51,6 +51,7 @@ typedef enum leat_check_need {
 /* A check of something that is not configured is left out. */
 typedef enum leat_check_subject {
     LEAT_ABOUT_PROCESS,
+    LEAT_ABOUT_AUTH,
     LEAT_ABOUT_KAFKA,
     LEAT_ABOUT_LOCAL_LOG,
     LEAT_ABOUT_ANY_SHARD,

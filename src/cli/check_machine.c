@@ -43,11 +43,31 @@ static void check_open_files(leat_examination *about, uint32_t shard, leat_findi
                          kept + wanted);
 }
 
+static void check_tokens(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    leat_auth_config config;
+    leat_error error = {""};
+    leat_assembly_auth(&about->assembly->config, &config);
+    leat_auth *auth = leat_auth_new(&config, &error);
+    if (auth)
+        leat_finding_set(ret, LEAT_CHECK_OK, "%s%s%s can be read",
+                         config.tokens_file ? config.tokens_file : "",
+                         config.tokens_file && config.jwt_keys_file ? " and " : "",
+                         config.jwt_keys_file ? config.jwt_keys_file : "");
+    else
+        leat_finding_set(ret, LEAT_CHECK_FAILED, "%s", error.text);
+    leat_auth_free(auth);
+}
+
 static const leat_check rows[] = {
     {"configuration", LEAT_ABOUT_PROCESS, LEAT_NEEDS_NOTHING, check_configuration, "", ""},
     {"open files", LEAT_ABOUT_PROCESS, LEAT_NEEDS_NOTHING, check_open_files,
      "the edge admits fewer clients at once than limits.connections, and with too few files left it does not start",
      "raise the limit (ulimit -n, LimitNOFILE= of the service), or lower limits.connections"},
+    {"tokens", LEAT_ABOUT_AUTH, LEAT_NEEDS_NOTHING, check_tokens,
+     "an edge does not start, and one that runs keeps the tokens and keys that it has",
+     "correct the file (`leat token new NAME` prints a whole line of auth.tokens)"},
 };
 
 const leat_check_list leat_checks_of_machine = {rows, sizeof rows / sizeof *rows};

@@ -50,6 +50,7 @@ typedef struct leat_config {
                                file */
     char *listen;           /* host:port */
     char *admin;            /* host:port or "off" */
+    char *admin_token;      /* NULL: none is needed */
     int64_t workers;
     int64_t catalog_every_ms;
     char *data_dir;
@@ -74,6 +75,15 @@ typedef struct leat_config {
     leat_config_route *routes;
     uint32_t route_count;
 
+    /* who may write; all NULL: everybody */
+    char *auth_tokens; /* a file */
+    char *jwt_keys;    /* a file */
+    char *jwt_issuer;
+    char *jwt_audience;
+    char *jwt_tenant_claim;
+    char *jwt_scope_claim; /* has a default */
+    int64_t jwt_leeway_ms;
+
     /* edge */
     int64_t drain_delay_ms;    /* it serves on after a signal, and is not ready; 0: it drains */
     int64_t body_max;          /* bytes */
@@ -92,6 +102,8 @@ typedef struct leat_config {
     int64_t key_rate;      /* likewise of one row */
     int64_t key_burst;
     int64_t lag_limit_ms; /* of a shard, estimated; 0: no limit */
+    int64_t token_rate;   /* likewise of one token */
+    int64_t token_burst;
     int64_t batches_max;
     int64_t waiting_max;   /* requests that wait for a write; 0: none may */
     int64_t wait_max_ms;   /* the most that one waits; whole seconds */

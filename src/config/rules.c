@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <arpa/inet.h>
+
 #include "base/placement.h"
 #include "config/text.h"
 
-enum { PARAMETERS_WORDS = 400 };
+enum { PARAMETERS_WORDS = 400, HOST_MAX = 256 };
 
 typedef struct checker {
     const leat_node *root;
@@ -256,6 +258,52 @@ static int check_route(const checker *c, uint32_t index)
     return check_route_unique(c, node, index);
 }
 
+/* ---- who may come ---- */
+
+static bool is_loopback(const char *host)
+{
+    struct in_addr four;
+    struct in6_addr six;
+    if (inet_pton(AF_INET, host, &four) == 1)
+        return ntohl(four.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, host, &six) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&six);
+    return strcmp(host, "localhost") == 0;
+}
+
+/* What it answers describes the whole set-up. */
+static int check_admin(const checker *c)
+{
+    char host[HOST_MAX];
+    int port;
+    leat_error why;
+    const leat_node *node = leat_node_get(c->root, "admin");
+    if (!node || strcmp(c->config->admin, "off") == 0 || c->config->admin_token)
+        return 0;
+    if (leat_config_address(c->config->admin, host, sizeof host, &port, &why) == 0 &&
+        is_loopback(host))
+        return 0;
+    return leat_node_fail(
+        c->config->file, node, NULL, c->error,
+        "others than this machine can reach it, and there is no admin_token (add one, such as `admin_token: "
+        "$LEAT_ADMIN_TOKEN`, or listen at 127.0.0.1)");
+}
+
+/* A group without anything in it would look like protection, and be none. */
+static int check_auth(const checker *c)
+{
+    const leat_config *config = c->config;
+    const leat_node *auth = leat_node_get(c->root, "auth");
+    const leat_node *limit = leat_node_get(leat_node_get(c->root, "limits"), "token");
+    if (auth && !config->auth_tokens && !config->jwt_keys)
+        return leat_node_fail(config->file, auth, NULL, c->error,
+                              "says nothing about who may write (give tokens, jwt, or both)");
+    if (!auth && config->token_rate > 0)
+        return leat_node_fail(config->file, limit, NULL, c->error,
+                              "limits nothing without tokens (auth.tokens or auth.jwt)");
+    return 0;
+}
+
 /* ---- budgets ---- */
 
 /* The first must not be above the second: otherwise leat would accept work that never fits. */
@@ -296,7 +344,8 @@ static int check_budgets(const checker *c)
                     config->records_max, LEAT_UNIT_ONE) < 0)
         return -1;
     if (check_rate(c, "tenant", config->tenant_rate, config->tenant_burst) < 0 ||
-        check_rate(c, "key", config->key_rate, config->key_burst) < 0)
+        check_rate(c, "key", config->key_rate, config->key_burst) < 0 ||
+        check_rate(c, "token", config->token_rate, config->token_burst) < 0)
         return -1;
     return check_order(c, "limits", "body_max", config->body_max, "apply.memory",
                        config->memory_max, LEAT_UNIT_BYTES);
@@ -335,7 +384,7 @@ static int check_drain(const checker *c)
 int leat_rules_check(const leat_node *root, leat_config *config, leat_error *error)
 {
     checker c = {root, config, error};
-    if (check_log(&c) < 0)
+    if (check_log(&c) < 0 || check_admin(&c) < 0 || check_auth(&c) < 0)
         return -1;
     for (uint32_t i = 0; i < config->shard_count; i++)
         if (check_shard(&c, i) < 0)

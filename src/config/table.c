@@ -55,7 +55,13 @@ static const leat_setting settings[] = {
      .fallback = "127.0.0.1:8080", .help = "The address where the edge accepts HTTP writes."},
     {"admin", TOP(admin), TEXT(leat_text_check_admin, ADDRESS_WORDS "; or off"),
      .fallback = "127.0.0.1:9464",
-     .help = "The address of the admin listener: metrics, health and readiness."},
+     .help =
+         "The address of the admin listener: metrics, health and readiness. Any other than a loopback address needs "
+         "`admin_token`."},
+    {"admin_token", TOP(admin_token), .kind = LEAT_SETTING_SECRET,
+     .allowed = "any text; $NAME takes an environment variable", .fallback_words = "none",
+     .help =
+         "The bearer token that the admin listener wants for `/metrics`. `/healthz` and `/readyz` need none."},
     {"workers", TOP(workers), COUNT(1, LEAT_WORKERS_MAX, "1"),
      .help = "Threads that apply records. Each reads its own partitions."},
     {"catalog_every", TOP(catalog_every_ms), TIME(100, HOUR, "5s"),
@@ -228,6 +234,38 @@ static const leat_setting settings[] = {
     {"http.tls.min_version", TOP(tls_min_version), .kind = LEAT_SETTING_CHOICE,
      .choices = {"1.2", "1.3"}, .fallback = "1.2", .help = "The oldest version of TLS."},
 
+    {"auth", GROUP,
+     .help =
+         "Who may write what: bearer tokens from a file, JSON Web Tokens, or both. Without this group everybody may who reaches "
+         "the edge. The files are read again at SIGHUP and when they change."},
+    {"auth.tokens", TOP(auth_tokens), TEXT(NULL, "a file; relative to the working directory"),
+     .fallback_words = "none",
+     .help =
+         "The file of bearer tokens, one a line: name, `sha256:` and the digest (or `$NAME`, an environment variable with the "
+         "token), scopes, and `tenant=TENANT` where it is for one tenant. `leat token new NAME` prints a token and its line."},
+    {"auth.jwt", GROUP, .help = "JSON Web Tokens signed with RS256, ES256 or EdDSA."},
+    {"auth.jwt.keys", TOP(jwt_keys), TEXT(NULL, "a file; relative to the working directory"),
+     .required = true,
+     .help =
+         "The public keys that tokens are verified with: one as PEM, or a JWK set, where a token's `kid` chooses the key. The "
+         "kind of a key is its algorithm: RSA (2048 bits or more), EC on P-256, Ed25519."},
+    {"auth.jwt.issuer", TOP(jwt_issuer), TEXT(NULL, "any text"), .fallback_words = "any",
+     .help = "What a token's `iss` must be."},
+    {"auth.jwt.audience", TOP(jwt_audience), TEXT(NULL, "any text"),
+     .fallback_words = "only tokens without `aud`",
+     .help =
+         "What must be in a token's `aud`. A token with an `aud` is refused if this is not set."},
+    {"auth.jwt.tenant_claim", TOP(jwt_tenant_claim), TEXT(NULL, "the name of a claim"),
+     .fallback_words = "none: tokens are not for one tenant",
+     .help =
+         "The claim that names the only tenant whose rows the token may write. A token without it is refused."},
+    {"auth.jwt.scope_claim", TOP(jwt_scope_claim), TEXT(NULL, "the name of a claim"),
+     .fallback = "scope",
+     .help =
+         "The claim with the scopes, a text or a list: `ROUTE:OPERATION`, where either may be `*`. Other scopes are ignored."},
+    {"auth.jwt.leeway", TOP(jwt_leeway_ms), TIME(0, 10 * MINUTE, "60s"),
+     .help = "How much the clock of the issuer may differ from the edge's."},
+
     {"limits", GROUP, .help = "What the edge accepts. Beyond these limits it refuses."},
     {"limits.body_max", TOP(body_max), BYTES(64, 16 * MIB, "64KiB"),
      .help =
@@ -276,6 +314,14 @@ static const leat_setting settings[] = {
      .help =
          "Writes a second; beyond, they are answered 429 with `Retry-After`. Each edge counts for itself. 0: no limit."},
     {"limits.key.burst", TOP(key_burst), COUNT(1, 10000000, NULL),
+     .fallback_words = "as many as the rate",
+     .help = "How many there may be at once after it has been quiet."},
+    {"limits.token", GROUP, .help = "How often one token may write, at each edge; needs `auth`."},
+    {"limits.token.rate", TOP(token_rate), COUNT(0, 10000000, "0"),
+     .help =
+         "Writes a second; beyond, they are answered 429 with `Retry-After`. JSON Web Tokens with one `sub` count together. Each "
+         "edge counts for itself. 0: no limit."},
+    {"limits.token.burst", TOP(token_burst), COUNT(1, 10000000, NULL),
      .fallback_words = "as many as the rate",
      .help = "How many there may be at once after it has been quiet."},
 

@@ -7,10 +7,14 @@
 
 #include <stdlib.h>
 
+#include "auth/bearer.h"
+#include "auth/digest.h"
 #include "ops/health.h"
 
 struct leat_admin {
     leat_http_server *http;
+    bool has_token;
+    leat_digest token;
     leat_metrics *metrics;
     bool (*ready)(void *context, leat_buf *why);
     void *context;
@@ -61,17 +65,36 @@ static void answer_error(leat_admin *admin, leat_http_request *request, leat_htt
     answer_text(admin, request, code, LEAT_HTTP_JSON, headers);
 }
 
+/* Answers and returns false when not. */
+static bool may_see(leat_admin *admin, leat_http_request *request)
+{
+    leat_slice shown = leat_bearer_token(leat_http_request_header(request, "authorization"));
+    leat_digest digest = leat_digest_of(shown);
+    if (shown.size > 0 && leat_digest_equal(&digest, &admin->token))
+        return true;
+    answer_error(admin, request, LEAT_HTTP_UNAUTHORIZED,
+                 shown.size > 0 ? "the token is not admin_token's"
+                                : "a token is needed (Authorization: Bearer TOKEN; admin_token)",
+                 LEAT_BEARER_CHALLENGE "\r\n");
+    return false;
+}
+
 static void on_request(void *context, leat_http_request *request)
 {
     static const struct {
         const char *path;
+        bool is_open;
         void (*show)(leat_admin *admin, leat_http_request *request);
-    } pages[] = {{"/metrics", show_metrics}, {"/healthz", show_health}, {"/readyz", show_ready}};
+    } pages[] = {{"/metrics", false, show_metrics},
+                 {"/healthz", true, show_health},
+                 {"/readyz", true, show_ready}};
     leat_admin *admin = context;
     leat_buf_clear(&admin->text);
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
         if (!leat_slice_is(leat_http_request_path(request), pages[i].path))
             continue;
+        if (admin->has_token && !pages[i].is_open && !may_see(admin, request))
+            return;
         leat_http_method method = leat_http_request_method(request);
         if (method == LEAT_HTTP_GET || method == LEAT_HTTP_HEAD) {
             pages[i].show(admin, request);
@@ -85,11 +108,15 @@ static void on_request(void *context, leat_http_request *request)
                  NULL);
 }
 
-leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, leat_metrics *metrics,
-                           bool (*ready)(void *context, leat_buf *why), void *context,
-                           leat_error *error)
+leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, const char *token,
+                           leat_metrics *metrics, bool (*ready)(void *context, leat_buf *why),
+                           void *context, leat_error *error)
 {
     leat_admin *admin = leat_must_calloc(1, sizeof *admin);
+    LEAT_ASSERT(!token || *token);
+    admin->has_token = token != NULL;
+    if (token)
+        admin->token = leat_digest_of(leat_slice_of(token));
     admin->metrics = metrics;
     admin->ready = ready;
     admin->context = context;

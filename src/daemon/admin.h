@@ -10,11 +10,12 @@ enum { LEAT_ADMIN_CONNECTIONS = 32 }; /* at once, whatever `config` has */
 
 typedef struct leat_admin leat_admin;
 
-/* `ready`, on the loop's thread: may this process be given work? If not, it appends the reason to
- * `why`. NULL: always. */
-leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, leat_metrics *metrics,
-                           bool (*ready)(void *context, leat_buf *why), void *context,
-                           leat_error *error);
+/* `token`: the bearer token without which /metrics is answered 401; NULL: none is needed. Health
+ * needs none: who asks for it (a balancer, a kubelet) often cannot send one. `ready`, on the loop's
+ * thread: may this process be given work? If not, it appends the reason to `why`. NULL: always. */
+leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, const char *token,
+                           leat_metrics *metrics, bool (*ready)(void *context, leat_buf *why),
+                           void *context, leat_error *error);
 int leat_admin_port(const leat_admin *admin);
 /* Closes at once; its memory is freed when the loop has run the closes. */
 void leat_admin_free(leat_admin *admin);

@@ -177,6 +177,18 @@ int leat_assembly_load_config(leat_assembly *assembly, const char *file, leat_er
     return make_data_dir(assembly, error);
 }
 
+bool leat_assembly_auth(const leat_config *config, leat_auth_config *ret)
+{
+    *ret = (leat_auth_config){.tokens_file = config->auth_tokens,
+                              .jwt_keys_file = config->jwt_keys,
+                              .jwt = {.issuer = config->jwt_issuer,
+                                      .audience = config->jwt_audience,
+                                      .tenant_claim = config->jwt_tenant_claim,
+                                      .scope_claim = config->jwt_scope_claim,
+                                      .leeway_s = config->jwt_leeway_ms / 1000}};
+    return ret->tokens_file || ret->jwt_keys_file;
+}
+
 leat_shard_address leat_assembly_address(const leat_config_shard *shard)
 {
     return (leat_shard_address){.dsn = shard->dsn, .sqlite = shard->sqlite};

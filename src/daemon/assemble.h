@@ -7,6 +7,7 @@
 #ifndef LEAT_DAEMON_ASSEMBLE_H
 #define LEAT_DAEMON_ASSEMBLE_H
 
+#include "auth/auth.h"
 #include "config/config.h"
 #include "log/log.h"
 #include "record/catalog.h"
@@ -43,6 +44,9 @@ int leat_assembly_load_config(leat_assembly *assembly, const char *file,
                               leat_error *error) LEAT_MUST_CHECK;
 /* Can every shard's address be used at all? Asks nobody. */
 int leat_assembly_check_addresses(const leat_config *config, leat_error *error) LEAT_MUST_CHECK;
+
+/* Who may write; its texts are borrowed. False: nothing is configured, everybody may. */
+bool leat_assembly_auth(const leat_config *config, leat_auth_config *ret);
 
 /* Where a configured shard is. Borrowed. */
 leat_shard_address leat_assembly_address(const leat_config_shard *shard);

@@ -48,6 +48,7 @@ typedef struct leat_daemon {
     leat_daemon_phase phase;
     int code; /* the process ends with it */
 
+    leat_auth *auth;     /* who may write; NULL: everybody */
     leat_reload *reload; /* the files that are read again: each part adds its own as it is made */
     leat_admin *admin;
     leat_edge_thread *edge;

@@ -194,9 +194,36 @@ static void watch_tls(leat_daemon *daemon)
         leat_reload_add(daemon->reload, files, from->tls_client_ca ? 3 : 2, read_tls, daemon);
 }
 
+static int reload_auth(void *context, leat_error *error)
+{
+    const leat_daemon *daemon = context;
+    return leat_auth_reload(daemon->auth, error);
+}
+
+/* None when nothing says who may write. */
+static int make_auth(leat_daemon *daemon, leat_error *error)
+{
+    const char *files[2];
+    uint32_t count = 0;
+    leat_auth_config config;
+    if (!leat_assembly_auth(&daemon->assembly.config, &config))
+        return 0;
+    daemon->auth = leat_auth_new(&config, error);
+    if (!daemon->auth)
+        return leat_config_blame(&daemon->assembly.config, error, "auth");
+    if (config.tokens_file)
+        files[count++] = config.tokens_file;
+    if (config.jwt_keys_file)
+        files[count++] = config.jwt_keys_file;
+    leat_reload_add(daemon->reload, files, count, reload_auth, daemon);
+    return 0;
+}
+
 int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
 {
     const leat_config *from = &daemon->assembly.config;
+    if (make_auth(daemon, error) != 0)
+        return -1;
     leat_log_identity identity = leat_assembly_stored_identity(&daemon->assembly);
     leat_edge_config config = {
         .log = daemon->assembly.log,
@@ -205,6 +232,8 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
         .schema_versions = daemon->schema_versions,
         .in_flight_max = (uint32_t)from->in_flight_max,
         .batches_max = (uint32_t)from->batches_max,
+        .auth = daemon->auth,
+        .token_rate = edge_rate(from->token_rate, from->token_burst),
         .tenant_rate = edge_rate(from->tenant_rate, from->tenant_burst),
         .floods = daemon->floods,
         .key_rate = edge_rate(from->key_rate, from->key_burst),
@@ -365,7 +394,8 @@ int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error)
                             error) != 0)
         return leat_config_blame(&daemon->assembly.config, error, "admin");
     http.host = daemon->admin_host;
-    daemon->admin = leat_admin_new(&daemon->loop, &http, daemon->metrics, is_ready, daemon, error);
+    daemon->admin = leat_admin_new(&daemon->loop, &http, daemon->assembly.config.admin_token,
+                                   daemon->metrics, is_ready, daemon, error);
     if (!daemon->admin)
         return leat_config_blame(&daemon->assembly.config, error, "admin");
     leat_info("admin listens url=http://%s:%d", daemon->admin_host[0] ? daemon->admin_host : "*",

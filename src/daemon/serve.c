@@ -243,6 +243,7 @@ static void tear_down(leat_daemon *daemon)
     leat_reload_free(daemon->reload);
     leat_loop_end(&daemon->loop);
     leat_write_waits_free(daemon->writes);
+    leat_auth_free(daemon->auth);
     leat_schema_versions_free(daemon->schema_versions);
     leat_controls_free(daemon->controls);
     leat_controls_free(daemon->floods);

@@ -1,8 +1,8 @@
 /*
- * admission.c - which writes the edge does not take although the log would: those of a tenant or a
- * key that writes more often than the configuration allows. Each edge counts for itself, so the
- * limits of several edges add up. A write is counted when it is let through, whatever becomes of
- * it.
+ * admission.c - which writes the edge does not take although the log would: those of a tenant, a
+ * key or a token that writes more often than the configuration allows. Each edge counts for itself,
+ * so the limits of several edges add up. A write is counted when it is let through, whatever
+ * becomes of it; one that a limit refuses counts against none.
  *
  * Nobody writes a line for each refusal: once a minute the one that was refused most often is
  * named, by what the last of its refused writes was called.
@@ -16,19 +16,33 @@
 enum { NAMES = 65536, RETRY_MAX_S = 600 };
 #define REPORT_EVERY_US (60 * INT64_C(1000000))
 
+/* `key`: the log's key for the name; `message`: why one is refused. */
+static const struct {
+    const char *name, *key, *message;
+} limits[EDGE_LIMIT_COUNT] = {
+    [EDGE_LIMIT_TENANT] = {"tenant", "tenant",
+                           "this tenant writes more often than limits.tenant allows"},
+    [EDGE_LIMIT_KEY] = {"key", "key", "this row is written more often than limits.key allows"},
+    [EDGE_LIMIT_TOKEN] = {"token", "client",
+                          "this token writes more often than limits.token allows"},
+};
+
 void edge_admission_init(leat_edge *edge)
 {
-    const leat_edge_rate *tenant = &edge->config.tenant_rate, *key = &edge->config.key_rate;
+    const leat_edge_rate *rates[EDGE_LIMIT_COUNT] = {
+        [EDGE_LIMIT_TENANT] = &edge->config.tenant_rate,
+        [EDGE_LIMIT_KEY] = &edge->config.key_rate,
+        [EDGE_LIMIT_TOKEN] = &edge->config.token_rate};
     edge_admission *own = &edge->admission;
-    leat_buckets_init(&own->tenants, tenant->rate, tenant->burst, NAMES);
-    leat_buckets_init(&own->keys, key->rate, key->burst, NAMES);
+    for (edge_limit i = 0; i < EDGE_LIMIT_COUNT; i++)
+        leat_buckets_init(&own->buckets[i], rates[i]->rate, rates[i]->burst, NAMES);
     own->reported_us = leat_mono_us();
 }
 
 void edge_admission_fini(leat_edge *edge)
 {
-    leat_buckets_fini(&edge->admission.tenants);
-    leat_buckets_fini(&edge->admission.keys);
+    for (edge_limit i = 0; i < EDGE_LIMIT_COUNT; i++)
+        leat_buckets_fini(&edge->admission.buckets[i]);
     for (uint32_t i = 0; i < LEAT_SHARDS_MAX; i++)
         leat_control_set_drop(edge->admission.floods[i].set);
 }
@@ -43,17 +57,26 @@ static void note(edge_refused *refused, uint64_t name, leat_slice text)
     memcpy(at->text, text.data, at->size);
 }
 
-static void refuse(leat_edge *edge, const edge_asker *asker, bool is_tenant, uint64_t name,
-                   leat_slice text, int64_t wait_us)
+/* Whom a limit counts a write for: a hash, and a text that people know it by. */
+typedef struct limited_name {
+    bool is_limited;
+    uint64_t hash;
+    leat_slice text;
+} limited_name;
+
+static void refuse(leat_edge *edge, const edge_asker *asker, edge_limit limit,
+                   const limited_name *name, int64_t wait_us)
 {
     edge_admission *own = &edge->admission;
+    const leat_buckets *buckets = &own->buckets[limit];
     int64_t wait_s = (wait_us + 999999) / 1000000;
-    note(is_tenant ? &own->refused_tenants : &own->refused_keys, name, text);
-    leat_count(is_tenant ? edge->metrics.limited_tenant : edge->metrics.limited_key, 1);
-    edge_refuse_limited(edge, asker,
-                        is_tenant ? "this tenant writes more often than limits.tenant allows"
-                                  : "this row is written more often than limits.key allows",
-                        wait_s > RETRY_MAX_S ? RETRY_MAX_S : wait_s);
+    edge_policy policy = {.name = limits[limit].name,
+                          .quota = buckets->burst,
+                          .window_s = (buckets->burst + buckets->rate - 1) / buckets->rate};
+    note(&own->refused[limit], name->hash, name->text);
+    leat_count(edge->metrics.limited[limit], 1);
+    edge_refuse_limited(edge, asker, limits[limit].message,
+                        wait_s > RETRY_MAX_S ? RETRY_MAX_S : wait_s, &policy);
 }
 
 /* One load while the set is the same. */
@@ -85,35 +108,59 @@ static void refuse_flood(leat_edge *edge, const edge_asker *asker, const leat_co
                                   "accepted",
                         flood->keep < 1             ? 1
                         : flood->keep > RETRY_MAX_S ? RETRY_MAX_S
-                                                    : flood->keep);
+                                                    : flood->keep,
+                        NULL);
+}
+
+static void name_all(leat_edge *edge, const edge_asker *asker, leat_slice tenant,
+                     limited_name names[EDGE_LIMIT_COUNT])
+{
+    const leat_buckets *buckets = edge->admission.buckets;
+    leat_slice key = {edge->key.canonical, edge->key.canonical_size};
+    bool by_tenant = buckets[EDGE_LIMIT_TENANT].rate > 0 && tenant.size > 0;
+    const leat_principal *who =
+        buckets[EDGE_LIMIT_TOKEN].rate > 0 ? edge_auth_who(edge, asker->request) : NULL;
+    names[EDGE_LIMIT_TENANT] = (limited_name){by_tenant, by_tenant ? leat_hash(tenant) : 0, tenant};
+    names[EDGE_LIMIT_KEY] = (limited_name){buckets[EDGE_LIMIT_KEY].rate > 0, asker->row, key};
+    names[EDGE_LIMIT_TOKEN] =
+        (limited_name){who != NULL, who ? who->number : 0, who ? who->name : (leat_slice){"", 0}};
+}
+
+/* The first limit that the write is beyond, with the time it has to wait; none: EDGE_LIMIT_COUNT.
+ */
+static edge_limit take(edge_admission *own, const limited_name names[EDGE_LIMIT_COUNT],
+                       int64_t now_us, int64_t *ret_wait_us)
+{
+    edge_limit at = 0;
+    for (*ret_wait_us = 0; at < EDGE_LIMIT_COUNT; at++) {
+        if (names[at].is_limited)
+            *ret_wait_us = leat_buckets_take(&own->buckets[at], names[at].hash, now_us);
+        if (*ret_wait_us > 0)
+            break;
+    }
+    for (edge_limit i = 0; *ret_wait_us > 0 && i < at; i++)
+        if (names[i].is_limited)
+            leat_buckets_give(&own->buckets[i], names[i].hash);
+    return at;
 }
 
 bool edge_admission_admit(leat_edge *edge, const edge_asker *asker, const leat_route *route,
                           uint32_t partition)
 {
-    edge_admission *own = &edge->admission;
-    int64_t now_us = leat_mono_us();
-    leat_slice key = {edge->key.canonical, edge->key.canonical_size};
-    leat_slice tenant = leat_route_tenant(route, key);
+    limited_name names[EDGE_LIMIT_COUNT];
+    int64_t now_us = leat_mono_us(), wait_us;
+    leat_slice tenant =
+        leat_route_tenant(route, (leat_slice){edge->key.canonical, edge->key.canonical_size});
     const leat_control *flood = find_flood(edge, partition, tenant, now_us);
     if (flood) {
         refuse_flood(edge, asker, flood);
         return false;
     }
-    bool of_tenant = own->tenants.rate > 0 && tenant.size > 0;
-    uint64_t tenant_name = of_tenant ? leat_hash(tenant) : 0;
-    int64_t wait_us = of_tenant ? leat_buckets_take(&own->tenants, tenant_name, now_us) : 0;
-    if (wait_us > 0) {
-        refuse(edge, asker, true, tenant_name, tenant, wait_us);
-        return false;
-    }
-    uint64_t name = own->keys.rate > 0 ? edge->key.hash ^ (uint64_t)route->table_index << 32 : 0;
-    wait_us = own->keys.rate > 0 ? leat_buckets_take(&own->keys, name, now_us) : 0;
-    if (wait_us == 0)
+    name_all(edge, asker, tenant, names);
+    edge_limit beyond = take(&edge->admission, names, now_us, &wait_us);
+    if (beyond == EDGE_LIMIT_COUNT)
         return true;
-    if (of_tenant)
-        leat_buckets_give(&own->tenants, tenant_name);
-    refuse(edge, asker, false, name, key, wait_us);
+    refuse(edge, asker, beyond, &names[beyond], wait_us);
     return false;
 }
 
@@ -137,6 +184,6 @@ void edge_admission_report(leat_edge *edge)
     if (now_us - own->reported_us < REPORT_EVERY_US)
         return;
     own->reported_us = now_us;
-    report(&own->tenants, &own->refused_tenants, "tenant");
-    report(&own->keys, &own->refused_keys, "key");
+    for (edge_limit i = 0; i < EDGE_LIMIT_COUNT; i++)
+        report(&own->buckets[i], &own->refused[i], limits[i].key);
 }

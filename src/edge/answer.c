@@ -170,13 +170,26 @@ void edge_answer_error(leat_edge *edge, leat_http_request *request, leat_http_co
     answer_error(edge, request, code, field, message, NULL);
 }
 
-void edge_answer_limited(leat_edge *edge, leat_http_request *request, const char *message,
-                         int64_t after_s)
+void edge_answer_refusal(leat_edge *edge, leat_http_request *request, const edge_refusal *refusal)
 {
-    char header[64];
-    int size = snprintf(header, sizeof header, "Retry-After: %lld\r\n", (long long)after_s);
-    LEAT_ASSERT(size > 0 && (size_t)size < sizeof header);
-    answer_error(edge, request, LEAT_HTTP_LIMITED, NULL, message, header);
+    answer_error(edge, request, refusal->code, NULL, refusal->message, refusal->headers);
+}
+
+/* RateLimit fields as of draft-ietf-httpapi-ratelimit-headers-10: q is the quota, w its window in
+ * seconds, r what is left, t when there will be more. */
+void edge_answer_limited(leat_edge *edge, leat_http_request *request, const char *message,
+                         int64_t after_s, const edge_policy *policy)
+{
+    char headers[256];
+    int size = snprintf(headers, sizeof headers, "Retry-After: %lld\r\n", (long long)after_s);
+    if (policy)
+        size += snprintf(headers + size, sizeof headers - (size_t)size,
+                         "RateLimit-Policy: \"%s\";q=%llu;w=%llu\r\n"
+                         "RateLimit: \"%s\";r=0;t=%lld\r\n",
+                         policy->name, (unsigned long long)policy->quota,
+                         (unsigned long long)policy->window_s, policy->name, (long long)after_s);
+    LEAT_ASSERT(size > 0 && (size_t)size < sizeof headers);
+    answer_error(edge, request, LEAT_HTTP_LIMITED, NULL, message, headers);
 }
 
 void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow)

@@ -15,26 +15,32 @@ enum {
 
 /* ---- health ---- */
 
-/* Load balancers ask for "OPTIONS /" (HAProxy) or "GET /" unless configured otherwise; no route has
- * that path. True: it was a health path and is answered. */
-static bool answer_health(leat_edge *edge, leat_http_request *request, leat_slice path)
+static bool asks(const leat_http_request *request)
 {
     leat_http_method method = leat_http_request_method(request);
-    bool asks = method == LEAT_HTTP_GET || method == LEAT_HTTP_HEAD || method == LEAT_HTTP_OPTIONS;
-    bool is_alive = leat_slice_is(path, "/healthz");
-    bool is_default = asks && (leat_slice_is(path, "/") || leat_slice_is(path, "*"));
-    if (!is_alive && !is_default && !leat_slice_is(path, "/readyz"))
-        return false;
-    if (!asks) {
-        edge_answer_method(edge, request, EDGE_HEALTH_METHODS);
-        return true;
-    }
+    return method == LEAT_HTTP_GET || method == LEAT_HTTP_HEAD || method == LEAT_HTTP_OPTIONS;
+}
+
+/* Load balancers ask for "OPTIONS /" (HAProxy) or "GET /" unless configured otherwise; no route has
+ * that path. */
+static bool is_about_health(const leat_http_request *request)
+{
+    leat_slice path = leat_http_request_path(request);
+    return leat_slice_is(path, "/healthz") || leat_slice_is(path, "/readyz") ||
+           (asks(request) && (leat_slice_is(path, "/") || leat_slice_is(path, "*")));
+}
+
+static void answer_health(leat_edge *edge, leat_http_request *request)
+{
     leat_health health = {0};
-    if (!is_alive)
+    if (!asks(request)) {
+        edge_answer_method(edge, request, EDGE_HEALTH_METHODS);
+        return;
+    }
+    if (!leat_slice_is(leat_http_request_path(request), "/healthz"))
         edge_health_check(edge, &health);
     edge_answer_health(edge, request, &health);
     leat_health_free(&health);
-    return true;
 }
 
 /* ---- one request ---- */
@@ -43,7 +49,11 @@ static void on_request(void *context, leat_http_request *request)
 {
     leat_edge *edge = context;
     LEAT_ASSERT(edge->state != EDGE_FREED);
-    if (answer_health(edge, request, leat_http_request_path(request)))
+    if (is_about_health(request)) {
+        answer_health(edge, request);
+        return;
+    }
+    if (!edge_auth_check(edge, request))
         return;
     if (edge_waiting_ask(edge, request))
         return;
@@ -61,6 +71,10 @@ static void on_request(void *context, leat_http_request *request)
 static leat_http_body_mode on_headers(void *context, leat_http_request *request)
 {
     leat_edge *edge = context;
+    if (is_about_health(request))
+        return LEAT_HTTP_BODY_WHOLE;
+    if (!edge_auth_check(edge, request)) /* before its body is read */
+        return LEAT_HTTP_BODY_ANSWERED;
     return edge_batch_is_one(request) ? edge_batch_begin(edge, request) : LEAT_HTTP_BODY_WHOLE;
 }
 
@@ -123,6 +137,7 @@ static void free_edge(leat_edge *edge)
 {
     LEAT_ASSERT(edge->in_flight == 0);
     edge_admission_fini(edge);
+    edge_auth_fini(edge);
     leat_buf_free(&edge->text);
     leat_buf_free(&edge->accepted_head);
     edge_writes_fini(edge);
@@ -140,6 +155,7 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
     edge_writes_init(edge);
     edge->begun_us = leat_mono_us();
     edge_admission_init(edge);
+    edge_auth_init(edge);
     leat_http_config http = config->http;
     http.hooks = (leat_http_hooks){
         .on_headers = on_headers,

@@ -1,8 +1,8 @@
 /*
  * internal.h - what the edge's files share: edge.c decides what a request is, write.c takes a write
  * from its bytes to its answer, batch.c many of them in one request, answer.c writes the answers,
- * metrics.c counts them, health.c knows whether writes are taken, admission.c who writes too often,
- * waiting.c (waiting.h) who waits for a write.
+ * metrics.c counts them, health.c knows whether writes are taken, auth.c who may write, admission.c
+ * who writes too often, waiting.c (waiting.h) who waits for a write.
  */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
@@ -14,6 +14,14 @@
 #include "edge/edge.h"
 #include "ops/health.h"
 #include "record/body.h"
+
+/* What is limited for itself. */
+typedef enum edge_limit {
+    EDGE_LIMIT_TENANT,
+    EDGE_LIMIT_KEY,
+    EDGE_LIMIT_TOKEN,
+    EDGE_LIMIT_COUNT
+} edge_limit;
 
 typedef struct edge_metrics {
     leat_counter *answers[LEAT_HTTP_CODE_COUNT]; /* NULL: not an answer to a write */
@@ -30,7 +38,9 @@ typedef struct edge_metrics {
     leat_counter *streams;
     leat_counter *tls_handshakes, *tls_resumed, *tls_failures;
     leat_counter *refusals[LEAT_REFUSAL_COUNT];
-    leat_counter *limited_tenant, *limited_key, *limited_parked, *limited_lag;
+    leat_counter *limited[EDGE_LIMIT_COUNT];
+    leat_counter *limited_parked, *limited_lag;
+    leat_counter *tokens_verified;
     leat_counter *batches;
     leat_gauge *batches_open;
     leat_gauge *waiting;
@@ -59,8 +69,8 @@ typedef struct edge_floods {
 
 typedef struct edge_admission {
     edge_floods floods[LEAT_SHARDS_MAX];
-    leat_buckets tenants, keys;
-    edge_refused refused_tenants, refused_keys;
+    leat_buckets buckets[EDGE_LIMIT_COUNT];
+    edge_refused refused[EDGE_LIMIT_COUNT];
     int64_t reported_us;
 } edge_admission;
 
@@ -68,7 +78,7 @@ typedef struct edge_batch edge_batch;
 typedef struct edge_ticket edge_ticket;
 
 /* What the edge keeps with a request (leat_http_request_keep). */
-enum { EDGE_SLOT_BATCH };
+enum { EDGE_SLOT_BATCH, EDGE_SLOT_TOKEN };
 
 /* Who gets the answer to a write: its own request, or the batch whose item it is. */
 typedef struct edge_asker {
@@ -100,6 +110,29 @@ typedef struct edge_waiting {
     uv_async_t wake; /* some are decided */
     void (*on_closed)(leat_edge *edge);
 } edge_waiting;
+
+/* Whose the request is that was asked about last. */
+typedef struct edge_auth {
+    leat_auth_checker *checker; /* NULL: everybody may write */
+    uintptr_t asked;            /* so many times; the request keeps it (EDGE_SLOT_TOKEN) */
+    const leat_principal *who;  /* NULL: nobody's */
+    const char *why;            /* then; NULL: it shows no token */
+    leat_buf text;
+    leat_key tenant; /* the token's own, as this route spells it */
+} edge_auth;
+
+/* A limit as clients are told of it: so many writes within so many seconds. */
+typedef struct edge_policy {
+    const char *name;
+    uint64_t quota, window_s;
+} edge_policy;
+
+/* Why a write may not be, to be answered, or to be told of an item among several. */
+typedef struct edge_refusal {
+    leat_http_code code;
+    char message[160];
+    char headers[320]; /* whole lines, for an answer of its own */
+} edge_refusal;
 
 /* Its life; edge.c has the legal edges. */
 typedef enum edge_state {
@@ -135,6 +168,7 @@ struct leat_edge {
     struct edge_item_reader *item_reader;
     edge_admission admission;
     edge_waiting waiting;
+    edge_auth auth;
     edge_metrics metrics;
     leat_buf text;          /* of the answer being written */
     leat_buf accepted_head; /* of every write: "topic":"...","partition": */
@@ -162,7 +196,7 @@ void edge_refuse(leat_edge *edge, const edge_asker *asker, leat_http_code code, 
                  const char *message);
 /* 429; `after_s`: when it may come again. */
 void edge_refuse_limited(leat_edge *edge, const edge_asker *asker, const char *message,
-                         int64_t after_s);
+                         int64_t after_s, const edge_policy *policy);
 /* A media type without its parameters. */
 leat_slice edge_media_type(leat_slice value);
 /* NULL, or why the request's Content-Encoding is not taken. */
@@ -207,13 +241,30 @@ void edge_answer_state(leat_edge *edge, leat_http_request *request, const leat_w
 /* `field` NULL or "": it is not about one field. */
 void edge_answer_error(leat_edge *edge, leat_http_request *request, leat_http_code code,
                        const char *field, const char *message);
-/* 429; `after_s`: when it may come again. */
+void edge_answer_refusal(leat_edge *edge, leat_http_request *request, const edge_refusal *refusal);
+/* 429; `after_s`: when it may come again. `policy`: which limit of how many in how many seconds, as
+ * the header field RateLimit-Policy names it; NULL: it is none that could be told. */
 void edge_answer_limited(leat_edge *edge, leat_http_request *request, const char *message,
-                         int64_t after_s);
+                         int64_t after_s, const edge_policy *policy);
 void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow);
 #define EDGE_HEALTH_METHODS "GET, HEAD, OPTIONS"
 /* /healthz and /readyz; not counted. */
 void edge_answer_health(leat_edge *edge, leat_http_request *request, const leat_health *health);
+
+void edge_auth_init(leat_edge *edge);
+void edge_auth_fini(leat_edge *edge);
+/* Does the request show a token that is good? Answers it and returns false when not. Early: its
+ * body need not be there. */
+bool edge_auth_check(leat_edge *edge, leat_http_request *request);
+/* May whoever sends the request do this? Answers nothing: false, and `ret` says why not. `tenant`
+ * as in a canonical key; empty: the write has none. */
+bool edge_auth_allows(leat_edge *edge, leat_http_request *request, const leat_route *route,
+                      leat_route_op op, leat_slice tenant, edge_refusal *ret);
+/* Whose the request is, valid until another one is asked about; NULL: nobody's, or nobody is
+ * asked. */
+const leat_principal *edge_auth_who(leat_edge *edge, leat_http_request *request);
+/* The tenant that the request's token is for, not percent-encoded, valid as long; empty: none. */
+leat_slice edge_auth_tenant(leat_edge *edge, leat_http_request *request);
 
 void edge_admission_init(leat_edge *edge);
 void edge_admission_fini(leat_edge *edge);

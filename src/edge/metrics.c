@@ -14,6 +14,8 @@ static const leat_http_code counted[] = {
     LEAT_HTTP_ACCEPTED,
     LEAT_HTTP_BAD_REQUEST,
     LEAT_HTTP_BAD_JSON,
+    LEAT_HTTP_UNAUTHORIZED,
+    LEAT_HTTP_FORBIDDEN,
     LEAT_HTTP_NO_ROUTE,
     LEAT_HTTP_NO_WRITE,
     LEAT_HTTP_METHOD_NOT_ALLOWED,
@@ -86,9 +88,21 @@ static void register_waits(edge_metrics *metrics, leat_metrics *registry)
         "How long requests have waited for their write, after the log had it.", NULL);
 }
 
+static void register_limits(edge_metrics *metrics, leat_metrics *registry)
+{
+    static const char name[] = "leat_edge_limited_total",
+                      help[] = "Writes refused because their tenant, key or token has too many.";
+    static const char *const labels[] = {[EDGE_LIMIT_TENANT] = "by=\"tenant\"",
+                                         [EDGE_LIMIT_KEY] = "by=\"key\"",
+                                         [EDGE_LIMIT_TOKEN] = "by=\"token\""};
+    for (edge_limit i = 0; i < EDGE_LIMIT_COUNT; i++)
+        metrics->limited[i] = leat_metrics_counter(registry, name, help, labels[i]);
+    metrics->limited_parked = leat_metrics_counter(registry, name, help, "by=\"parked\"");
+    metrics->limited_lag = leat_metrics_counter(registry, name, help, "by=\"lag\"");
+}
+
 void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
 {
-    static const char limited[] = "Writes refused because their tenant or key has too many.";
     register_answers(metrics, registry);
     register_waits(metrics, registry);
     metrics->durable =
@@ -119,14 +133,10 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
     metrics->timeouts = leat_metrics_counter(registry, "leat_edge_timeouts_total",
                                              "Clients cut off because they were too slow.", NULL);
     register_protocols(metrics, registry);
-    metrics->limited_tenant =
-        leat_metrics_counter(registry, "leat_edge_limited_total", limited, "by=\"tenant\"");
-    metrics->limited_key =
-        leat_metrics_counter(registry, "leat_edge_limited_total", limited, "by=\"key\"");
-    metrics->limited_parked =
-        leat_metrics_counter(registry, "leat_edge_limited_total", limited, "by=\"parked\"");
-    metrics->limited_lag =
-        leat_metrics_counter(registry, "leat_edge_limited_total", limited, "by=\"lag\"");
+    register_limits(metrics, registry);
+    metrics->tokens_verified = leat_metrics_counter(registry, "leat_edge_tokens_verified_total",
+                                                    "JSON Web Tokens whose signature was checked.",
+                                                    NULL);
     for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++) {
         char label[64];
         snprintf(label, sizeof label, "cause=\"%s\"", leat_log_refusal_name(cause));

@@ -95,12 +95,12 @@ void edge_refuse(leat_edge *edge, const edge_asker *asker, leat_http_code code, 
 }
 
 void edge_refuse_limited(leat_edge *edge, const edge_asker *asker, const char *message,
-                         int64_t after_s)
+                         int64_t after_s, const edge_policy *policy)
 {
     if (asker->batch)
         edge_batch_refused(asker, LEAT_HTTP_LIMITED, NULL, message, after_s);
     else
-        edge_answer_limited(edge, asker->request, message, after_s);
+        edge_answer_limited(edge, asker->request, message, after_s, policy);
 }
 
 static void refuse_method(leat_edge *edge, const edge_asker *asker)
@@ -171,7 +171,23 @@ static bool find_route(leat_edge *edge, edge_write *write)
     return false;
 }
 
-/* ---- may it be written now? ---- */
+/* ---- may it be written, and now? ---- */
+
+/* Answers and returns false when whoever sends it may not do this. */
+static bool may_write(leat_edge *edge, const edge_write *write)
+{
+    const edge_asker *asker = &write->asker;
+    leat_slice key = {edge->key.canonical, edge->key.canonical_size};
+    edge_refusal refusal;
+    if (edge_auth_allows(edge, asker->request, write->route, write->op,
+                         leat_route_tenant(write->route, key), &refusal))
+        return true;
+    if (asker->batch)
+        edge_batch_refused(asker, refusal.code, NULL, refusal.message, 0);
+    else
+        edge_answer_refusal(edge, asker->request, &refusal);
+    return false;
+}
 
 /* The log has not answered a record of this partition for a while, and is known to be in trouble:
  * the next one need not wait to learn the same. NULL: it may be tried. */
@@ -338,7 +354,8 @@ static void append(leat_edge *edge, const edge_write *write)
 
 void edge_write_take(leat_edge *edge, edge_write *write)
 {
-    if (find_route(edge, write) && edge_batch_keeps_order(&write->asker) && admit(edge, write) &&
+    if (find_route(edge, write) && may_write(edge, write) &&
+        edge_batch_keeps_order(&write->asker) && admit(edge, write) &&
         edge_admission_admit(edge, &write->asker, write->route, write->partition) &&
         check_body(edge, write))
         append(edge, write);

@@ -16,6 +16,8 @@ typedef enum leat_http_code {
     LEAT_HTTP_MULTI_STATUS, /* of a batch: each item has its own */
     LEAT_HTTP_BAD_REQUEST,
     LEAT_HTTP_BAD_JSON,
+    LEAT_HTTP_UNAUTHORIZED, /* its WWW-Authenticate comes with each answer */
+    LEAT_HTTP_FORBIDDEN,
     LEAT_HTTP_NO_ROUTE,
     LEAT_HTTP_NO_WRITE,
     LEAT_HTTP_METHOD_NOT_ALLOWED,

@@ -16,7 +16,7 @@
 #define SHARD "shards: [ { name: a, dsn: 'host=h' } ]\n"
 #define ROUTE "routes: [ { path: '/things/{id}', table: things } ]\n"
 #define TOP_KEYS                                                                                   \
-    "listen, admin, workers, catalog_every, data_dir, log_level, log, shards, routes, http, limits, apply"
+    "listen, admin, admin_token, workers, catalog_every, data_dir, log_level, log, shards, routes, http, auth, limits, apply"
 #define KAFKA_KEYS                                                                                 \
     "brokers, topic, group, partitions, replication, start, renew_after, give_up_after, properties"
 #define DSN_WORDS     "a connection string or URI of libpq; $NAME takes an environment variable"
@@ -24,6 +24,10 @@
 #define NAME_WORDS    "letters, digits, '_', '-' and '.', at most 63"
 #define NO_ANCHORS                                                                                 \
     "anchors and aliases are not supported (write the value out; quote a text that begins with & or *)"
+#define AUTH_EMPTY "says nothing about who may write (give tokens, jwt, or both)"
+#define ADMIN_OPEN                                                                                        \
+    "others than this machine can reach it, and there is no admin_token (add one, such as `admin_token: " \
+    "$LEAT_ADMIN_TOKEN`, or listen at 127.0.0.1)"
 #define PATH_WORDS "such as /apps/{app_id}/users/{user_id}"
 
 /* Loads `text` as the file c.yaml of a fresh directory, so that messages are the same
@@ -315,6 +319,23 @@ static const broken broken_files[] = {
      "c.yaml:5: limits.body_max: 2MiB is more than apply.memory has (at most 1MiB)"},
     {LOG SHARD ROUTE "limits:\n  key: { burst: 5 }\n",
      "c.yaml:5: limits.key.burst: limits nothing without limits.key.rate"},
+    {LOG SHARD ROUTE "auth: { tokens: t }\nlimits: { token: { burst: 5 } }\n",
+     "c.yaml:5: limits.token.burst: limits nothing without limits.token.rate"},
+    {LOG SHARD ROUTE "limits: { token: { rate: 5 } }\n",
+     "c.yaml:4: limits.token: limits nothing without tokens (auth.tokens or auth.jwt)"},
+    {LOG SHARD ROUTE "auth:\n", "c.yaml:4: auth: " AUTH_EMPTY},
+    {LOG SHARD ROUTE "auth: {}\n", "c.yaml:4: auth: " AUTH_EMPTY},
+    {LOG SHARD ROUTE "auth: { jwt: { issuer: x } }\n",
+     "c.yaml:4: auth.jwt.keys: missing (a file; relative to the working directory)"},
+    {LOG SHARD ROUTE "auth: { token: x }\n",
+     "c.yaml:4: auth.token: unknown key; did you mean limits.token? (known here: tokens, jwt)"},
+    {LOG SHARD ROUTE "admin: :9464\n", "c.yaml:4: admin: " ADMIN_OPEN},
+    {LOG SHARD ROUTE "admin: 0.0.0.0:9464\n", "c.yaml:4: admin: " ADMIN_OPEN},
+    {LOG SHARD ROUTE "admin: 10.0.0.1:9464\n", "c.yaml:4: admin: " ADMIN_OPEN},
+    {LOG SHARD ROUTE "admin: '[::]:9464'\n", "c.yaml:4: admin: " ADMIN_OPEN},
+    {LOG SHARD ROUTE "admin: example.org:9464\n", "c.yaml:4: admin: " ADMIN_OPEN},
+    {LOG SHARD ROUTE "admin_token: ''\n",
+     "c.yaml:4: admin_token: must not be empty (any text; $NAME takes an environment variable)"},
 
     /* variables of the environment: never a part of the text itself */
     {"log: { kafka: { brokers: $LEAT_TEST_UNSET } }\n",
@@ -505,6 +526,29 @@ START_TEST(test_everything_given)
     ck_assert_int_eq(c.idle_timeout_ms, 120000);
     ck_assert_int_eq(c.drain_ms, 0);
     ck_assert_int_eq(c.records_max, 100000);
+    leat_config_fini(&c);
+}
+END_TEST
+
+START_TEST(test_who_may_come)
+{
+    static const char *const own[] = {"admin: 127.0.0.1:1\n", "admin: 127.9.9.9:1\n",
+                                      "admin: '[::1]:1'\n",   "admin: localhost:1\n",
+                                      "admin: off\n",         "admin: :1\nadmin_token: x\n"};
+    leat_config c;
+    char text[512];
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        snprintf(text, sizeof text, "%s%s", LOG SHARD ROUTE, own[i]);
+        load_good(text, &c);
+        ck_assert(!c.auth_tokens && !c.jwt_keys);
+        leat_config_fini(&c);
+    }
+    load_good(LOG SHARD ROUTE "auth: { jwt: { keys: k, audience: a, leeway: 5s } }\n", &c);
+    ck_assert_str_eq(c.jwt_keys, "k");
+    ck_assert_str_eq(c.jwt_audience, "a");
+    ck_assert_str_eq(c.jwt_scope_claim, "scope");
+    ck_assert_ptr_null(c.jwt_tenant_claim);
+    ck_assert_int_eq(c.jwt_leeway_ms, 5000);
     leat_config_fini(&c);
 }
 END_TEST
@@ -787,6 +831,7 @@ static Suite *suite(void)
     tcase_add_test(good, test_defaults_of_the_http_server);
     tcase_add_test(good, test_everything_given);
     tcase_add_test(good, test_environment);
+    tcase_add_test(good, test_who_may_come);
     tcase_add_test(good, test_blame);
     tcase_add_test(good, test_example);
     suite_add_tcase(s, good);

@@ -26,7 +26,7 @@ static bool is_ready(void *context, leat_buf *why)
     return world->ready;
 }
 
-static admin_world *world_new(bool (*ready)(void *context, leat_buf *why))
+static admin_world *world_with(const char *token, bool (*ready)(void *context, leat_buf *why))
 {
     admin_world *world = leat_must_calloc(1, sizeof *world);
     ck_assert_int_eq(uv_loop_init(&world->loop), 0);
@@ -36,10 +36,16 @@ static admin_world *world_new(bool (*ready)(void *context, leat_buf *why))
     leat_http_config_defaults(&config);
     config.port = 0;
     leat_error error = {""};
-    world->admin = leat_admin_new(&world->loop, &config, world->metrics, ready, world, &error);
+    world->admin =
+        leat_admin_new(&world->loop, &config, token, world->metrics, ready, world, &error);
     ck_assert_msg(world->admin, "%s", error.text);
     world->reader.fd = test_connect(leat_admin_port(world->admin));
     return world;
+}
+
+static admin_world *world_new(bool (*ready)(void *context, leat_buf *why))
+{
+    return world_with(NULL, ready);
 }
 
 static void world_free(admin_world *world)
@@ -52,14 +58,22 @@ static void world_free(admin_world *world)
     free(world);
 }
 
-static void expect(admin_world *world, const char *line, int status, const char *body)
+static void expect_with(admin_world *world, const char *line, const char *headers, int status,
+                        const char *body)
 {
     test_send_text(&world->loop, world->reader.fd, line);
-    test_send_text(&world->loop, world->reader.fd, " HTTP/1.1\r\nHost: a\r\n\r\n");
+    test_send_text(&world->loop, world->reader.fd, " HTTP/1.1\r\nHost: a\r\n");
+    test_send_text(&world->loop, world->reader.fd, headers);
+    test_send_text(&world->loop, world->reader.fd, "\r\n");
     bool head = strncmp(line, "HEAD", 4) == 0;
     ck_assert(test_read_answer(&world->loop, &world->reader, head, &world->answer));
     ck_assert_int_eq(world->answer.status, status);
     ck_assert_str_eq(world->answer.body, body);
+}
+
+static void expect(admin_world *world, const char *line, int status, const char *body)
+{
+    expect_with(world, line, "", status, body);
 }
 
 START_TEST(test_metrics)
@@ -111,6 +125,31 @@ START_TEST(test_others)
 }
 END_TEST
 
+START_TEST(test_token)
+{
+    admin_world *world = world_with("secret", NULL);
+    char room[64];
+    expect(
+        world, "GET /metrics", 401,
+        "{\"error\":\"unauthorized\",\"field\":null,\"message\":\"a token is needed (Authorization: Bearer TOKEN; admin_token)\"}");
+    ck_assert_str_eq(test_header(&world->answer, "www-authenticate", room, sizeof room),
+                     "Bearer realm=\"leat\"");
+    static const char *const wrong[] = {"Bearer secre", "Bearer secret2", "Bearer SECRET"};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(room, sizeof room, "Authorization: %s\r\n", wrong[i]);
+        expect_with(
+            world, "GET /metrics", room, 401,
+            "{\"error\":\"unauthorized\",\"field\":null,\"message\":\"the token is not admin_token's\"}");
+    }
+    expect_with(
+        world, "GET /metrics", "Authorization: Bearer secret\r\n", 200,
+        "# HELP leat_writes_total Writes.\n# TYPE leat_writes_total counter\nleat_writes_total 0\n");
+    expect(world, "GET /healthz", 200, "{\"status\":\"ok\"}");
+    expect(world, "GET /readyz", 200, "{\"status\":\"ok\"}");
+    world_free(world);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("admin");
@@ -118,6 +157,7 @@ int main(void)
     tcase_add_test(pages, test_metrics);
     tcase_add_test(pages, test_health);
     tcase_add_test(pages, test_others);
+    tcase_add_test(pages, test_token);
     suite_add_tcase(suite, pages);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");

@@ -315,6 +315,147 @@ START_TEST(test_limits_of_tenants_and_keys)
 }
 END_TEST
 
+/* A file of tokens: "all" may do everything, "app7" tenant 7's rows, "puts" PUT, "other" another
+ * route. */
+static leat_auth *auth_new(void)
+{
+    static const char *const rights[][2] = {{"all", "*:*"},
+                                            {"app7", "*:* tenant=7"},
+                                            {"app07", "*:* tenant=%3007"},
+                                            {"puts", "subscriptions:put"},
+                                            {"other", "others:*"}};
+    char file[] = "/tmp/leat-tokens-XXXXXX", hex[LEAT_DIGEST_HEX_SIZE];
+    leat_error error = {""};
+    int fd = mkstemp(file);
+    ck_assert_int_ge(fd, 0);
+    for (size_t i = 0; i < COUNT_OF(rights); i++) {
+        leat_digest digest = leat_digest_of(leat_slice_of(rights[i][0]));
+        leat_digest_to_hex(&digest, hex);
+        ck_assert_int_gt(dprintf(fd, "%s sha256:%s %s\n", rights[i][0], hex, rights[i][1]), 0);
+    }
+    close(fd);
+    leat_auth *auth = leat_auth_new(&(leat_auth_config){.tokens_file = file}, &error);
+    ck_assert_msg(auth, "%s", error.text);
+    unlink(file);
+    return auth;
+}
+
+#define INVALID                                                                                    \
+    "Bearer realm=\"leat\", error=\"invalid_token\", error_description=\"the token is not known here\""
+#define NO_SCOPE "Bearer realm=\"leat\", error=\"insufficient_scope\""
+
+static const struct {
+    const char *token; /* NULL: none */
+    const char *line;
+    int status;
+    const char *message, *challenge;
+} visits[] = {
+    {"all", "DELETE /apps/7/devices/x", 202, "", ""},
+    {"app7", "DELETE /apps/7/devices/x", 202, "", ""},
+    {"app7", "DELETE /apps/07/devices/x", 202, "", ""},
+    {"app07", "DELETE /apps/7/devices/x", 202, "", ""},
+    {"puts", "PUT /apps/7/devices/x", 202, "", ""},
+    {NULL, "DELETE /apps/7/devices/x", 401, "a token is needed (Authorization: Bearer TOKEN)",
+     "Bearer realm=\"leat\""},
+    {NULL, "GET /nothing", 401, "a token is needed", "Bearer realm=\"leat\""},
+    {"nobody", "DELETE /apps/7/devices/x", 401, "the token is not known here", INVALID},
+    {"all,", "DELETE /apps/7/devices/x", 401, "the token is not known here", INVALID},
+    {"puts", "DELETE /apps/7/devices/x", 403, "the token has no scope subscriptions:delete",
+     NO_SCOPE ", scope=\"subscriptions:delete\""},
+    {"other", "PUT /apps/7/devices/x", 403, "the token has no scope subscriptions:put",
+     NO_SCOPE ", scope=\"subscriptions:put\""},
+    {"app7", "DELETE /apps/8/devices/x", 403, "the token is for another tenant", NO_SCOPE},
+    {"all", "GET /nothing", 404, "no route", ""},
+    {NULL, "GET /healthz", 200, "", ""},
+    {NULL, "GET /readyz", 200, "", ""},
+};
+
+START_TEST(test_who_may_write)
+{
+    edge_world *world = world_new();
+    world->version->routes.routes[0].tenant_key_position = 0;
+    world->config.auth = auth_new();
+    world_open(world);
+    uint32_t taken = 0;
+    for (size_t i = 0; i < COUNT_OF(visits); i++) {
+        char field[64] = "", room[256];
+        if (visits[i].token)
+            snprintf(field, sizeof field, "authorization: Bearer %s\r\n", visits[i].token);
+        send_request(world, visits[i].line, field,
+                     strncmp(visits[i].line, "PUT", 3) == 0 ? "{\"sessions\":1}" : "");
+        if (visits[i].status == 202) {
+            wait_record(world, ++taken);
+            fake_log_answer(world->log, taken - 1, LEAT_APPENDED, taken, NULL);
+        }
+        expect_answer(world, visits[i].status);
+        ck_assert_ptr_nonnull(strstr(world->answer.body, visits[i].message));
+        ck_assert_str_eq(test_header(&world->answer, "www-authenticate", room, sizeof room),
+                         visits[i].challenge);
+    }
+    leat_auth *auth = world->config.auth;
+    world_free(world);
+    leat_auth_free(auth);
+}
+END_TEST
+
+START_TEST(test_a_token_for_one_tenant_writes_no_route_without_tenants)
+{
+    edge_world *world = world_new();
+    world->config.auth = auth_new();
+    world_open(world);
+    send_request(world, "DELETE /apps/7/devices/x", "Authorization: bearer app7\r\n", "");
+    expect_answer(world, 403);
+    ck_assert_ptr_nonnull(strstr(world->answer.body, "the rows of this route belong to none"));
+    send_request(world, "DELETE /apps/7/devices/x", "Authorization: Basic YTpi\r\n", "");
+    expect_answer(world, 401);
+    ck_assert_ptr_nonnull(strstr(world->answer.body, "is not Bearer and a token"));
+    leat_auth *auth = world->config.auth;
+    world_free(world);
+    leat_auth_free(auth);
+}
+END_TEST
+
+/* What a limit refuses says so in the header fields too, and counts against no other limit. */
+START_TEST(test_limits_of_tokens)
+{
+    edge_world *world = world_new();
+    world->version->routes.routes[0].tenant_key_position = 0;
+    world->config.auth = auth_new();
+    world->config.token_rate = (leat_edge_rate){1, 2};
+    world->config.tenant_rate = (leat_edge_rate){1, 3};
+    world_open(world);
+    static const struct {
+        const char *token;
+        int status;
+    } writes[] = {{"all", 202}, {"all", 202}, {"all", 429}, {"all", 429}, {"app7", 202}};
+    int64_t begun_us = leat_mono_us();
+    for (uint32_t i = 0, taken = 0; i < COUNT_OF(writes); i++) {
+        char field[64], room[64];
+        snprintf(field, sizeof field, "Authorization: Bearer %s\r\n", writes[i].token);
+        send_request(world, "DELETE /apps/7/devices/x", field, "");
+        if (writes[i].status == 202) {
+            wait_record(world, ++taken);
+            fake_log_answer(world->log, taken - 1, LEAT_APPENDED, taken, NULL);
+        }
+        ck_assert(test_read_answer(&world->loop, &world->reader, false, &world->answer));
+        if (leat_mono_us() - begun_us > 900000)
+            break; /* a machine so slow that the rate lets more through */
+        ck_assert_msg(world->answer.status == writes[i].status, "%u: %d", i, world->answer.status);
+        if (writes[i].status == 202)
+            continue;
+        ck_assert_ptr_nonnull(strstr(world->answer.body, "limits.token"));
+        ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room), "1");
+        ck_assert_str_eq(test_header(&world->answer, "ratelimit-policy", room, sizeof room),
+                         "\"token\";q=2;w=2");
+        ck_assert_str_eq(test_header(&world->answer, "ratelimit", room, sizeof room),
+                         "\"token\";r=0;t=1");
+    }
+    leat_auth *auth = world->config.auth;
+    world_free(world);
+    leat_auth_free(auth);
+}
+END_TEST
+
 /* A device whose writes are in that partition. */
 static void line_of_partition(const edge_world *world, uint32_t partition, char *ret, size_t size)
 {
@@ -610,6 +751,9 @@ static Suite *suite(void)
     tcase_add_loop_test(answers, test_log_that_takes_nothing, 0, COUNT_OF(at_append));
     tcase_add_test(answers, test_in_flight_limit);
     tcase_add_test(answers, test_limits_of_tenants_and_keys);
+    tcase_add_test(answers, test_who_may_write);
+    tcase_add_test(answers, test_a_token_for_one_tenant_writes_no_route_without_tenants);
+    tcase_add_test(answers, test_limits_of_tokens);
     tcase_add_test(answers, test_a_partition_that_hangs_leaves_the_others_their_part);
     tcase_add_test(answers, test_a_partition_without_a_leader);
     tcase_add_test(answers, test_health);
