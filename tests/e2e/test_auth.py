@@ -53,6 +53,11 @@ def test_tokens_and_keys_change_under_load_and_no_good_one_is_refused(make_world
     world = make_world(log="local", store="sqlite", shards=1, auth={"tokens": str(tokens), "jwt": {
         "keys": str(keys), "issuer": "https://issuer", "audience": "leat", "tenant_claim": "app_id"}})
     world.init()
+    good = tokens.read_text()
+    for text, result in (("x y", "failed"), (good, "ok")):
+        tokens.write_text(text)
+        found = next(f for f in json.loads(world.leat("check", "--json").stdout)["checks"] if f["check"] == "tokens")
+        assert found["result"] == result and str(tokens) in json.dumps(found)
     leat = world.start("run")
     row, others_row = key_of(APPS[0], APPS[0]), key_of(APPS[1], APPS[0])
     with world.client(leat) as client:
