@@ -37,6 +37,10 @@ void leat_buckets_fini(leat_buckets *buckets);
 int64_t leat_buckets_take(leat_buckets *buckets, uint64_t name, int64_t now_us);
 /* Takes back the last use of the name that was let through: it was not made after all. */
 void leat_buckets_give(leat_buckets *buckets, uint64_t name);
+/* How many uses of the name would be let through now, one after another, and after how many
+ * microseconds without any it has its whole burst again. Changes nothing. */
+uint64_t leat_buckets_left(const leat_buckets *buckets, uint64_t name, int64_t now_us,
+                           int64_t *ret_full_us);
 /* The name that was refused most often since this was last called, and how often (0: none was).
  * Walks the table. */
 uint32_t leat_buckets_worst(leat_buckets *buckets, uint64_t *ret_name);

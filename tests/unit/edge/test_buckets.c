@@ -24,6 +24,29 @@ START_TEST(a_burst_at_once_and_then_as_the_rate_allows)
 }
 END_TEST
 
+/* Also where a second does not divide into the rate's intervals. */
+START_TEST(what_is_left_is_what_may_still_come)
+{
+    static const uint64_t rates[] = {1, 3, 7, 10, 1000, 999983};
+    for (size_t r = 0; r < COUNT_OF(rates); r++) {
+        leat_buckets buckets;
+        int64_t full_us;
+        leat_buckets_init(&buckets, rates[r], 5, 100);
+        for (uint64_t used = 0; used < 5; used++) {
+            ck_assert_uint_eq(leat_buckets_left(&buckets, 7, S, &full_us), 5 - used);
+            ck_assert_int_le(full_us, (int64_t)used * S / (int64_t)rates[r] + 1);
+            ck_assert_int_eq(leat_buckets_take(&buckets, 7, S), 0);
+        }
+        ck_assert_uint_eq(leat_buckets_left(&buckets, 7, S, &full_us), 0);
+        ck_assert_int_gt(leat_buckets_take(&buckets, 7, S), 0);
+        ck_assert_uint_eq(leat_buckets_left(&buckets, 7, S + full_us, &full_us), 5);
+        ck_assert_int_eq(full_us, 0);
+        ck_assert_uint_eq(leat_buckets_left(&buckets, 8, S, &full_us), 5);
+        leat_buckets_fini(&buckets);
+    }
+}
+END_TEST
+
 START_TEST(in_the_long_run_it_is_the_rate)
 {
     static const uint64_t rates[] = {1, 3, 7, 1000, 999983};
@@ -103,6 +126,7 @@ int main(void)
     TCase *tests = tcase_create("buckets");
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, a_burst_at_once_and_then_as_the_rate_allows);
+    tcase_add_test(tests, what_is_left_is_what_may_still_come);
     tcase_add_test(tests, in_the_long_run_it_is_the_rate);
     tcase_add_test(tests, without_a_rate_all_may);
     tcase_add_test(tests, a_flood_of_names_does_not_free_the_one_at_its_limit);
