@@ -415,6 +415,45 @@ START_TEST(test_a_token_for_one_tenant_writes_no_route_without_tenants)
 }
 END_TEST
 
+/* Two requests on two connections, the headers of both before the body of either: each is answered
+ * by its own token, and one without a good one before it has sent its body. */
+START_TEST(test_a_token_is_asked_for_before_the_body)
+{
+    static const char body[] = "{\"sessions\":1}";
+    static const char *const tokens[] = {"all", "app7", "nobody"};
+    edge_world *world = world_new();
+    world->version->routes.routes[0].tenant_key_position = 0;
+    world->config.auth = auth_new();
+    world_open(world);
+    test_reader *readers = leat_must_calloc(COUNT_OF(tokens), sizeof *readers);
+    for (size_t i = 0; i < COUNT_OF(tokens); i++) {
+        char head[256];
+        readers[i].fd = test_connect(leat_edge_port(world->edge));
+        snprintf(head, sizeof head,
+                 "PUT /apps/8/devices/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n"
+                 "Expect: 100-continue\r\nContent-Length: %zu\r\n\r\n",
+                 tokens[i], sizeof body - 1);
+        test_send_text(&world->loop, readers[i].fd, head);
+        ck_assert(test_read_answer(&world->loop, &readers[i], true, &world->answer));
+        ck_assert_int_eq(world->answer.status, i == 2 ? 401 : 100);
+    }
+    for (size_t i = 0; i < 2; i++)
+        test_send_text(&world->loop, readers[i].fd, body);
+    wait_record(world, 1);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 1, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert(test_read_answer(&world->loop, &readers[i], false, &world->answer));
+        ck_assert_int_eq(world->answer.status, i == 0 ? 202 : 403);
+    }
+    for (size_t i = 0; i < COUNT_OF(tokens); i++)
+        close(readers[i].fd);
+    free(readers);
+    leat_auth *auth = world->config.auth;
+    world_free(world);
+    leat_auth_free(auth);
+}
+END_TEST
+
 /* What a limit refuses says so in the header fields too, and counts against no other limit. */
 START_TEST(test_limits_of_tokens)
 {
@@ -753,6 +792,7 @@ static Suite *suite(void)
     tcase_add_test(answers, test_limits_of_tenants_and_keys);
     tcase_add_test(answers, test_who_may_write);
     tcase_add_test(answers, test_a_token_for_one_tenant_writes_no_route_without_tenants);
+    tcase_add_test(answers, test_a_token_is_asked_for_before_the_body);
     tcase_add_test(answers, test_limits_of_tokens);
     tcase_add_test(answers, test_a_partition_that_hangs_leaves_the_others_their_part);
     tcase_add_test(answers, test_a_partition_without_a_leader);
