@@ -72,6 +72,12 @@ def test_tokens_and_keys_change_under_load_and_no_good_one_is_refused(make_world
         answer = put(issuer.token(app_id=APPS[0], exp=int(time.time()) - 3600))
         assert answer.status_code == 401 and answer.json()["message"] == "the token has expired"
         assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+        batch = "\n".join(json.dumps({"method": "PUT", "path": path, "body": {}}) for path in (row, others_row, "/nowhere"))
+        for token, status in ((first, 207), (second, 401), (None, 401)):
+            answer = client.post("/batch", content=batch, headers={"content-type": "application/x-ndjson", **(bearer(token) if token else {})})
+            assert answer.status_code == status, answer.text
+            if status == 207:
+                assert [json.loads(text)["status"] for text in answer.text.splitlines()] == [202, 403, 404]
         assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
 
         stop, statuses = threading.Event(), [[] for _ in range(3)]
