@@ -20,6 +20,14 @@ typedef struct leat_options {
     const char *keep;
     const char *reason;
     const char *scopes;
+    const char *url;
+    const char *token;
+    const char *path;
+    const char *method;
+    const char *types;
+    const char *refused;
+    const char *from;
+    bool repeat_unknown;
     bool hold;
     bool json;
     bool held;
@@ -52,6 +60,7 @@ int leat_command_control_block(const leat_options *options);
 int leat_command_control_unblock(const leat_options *options);
 int leat_command_control_list(const leat_options *options);
 int leat_command_token_new(const leat_options *options);
+int leat_command_send(const leat_options *options);
 int leat_command_config(const leat_options *options); /* prints the reference */
 int leat_command_version(const leat_options *options);
 

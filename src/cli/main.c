@@ -133,6 +133,27 @@ static const leat_command commands[] = {
      "              and * stands for all. Default *:*\n"
      "  --tenant T  it writes rows of this tenant only; as in the path of a request (percent-encoded)\n",
      leat_command_token_new},
+    {"send", "cruKpMyxFU",
+     "FILE|- [--path PATH | --route NAME] [--method M] [--types LIST] [--url URL] [--token T] [--refused FILE] [--from LINE] [--repeat-unknown] [--config FILE]",
+     1, "send the writes of a file to an edge",
+     "Sends the lines of a file or of standard input (-) in batches, several at once, and shows how far it is. The writes of a row\n"
+     "keep the order of the file as long as their paths are spelled alike. What is refused for now (429, 503), or was not sent\n"
+     "because there is no connection, is sent again; a write that may have been applied (504, a lost connection) is not.\n\n"
+     "A line is {\"method\":\"PUT\",\"path\":\"/apps/7/subscriptions/1\",\"body\":{...}}. With --path or --route the file is CSV, and its\n"
+     "first line has the names of the columns: those that the path names fill it, the others are members of the body. An\n"
+     "empty field is null, and \"\" is an empty text, as in PostgreSQL's COPY ... CSV HEADER.\n\n"
+     "  --path PATH       '/apps/{app_id}/subscriptions/{subscription_id}'\n"
+     "  --route NAME      the path of this route of the configuration\n"
+     "  --method M        PUT (the default), PATCH or DELETE, for every row\n"
+     "  --types LIST      NAME:KIND,... of columns that are not text: number, bool, json. Integers, times and so on may be text\n"
+     "  --url URL         of the edge; without it, the configuration's `listen` on this machine\n"
+     "  --token T         the bearer token; without it, $LEAT_TOKEN. Other users of this machine can see options\n"
+     "  --refused FILE    gets what was not accepted, with the reason and the line; it can be sent again\n"
+     "  --from LINE       leave out what is before this line\n"
+     "  --repeat-unknown  send again what may have been applied: for writes that may be applied twice\n\n"
+     "Exit status: 0 all were accepted, 3 some were not, 1 it could not go on, 130 interrupted. The output then says from which\n"
+     "line to go on.\n",
+     leat_command_send},
     {"config", "", "", 0, "print the reference of all settings",
      "Prints every setting with its type, default, range and meaning.\n", leat_command_config},
     {"version", "", "", 0, "print the versions of leat and its libraries", "",
@@ -159,6 +180,14 @@ static const struct option options_known[] = {
     {"scopes", required_argument, NULL, 'S'},
     {"held", no_argument, NULL, 'H'},
     {"hold", no_argument, NULL, 'O'},
+    {"url", required_argument, NULL, 'u'},
+    {"token", required_argument, NULL, 'K'},
+    {"path", required_argument, NULL, 'p'},
+    {"method", required_argument, NULL, 'M'},
+    {"types", required_argument, NULL, 'y'},
+    {"refused", required_argument, NULL, 'x'},
+    {"from", required_argument, NULL, 'F'},
+    {"repeat-unknown", no_argument, NULL, 'U'},
     {0},
 };
 
@@ -232,39 +261,32 @@ static int take_number(const char *text, uint32_t *ret)
     return 0;
 }
 
+/* Where an option's text goes; NULL: it is not one of those. */
+static const char **text_of(leat_options *options, int letter)
+{
+    const struct {
+        char letter;
+        const char **text;
+    } texts[] = {
+        {'c', &options->config_file}, {'s', &options->shard},  {'t', &options->table},
+        {'r', &options->route},       {'T', &options->tenant}, {'k', &options->key},
+        {'f', &options->duration},    {'n', &options->keep},   {'R', &options->reason},
+        {'u', &options->url},         {'K', &options->token},  {'p', &options->path},
+        {'M', &options->method},      {'y', &options->types},  {'x', &options->refused},
+        {'F', &options->from},        {'S', &options->scopes},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].letter == letter)
+            return texts[i].text;
+    return NULL;
+}
+
 static int take_option(leat_options *options, int letter, const char *value)
 {
+    const char **text = text_of(options, letter);
+    if (text)
+        *text = value;
     switch (letter) {
-    case 'c':
-        options->config_file = value;
-        break;
-    case 's':
-        options->shard = value;
-        break;
-    case 't':
-        options->table = value;
-        break;
-    case 'r':
-        options->route = value;
-        break;
-    case 'T':
-        options->tenant = value;
-        break;
-    case 'k':
-        options->key = value;
-        break;
-    case 'f':
-        options->duration = value;
-        break;
-    case 'n':
-        options->keep = value;
-        break;
-    case 'S':
-        options->scopes = value;
-        break;
-    case 'R':
-        options->reason = value;
-        break;
     case 'j':
         options->json = true;
         break;
@@ -273,6 +295,9 @@ static int take_option(leat_options *options, int letter, const char *value)
         break;
     case 'O':
         options->hold = true;
+        break;
+    case 'U':
+        options->repeat_unknown = true;
         break;
     case 'l':
         return take_number(value, &options->limit);

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include <curl/curl.h>
 #include <libpq-fe.h>
 #include <librdkafka/rdkafka.h>
 #include <llhttp.h>
@@ -38,6 +39,7 @@ int leat_command_version(const leat_options *options)
     /* Not XXH_versionNumber: librdkafka may bring an old one of its own. */
     printf("xxhash %d.%d.%d\n", XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
     printf("zstd %s\n", ZSTD_versionString());
+    printf("libcurl %s\n", curl_version_info(CURLVERSION_NOW)->version);
     printf("OpenSSL %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
     return LEAT_EXIT_OK;
 }

@@ -1,0 +1,382 @@
+/*
+ * send.c - leat send: a file into an edge, by batches. It reads no faster than the edge takes, so
+ * any size passes through a few megabytes of memory. Whatever ends it, it says how far it came, as
+ * the line to go on from.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/diag.h"
+#include "cli/commands.h"
+#include "cli/send_lane.h"
+#include "config/config.h"
+
+enum {
+    LANES = 8,
+    TURN_MS = 200,
+    BAR_MS = 200,        /* on a terminal */
+    LINE_MS = 5000,      /* elsewhere */
+    STOP_WAIT_MS = 5000, /* after an interrupt, for what has been read */
+    EXIT_INTERRUPTED = 130,
+};
+
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int signal)
+{
+    (void)signal;
+    interrupts++;
+}
+
+typedef struct send_run {
+    const leat_options *options;
+    leat_config config; /* where the command line does not say all */
+    bool has_config;
+    char url[512];
+    char token[4096];
+    leat_send_form form;
+    leat_send_config to;
+    leat_send_source *source;
+    leat_send_lanes *lanes;
+    leat_send_item next; /* read, and its lane was full; text NULL: none */
+    bool is_read;        /* the file's end has come, or reading ended */
+    bool is_broken;      /* the file, with `why` */
+    leat_error why;
+    int64_t begun_us, shown_us, stop_us;
+    bool on_terminal;
+} send_run;
+
+/* ---- what is asked for ---- */
+
+static int load_config(send_run *run, leat_error *error)
+{
+    if (run->has_config)
+        return 0;
+    run->has_config = true;
+    return leat_config_load(run->options->config_file, &run->config, error);
+}
+
+/* Listening on every address, an edge is reached on this machine's own. */
+static int find_url(send_run *run, leat_error *error)
+{
+    char host[256];
+    int port;
+    if (run->options->url) {
+        run->to.url = run->options->url;
+        return 0;
+    }
+    if (load_config(run, error) != 0 ||
+        leat_config_address(run->config.listen, host, sizeof host, &port, error) != 0)
+        return leat_fail_prefix(error, "without --url the configuration says where the edge is");
+    bool is_any = !*host || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+    bool is_v6 = strchr(host, ':') && !is_any;
+    snprintf(run->url, sizeof run->url, is_v6 ? "http://[%s]:%d" : "http://%s:%d",
+             is_any ? "127.0.0.1" : host, port);
+    run->to.url = run->url;
+    return 0;
+}
+
+static int find_path(send_run *run, leat_error *error)
+{
+    run->form.path = run->options->path;
+    if (!run->options->route)
+        return 0;
+    if (run->options->path)
+        return leat_fail(error, "--route and --path say the same");
+    if (load_config(run, error) != 0)
+        return -1;
+    for (uint32_t i = 0; i < run->config.route_count; i++) {
+        const leat_config_route *route = &run->config.routes[i];
+        if (strcmp(route->name ? route->name : route->table, run->options->route) == 0)
+            run->form.path = route->path;
+    }
+    return run->form.path ? 0
+                          : leat_fail(error, "--route: %s has no route %s",
+                                      run->options->config_file, run->options->route);
+}
+
+static int check_method(const char *method, leat_error *error)
+{
+    return strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0 ||
+                   strcmp(method, "DELETE") == 0
+               ? 0
+               : leat_fail(error, "--method is PUT, PATCH or DELETE, not %s", method);
+}
+
+static int read_from(const char *text, uint64_t *ret, leat_error *error)
+{
+    char *end;
+    errno = 0;
+    *ret = text ? strtoull(text, &end, 10) : 1;
+    if (text && (*text < '1' || *text > '9' || *end || errno))
+        return leat_fail(error, "--from takes the number of a line, not %s", text);
+    return 0;
+}
+
+static int read_options(send_run *run, leat_error *error)
+{
+    const leat_options *options = run->options;
+    const char *token = options->token ? options->token : getenv("LEAT_TOKEN");
+    run->form = (leat_send_form){
+        .file = options->operands[0],
+        .method = options->method ? options->method : "PUT",
+        .types = options->types,
+    };
+    run->to = (leat_send_config){
+        .token = token && *token ? token : NULL,
+        .lanes = LANES,
+        .repeats_unknown = options->repeat_unknown,
+    };
+    if (read_from(options->from, &run->form.from, error) != 0 || find_url(run, error) != 0 ||
+        find_path(run, error) != 0 || check_method(run->form.method, error) != 0)
+        return -1;
+    if (!run->form.path && (options->method || options->types))
+        return leat_fail(error, "--method and --types are for CSV: they need --path or --route");
+    return 0;
+}
+
+static int open_all(send_run *run, leat_error *error)
+{
+    run->source = leat_send_source_open(&run->form, error);
+    if (!run->source)
+        return -1;
+    if (run->options->refused) {
+        run->to.refused = fopen(run->options->refused, "w");
+        if (!run->to.refused)
+            return leat_fail(error, "cannot write %s: %s", run->options->refused, strerror(errno));
+    }
+    run->lanes = leat_send_lanes_new(&run->to, error);
+    return run->lanes ? 0 : -1;
+}
+
+/* ---- progress ---- */
+
+static void print_time(FILE *out, double seconds)
+{
+    unsigned whole = (unsigned)seconds;
+    if (whole >= 3600)
+        fprintf(out, "%u:%02u:%02u", whole / 3600, whole / 60 % 60, whole % 60);
+    else
+        fprintf(out, "%u:%02u", whole / 60, whole % 60);
+}
+
+static void print_bar(double share)
+{
+    enum { WIDTH = 24 };
+    char bar[WIDTH + 1];
+    for (int i = 0; i < WIDTH; i++)
+        bar[i] = i < (int)(share * WIDTH) ? '#' : '.';
+    bar[WIDTH] = '\0';
+    fprintf(stderr, "[%s] %3d%%  ", bar, (int)(share * 100));
+}
+
+/* Skipped lines are done, too: they are not in the counts, but in the place in the file. */
+static double done_share(const send_run *run)
+{
+    uint64_t size = leat_send_source_size(run->source);
+    return size == 0 ? -1 : (double)leat_send_source_at(run->source) / (double)size;
+}
+
+static void print_progress(send_run *run)
+{
+    const leat_send_counts *counts = leat_send_lanes_counts(run->lanes);
+    uint64_t done = counts->accepted + counts->refused + counts->unknown;
+    double seconds = (double)(leat_mono_us() - run->begun_us) / 1e6;
+    double share = done_share(run);
+    fputs(run->on_terminal ? "\r\033[K" : "", stderr);
+    if (share >= 0)
+        print_bar(share);
+    fprintf(stderr, "%llu items  %.0f/s", (unsigned long long)done,
+            seconds > 0 ? (double)done / seconds : 0);
+    if (share > 0.01 && share < 1) {
+        fputs("  left ", stderr);
+        print_time(stderr, seconds * (1 - share) / share);
+    }
+    if (counts->refused + counts->unknown > 0)
+        fprintf(stderr, "  %llu refused", (unsigned long long)(counts->refused + counts->unknown));
+    const char *trouble = leat_send_lanes_trouble(run->lanes);
+    if (trouble)
+        fprintf(stderr, "  trying again: %.60s", trouble);
+    fputs(run->on_terminal ? "" : "\n", stderr);
+    fflush(stderr);
+}
+
+static void maybe_print_progress(send_run *run)
+{
+    int64_t now_us = leat_mono_us();
+    if (now_us - run->shown_us < (run->on_terminal ? BAR_MS : LINE_MS) * INT64_C(1000))
+        return;
+    run->shown_us = now_us;
+    print_progress(run);
+}
+
+/* ---- the run ---- */
+
+static bool has_bytes(const send_run *run)
+{
+    struct pollfd wish = {.fd = leat_send_source_fd(run->source), .events = POLLIN};
+    return poll(&wish, 1, 0) > 0;
+}
+
+/* False: the lanes are full, or the file has nothing more for now. */
+static bool read_one(send_run *run, bool *ret_waits)
+{
+    if (!run->next.text) {
+        switch (leat_send_source_next(run->source, &run->next, &run->why)) {
+        case LEAT_SEND_ITEM:
+            break;
+        case LEAT_SEND_WAIT:
+            *ret_waits = !has_bytes(run);
+            if (*ret_waits)
+                return false;
+            if (leat_send_source_fill(run->source, &run->why) == 0)
+                return true;
+            run->is_read = run->is_broken = true;
+            return false;
+        case LEAT_SEND_END:
+            run->is_read = true;
+            return false;
+        case LEAT_SEND_BROKEN:
+            run->is_read = run->is_broken = true;
+            return false;
+        }
+    }
+    if (!leat_send_lanes_have_room(run->lanes, run->next.row))
+        return false;
+    leat_send_lanes_add(run->lanes, &run->next);
+    run->next.text = NULL;
+    return true;
+}
+
+/* True: it is time to end. An interrupt ends the reading; what has been read is sent, unless that
+ * takes long or there is another one. */
+static bool is_interrupted(send_run *run)
+{
+    if (interrupts == 0)
+        return false;
+    run->is_read = true;
+    if (run->stop_us == 0)
+        run->stop_us = leat_mono_us();
+    if (interrupts > 1)
+        return true;
+    if (leat_mono_us() - run->stop_us > STOP_WAIT_MS * INT64_C(1000))
+        leat_send_lanes_stop(run->lanes);
+    return leat_send_lanes_left(run->lanes) == 0 ||
+           (leat_send_lanes_busy(run->lanes) == 0 &&
+            leat_mono_us() - run->stop_us > STOP_WAIT_MS * INT64_C(1000));
+}
+
+static int send_all(send_run *run, leat_error *error)
+{
+    while (!is_interrupted(run)) {
+        bool waits = false;
+        while (!run->is_read && read_one(run, &waits))
+            continue;
+        if (run->is_read && leat_send_lanes_left(run->lanes) == 0 && !run->next.text)
+            return 0;
+        int fd = waits ? leat_send_source_fd(run->source) : -1;
+        if (leat_send_lanes_turn(run->lanes, fd, TURN_MS, error) != 0)
+            return -1;
+        maybe_print_progress(run);
+    }
+    return 0;
+}
+
+/* ---- the end ---- */
+
+/* The first line that is not decided; 0: all are. */
+static uint64_t line_to_go_on(const send_run *run)
+{
+    uint64_t line = leat_send_lanes_first_line(run->lanes);
+    if (run->next.text && (line == 0 || run->next.line < line))
+        line = run->next.line;
+    bool is_at_end = run->is_read && !run->is_broken && interrupts == 0;
+    return line > 0 || is_at_end ? line : leat_send_source_line(run->source) + 1;
+}
+
+static void print_counts(const send_run *run)
+{
+    const leat_send_counts *counts = leat_send_lanes_counts(run->lanes);
+    double seconds = (double)(leat_mono_us() - run->begun_us) / 1e6;
+    uint64_t done = counts->accepted + counts->refused + counts->unknown;
+    if (run->on_terminal)
+        fputs("\r\033[K", stderr);
+    printf("%llu accepted, %llu refused, %llu unknown, in %.1f s (%.0f/s)\n",
+           (unsigned long long)counts->accepted, (unsigned long long)counts->refused,
+           (unsigned long long)counts->unknown, seconds, seconds > 0 ? (double)done / seconds : 0);
+    if (counts->refused + counts->unknown > 0 && run->options->refused)
+        printf("those that were not accepted are in %s; once they are mended, send that file\n",
+               run->options->refused);
+    else if (counts->refused + counts->unknown > 0)
+        puts("--refused FILE keeps those that are not accepted");
+}
+
+static int end_run(send_run *run, int status, leat_error *error)
+{
+    const leat_send_counts *counts = leat_send_lanes_counts(run->lanes);
+    uint64_t line = line_to_go_on(run);
+    print_counts(run);
+    if (line > 0)
+        printf("to go on: the same command with --from %llu\n", (unsigned long long)line);
+    uint64_t read = leat_send_source_line(run->source) + 1;
+    if (line > 0 && line + leat_send_lanes_left(run->lanes) < read)
+        puts("of the lines from there on, some were accepted already, and would be sent again");
+    if (status == 0 && run->is_broken)
+        status = leat_fail(error, "%s: %s", run->form.file, run->why.text);
+    if (status != 0)
+        return -1;
+    if (interrupts > 0)
+        return EXIT_INTERRUPTED;
+    return counts->refused + counts->unknown > 0 ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
+}
+
+static int run_it(send_run *run, leat_error *error)
+{
+    struct sigaction interrupt = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &interrupt, NULL);
+    sigaction(SIGTERM, &interrupt, NULL);
+    run->on_terminal = isatty(STDERR_FILENO);
+    run->begun_us = run->shown_us = leat_mono_us();
+    int status = send_all(run, error);
+    return end_run(run, status, error);
+}
+
+static void free_run(send_run *run)
+{
+    free(run->next.text);
+    leat_send_lanes_free(run->lanes);
+    leat_send_source_free(run->source);
+    if (run->has_config)
+        leat_config_fini(&run->config);
+    free(run);
+}
+
+int leat_command_send(const leat_options *options)
+{
+    send_run *run = leat_must_calloc(1, sizeof *run);
+    run->options = options;
+    leat_error error = {0};
+    int code = LEAT_EXIT_USAGE;
+    bool failed = read_options(run, &error) != 0 || open_all(run, &error) != 0;
+    if (!failed) {
+        code = run_it(run, &error);
+        failed = code < 0;
+        code = failed ? LEAT_EXIT_FAILED : code;
+    }
+    if (run->to.refused && fclose(run->to.refused) != 0 && !failed) {
+        failed = true;
+        leat_fail(&error, "cannot write %s: %s", options->refused, strerror(errno));
+        code = LEAT_EXIT_FAILED;
+    }
+    if (failed) {
+        fflush(stdout);
+        leat_print_error("leat send: %s", error.text);
+    }
+    free_run(run);
+    return code;
+}

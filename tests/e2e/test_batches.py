@@ -1,0 +1,168 @@
+"""Many writes in one request, and `leat send`, which sends files of any size that way."""
+import csv
+import json
+import random
+import signal
+import socket
+import subprocess
+
+import httpx
+
+from lib.checks import CHECK_ROUTE, CHECK_TABLE, applied, compare, expected_from_log
+from lib.harness import both, wait_until
+
+NDJSON = {"content-type": "application/x-ndjson"}
+
+
+def check_path(app, ident):
+    return f"/apps/{app}/checks/{ident}"
+
+
+def item(method, app, ident, body=None):
+    return {"method": method, "path": check_path(app, ident), **({} if body is None else {"body": body})}
+
+
+@both
+def test_each_item_of_a_batch_is_a_write_with_its_own_answer(make_world):
+    world = make_world(table_sql={"postgres": CHECK_TABLE, "sqlite": CHECK_TABLE.replace("jsonb", "json").replace("bigint", "int8")},
+                       route=CHECK_ROUTE)
+    world.init()
+    world.start("apply")
+    edge = world.start("edge")
+    items = [item("PATCH", 7, 1, {"n": 1, "list": 1}), item("PATCH", 7, 1, {"n": "x"}), item("PATCH", 7, 2, {"n": 5}),
+             item("DELETE", 7, 2), {"method": "PUT", "path": "/nowhere", "body": {}}, item("PATCH", 7, 1, {"n": 1, "list": 2})]
+    with world.client(edge) as client:
+        lines = client.post("/batch", content="\n".join(map(json.dumps, items)) + "\nnonsense\n", headers=NDJSON)
+        array = client.post("/batch", json=items)
+        assert (lines.status_code, array.status_code) == (207, 207)
+        answers = [json.loads(line) for line in lines.text.splitlines()]
+        assert [a["status"] for a in answers] == [202, 422, 202, 202, 404, 202, 400], answers
+        assert answers[1]["field"] == "n" and answers[6]["error"] == "bad_json"
+        assert [a["status"] for a in array.json()] == [202, 422, 202, 202, 404, 202]
+        assert answers[0]["partition"] == answers[5]["partition"] and answers[0]["offset"] < answers[5]["offset"]
+        assert client.post("/batch", content="x", headers={"content-type": "text/plain"}).status_code == 415
+    wait_until(lambda: [(n, l if isinstance(l, list) else json.loads(l)) for n, l in
+                        world.rows("select n, list from checks where id = 1")] == [(4, [1, 2, 1, 2])], "the batches are applied")
+    assert world.rows("select count(*) from checks where id = 2")[-1][0] == 0
+    metrics = world.metrics(edge)
+    assert metrics["leat_edge_batches_total"] == 2 and metrics['leat_requests_total{code="202"}'] == 8
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def write_csv(path, header, rows):
+    with open(path, "w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(header)
+        out.writerows(rows)
+
+
+def test_a_file_is_sent_whole_and_in_order(make_world):
+    """Rows of few keys, so that order counts; what is refused is kept, and can be sent again once it is mended."""
+    world = make_world(table_sql=CHECK_TABLE, route=CHECK_ROUTE)
+    world.init()
+    world.start("apply")
+    edge = world.start("edge")
+    rng = random.Random(5)
+    rows = [[rng.randrange(20), rng.randrange(30), 1, number] for number in range(20000)]
+    bad = {100: "x", 15000: "y"}
+    for at, text in bad.items():
+        rows[at][2] = text
+    source, refused = world.directory / "rows.csv", world.directory / "refused"
+    write_csv(source, ["app", "id", "n", "list"], rows)
+    sent = world.leat("send", str(source), "--path", "/apps/{app}/checks/{id}", "--method", "PATCH", "--types", "n:text,list:json",
+                      "--url", world.url(edge), "--refused", str(refused))
+    assert sent.returncode == 3 and "19998 accepted, 2 refused, 0 unknown" in sent.stdout, (sent.stdout, sent.stderr)
+    kept = [json.loads(line) for line in refused.read_text().splitlines()]
+    assert sorted(k["line"] for k in kept) == [at + 2 for at in bad] and {k["status"] for k in kept} == {422}
+    refused.write_text(refused.read_text().replace('"x"', "1").replace('"y"', "1"))
+    again = world.leat("send", str(refused), "--url", world.url(edge))
+    assert again.returncode == 0 and "2 accepted" in again.stdout, (again.stdout, again.stderr)
+    wait_until(lambda: applied(world) >= len(rows), "all rows are applied")
+    assert not compare(world, expected_from_log(world))
+    found = {(app, ident): numbers for app, ident, numbers in world.rows("select app, id, list from checks")}
+    for key in found:
+        assert [n for n in found[key] if n not in bad] == [n for a, i, _, n in rows if (a, i) == key and n not in bad], key
+
+
+def test_an_edge_that_is_killed_costs_no_row(make_world):
+    """Each row is there twice, so its second write has to come after its first, whatever is sent again."""
+    port = free_port()
+    world = make_world(table_sql=CHECK_TABLE, route=CHECK_ROUTE, listen=f"127.0.0.1:{port}")
+    world.init()
+    world.start("apply")
+    edge = world.start("edge")
+    source = world.directory / "rows.csv"
+    keys = [(number % 50, number) for number in range(25000)]
+    write_csv(source, ["app", "id", "n"], [[*key, 1] for key in keys] + [[*key, 2] for key in keys])
+    sender = subprocess.Popen([world.program, "send", source, "--path", "/apps/{app}/checks/{id}", "--repeat-unknown",
+                               "--config", world.config_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for accepted in (3000, 3000):
+        wait_until(lambda: world.metrics(edge).get('leat_requests_total{code="202"}', 0) > accepted, "part of the file is sent",
+                   every=0.01)
+        edge.kill()
+        edge = world.start("edge")
+    out, errors = sender.communicate(timeout=120)
+    assert sender.returncode == 0 and "50000 accepted, 0 refused, 0 unknown" in out, (out, errors)
+    wait_until(lambda: world.rows("select count(*) from checks where n = 2") == [(n,) for n in
+               [world.rows("select count(*) from checks", [s])[0][0] for s in world.shard_names]] and
+               sum(n for n, in world.rows("select count(*) from checks where n = 2")) == 25000, "all rows have their last value")
+
+
+def test_an_interrupt_says_where_to_go_on(make_world):
+    world = make_world(table_sql=CHECK_TABLE, route=CHECK_ROUTE)
+    world.init()
+    world.start("apply")
+    edge = world.start("edge")
+    arguments = ["--url", world.url(edge), "--path", "/apps/{app}/checks/{id}", "--method", "PATCH", "--types", "list:json"]
+    rows = [[1, number, 1, number] for number in range(3000)]
+    source = world.directory / "rows.csv"
+    write_csv(source, ["app", "id", "n", "list"], rows)
+    text = source.read_text()
+    sender = subprocess.Popen([world.program, "send", "-", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+    head = "".join(line for line in text.splitlines(keepends=True)[:1001])
+    sender.stdin.write(head)  # and no more: it waits
+    sender.stdin.flush()
+    wait_until(lambda: world.metrics(edge).get('leat_requests_total{code="202"}', 0) == 1000, "what there is was sent")
+    sender.send_signal(signal.SIGINT)
+    out, errors = sender.communicate(timeout=60)
+    assert sender.returncode == 130 and "--from 1002" in out, (out, errors)
+    rest = world.leat("send", str(source), *arguments, "--from", "1002")
+    assert rest.returncode == 0 and "2000 accepted" in rest.stdout, (rest.stdout, rest.stderr)
+    wait_until(lambda: applied(world) == len(rows), "each row is applied once")
+
+
+def test_what_cannot_be_sent_is_said(make_world):
+    world = make_world(table_sql=CHECK_TABLE, route=CHECK_ROUTE)
+    world.init()
+    edge = world.start("edge")
+    source = world.directory / "rows.csv"
+
+    def send(text, *arguments, url=True):
+        source.write_text(text)
+        return world.leat("send", str(source), *(["--url", world.url(edge)] if url else []), *arguments)
+
+    path = ["--path", "/apps/{app}/checks/{id}"]
+    for text, arguments, code, words in [
+            ("app,n\n1,2\n", path, 1, "line 1: the path needs a column id, and there is none"),
+            ("app,id,n\n1,2,3\n1,2\n", path, 1, "line 3: it has 2 fields, and the header has 3"),
+            ("app,id,n\n1,2,\"3\n", path, 1, "line 2: a quoted field has no end"),
+            ("app,id,n\n", [*path, "--types", "m:json"], 1, "--types: there is no column m"),
+            ("", [*path, "--method", "POST"], 2, "--method is PUT, PATCH or DELETE, not POST"),
+            ("", ["--path", "/apps/{app"], 2, "'{' without '}'"),
+            ("", ["--from", "0"], 2, "--from takes the number of a line"),
+            ("", ["--route", "nothing"], 2, "has no route nothing")]:
+        done = send(text, *arguments)
+        assert done.returncode == code and words in done.stderr, (text, done.stdout, done.stderr)
+    done = send("{}\n", "--url", world.url(edge) + "/elsewhere", url=False)
+    assert done.returncode == 1 and "answers 404" in done.stderr, done.stderr
+    done = send('{"method":"PUT","path":"/nowhere","body":{}}\n')
+    assert done.returncode == 3 and 'line 1: {"status":404' in done.stderr, (done.stdout, done.stderr)
+    missing = world.leat("send", str(world.directory / "missing"), "--url", "http://127.0.0.1:1")
+    assert missing.returncode == 2 and "cannot open" in missing.stderr
+    assert httpx.get(world.url(edge) + "/healthz").status_code == 200
