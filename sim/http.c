@@ -97,6 +97,12 @@ leat_slice leat_http_request_header_line(const leat_http_request *request, const
     return (leat_slice){NULL, 0};
 }
 
+bool leat_http_request_may_wait(leat_http_request *request)
+{
+    (void)request;
+    return false;
+}
+
 int64_t leat_http_request_arrived_us(const leat_http_request *request)
 {
     return request->arrived_us;

@@ -116,7 +116,7 @@ static void on_decided(void *context)
 
 static bool add_waiter(leat_edge *edge, const edge_waiter *from)
 {
-    edge_waiter *waiter = malloc(sizeof *waiter);
+    edge_waiter *waiter = leat_http_request_may_wait(from->request) ? malloc(sizeof *waiter) : NULL;
     if (!waiter)
         return false;
     *waiter = *from;

@@ -113,7 +113,7 @@ void http_h2_release(http_conn *conn)
         else
             http_request_recycle(request);
     }
-    conn->h2->in_flight = 0;
+    conn->h2->in_flight = conn->h2->slow = 0;
 }
 
 void http_h2_drop_body(leat_http_request *request)

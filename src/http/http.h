@@ -155,6 +155,10 @@ enum { LEAT_HTTP_SLOTS = 2 };
 void leat_http_request_keep(leat_http_request *request, uint32_t slot, void *value);
 void *leat_http_request_kept(const leat_http_request *request, uint32_t slot);
 
+/* The answer will take long, seconds perhaps: is there room for that? False: half of the requests
+ * that its connection may have at once do so already (HTTP/2), and the others need the rest. At
+ * most once for a request. */
+bool leat_http_request_may_wait(leat_http_request *request);
 /* Frees the body before the answer, so that a request that waits for a long time costs little. */
 void leat_http_request_drop_body(leat_http_request *request);
 

@@ -70,6 +70,7 @@ struct leat_http_request {
     /* HTTP/2 */
     bool is_h2;         /* in its connection's list */
     bool is_input_over; /* its END_STREAM has come */
+    bool is_slow;       /* its answer takes long */
     bool is_in_pieces;  /* its answer was begun */
     bool is_room_due;   /* all of its begun answer is framed, and on_room not yet called */
     int32_t stream_id;  /* 0: the stream was cancelled */

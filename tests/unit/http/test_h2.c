@@ -158,6 +158,33 @@ START_TEST(test_too_many_streams)
 }
 END_TEST
 
+START_TEST(test_half_of_the_streams_may_wait)
+{
+    enum { LIMIT = 4 };
+    http_world *world = world_new();
+    test_stream *streams[LIMIT];
+    world->config.streams_max = LIMIT;
+    world->holds = true;
+    world_open(world);
+    stream_client *client = stream_client_new(world, NULL);
+    for (int i = 0; i < LIMIT; i++)
+        streams[i] = stream_send(client, "GET", "/a", NULL);
+    STREAM_UNTIL(client, world->held_count == LIMIT);
+    ck_assert(leat_http_request_may_wait(world->held[0]));
+    ck_assert(leat_http_request_may_wait(world->held[1]));
+    ck_assert(!leat_http_request_may_wait(world->held[2]));
+    world_echo(world->held[0]);
+    stream_expect(client, streams[0], 200, NULL);
+    ck_assert(leat_http_request_may_wait(world->held[3]));
+    for (int i = 1; i < LIMIT; i++)
+        world_echo(world->held[i]);
+    for (int i = 1; i < LIMIT; i++)
+        stream_expect(client, streams[i], 200, NULL);
+    stream_client_free(client);
+    world_free(world);
+}
+END_TEST
+
 /* A cancelled stream whose work is on its way counts until the owner has answered. */
 START_TEST(test_open_and_cancel)
 {
@@ -622,6 +649,7 @@ static Suite *suite(void)
     tcase_add_test(h2, test_preface_never_ends);
     tcase_add_test(h2, test_too_many_streams);
     tcase_add_test(h2, test_open_and_cancel);
+    tcase_add_test(h2, test_half_of_the_streams_may_wait);
     tcase_add_test(h2, test_header_list);
     tcase_add_test(h2, test_too_many_fields);
     tcase_add_test(h2, test_bodies);
