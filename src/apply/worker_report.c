@@ -1,0 +1,40 @@
+/*
+ * worker_report.c - a worker's report for other threads: they take what it has put there last,
+ * under the lock, and never look into the worker itself.
+ */
+#include "apply/worker_state.h"
+
+static void append(leat_buf *out, const leat_buf *from, size_t max)
+{
+    LEAT_ASSERT(out->size <= max);
+    if (from->size == 0 || out->size + from->size + 1 > max)
+        return;
+    if (out->size > 0)
+        leat_buf_byte(out, ',');
+    leat_buf_append(out, from->data, from->size);
+}
+
+leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
+                                            leat_buf *partitions, leat_buf *facts)
+{
+    LEAT_ASSERT(shard < worker->shard_count);
+    pthread_mutex_lock(&worker->report_lock);
+    const leat_worker_report *report = &worker->shards[shard].report;
+    append(partitions, &report->partitions, SIZE_MAX);
+    append(facts, &report->facts, LEAT_FACTS_BYTES_MAX);
+    leat_worker_waits waits = report->waits;
+    pthread_mutex_unlock(&worker->report_lock);
+    return waits;
+}
+
+bool leat_worker_stopped(leat_worker *worker, leat_buf *why)
+{
+    bool found = false;
+    pthread_mutex_lock(&worker->report_lock);
+    for (uint32_t shard = 0; shard < worker->shard_count && !found; shard++) {
+        found = *worker->shards[shard].report.stopped;
+        leat_buf_text(why, worker->shards[shard].report.stopped);
+    }
+    pthread_mutex_unlock(&worker->report_lock);
+    return found;
+}
