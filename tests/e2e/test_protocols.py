@@ -56,9 +56,12 @@ def test_one_port_speaks_both(make_world):
     assert put(url, 3, "--http2")[:2] == ("1.1", 202)
     version, status, body = put(url, 4, "--http2-prior-knowledge", "-d", "&nonsense")
     assert (version, status) == ("2", 400) and '"error":"bad_json"' in body.replace(" ", "")
-    wait_until(lambda: len(counts(world)) == 3, "all rows")
-    wait_until(lambda: world.metrics(edge)['leat_edge_protocol_connections_total{protocol="h2"}'] == 2, "the metric")
-    assert world.metric(edge, "leat_edge_streams_total") == 2
+    lines = "".join('{"method":"PUT","path":"%s","body":{}}\n' % key_of(APP, f"00000000-0000-0000-0000-0000000002{n:02}") for n in range(50))
+    version, status, body = curl("-H", "content-type: application/x-ndjson", "--data-binary", lines, "--http2-prior-knowledge", url + "/batch")
+    assert (version, status, body.count('"status":202')) == ("2", 207, 50)
+    wait_until(lambda: len(counts(world)) == 53, "all rows")
+    wait_until(lambda: world.metrics(edge)['leat_edge_protocol_connections_total{protocol="h2"}'] == 3, "the metric")
+    assert world.metric(edge, "leat_edge_streams_total") == 3
     assert edge.terminate() == 0
 
 
