@@ -214,6 +214,77 @@ START_TEST(test_large_and_close)
 }
 END_TEST
 
+/* An answer in pieces, larger than all buffers on its way. */
+enum { PIECES = 40, PIECE_SIZE = 10000 };
+static int pieces_left = PIECES;
+
+static void write_pieces(leat_http_request *request)
+{
+    static char piece[PIECE_SIZE];
+    memset(piece, 'z', sizeof piece);
+    while (pieces_left > 0 && leat_http_answer_waiting(request) < 4 * sizeof piece) {
+        leat_http_answer_piece(request, (leat_slice){piece, sizeof piece});
+        pieces_left--;
+    }
+    if (pieces_left > 0)
+        return;
+    leat_http_answer_piece(request, LEAT_SLICE("the end"));
+    leat_http_answer_end(request);
+    pieces_left = -1;
+}
+
+static void on_room(void *context, leat_http_request *request)
+{
+    (void)context;
+    if (pieces_left >= 0)
+        write_pieces(request);
+}
+
+static void answer_in_pieces(void *context, leat_http_request *request)
+{
+    (void)context;
+    leat_http_answer_begin(request, LEAT_HTTP_OK, "text/plain", NULL);
+    write_pieces(request);
+}
+
+START_TEST(test_an_answer_in_pieces)
+{
+    test_pem pem;
+    http_world *world = open_tls(&pem);
+    world->config.hooks.on_room = on_room;
+    leat_error error = {""};
+    world->server = leat_http_listen(&world->loop, &world->config, answer_in_pieces, world, &error);
+    ck_assert_msg(world->server, "%s", error.text);
+    SSL_CTX *ctx = client_ctx(_i ? "\x02h2" : NULL);
+    if (_i) {
+        stream_client *client = stream_client_new(world, ctx);
+        test_stream *stream = stream_send(client, "GET", "/a", NULL);
+        stream_expect(client, stream, 200, NULL);
+        ck_assert_uint_eq(stream->size, PIECES * PIECE_SIZE + sizeof "the end" - 1);
+        stream_client_free(client);
+    } else {
+        tls_client *client = tls_open(world, ctx, NULL);
+        ck_assert(SSL_write(client->ssl, GET("/a"), sizeof GET("/a") - 1) > 0);
+        size_t size = 0;
+        int64_t until = leat_mono_us() + TEST_WAIT_MS * 1000;
+        while (!(client->size >= 5 && strcmp(client->text + client->size - 5, "0\r\n\r\n") == 0)) {
+            ERR_clear_error();
+            int got = SSL_read(client->ssl, client->text, (int)sizeof client->text - 1);
+            client->size = got > 0 ? (size_t)got : 0;
+            client->text[client->size] = '\0';
+            size += client->size;
+            tls_turn(client);
+            ck_assert_msg(leat_mono_us() < until, "the answer did not end");
+        }
+        ck_assert_uint_gt(size, PIECES * PIECE_SIZE);
+        tls_free(client);
+    }
+    SSL_CTX_free(ctx);
+    world_free(world);
+    pem_remove(&pem);
+}
+END_TEST
+
 /* A hello that is never finished, and bytes that are none. */
 START_TEST(test_no_handshake)
 {
@@ -473,6 +544,7 @@ static Suite *suite(void)
     tcase_set_timeout(tls, 60);
     tcase_add_test(tls, test_protocol);
     tcase_add_test(tls, test_large_and_close);
+    tcase_add_loop_test(tls, test_an_answer_in_pieces, 0, 2);
     tcase_add_test(tls, test_no_handshake);
     tcase_add_test(tls, test_stale_errors);
     tcase_add_test(tls, test_versions);
