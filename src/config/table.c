@@ -301,6 +301,11 @@ static const leat_setting settings[] = {
          "answered 202 at once and a question 503. 0: nobody can wait or ask."},
     {"limits.wait_max", TOP(wait_max_ms), TIME(SECOND, 10 * MINUTE, "30s"),
      .help = "The most time that a request waits for its write, in whole seconds."},
+    {"limits.lag", TOP(lag_limit_ms), TIME(0, 24 * HOUR, "0s"),
+     .help =
+         "How long what waits for a shard may take to apply, as its workers estimate it: what waits, divided by what was applied a "
+         "second lately. Beyond, the edges answer the tenants to which most of it belongs with 429 until it is less than half "
+         "of this. Read where records are applied. 0: no limit."},
 
     {"limits.tenant", GROUP, .help = "How often one tenant may write, at each edge."},
     {"limits.tenant.rate", TOP(tenant_rate), COUNT(0, 10000000, "0"),
@@ -324,12 +329,6 @@ static const leat_setting settings[] = {
     {"limits.token.burst", TOP(token_burst), COUNT(1, 10000000, NULL),
      .fallback_words = "as many as the rate",
      .help = "How many there may be at once after it has been quiet."},
-
-    {"limits.lag", TOP(lag_limit_ms), TIME(0, 24 * HOUR, "0s"),
-     .help =
-         "How long what waits for a shard may take to apply, as its workers estimate it: what waits, divided by what was applied a "
-         "second lately. Beyond, the edges answer the tenants to which most of it belongs with 429 until it is less than half "
-         "of this. Read where records are applied. 0: no limit."},
 
     {"apply", GROUP, .help = "Budgets of each worker, and the times of its work."},
     {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),
