@@ -64,15 +64,26 @@ typedef struct limited_name {
     leat_slice text;
 } limited_name;
 
+edge_policy edge_admission_policy(const leat_edge *edge, edge_limit limit)
+{
+    const leat_buckets *buckets = &edge->admission.buckets[limit];
+    LEAT_ASSERT(buckets->rate > 0);
+    return (edge_policy){.name = limits[limit].name,
+                         .quota = buckets->burst,
+                         .window_s = (buckets->burst + buckets->rate - 1) / buckets->rate};
+}
+
+static int64_t whole_seconds(int64_t us)
+{
+    return (us + 999999) / 1000000;
+}
+
 static void refuse(leat_edge *edge, const edge_asker *asker, edge_limit limit,
                    const limited_name *name, int64_t wait_us)
 {
     edge_admission *own = &edge->admission;
-    const leat_buckets *buckets = &own->buckets[limit];
-    int64_t wait_s = (wait_us + 999999) / 1000000;
-    edge_policy policy = {.name = limits[limit].name,
-                          .quota = buckets->burst,
-                          .window_s = (buckets->burst + buckets->rate - 1) / buckets->rate};
+    int64_t wait_s = whole_seconds(wait_us);
+    edge_policy policy = edge_admission_policy(edge, limit);
     note(&own->refused[limit], name->hash, name->text);
     leat_count(edge->metrics.limited[limit], 1);
     edge_refuse_limited(edge, asker, limits[limit].message,
@@ -144,7 +155,23 @@ static edge_limit take(edge_admission *own, const limited_name names[EDGE_LIMIT_
     return at;
 }
 
-bool edge_admission_admit(leat_edge *edge, const edge_asker *asker, const leat_route *route,
+/* The limit that lets the fewest through now. */
+static edge_left find_left(const edge_admission *own, const limited_name names[EDGE_LIMIT_COUNT],
+                           int64_t now_us)
+{
+    edge_left nearest = {0};
+    for (edge_limit i = 0; i < EDGE_LIMIT_COUNT; i++) {
+        int64_t full_us;
+        if (!names[i].is_limited)
+            continue;
+        uint64_t count = leat_buckets_left(&own->buckets[i], names[i].hash, now_us, &full_us);
+        if (!nearest.is_limited || count < nearest.count)
+            nearest = (edge_left){true, i, (uint32_t)count, (uint32_t)whole_seconds(full_us)};
+    }
+    return nearest;
+}
+
+bool edge_admission_admit(leat_edge *edge, edge_asker *asker, const leat_route *route,
                           uint32_t partition)
 {
     limited_name names[EDGE_LIMIT_COUNT];
@@ -158,8 +185,11 @@ bool edge_admission_admit(leat_edge *edge, const edge_asker *asker, const leat_r
     }
     name_all(edge, asker, tenant, names);
     edge_limit beyond = take(&edge->admission, names, now_us, &wait_us);
-    if (beyond == EDGE_LIMIT_COUNT)
+    if (beyond == EDGE_LIMIT_COUNT) {
+        if (!asker->batch)
+            asker->left = find_left(&edge->admission, names, now_us);
         return true;
+    }
     refuse(edge, asker, beyond, &names[beyond], wait_us);
     return false;
 }

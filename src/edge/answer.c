@@ -57,15 +57,32 @@ static void write_place(leat_edge *edge, const leat_write_place *place)
     edge_write_token(edge, text, place);
 }
 
-void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
-                          const leat_write_place *place)
+/* RateLimit fields as of draft-ietf-httpapi-ratelimit-headers-10: q is the quota, w its window in
+ * seconds, r what is left, t when there will be more. Returns their size. */
+static int write_rate(const edge_policy *policy, uint64_t left, int64_t after_s, char *ret,
+                      size_t size)
 {
+    return snprintf(
+        ret, size, "RateLimit-Policy: \"%s\";q=%llu;w=%llu\r\nRateLimit: \"%s\";r=%llu;t=%lld\r\n",
+        policy->name, (unsigned long long)policy->quota, (unsigned long long)policy->window_s,
+        policy->name, (unsigned long long)left, (long long)after_s);
+}
+
+void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
+                          const leat_write_place *place, const edge_left *left)
+{
+    char headers[256];
     leat_buf *text = &edge->text;
+    if (left && left->is_limited) {
+        edge_policy policy = edge_admission_policy(edge, left->limit);
+        int size = write_rate(&policy, left->count, left->full_s, headers, sizeof headers);
+        LEAT_ASSERT(size > 0 && (size_t)size < sizeof headers);
+    }
     leat_buf_clear(text);
     leat_buf_byte(text, '{');
     write_place(edge, place);
     leat_buf_byte(text, '}');
-    answer(edge, request, LEAT_HTTP_ACCEPTED, NULL);
+    answer(edge, request, LEAT_HTTP_ACCEPTED, left && left->is_limited ? headers : NULL);
 }
 
 /* ---- what became of a write ---- */
@@ -175,19 +192,13 @@ void edge_answer_refusal(leat_edge *edge, leat_http_request *request, const edge
     answer_error(edge, request, refusal->code, NULL, refusal->message, refusal->headers);
 }
 
-/* RateLimit fields as of draft-ietf-httpapi-ratelimit-headers-10: q is the quota, w its window in
- * seconds, r what is left, t when there will be more. */
 void edge_answer_limited(leat_edge *edge, leat_http_request *request, const char *message,
                          int64_t after_s, const edge_policy *policy)
 {
     char headers[256];
     int size = snprintf(headers, sizeof headers, "Retry-After: %lld\r\n", (long long)after_s);
     if (policy)
-        size += snprintf(headers + size, sizeof headers - (size_t)size,
-                         "RateLimit-Policy: \"%s\";q=%llu;w=%llu\r\n"
-                         "RateLimit: \"%s\";r=0;t=%lld\r\n",
-                         policy->name, (unsigned long long)policy->quota,
-                         (unsigned long long)policy->window_s, policy->name, (long long)after_s);
+        size += write_rate(policy, 0, after_s, headers + size, sizeof headers - (size_t)size);
     LEAT_ASSERT(size > 0 && (size_t)size < sizeof headers);
     answer_error(edge, request, LEAT_HTTP_LIMITED, NULL, message, headers);
 }

@@ -80,12 +80,21 @@ typedef struct edge_ticket edge_ticket;
 /* What the edge keeps with a request (leat_http_request_keep). */
 enum { EDGE_SLOT_BATCH, EDGE_SLOT_TOKEN };
 
+/* What the limit that is nearest has left for whoever has written, as a 202 tells it. */
+typedef struct edge_left {
+    bool is_limited;
+    edge_limit limit;
+    uint32_t count;  /* writes that it would let through at once */
+    uint32_t full_s; /* until it has its whole burst again */
+} edge_left;
+
 /* Who gets the answer to a write: its own request, or the batch whose item it is. */
 typedef struct edge_asker {
     leat_http_request *request; /* its headers count for every item of its batch */
     edge_batch *batch;          /* NULL: the request is the write */
     uint64_t item;              /* of the batch, counted from 0 */
     uint64_t row;               /* a hash of table and key, once they are known */
+    edge_left left;             /* of a write that the limits have let through; not of an item */
 } edge_asker;
 
 /* A write on its way from its bytes to the log. The key is in the edge: it is large. */
@@ -227,8 +236,9 @@ void edge_metrics_show(leat_edge *edge);
 void edge_answer_prepare(leat_edge *edge);
 /* Appends `,"token":"..."`, where tokens are given. */
 void edge_write_token(const leat_edge *edge, leat_buf *text, const leat_write_place *place);
+/* `left` NULL: nothing is said of limits. */
 void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
-                          const leat_write_place *place);
+                          const leat_write_place *place, const edge_left *left);
 /* The end of a wait, of `wait_s` at most: 200 when the write is applied, else 202 with what is
  * known of it; 422 for a dead letter; and to a question 200, whatever became of the write. */
 void edge_answer_waited(leat_edge *edge, leat_http_request *request, const leat_write_place *place,
@@ -270,8 +280,10 @@ void edge_admission_init(leat_edge *edge);
 void edge_admission_fini(leat_edge *edge);
 /* May the write of edge->key be taken by the limits of its key and its tenant? Answers it and
  * returns false when not. */
-bool edge_admission_admit(leat_edge *edge, const edge_asker *asker, const leat_route *route,
+bool edge_admission_admit(leat_edge *edge, edge_asker *asker, const leat_route *route,
                           uint32_t partition);
+/* The limit as clients are told of it. */
+edge_policy edge_admission_policy(const leat_edge *edge, edge_limit limit);
 /* Logs who was refused most often, once a minute. */
 void edge_admission_report(leat_edge *edge);
 

@@ -166,7 +166,7 @@ void edge_waiting_begin(leat_edge *edge, leat_http_request *request, const leat_
     if (edge->state == EDGE_OPEN && add_waiter(edge, &waiter))
         return;
     leat_count(edge->metrics.waits_refused, 1);
-    edge_answer_accepted(edge, request, place);
+    edge_answer_accepted(edge, request, place, NULL);
 }
 
 /* ---- questions ---- */

@@ -124,7 +124,7 @@ static void tell_accepted(leat_edge *edge, const edge_ticket *ticket, uint32_t p
     else if (ticket->wait_s > 0)
         edge_waiting_begin(edge, ticket->asker.request, &place, ticket->wait_s);
     else
-        edge_answer_accepted(edge, ticket->asker.request, &place);
+        edge_answer_accepted(edge, ticket->asker.request, &place, &ticket->asker.left);
 }
 
 /* ---- where it goes ---- */
