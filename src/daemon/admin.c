@@ -62,7 +62,7 @@ static void answer_error(leat_admin *admin, leat_http_request *request, leat_htt
                          const char *message, const char *headers)
 {
     leat_http_error_body(&admin->text, code, NULL, message);
-    answer_text(admin, request, code, LEAT_HTTP_JSON, headers);
+    answer_text(admin, request, code, leat_http_body_type(code), headers);
 }
 
 /* Answers and returns false when not. */

@@ -22,7 +22,7 @@ static void answer(leat_edge *edge, leat_http_request *request, leat_http_code c
 {
     LEAT_ASSERT(code < LEAT_HTTP_CODE_COUNT && edge->metrics.answers[code]);
     leat_count(edge->metrics.answers[code], 1);
-    leat_http_answer(request, code, LEAT_HTTP_JSON, text_of(edge), headers);
+    leat_http_answer(request, code, leat_http_body_type(code), text_of(edge), headers);
 }
 
 void edge_answer_prepare(leat_edge *edge)

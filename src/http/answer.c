@@ -179,7 +179,7 @@ void http_answer_fault(leat_http_request *request, leat_http_code code, const ch
         leat_buf_free(&body);
     http_answer_parts parts = {
         .code = code,
-        .content_type = LEAT_HTTP_JSON,
+        .content_type = leat_http_body_type(code),
         .body = {body.data, body.size},
     };
     if (request->is_h2)

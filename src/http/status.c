@@ -3,8 +3,9 @@
  * and its headers cannot disagree between the server, the edge and the admin listener.
  *
  * The body of an error is written by hand rather than by yyjson: under overload every write gets
- * one, and then it must not cost a document tree and its allocations. It has three members, and
- * leat_buf_json_string escapes foreign text.
+ * one, and then it must not cost a document tree and its allocations. leat_buf_json_string escapes
+ * foreign text. Its members are leat's own three, then those of RFC 9457. The type is a name: it
+ * leads nowhere, because a program has no use for a page, and a domain may change hands.
  */
 #include "http/status.h"
 
@@ -44,6 +45,20 @@ const leat_http_code_row leat_http_codes[LEAT_HTTP_CODE_COUNT] = {
     [LEAT_HTTP_VERSION_NOT_SUPPORTED] = ROW(505, "HTTP Version Not Supported", "bad_request", NULL),
 };
 
+const char *leat_http_body_type(leat_http_code code)
+{
+    LEAT_ASSERT(code < LEAT_HTTP_CODE_COUNT);
+    return leat_http_codes[code].error ? LEAT_HTTP_PROBLEM : LEAT_HTTP_JSON;
+}
+
+/* Without "HTTP/1.1 400 " and CRLF. */
+static leat_slice reason_of(const leat_http_code_row *row)
+{
+    static const size_t before = sizeof "HTTP/1.1 400 " - 1, after = sizeof "\r\n" - 1;
+    LEAT_ASSERT(row->line.size > before + after);
+    return (leat_slice){row->line.data + before, row->line.size - before - after};
+}
+
 static void error_members(leat_buf *out, leat_http_code code, const char *field,
                           const char *message)
 {
@@ -62,8 +77,17 @@ static void error_members(leat_buf *out, leat_http_code code, const char *field,
 void leat_http_error_body(leat_buf *out, leat_http_code code, const char *field,
                           const char *message)
 {
+    const leat_http_code_row *row = &leat_http_codes[code];
     leat_buf_byte(out, '{');
     error_members(out, code, field, message);
+    leat_buf_slice(out, LEAT_SLICE(",\"type\":\"" LEAT_HTTP_ERROR_TYPE));
+    leat_buf_text(out, row->error);
+    leat_buf_slice(out, LEAT_SLICE("\",\"title\":\""));
+    leat_buf_slice(out, reason_of(row));
+    leat_buf_slice(out, LEAT_SLICE("\",\"status\":"));
+    leat_buf_uint(out, (uint64_t)row->status);
+    leat_buf_slice(out, LEAT_SLICE(",\"detail\":"));
+    leat_buf_json_string(out, leat_slice_of(message));
     leat_buf_byte(out, '}');
 }
 

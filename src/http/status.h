@@ -7,7 +7,9 @@
 
 #include "base/buf.h"
 
-#define LEAT_HTTP_JSON "application/json"
+#define LEAT_HTTP_JSON       "application/json"
+#define LEAT_HTTP_PROBLEM    "application/problem+json" /* RFC 9457: of every error */
+#define LEAT_HTTP_ERROR_TYPE "urn:leat:error:"          /* and the error's name */
 
 /* Several may share a status: 400 is "bad_request" or "bad_json". */
 typedef enum leat_http_code {
@@ -48,7 +50,11 @@ typedef struct leat_http_code_row {
 
 extern const leat_http_code_row leat_http_codes[LEAT_HTTP_CODE_COUNT];
 
-/* Appends the body that every error has: {"error":"...","field":"..." or null,"message":"..."}.
+/* Of the JSON body that goes with it. */
+const char *leat_http_body_type(leat_http_code code);
+
+/* Appends the body that every error has: {"error":"...","field":"..." or null,"message":"..."}, and
+ * RFC 9457's "type", "title" (the status in words), "status" and "detail" (the message again).
  * `field` NULL or "": the error is not about one field. */
 void leat_http_error_body(leat_buf *out, leat_http_code code, const char *field,
                           const char *message);

@@ -61,6 +61,8 @@ def test_a_bad_request_is_told_what_is_wrong(edge, case):
     answered, said = ask(world.url(process), *request)
     assert (answered, said["error"], said["field"]) == (status, error, field), said
     assert said["message"]
+    problem = {"type": f"urn:leat:error:{error}", "status": status, "detail": said["message"]}
+    assert {name: said[name] for name in problem} == problem and said["title"]
 
 
 def test_there_are_enough_of_them():

@@ -115,10 +115,14 @@ START_TEST(test_others)
     expect(world, "GET /readyz", 200, "{\"status\":\"ok\"}");
     expect(
         world, "GET /", 404,
-        "{\"error\":\"no_route\",\"field\":null,\"message\":\"/metrics, /healthz and /readyz are here\"}");
+        "{\"error\":\"no_route\",\"field\":null,\"message\":\"/metrics, /healthz and /readyz are here\","
+        "\"type\":\"urn:leat:error:no_route\",\"title\":\"Not Found\",\"status\":404,"
+        "\"detail\":\"/metrics, /healthz and /readyz are here\"}");
     expect(
         world, "DELETE /metrics", 405,
-        "{\"error\":\"method_not_allowed\",\"field\":null,\"message\":\"this path takes GET, HEAD\"}");
+        "{\"error\":\"method_not_allowed\",\"field\":null,\"message\":\"this path takes GET, HEAD\","
+        "\"type\":\"urn:leat:error:method_not_allowed\",\"title\":\"Method Not Allowed\","
+        "\"status\":405,\"detail\":\"this path takes GET, HEAD\"}");
     char room[32];
     ck_assert_str_eq(test_header(&world->answer, "allow", room, sizeof room), "GET, HEAD");
     world_free(world);

@@ -172,6 +172,8 @@ START_TEST(test_refused)
     ck_assert(!world->answer.closes);
     ck_assert_uint_eq(world->log->count, 0);
     char room[64];
+    ck_assert_str_eq(test_header(&world->answer, "content-type", room, sizeof room),
+                     "application/problem+json");
     const char *allow = test_header(&world->answer, "allow", room, sizeof room);
     bool health = strstr(refused[_i].line, "z") != NULL;
     ck_assert_str_eq(allow, refused[_i].status != 405 ? ""
@@ -189,13 +191,13 @@ static const struct {
     const char *retry_after;
 } from_log[] = {
     {LEAT_NOT_APPENDED, "it said \"no\"", 503,
-     "{\"error\":\"unavailable\",\"field\":null,\"message\":\"it said \\\"no\\\"\"}", "1"},
+     "{\"error\":\"unavailable\",\"field\":null,\"message\":\"it said \\\"no\\\"\",", "1"},
     {LEAT_NOT_APPENDED, NULL, 503,
-     "{\"error\":\"unavailable\",\"field\":null,\"message\":\"the log gave no reason\"}", "1"},
+     "{\"error\":\"unavailable\",\"field\":null,\"message\":\"the log gave no reason\",", "1"},
     {LEAT_APPEND_UNKNOWN, "timed out", 504,
-     "{\"error\":\"unknown\",\"field\":null,\"message\":\"timed out\"}", ""},
+     "{\"error\":\"unknown\",\"field\":null,\"message\":\"timed out\",", ""},
     {LEAT_APPEND_TOO_LARGE, "too large", 413,
-     "{\"error\":\"too_large\",\"field\":null,\"message\":\"too large\"}", ""},
+     "{\"error\":\"too_large\",\"field\":null,\"message\":\"too large\",", ""},
 };
 
 START_TEST(test_answers_of_the_log)
@@ -206,7 +208,7 @@ START_TEST(test_answers_of_the_log)
     wait_record(world, 1);
     fake_log_answer(world->log, 0, from_log[_i].result, -1, from_log[_i].why);
     expect_answer(world, from_log[_i].status);
-    ck_assert_str_eq(world->answer.body, from_log[_i].body);
+    expect_start(world, from_log[_i].body);
     char room[16];
     ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room),
                      from_log[_i].retry_after);
@@ -223,7 +225,7 @@ static const struct {
 } at_append[] = {
     {1, false, 503, "{\"error\":\"overloaded\",", "1"},
     {1, true, 503, "{\"error\":\"unavailable\",", "1"},
-    {-1, false, 413, "{\"error\":\"too_large\",\"field\":null,\"message\":\"refused\"}", ""},
+    {-1, false, 413, "{\"error\":\"too_large\",\"field\":null,\"message\":\"refused\",", ""},
 };
 
 START_TEST(test_log_that_takes_nothing)
@@ -552,9 +554,9 @@ START_TEST(test_a_partition_without_a_leader)
     line_of_partition(world, 2, line, sizeof line);
     send_request(world, line, "", "");
     expect_answer(world, 503);
-    ck_assert_str_eq(
-        world->answer.body,
-        "{\"error\":\"unavailable\",\"field\":null,\"message\":\"partition 2 has no leader since then\"}");
+    expect_start(
+        world,
+        "{\"error\":\"unavailable\",\"field\":null,\"message\":\"partition 2 has no leader since then\",");
     ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room), "1");
     line_of_partition(world, 1, line, sizeof line);
     send_request(world, line, "", "");

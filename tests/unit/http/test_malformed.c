@@ -149,7 +149,7 @@ static void expect_refusal(http_world *world, int status)
     ck_assert(world->answer.closes);
     char room[64];
     ck_assert_str_eq(test_header(&world->answer, "content-type", room, sizeof room),
-                     "application/json");
+                     "application/problem+json");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (words[i].status == status)
             ck_assert_msg(strncmp(world->answer.body, words[i].start, strlen(words[i].start)) == 0,

@@ -25,17 +25,27 @@ static const struct {
     const char *body;
 } bodies[] = {
     {LEAT_HTTP_INVALID, "a", "is not a number",
-     "{\"error\":\"invalid\",\"field\":\"a\",\"message\":\"is not a number\"}"},
+     "{\"error\":\"invalid\",\"field\":\"a\",\"message\":\"is not a number\","
+     "\"type\":\"urn:leat:error:invalid\",\"title\":\"Unprocessable Content\",\"status\":422,"
+     "\"detail\":\"is not a number\"}"},
     {LEAT_HTTP_UNAVAILABLE, NULL, "",
-     "{\"error\":\"unavailable\",\"field\":null,\"message\":\"\"}"},
+     "{\"error\":\"unavailable\",\"field\":null,\"message\":\"\","
+     "\"type\":\"urn:leat:error:unavailable\",\"title\":\"Service Unavailable\",\"status\":503,"
+     "\"detail\":\"\"}"},
     {LEAT_HTTP_BAD_JSON, "", "a \"b\"\n",
-     "{\"error\":\"bad_json\",\"field\":null,\"message\":\"a \\\"b\\\"\\n\"}"},
+     "{\"error\":\"bad_json\",\"field\":null,\"message\":\"a \\\"b\\\"\\n\","
+     "\"type\":\"urn:leat:error:bad_json\",\"title\":\"Bad Request\",\"status\":400,"
+     "\"detail\":\"a \\\"b\\\"\\n\"}"},
     {LEAT_HTTP_INVALID, "\"\\", "x",
-     "{\"error\":\"invalid\",\"field\":\"\\\"\\\\\",\"message\":\"x\"}"},
+     "{\"error\":\"invalid\",\"field\":\"\\\"\\\\\",\"message\":\"x\","
+     "\"type\":\"urn:leat:error:invalid\",\"title\":\"Unprocessable Content\",\"status\":422,"
+     "\"detail\":\"x\"}"},
 };
 
-START_TEST(an_error_has_three_members)
+START_TEST(an_error_has_its_members)
 {
+    ck_assert_str_eq(leat_http_body_type(bodies[_i].code), "application/problem+json");
+    ck_assert_str_eq(leat_http_body_type(LEAT_HTTP_ACCEPTED), "application/json");
     leat_buf body = {0};
     leat_http_error_body(&body, bodies[_i].code, bodies[_i].field, bodies[_i].message);
     ck_assert_str_eq(leat_buf_cstr(&body), bodies[_i].body);
@@ -48,7 +58,7 @@ int main(void)
     Suite *suite = suite_create("status");
     TCase *tests = tcase_create("status");
     tcase_add_loop_test(tests, every_code_has_a_row, 0, LEAT_HTTP_CODE_COUNT);
-    tcase_add_loop_test(tests, an_error_has_three_members, 0, sizeof bodies / sizeof *bodies);
+    tcase_add_loop_test(tests, an_error_has_its_members, 0, sizeof bodies / sizeof *bodies);
     suite_add_tcase(suite, tests);
     return world_run(suite);
 }
