@@ -2,7 +2,8 @@
  * internal.h - what the edge's files share: edge.c decides what a request is, write.c takes a write
  * from its bytes to its answer, batch.c many of them in one request, answer.c writes the answers,
  * metrics.c counts them, health.c knows whether writes are taken, auth.c who may write, admission.c
- * who writes too often, waiting.c (waiting.h) who waits for a write.
+ * who writes too often, waiting.c (waiting.h) who waits for a write, tenant.c whose write it is
+ * where the path does not say it.
  */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
@@ -184,6 +185,7 @@ struct leat_edge {
     /* Of the request that is being handled; here because they are large for a stack frame. */
     leat_key key;
     leat_body body;
+    leat_buf tenant; /* its text, where it has to be decoded */
 };
 
 /* ---- edge.c ---- */
@@ -210,6 +212,13 @@ void edge_refuse_limited(leat_edge *edge, const edge_asker *asker, const char *m
 leat_slice edge_media_type(leat_slice value);
 /* NULL, or why the request's Content-Encoding is not taken. */
 const char *edge_coding_fault(const leat_http_request *request);
+
+/* ---- tenant.c ---- */
+/* The tenant of a write whose route has it elsewhere than in the path: its text, valid until the
+ * next write. Otherwise what to answer: LEAT_BODY_REFUSED (`ret_error` names the member or header)
+ * or a fault of the body. The headers are those of the request, also for an item of a batch. */
+leat_body_fault edge_tenant_find(leat_edge *edge, const edge_write *write, leat_slice *ret,
+                                 leat_body_error *ret_error) LEAT_MUST_CHECK;
 
 /* ---- batch.c ---- */
 bool edge_batch_is_one(const leat_http_request *request);

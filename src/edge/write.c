@@ -46,6 +46,7 @@ void edge_writes_fini(leat_edge *edge)
     leat_body_parser_free(edge->parser);
     edge_item_reader_fini(edge->item_reader);
     free(edge->item_reader);
+    leat_buf_free(&edge->tenant);
     free(edge->tickets);
     free(edge->in_flight_of);
 }
@@ -127,6 +128,104 @@ static void tell_accepted(leat_edge *edge, const edge_ticket *ticket, uint32_t p
         edge_answer_accepted(edge, ticket->asker.request, &place, &ticket->asker.left);
 }
 
+/* ---- its body ---- */
+
+/* "Application/JSON; charset=utf-8" without its parameters. */
+leat_slice edge_media_type(leat_slice value)
+{
+    size_t size = 0;
+    while (size < value.size && value.data[size] != ';')
+        size++;
+    while (size > 0 && (value.data[size - 1] == ' ' || value.data[size - 1] == '\t'))
+        size--;
+    return (leat_slice){value.data, size};
+}
+
+const char *edge_coding_fault(const leat_http_request *request)
+{
+    leat_slice coding = leat_http_request_header(request, "content-encoding");
+    return coding.size > 0 && !leat_slice_is_nocase(coding, "identity")
+               ? "the body must come without a Content-Encoding"
+               : NULL;
+}
+
+/* NULL: by its headers the body is plain JSON; else the reason why it is not. */
+static const char *content_fault(const leat_http_request *request, leat_route_op op)
+{
+    const char *fault = edge_coding_fault(request);
+    if (fault)
+        return fault;
+    leat_slice type = edge_media_type(leat_http_request_header(request, "content-type"));
+    if (op == LEAT_DELETE || type.size == 0 || leat_slice_is_nocase(type, "application/json"))
+        return NULL;
+    if (op == LEAT_PATCH && leat_slice_is_nocase(type, "application/merge-patch+json"))
+        return NULL;
+    return op == LEAT_PATCH
+               ? "Content-Type must be application/json or application/merge-patch+json"
+               : "Content-Type must be application/json";
+}
+
+/* The route as it is in the write's own shard: tables are altered shard by shard. */
+static const leat_route *route_in_shard(const leat_edge *edge, const edge_write *write)
+{
+    uint32_t shard = leat_layout_shard_of_partition(edge->config.layout, write->partition);
+    const leat_routes *routes =
+        &leat_schema_versions_newest(edge->config.schema_versions, shard)->routes;
+    LEAT_ASSERT(write->route->index < routes->count);
+    return &routes->routes[write->route->index];
+}
+
+static void refuse_body(leat_edge *edge, const edge_write *write, leat_body_fault fault,
+                        const leat_body_error *error)
+{
+    static const leat_http_code answers[] = {[LEAT_BODY_SYNTAX] = LEAT_HTTP_BAD_JSON,
+                                             [LEAT_BODY_REFUSED] = LEAT_HTTP_INVALID,
+                                             [LEAT_BODY_MEMORY] = LEAT_HTTP_OVERLOADED};
+    LEAT_ASSERT(fault != LEAT_BODY_OK);
+    edge_refuse(edge, &write->asker, answers[fault], error->field, error->message);
+}
+
+/* Answers and returns false when the body is not a JSON object that the shard's table takes. */
+static bool check_json(leat_edge *edge, const edge_write *write)
+{
+    leat_body_error error = {0};
+    leat_body_fault fault = leat_body_parse(edge->parser, route_in_shard(edge, write), write->op,
+                                            write->body, edge->key.values, &edge->body, &error);
+    if (fault == LEAT_BODY_REFUSED) /* the client may know of a column that leat has not seen yet */
+        leat_schema_versions_request_read(edge->config.schema_versions);
+    if (fault != LEAT_BODY_OK)
+        refuse_body(edge, write, fault, &error);
+    return fault == LEAT_BODY_OK;
+}
+
+/* Answers and returns false when this operation takes no such body, whatever is in it. A batch has
+ * one content type, which was looked at when it began. */
+static bool check_content(leat_edge *edge, const edge_write *write)
+{
+    const char *fault = write->asker.batch ? NULL : content_fault(write->asker.request, write->op);
+    if (fault) {
+        edge_refuse(edge, &write->asker, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
+        return false;
+    }
+    if (write->op == LEAT_DELETE) {
+        if (write->body.size > 0)
+            edge_refuse(edge, &write->asker, LEAT_HTTP_BAD_REQUEST, NULL, "DELETE takes no body");
+        return write->body.size == 0;
+    }
+    if (write->body.size == 0) { /* a client that lost its body must not reset a row */
+        edge_refuse(edge, &write->asker, LEAT_HTTP_BAD_JSON, NULL,
+                    "a JSON object is needed; {} names no column");
+        return false;
+    }
+    return true;
+}
+
+/* Answers and returns false when the body is not one that this write takes. */
+static bool check_body(leat_edge *edge, const edge_write *write)
+{
+    return check_content(edge, write) && (write->op == LEAT_DELETE || check_json(edge, write));
+}
+
 /* ---- where it goes ---- */
 
 static bool method_to_op(leat_http_method method, leat_route_op *ret_op)
@@ -145,6 +244,28 @@ static bool method_to_op(leat_http_method method, leat_route_op *ret_op)
     return false;
 }
 
+/* The key of a write whose tenant is not in the path. Answers it and returns false when it has
+ * none. */
+static bool find_tenant(leat_edge *edge, const edge_write *write)
+{
+    leat_slice tenant;
+    leat_error error = {0};
+    leat_body_error body_error = {0};
+    char field[LEAT_NAME_MAX + 1];
+    if (!check_content(edge, write))
+        return false;
+    leat_body_fault fault = edge_tenant_find(edge, write, &tenant, &body_error);
+    if (fault != LEAT_BODY_OK) {
+        refuse_body(edge, write, fault, &body_error);
+        return false;
+    }
+    if (leat_key_from_path(write->route, write->path, tenant, &edge->key, field, &error) ==
+        LEAT_MATCH_OK)
+        return true;
+    edge_refuse(edge, &write->asker, LEAT_HTTP_INVALID, field, error.text);
+    return false;
+}
+
 /* Answers and returns false when it is not a write to a route. Fills in where it goes. */
 static bool find_route(leat_edge *edge, edge_write *write)
 {
@@ -160,7 +281,7 @@ static bool find_route(leat_edge *edge, edge_write *write)
         refuse_method(edge, &write->asker);
     } else if (match == LEAT_MATCH_BAD_KEY) {
         edge_refuse(edge, &write->asker, LEAT_HTTP_INVALID, field, error.text);
-    } else {
+    } else if (match == LEAT_MATCH_OK || find_tenant(edge, write)) {
         write->names_route = routes->count > 1;
         write->partition =
             leat_layout_partition_of_key(edge->config.layout, write->route, &edge->key);
@@ -216,92 +337,6 @@ static bool admit(leat_edge *edge, const edge_write *write)
     return !trouble;
 }
 
-/* ---- its body ---- */
-
-/* "Application/JSON; charset=utf-8" without its parameters. */
-leat_slice edge_media_type(leat_slice value)
-{
-    size_t size = 0;
-    while (size < value.size && value.data[size] != ';')
-        size++;
-    while (size > 0 && (value.data[size - 1] == ' ' || value.data[size - 1] == '\t'))
-        size--;
-    return (leat_slice){value.data, size};
-}
-
-const char *edge_coding_fault(const leat_http_request *request)
-{
-    leat_slice coding = leat_http_request_header(request, "content-encoding");
-    return coding.size > 0 && !leat_slice_is_nocase(coding, "identity")
-               ? "the body must come without a Content-Encoding"
-               : NULL;
-}
-
-/* NULL: by its headers the body is plain JSON; else the reason why it is not. */
-static const char *content_fault(const leat_http_request *request, leat_route_op op)
-{
-    const char *fault = edge_coding_fault(request);
-    if (fault)
-        return fault;
-    leat_slice type = edge_media_type(leat_http_request_header(request, "content-type"));
-    if (op == LEAT_DELETE || type.size == 0 || leat_slice_is_nocase(type, "application/json"))
-        return NULL;
-    if (op == LEAT_PATCH && leat_slice_is_nocase(type, "application/merge-patch+json"))
-        return NULL;
-    return op == LEAT_PATCH
-               ? "Content-Type must be application/json or application/merge-patch+json"
-               : "Content-Type must be application/json";
-}
-
-/* The route as it is in the write's own shard: tables are altered shard by shard. */
-static const leat_route *route_in_shard(const leat_edge *edge, const edge_write *write)
-{
-    uint32_t shard = leat_layout_shard_of_partition(edge->config.layout, write->partition);
-    const leat_routes *routes =
-        &leat_schema_versions_newest(edge->config.schema_versions, shard)->routes;
-    LEAT_ASSERT(write->route->index < routes->count);
-    return &routes->routes[write->route->index];
-}
-
-/* Answers and returns false when the body is not a JSON object that the shard's table takes. */
-static bool check_json(leat_edge *edge, const edge_write *write)
-{
-    static const leat_http_code answers[] = {[LEAT_BODY_SYNTAX] = LEAT_HTTP_BAD_JSON,
-                                             [LEAT_BODY_REFUSED] = LEAT_HTTP_INVALID,
-                                             [LEAT_BODY_MEMORY] = LEAT_HTTP_OVERLOADED};
-    leat_body_error error = {0};
-    leat_body_parser_reset(edge->parser);
-    leat_body_fault fault = leat_body_parse(edge->parser, route_in_shard(edge, write), write->op,
-                                            write->body, edge->key.values, &edge->body, &error);
-    if (fault == LEAT_BODY_REFUSED) /* the client may know of a column that leat has not seen yet */
-        leat_schema_versions_request_read(edge->config.schema_versions);
-    if (fault != LEAT_BODY_OK)
-        edge_refuse(edge, &write->asker, answers[fault], error.field, error.message);
-    return fault == LEAT_BODY_OK;
-}
-
-/* Answers and returns false when the body is not one that this operation takes. A batch has one
- * content type, which was looked at when it began. */
-static bool check_body(leat_edge *edge, const edge_write *write)
-{
-    const char *fault = write->asker.batch ? NULL : content_fault(write->asker.request, write->op);
-    if (fault) {
-        edge_refuse(edge, &write->asker, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
-        return false;
-    }
-    if (write->op == LEAT_DELETE) {
-        if (write->body.size > 0)
-            edge_refuse(edge, &write->asker, LEAT_HTTP_BAD_REQUEST, NULL, "DELETE takes no body");
-        return write->body.size == 0;
-    }
-    if (write->body.size == 0) { /* a client that lost its body must not reset a row */
-        edge_refuse(edge, &write->asker, LEAT_HTTP_BAD_JSON, NULL,
-                    "a JSON object is needed; {} names no column");
-        return false;
-    }
-    return check_json(edge, write);
-}
-
 /* ---- into the log ---- */
 
 /* The log has not taken the record: `result` as of leat_log_append. */
@@ -354,6 +389,7 @@ static void append(leat_edge *edge, const edge_write *write)
 
 void edge_write_take(leat_edge *edge, edge_write *write)
 {
+    leat_body_parser_reset(edge->parser);
     if (find_route(edge, write) && may_write(edge, write) &&
         edge_batch_keeps_order(&write->asker) && admit(edge, write) &&
         edge_admission_admit(edge, &write->asker, write->route, write->partition) &&

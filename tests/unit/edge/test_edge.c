@@ -58,6 +58,72 @@ START_TEST(test_stored)
 }
 END_TEST
 
+/* key NULL: refused, with that status and field. */
+static const struct {
+    const char *tenant;
+    const char *line;
+    const char *headers;
+    const char *body;
+    const char *key;
+    int status;
+    const char *field;
+} elsewhere[] = {
+    {"body.app_id", "PUT /devices/x", "", "{\"sessions\":1,\"app_id\":7}", "7/x", 0, ""},
+    {"body.app_id", "PATCH /devices/a%2fb", "", "{\"app_id\":\"007\"}", "7/a%2Fb", 0, ""},
+    {"body.app_id", "DELETE /devices/x?app_id=7", "", "", "7/x", 0, ""},
+    {"body.app_id", "DELETE /devices/x?a&app%5Fid=%307&app_id_=8", "", "", "7/x", 0, ""},
+    {"header.X-App", "PATCH /devices/x", "X-App: 7\r\n", "{}", "7/x", 0, ""},
+    {"header.X-App", "DELETE /devices/x", "x-app: 07\r\n", "", "7/x", 0, ""},
+    {"body.app_id", "PUT /devices/x", "", "{\"sessions\":1}", NULL, 422, "app_id"},
+    {"body.app_id", "PUT /devices/x?app_id=7", "", "{\"sessions\":1}", NULL, 422, "app_id"},
+    {"body.app_id", "PATCH /devices/x", "", "{\"app_id\":\"x\"}", NULL, 422, "app_id"},
+    {"body.app_id", "PATCH /devices/x", "", "{\"app_id\":\"\"}", NULL, 422, "app_id"},
+    {"body.app_id", "PATCH /devices/x", "", "{\"app_id\":null}", NULL, 422, "app_id"},
+    {"body.app_id", "PATCH /devices/x", "", "{\"app_id\":[7]}", NULL, 422, "app_id"},
+    {"body.app_id", "PATCH /devices/x", "", "{\"app_id\":7,\"app_id\":7}", NULL, 422, "app_id"},
+    {"body.app_id", "PATCH /devices/x", "", "{\"app_id\":7,\"app_id\":8}", NULL, 422, "app_id"},
+    {"body.app_id", "PATCH /devices/%4", "", "{\"app_id\":7}", NULL, 422, "device"},
+    {"body.app_id", "PATCH /devices/x", "", "{\"app_id\":7,\"no\":1}", NULL, 422, "no"},
+    {"body.app_id", "PATCH /devices/x", "", "{\"app_id\":7", NULL, 400, ""},
+    {"body.app_id", "PATCH /devices/x", "", "", NULL, 400, ""},
+    {"body.app_id", "PATCH /devices/x", "Content-Encoding: gzip\r\n", "{\"app_id\":7}", NULL, 415,
+     ""},
+    {"body.app_id", "DELETE /devices/x", "", "", NULL, 422, "app_id"},
+    {"body.app_id", "DELETE /devices/x?app_id", "", "", NULL, 422, "app_id"},
+    {"body.app_id", "DELETE /devices/x?app_id=", "", "", NULL, 422, "app_id"},
+    {"body.app_id", "DELETE /devices/x?app_id=%4", "", "", NULL, 422, "app_id"},
+    {"body.app_id", "DELETE /devices/x?app_id=7&app_id=7", "", "", NULL, 422, "app_id"},
+    {"body.app_id", "DELETE /devices/x?app_id=7", "", "{\"app_id\":7}", NULL, 400, ""},
+    {"body.app_id", "POST /devices/x", "", "{\"app_id\":7}", NULL, 405, ""},
+    {"header.X-App", "PATCH /devices/x", "", "{\"app_id\":7}", NULL, 422, "x-app"},
+    {"header.X-App", "PATCH /devices/x", "X-App: x\r\n", "{}", NULL, 422, "x-app"},
+    {"header.X-App", "PATCH /devices/x", "X-App: 7\r\n", "{\"app_id\":8}", NULL, 422, "app_id"},
+};
+
+START_TEST(test_tenant_elsewhere)
+{
+    edge_world *world = world_new();
+    leat_error error = {""};
+    leat_route_spec spec = {.path = "/devices/{device}", .tenant = elsewhere[_i].tenant};
+    ck_assert_int_eq(leat_route_build(&spec, &world->version->tables[0], 0,
+                                      &world->version->routes.routes[0], &error),
+                     0);
+    world_open(world);
+    send_request(world, elsewhere[_i].line, elsewhere[_i].headers, elsewhere[_i].body);
+    if (elsewhere[_i].key) {
+        ck_assert_str_eq(wait_record(world, 1)->key, elsewhere[_i].key);
+        ck_assert_str_eq(world->log->records[0].value, elsewhere[_i].body);
+    } else {
+        char field[96];
+        expect_answer(world, elsewhere[_i].status);
+        snprintf(field, sizeof field, *elsewhere[_i].field ? "\"field\":\"%s\"" : "\"field\":null",
+                 elsewhere[_i].field);
+        ck_assert_msg(strstr(world->answer.body, field), "%s", world->answer.body);
+    }
+    world_free(world);
+}
+END_TEST
+
 START_TEST(test_altered_table)
 {
     edge_world *world = world_new();
@@ -786,6 +852,7 @@ static Suite *suite(void)
     Suite *s = suite_create("edge");
     TCase *records = tcase_create("records");
     tcase_add_loop_test(records, test_stored, 0, COUNT_OF(stored));
+    tcase_add_loop_test(records, test_tenant_elsewhere, 0, COUNT_OF(elsewhere));
     tcase_add_test(records, test_altered_table);
     tcase_add_test(records, test_body_is_checked_as_its_shard_is);
     tcase_add_test(records, test_route_header_with_several_routes);
