@@ -32,8 +32,10 @@ typedef struct leat_config_route {
     char *name; /* not given: the table's */
     char *path;
     char *table;
-    char *tenant;              /* NULL: none */
+    char *tenant;              /* NULL: none; a parameter, or "body.NAME" or "header.NAME" */
+    char *put;                 /* "replace" or "merge" */
     char *patch;               /* "upsert" or "existing" */
+    char *other;               /* "refuse", "drop" or a column */
     char *fold;                /* "on" or "off" */
     char *row_security;        /* "refuse" or "accept" */
     char *untouched;           /* likewise */

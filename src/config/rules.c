@@ -16,6 +16,8 @@
 
 enum { PARAMETERS_WORDS = 400, HOST_MAX = 256 };
 
+#define HEADER_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+
 typedef struct checker {
     const leat_node *root;
     leat_config *config;
@@ -164,19 +166,60 @@ static bool has_parameter(const char *path, const char *name)
     return false;
 }
 
+/* The name that follows one of the places where a tenant may be besides the path; NULL: none. */
+static const char *name_elsewhere(const char *tenant)
+{
+    static const char *const places[] = {"body.", "header."};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (strncmp(tenant, places[i], strlen(places[i])) == 0)
+            return tenant + strlen(places[i]);
+    return NULL;
+}
+
+static int check_tenant_elsewhere(const checker *c, const leat_node *node, const char *tenant,
+                                  const char *name)
+{
+    bool is_header = tenant[0] == 'h';
+    if (*name == '\0' || strlen(name) > LEAT_NAME_MAX)
+        return leat_node_fail(c->config->file, node, NULL, c->error,
+                              "\"%.80s\" names nothing (a name of 1 to %d bytes after the dot)",
+                              tenant, LEAT_NAME_MAX);
+    if (is_header && name[strspn(name, HEADER_CHARACTERS)])
+        return leat_node_fail(c->config->file, node, NULL, c->error,
+                              "\"%.80s\" is not the name of a header (letters, digits and '-')",
+                              name);
+    return 0;
+}
+
 static int check_tenant(const checker *c, const leat_node *node, const leat_config_route *route)
 {
     char parameters[PARAMETERS_WORDS];
     list_parameters(route->path, parameters);
     if (!route->tenant && c->config->shard_count > 1)
         return leat_node_fail(c->config->file, node, "tenant", c->error,
-                              "missing, and there are %u shards (a parameter of the path: %s)",
+                              "missing, and there are %u shards (a parameter of the path: %s; "
+                              "or body.NAME or header.NAME)",
                               c->config->shard_count, parameters);
-    if (route->tenant && !has_parameter(route->path, route->tenant))
-        return leat_node_fail(c->config->file, leat_node_get(node, "tenant"), NULL, c->error,
-                              "\"%.64s\" is not in the path (one of its parameters: %s)",
-                              route->tenant, parameters);
-    return 0;
+    if (!route->tenant || has_parameter(route->path, route->tenant))
+        return 0;
+    const leat_node *given = leat_node_get(node, "tenant");
+    const char *name = name_elsewhere(route->tenant);
+    if (name)
+        return check_tenant_elsewhere(c, given, route->tenant, name);
+    return leat_node_fail(c->config->file, given, NULL, c->error,
+                          "\"%.64s\" is not in the path (one of its parameters: %s; or body.NAME "
+                          "or header.NAME)",
+                          route->tenant, parameters);
+}
+
+/* A PUT that merges is written as a PATCH is, and would be dropped where the row is missing. */
+static int check_put(const checker *c, const leat_node *node, const leat_config_route *route)
+{
+    if (strcmp(route->put, "merge") != 0 || strcmp(route->patch, "existing") != 0)
+        return 0;
+    return leat_node_fail(c->config->file, leat_node_get(node, "put"), NULL, c->error,
+                          "merge inserts a missing row, and patch: existing does not (one of the "
+                          "two, or a route for each)");
 }
 
 /* Whether it fits the column's type is known only with the table. */
@@ -253,7 +296,7 @@ static int check_route(const checker *c, uint32_t index)
     leat_config_route *route = &c->config->routes[index];
     const leat_node *node = entry(c, "routes", index);
     if (name_route(c, node, route) < 0 || check_tenant(c, node, route) < 0 ||
-        check_columns(c, node, route) < 0)
+        check_put(c, node, route) < 0 || check_columns(c, node, route) < 0)
         return -1;
     return check_route_unique(c, node, index);
 }

@@ -172,13 +172,26 @@ static const leat_setting settings[] = {
      .help = "The path. Its {parameters} are the primary key of the table."},
     {"routes[].table", ROUTE(table), TEXT(leat_text_check_table, "name or schema.name"),
      .required = true, .help = "The table. Its columns, types and key are read from the database."},
-    {"routes[].tenant", ROUTE(tenant), TEXT(NULL, "a parameter of the path"),
+    {"routes[].tenant", ROUTE(tenant),
+     TEXT(NULL, "a parameter of the path, body.NAME or header.NAME"),
      .fallback_words = "none; required with several shards",
-     .help = "The parameter that names the tenant of a write. The tenant decides the shard."},
+     .help =
+         "What names the tenant of a write: a parameter of the path, a member of the body, or a header. The tenant decides the "
+         "shard and is part of the record's key. With `body.NAME` a DELETE has it in the query: `?NAME=...`."},
+    {"routes[].put", ROUTE(put), .kind = LEAT_SETTING_CHOICE, .choices = {"replace", "merge"},
+     .fallback = "replace",
+     .help =
+         "What PUT does to columns that it does not name: `replace` gives them their defaults, `merge` leaves them as they are. "
+         "With `merge` a column with the operation merge is merged, and every other one is set."},
     {"routes[].patch", ROUTE(patch), .kind = LEAT_SETTING_CHOICE, .choices = {"upsert", "existing"},
      .fallback = "upsert",
      .help =
          "What PATCH does if the row is missing: `upsert` inserts it, `existing` drops the PATCH and counts it."},
+    {"routes[].other", ROUTE(other), TEXT(NULL, "refuse, drop, or a column of jsonb or json"),
+     .fallback = "refuse",
+     .help =
+         "What becomes of members of the body that are no column: `refuse` answers 422, `drop` leaves them out, and the name of "
+         "a column collects them there as one object, by that column's operation (set or merge)."},
     {"routes[].fold", ROUTE(fold), .kind = LEAT_SETTING_CHOICE, .choices = {"on", "off"},
      .fallback = "on",
      .help =

@@ -64,6 +64,8 @@ static int build_route(const leat_assembly *assembly, uint32_t index, const leat
     leat_route_spec spec = {.name = from->name,
                             .path = from->path,
                             .tenant = from->tenant,
+                            .put_merge = strcmp(from->put, "merge") == 0,
+                            .other = from->other,
                             .patch_existing = strcmp(from->patch, "existing") == 0,
                             .no_fold = strcmp(from->fold, "off") == 0,
                             .accept_row_security = strcmp(from->row_security, "accept") == 0,

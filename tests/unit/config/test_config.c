@@ -118,7 +118,7 @@ static const broken broken_files[] = {
      "c.yaml:1: shards[0].?: unknown key (known here: name, dsn, sqlite, connections, connections_total, parked_max)"},
     {"routes: [ { colunms: {} } ]\n",
      "c.yaml:1: routes[0].colunms: unknown key; did you mean columns? (known here: "
-     "name, path, table, tenant, patch, fold, untouched, on_refused, row_security, columns)"},
+     "name, path, table, tenant, put, patch, other, fold, untouched, on_refused, row_security, columns)"},
     {"<<: { admin: off }\n", "c.yaml:1: <<: unknown key (known here: " TOP_KEYS ")"},
     {"\"ad\\u001b[31mmin\": off\n", "c.yaml:1: ?: unknown key (known here: " TOP_KEYS ")"},
 
@@ -216,11 +216,11 @@ static const broken broken_files[] = {
     {LOG ROUTE,
      "c.yaml:1: shards: missing (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max)"},
     {LOG SHARD,
-     "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, patch, fold, untouched, on_refused, row_security, columns)"},
+     "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, put, patch, other, fold, untouched, on_refused, row_security, columns)"},
     {LOG "shards: []\n" ROUTE,
      "c.yaml:2: shards: must not be empty (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max)"},
     {LOG SHARD "routes:\n",
-     "c.yaml:3: routes: must not be empty (a list of mappings of name, path, table, tenant, patch, fold, untouched, on_refused, row_security, "
+     "c.yaml:3: routes: must not be empty (a list of mappings of name, path, table, tenant, put, patch, other, fold, untouched, on_refused, row_security, "
      "columns)"},
     {"log:\n  kafka:\n    topic: t\n",
      "c.yaml:2: log.kafka.brokers: missing (host:port, several with commas; $NAME takes an "
@@ -253,9 +253,21 @@ static const broken broken_files[] = {
     {LOG "shards:\n  - { name: a, dsn: x }\n  - { name: a, dsn: y }\n" ROUTE,
      "c.yaml:4: shards[1].name: \"a\" is already the name of shards[0] (each name once)"},
     {LOG "shards:\n  - { name: a, dsn: x }\n  - { name: b, dsn: y }\n" ROUTE,
-     "c.yaml:5: routes[0].tenant: missing, and there are 2 shards (a parameter of the path: id)"},
+     "c.yaml:5: routes[0].tenant: missing, and there are 2 shards (a parameter of the path: id; or body.NAME or header.NAME)"},
     {LOG SHARD "routes: [ { path: '/{a}/{b}', table: t, tenant: c } ]\n",
-     "c.yaml:3: routes[0].tenant: \"c\" is not in the path (one of its parameters: a, b)"},
+     "c.yaml:3: routes[0].tenant: \"c\" is not in the path (one of its parameters: a, b; or body.NAME or header.NAME)"},
+    {LOG SHARD "routes: [ { path: '/{a}', table: t, tenant: body. } ]\n",
+     "c.yaml:3: routes[0].tenant: \"body.\" names nothing (a name of 1 to 63 bytes after the dot)"},
+    {LOG SHARD "routes: [ { path: '/{a}', table: t, tenant: header.a_b } ]\n",
+     "c.yaml:3: routes[0].tenant: \"a_b\" is not the name of a header (letters, digits and '-')"},
+    {LOG SHARD "routes: [ { path: '/{a}', table: t, tenant: query.a } ]\n",
+     "c.yaml:3: routes[0].tenant: \"query.a\" is not in the path (one of its parameters: a; or body.NAME or header.NAME)"},
+    {LOG SHARD "routes: [ { path: '/{a}', table: t, put: keep } ]\n",
+     "c.yaml:3: routes[0].put: \"keep\" is not known (one of replace, merge)"},
+    {LOG SHARD "routes: [ { path: '/{a}', table: t, put: merge, patch: existing } ]\n",
+     "c.yaml:3: routes[0].put: merge inserts a missing row, and patch: existing does not (one of the two, or a route for each)"},
+    {LOG SHARD "routes: [ { path: '/{a}', table: t, other: '' } ]\n",
+     "c.yaml:3: routes[0].other: must not be empty (refuse, drop, or a column of jsonb or json)"},
     {LOG SHARD "routes:\n  - { path: '/a/{id}', table: t }\n  - { path: '/b/{id}', table: t }\n",
      "c.yaml:5: routes[1].table: \"t\" is already the name of routes[0] (each name once; give this route a `name`)"},
     {LOG SHARD "routes:\n  - { path: '/a/{id}', table: t }\n  - { path: '/a/{x}', table: u }\n",
@@ -435,7 +447,9 @@ START_TEST(test_defaults)
     ck_assert_int_eq(c.shards[0].parked_max, INT64_C(1) << 30);
     ck_assert_uint_eq(c.route_count, 1);
     ck_assert_str_eq(c.routes[0].name, "things");
+    ck_assert_str_eq(c.routes[0].put, "replace");
     ck_assert_str_eq(c.routes[0].patch, "upsert");
+    ck_assert_str_eq(c.routes[0].other, "refuse");
     ck_assert_str_eq(c.routes[0].fold, "on");
     ck_assert_int_eq(c.catalog_every_ms, 5000);
     ck_assert_ptr_null(c.routes[0].tenant);
