@@ -80,7 +80,8 @@ static int find_tenant(const leat_ground *on, const leat_options *options, targe
                              "--tenant: it is %s for one route and %s for another: write the form "
                              "that is meant in full",
                              ret->what, other.what);
-        other.shard = on->layout.tenant_slots[key.hash % LEAT_TENANT_SLOTS];
+        other.shard = leat_layout_shard_of_tenant(&on->layout,
+                                                  (leat_slice){key.canonical, key.canonical_size});
         *ret = other;
         found = true;
     }

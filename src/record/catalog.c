@@ -30,4 +30,7 @@ void leat_catalog_fini(leat_catalog *catalog)
     leat_tables_free(catalog->tables, catalog->table_count);
     catalog->tables = NULL;
     catalog->table_count = 0;
+    leat_tenant_map_free(catalog->tenants);
+    catalog->tenants = NULL;
+    leat_layout_take_tenants(&catalog->layout, NULL);
 }

@@ -22,6 +22,7 @@ typedef struct leat_source {
 typedef struct leat_catalog {
     leat_source source;
     leat_layout layout;
+    leat_tenant_map *tenants; /* owned; the layout borrows it. NULL: none */
     uint32_t table_count;
     leat_table *tables; /* owned */
 } leat_catalog;

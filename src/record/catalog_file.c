@@ -16,7 +16,7 @@
 
 #include "record/catalog_json.h"
 
-enum { FILE_BYTES_MAX = 64 * 1024 * 1024 };
+enum { FILE_BYTES_MAX = 256 * 1024 * 1024 };
 
 /* ---- writing ---- */
 

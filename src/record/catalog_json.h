@@ -7,7 +7,7 @@
 
 #include "record/catalog.h"
 
-enum { LEAT_CATALOG_VERSION = 3 };
+enum { LEAT_CATALOG_VERSION = 4 };
 
 /* The caller frees the text. NULL: out of memory. */
 char *leat_catalog_to_json(const leat_catalog *catalog, size_t *ret_size);

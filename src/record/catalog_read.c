@@ -167,6 +167,34 @@ static void read_slots(reader *in, yyjson_val *object, leat_layout *ret)
         fault(in, "tenant_slots", "are not all there");
 }
 
+static void read_tenants_of(reader *in, yyjson_val *list, uint32_t shard, leat_tenant_map *ret)
+{
+    size_t i, count;
+    yyjson_val *tenant;
+    leat_error error = {"is there twice"};
+    yyjson_arr_foreach(list, i, count, tenant)
+    {
+        leat_slice text = {yyjson_get_str(tenant), yyjson_get_len(tenant)};
+        if (text.size == 0 || leat_tenant_map_add(ret, text, shard, &error) != 0) {
+            fault(in, "tenants", text.size == 0 ? "has one that is not a text" : error.text);
+            return;
+        }
+    }
+}
+
+static void read_tenants(reader *in, yyjson_val *object, leat_catalog *ret)
+{
+    if (in->failed || !yyjson_obj_get(object, "tenants"))
+        return;
+    yyjson_val *lists =
+        read_array(in, object, "tenants", ret->layout.shard_count, ret->layout.shard_count);
+    ret->tenants = leat_tenant_map_new();
+    size_t i, count;
+    yyjson_val *list;
+    yyjson_arr_foreach(lists, i, count, list) read_tenants_of(in, list, (uint32_t)i, ret->tenants);
+    leat_layout_take_tenants(&ret->layout, ret->tenants);
+}
+
 static void read_layout(reader *in, yyjson_val *object, leat_layout *ret)
 {
     ret->partition_count = (uint32_t)read_integer(in, object, "partitions", 1, INT32_MAX);
@@ -302,6 +330,7 @@ static int read_root(yyjson_val *root, leat_catalog *ret, leat_error *error)
     read_source(&in, yyjson_obj_get(root, "source"), &catalog->source);
     snprintf(in.place, sizeof in.place, "layout");
     read_layout(&in, yyjson_obj_get(root, "layout"), &catalog->layout);
+    read_tenants(&in, yyjson_obj_get(root, "layout"), catalog);
     in.place[0] = '\0';
     read_tables(&in, root, catalog);
     if (in.failed)

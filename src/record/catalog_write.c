@@ -61,11 +61,30 @@ static bool add_slots(doc *json, val *object, const leat_layout *layout)
     return fine;
 }
 
+/* By shard: [["tenant", ...], ...]; of none: nothing. */
+static bool add_tenants(doc *json, val *object, const leat_layout *layout)
+{
+    if (layout->tenant_count == 0)
+        return true;
+    LEAT_ASSERT(layout->tenants);
+    val *lists = yyjson_mut_obj_add_arr(json, object, "tenants"), *of[LEAT_SHARDS_MAX];
+    bool fine = lists != NULL;
+    for (uint32_t i = 0; fine && i < layout->shard_count; i++)
+        fine = (of[i] = yyjson_mut_arr_add_arr(json, lists)) != NULL;
+    for (uint32_t i = 0; fine && i < leat_tenant_map_count(layout->tenants); i++) {
+        uint32_t shard;
+        leat_slice tenant = leat_tenant_map_at(layout->tenants, i, &shard);
+        fine = yyjson_mut_arr_add_strncpy(json, of[shard], tenant.data, tenant.size);
+    }
+    return fine;
+}
+
 static bool add_layout(doc *json, val *root, const leat_layout *layout)
 {
     val *object = yyjson_mut_obj_add_obj(json, root, "layout");
     return object && yyjson_mut_obj_add_uint(json, object, "partitions", layout->partition_count) &&
-           add_shards(json, object, layout) && add_slots(json, object, layout);
+           add_shards(json, object, layout) && add_slots(json, object, layout) &&
+           add_tenants(json, object, layout);
 }
 
 static bool add_column(doc *json, val *columns, const leat_column *column)

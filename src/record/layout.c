@@ -1,8 +1,8 @@
 /*
- * Which partition a key belongs to. Tenants are hashed onto slots and slots belong to shards, so
- * that all of a tenant's rows are in one shard; within the shard the upper half of the key's hash
- * chooses the partition. docs/record-format.md promises this to producers other than leat, so none
- * of it may change for a topic that exists.
+ * Which partition a key belongs to. Tenants are hashed onto slots and slots belong to shards,
+ * unless a tenant has an entry of its own, so that all of a tenant's rows are in one shard; within
+ * the shard the upper half of the key's hash chooses the partition. docs/record-format.md promises
+ * this to producers other than leat, so none of it may change for a topic that exists.
  */
 #include "record/route.h"
 
@@ -75,15 +75,29 @@ leat_slice leat_route_row(const leat_route *route, leat_slice canonical)
     return (leat_slice){canonical.data + tenant + 1, canonical.size - tenant - 1};
 }
 
+void leat_layout_take_tenants(leat_layout *layout, const leat_tenant_map *tenants)
+{
+    layout->tenants = tenants;
+    layout->tenant_count = tenants ? leat_tenant_map_count(tenants) : 0;
+    layout->tenant_digest = tenants ? leat_tenant_map_digest(tenants) : 0;
+}
+
+uint32_t leat_layout_shard_of_tenant(const leat_layout *layout, leat_slice tenant)
+{
+    LEAT_ASSERT(layout->tenant_count == 0 || layout->tenants);
+    int entry = layout->tenants ? leat_tenant_map_find(layout->tenants, tenant) : -1;
+    uint32_t shard = entry >= 0 ? (uint32_t)entry
+                                : layout->tenant_slots[leat_hash(tenant) % LEAT_TENANT_SLOTS];
+    LEAT_ASSERT(shard < layout->shard_count);
+    return shard;
+}
+
 uint32_t leat_layout_shard_of_canonical(const leat_layout *layout, const leat_route *route,
                                         leat_slice canonical)
 {
     if (route->tenant_key_position < 0)
         return 0;
-    leat_slice tenant = leat_route_tenant(route, canonical);
-    uint32_t shard = layout->tenant_slots[leat_hash(tenant) % LEAT_TENANT_SLOTS];
-    LEAT_ASSERT(shard < layout->shard_count);
-    return shard;
+    return leat_layout_shard_of_tenant(layout, leat_route_tenant(route, canonical));
 }
 
 uint32_t leat_layout_shard_of_key(const leat_layout *layout, const leat_route *route,

@@ -16,6 +16,7 @@
 #include "base/placement.h"
 #include "record/step.h"
 #include "record/table.h"
+#include "record/tenant_map.h"
 #include "record/value.h"
 
 enum {
@@ -189,6 +190,10 @@ typedef struct leat_layout {
         uint32_t count;
     } shards[LEAT_SHARDS_MAX];
     uint8_t tenant_slots[LEAT_TENANT_SLOTS]; /* slot -> shard index */
+    /* Tenants that have their shard by an entry of their own, and not by their slot: */
+    int64_t tenant_count;           /* 0: there are none; -1: not known, in comparisons only */
+    uint64_t tenant_digest;         /* of all of them */
+    const leat_tenant_map *tenants; /* borrowed; needed for placing where there are some */
 } leat_layout;
 
 /* Even split: shard i gets partitions [i*P/S, (i+1)*P/S) and an even share of the slots. 1 <= S <=
@@ -196,8 +201,12 @@ typedef struct leat_layout {
 void leat_layout_even(leat_layout *layout, uint32_t partition_count, uint32_t shard_count,
                       const char *const *names);
 uint32_t leat_layout_shard_of_partition(const leat_layout *layout, uint32_t partition);
-/* The shard of a key, 0 without a tenant: that of slot leat_hash(tenant) % LEAT_TENANT_SLOTS, where
- * the tenant is its part of the canonical key, percent-encoded. */
+/* The shard of a tenant, as it stands in a canonical key: that of its entry, else that of slot
+ * leat_hash(tenant) % LEAT_TENANT_SLOTS. */
+uint32_t leat_layout_shard_of_tenant(const leat_layout *layout, leat_slice tenant);
+/* The map becomes the layout's; NULL: it has none. Borrowed. */
+void leat_layout_take_tenants(leat_layout *layout, const leat_tenant_map *tenants);
+/* The shard of a key: its tenant's; 0 without a tenant. */
 uint32_t leat_layout_shard_of_key(const leat_layout *layout, const leat_route *route,
                                   const leat_key *key);
 uint32_t leat_layout_shard_of_canonical(const leat_layout *layout, const leat_route *route,

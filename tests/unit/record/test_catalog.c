@@ -31,6 +31,11 @@ static leat_catalog make_catalog(void)
     strcpy(catalog.source.hash, "xxh3-64");
     leat_layout_even(&catalog.layout, 7, 3, names);
     catalog.layout.tenant_slots[5] = 2; /* a tenant that was moved */
+    leat_error error;
+    catalog.tenants = leat_tenant_map_new();
+    ck_assert_int_eq(leat_tenant_map_add(catalog.tenants, LEAT_SLICE("a%2Cb"), 2, &error), 0);
+    ck_assert_int_eq(leat_tenant_map_add(catalog.tenants, LEAT_SLICE("7"), 0, &error), 0);
+    leat_layout_take_tenants(&catalog.layout, catalog.tenants);
     catalog.tables = leat_must_calloc(2, sizeof *catalog.tables);
     catalog.tables[0] = fixture_table();
     catalog.tables[1] = fixture_empty_table("other");
@@ -65,6 +70,10 @@ START_TEST(what_is_saved_is_loaded)
         ck_assert_msg(leat_catalog_save(&saved, path, &error) == 0, "%s", error.text);
     ck_assert_msg(leat_catalog_load(&loaded, path, &error) == 0, "%s", error.text);
     ck_assert_mem_eq(&saved.source, &loaded.source, sizeof saved.source);
+    ck_assert_int_eq(leat_tenant_map_find(loaded.tenants, LEAT_SLICE("a%2Cb")), 2);
+    ck_assert_int_eq(leat_tenant_map_find(loaded.tenants, LEAT_SLICE("7")), 0);
+    ck_assert_ptr_eq(loaded.layout.tenants, loaded.tenants);
+    saved.layout.tenants = loaded.layout.tenants = NULL;
     ck_assert_mem_eq(&saved.layout, &loaded.layout, sizeof saved.layout);
     ck_assert_uint_eq(loaded.table_count, 2);
     for (uint32_t i = 0; i < 2; i++)
@@ -142,9 +151,9 @@ static void expect_refused(const char *says)
 static const struct {
     const char *from, *to, *says;
 } damages[] = {
-    {"\"version\": 3", "\"version\": 4", "newer leat"},
-    {"\"version\": 3", "\"version\": \"3\"", "no version"},
-    {"\"version\": 3", "\"version\": -1", "no version"},
+    {"\"version\": 4", "\"version\": 5", "newer leat"},
+    {"\"version\": 4", "\"version\": \"4\"", "no version"},
+    {"\"version\": 4", "\"version\": -1", "no version"},
     {"\"is_ordered\": false", "\"is_ordered\": 0", "tables[0].is_ordered"},
     {"\"deletes_matter\"", "\"deletes\"", "tables[0].deletes_matter is missing"},
     {"\"cast_name\"", "\"cast\"", "tables[0].columns[0].cast_name is missing"},
@@ -167,6 +176,10 @@ static const struct {
     {"\"tenant_slots\": [", "\"tenant_slots\": [[1, 0],", "tenant_slots"},
     {"\"tenant_slots\": [", "\"tenant_slots\": [[0, 3],", "tenant_slots has a run"},
     {"\"tenant_slots\": [", "\"tenant_slots\": [0,", "tenant_slots has a run"},
+    {"\"a%2Cb\"", "\"7\"", "layout.tenants is there twice"},
+    {"\"a%2Cb\"", "1", "layout.tenants has one that is not a text"},
+    {"\"a%2Cb\"", "\"\"", "layout.tenants has one that is not a text"},
+    {"\"tenants\": [", "\"tenants\": [[],", "layout.tenants is not an array"},
     {"\"tables\": [", "\"tables\": {}, \"x\": [", "tables is not an array"},
     {"\"tables\": [", "\"tables\": [1,", "tables[0].schema is missing"},
     {"\"type\": \"int4\"", "\"type\": \"int5\"", "tables[0].columns[1].type is not known"},
@@ -206,7 +219,7 @@ START_TEST(a_file_of_an_older_leat_is_as_good_as_none)
 {
     leat_catalog loaded = {.table_count = 77};
     leat_error error = {""};
-    write_changed_file("\"version\": 3", "\"version\": 2");
+    write_changed_file("\"version\": 4", "\"version\": 3");
     ck_assert_int_eq(leat_catalog_load(&loaded, path, &error), 1);
     ck_assert_ptr_nonnull(strstr(error.text, path));
     ck_assert_ptr_nonnull(strstr(error.text, "leat init"));
