@@ -72,6 +72,34 @@ int leat_shard_read_source(leat_shard_address at, const char *topic, leat_source
     return backend_of(at)->source->read(text_of(at), topic, ret_source, ret_layout, error);
 }
 
+static int check_tenants(const leat_layout *layout, const leat_tenant_map *map, leat_error *error)
+{
+    if (leat_tenant_map_count(map) == layout->tenant_count &&
+        leat_tenant_map_digest(map) == layout->tenant_digest)
+        return 0;
+    return leat_fail(error, "the tenants that have a shard of their own are not those that it was "
+                            "set up with: leat never changes them. Restore them from a backup");
+}
+
+int leat_shard_read_tenants(leat_shard_address at, const char *topic, leat_layout *layout,
+                            leat_tenant_map **ret, leat_error *error)
+{
+    *ret = NULL;
+    if (layout->tenant_count <= 0)
+        return 0;
+    leat_tenant_map *map = leat_tenant_map_new();
+    int status = backend_of(at)->source->read_tenants(text_of(at), topic, map, error);
+    if (status == 0)
+        status = check_tenants(layout, map, error);
+    if (status != 0) {
+        leat_tenant_map_free(map);
+        return status;
+    }
+    *ret = map;
+    leat_layout_take_tenants(layout, map);
+    return 0;
+}
+
 int leat_shard_read_placement(leat_shard_address at, const char *topic, leat_placement *ret,
                               leat_error *error)
 {

@@ -36,6 +36,13 @@ int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uin
 int leat_shard_read_source(leat_shard_address at, const char *topic, leat_source *ret_source,
                            leat_layout *ret_layout, leat_error *error) LEAT_MUST_CHECK;
 
+/* The tenants that have an entry of their own, for a layout that leat_shard_read_source has given:
+ * its layout->tenant_count of them. `ret`: the caller's to free, and the layout's to borrow; NULL:
+ * there are none. 0, 2 the database does not answer now, -1 error: also when they are not those
+ * that the source was set up with. */
+int leat_shard_read_tenants(leat_shard_address at, const char *topic, leat_layout *layout,
+                            leat_tenant_map **ret, leat_error *error) LEAT_MUST_CHECK;
+
 /* The placement of the topic's source alone, also from a schema of an older version, which
  * leat_shard_read_source refuses. Returns as that does. */
 int leat_shard_read_placement(leat_shard_address at, const char *topic, leat_placement *ret,

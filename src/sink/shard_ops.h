@@ -23,6 +23,8 @@ typedef struct leat_shard_source_ops {
                 leat_layout *ret_layout, leat_error *error);
     int (*read_placement)(const char *address, const char *topic, leat_placement *ret,
                           leat_error *error);
+    int (*read_tenants)(const char *address, const char *topic, leat_tenant_map *map,
+                        leat_error *error);
     int (*read_self)(const char *address, const char *topic, leat_shard_self *ret,
                      leat_error *error);
     int (*init)(const char *address, leat_source *source, const leat_layout *layout, uint32_t shard,

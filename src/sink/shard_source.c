@@ -111,6 +111,21 @@ static int check_slots(const char *topic, const leat_layout *stored, const leat_
                      topic, differ, LEAT_TENANT_SLOTS);
 }
 
+/* A tenant that differs is named where both maps are at hand (daemon/tenant_file.h). */
+static int check_tenants(const char *topic, const leat_layout *stored, const leat_layout *running,
+                         leat_error *error)
+{
+    if (running->tenant_count < 0 || (stored->tenant_count == running->tenant_count &&
+                                      stored->tenant_digest == running->tenant_digest))
+        return 0;
+    return leat_fail(
+        error,
+        "topic %s: the database was set up with other shards for some tenants: %" PRId64
+        " have an entry there, %" PRId64
+        " here. A tenant's shard does not change once the source is set up.",
+        topic, stored->tenant_count, running->tenant_count);
+}
+
 static int check_layout(const char *topic, const leat_layout *stored, const leat_layout *running,
                         leat_error *error)
 {
@@ -131,7 +146,9 @@ static int check_layout(const char *topic, const leat_layout *stored, const leat
                          running->shards[i].count, advice, error) != 0)
             return -1;
     }
-    return check_slots(topic, stored, running, error);
+    return check_slots(topic, stored, running, error) != 0
+               ? -1
+               : check_tenants(topic, stored, running, error);
 }
 
 int leat_shard_check_source(const leat_source *stored, const leat_layout *stored_layout,
@@ -168,6 +185,31 @@ static bool add_shards(yyjson_mut_doc *json, yyjson_mut_val *root, const leat_la
     return fine;
 }
 
+/* The digest as a text: JSON numbers need not have 64 bits. */
+static bool add_tenants(yyjson_mut_doc *json, yyjson_mut_val *root, const leat_layout *layout)
+{
+    char digest[LEAT_DIGEST_SIZE];
+    if (layout->tenant_count <= 0)
+        return true;
+    snprintf(digest, sizeof digest, "%016" PRIx64, layout->tenant_digest);
+    yyjson_mut_val *tenants = yyjson_mut_obj_add_obj(json, root, "tenants");
+    return tenants && yyjson_mut_obj_add_sint(json, tenants, "count", layout->tenant_count) &&
+           yyjson_mut_obj_add_strcpy(json, tenants, "digest", digest);
+}
+
+int leat_layout_read_tenants(leat_layout *layout, int64_t count, const char *digest,
+                             leat_error *error)
+{
+    char *end;
+    layout->tenant_count = count;
+    layout->tenant_digest = strtoull(digest, &end, 16);
+    layout->tenants = NULL;
+    if (count >= 0 && count <= LEAT_TENANTS_MAX && *end == '\0' &&
+        (count == 0) == (*digest == '\0'))
+        return 0;
+    return leat_fail(error, "the layout's tenants make no sense");
+}
+
 char *leat_layout_to_json(const leat_layout *layout)
 {
     LEAT_ASSERT(layout->shard_count > 0 && layout->shard_count <= LEAT_SHARDS_MAX);
@@ -175,7 +217,7 @@ char *leat_layout_to_json(const leat_layout *layout)
     yyjson_mut_val *root = yyjson_mut_obj(json);
     char *text = NULL;
     if (root && yyjson_mut_obj_add_uint(json, root, "partitions", layout->partition_count) &&
-        add_shards(json, root, layout))
+        add_shards(json, root, layout) && add_tenants(json, root, layout))
         text = yyjson_mut_val_write(root, YYJSON_WRITE_NOFLAG, NULL);
     yyjson_mut_doc_free(json);
     return text;

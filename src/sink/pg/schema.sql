@@ -48,17 +48,17 @@ CREATE TABLE IF NOT EXISTS leat.schema_version (
     version int NOT NULL
 );
 
-INSERT INTO leat.schema_version (version) VALUES (5) ON CONFLICT DO NOTHING;
+INSERT INTO leat.schema_version (version) VALUES (6) ON CONFLICT DO NOTHING;
 
 DO $$
 DECLARE
     found_version int := (SELECT version FROM leat.schema_version);
 BEGIN
-    IF found_version > 5 THEN
-        RAISE EXCEPTION 'schema leat has version %, this program knows version 5', found_version
+    IF found_version > 6 THEN
+        RAISE EXCEPTION 'schema leat has version %, this program knows version 6', found_version
             USING ERRCODE = 'LT005', HINT = 'Use a newer leat.';
     END IF;
-    UPDATE leat.schema_version SET version = 5 WHERE version < 5;
+    UPDATE leat.schema_version SET version = 6 WHERE version < 6;
 END
 $$;
 
@@ -96,6 +96,14 @@ CREATE TABLE IF NOT EXISTS leat.tenant_slots (
     slot   int NOT NULL,
     shard  int NOT NULL,
     PRIMARY KEY (source, slot)
+);
+
+-- Tenants that have their shard by an entry of their own, and not by their slot. The layout has their number and a digest.
+CREATE TABLE IF NOT EXISTS leat.tenants (
+    source int NOT NULL REFERENCES leat.sources (id) ON DELETE CASCADE,
+    tenant text COLLATE "C" NOT NULL,       -- as it stands in a key: canonical, percent-encoded
+    shard  int NOT NULL,                    -- index into the layout's shards
+    PRIMARY KEY (source, tenant)
 );
 
 -- One row per partition of this shard; changed by claims and compactions only, read by every batch. Half-filled pages

@@ -37,7 +37,9 @@ static int take_source(const PGresult *result, leat_source *ret, leat_layout *re
         SUBPARTITIONS,
         WINDOW,
         POSITION,
-        PARTITIONS
+        PARTITIONS,
+        TENANTS,
+        DIGEST
     };
     ret->id = (int32_t)leat_pg_integer(result, 0, ID);
     if (copy_text(ret->log_identity, sizeof ret->log_identity, result, LOG_IDENTITY, error) != 0 ||
@@ -53,7 +55,8 @@ static int take_source(const PGresult *result, leat_source *ret, leat_layout *re
     if (PQgetisnull(result, 0, PARTITIONS))
         return leat_fail(error, "leat.sources.layout of topic %s has no partitions", ret->topic);
     ret_layout->partition_count = (uint32_t)leat_pg_integer(result, 0, PARTITIONS);
-    return 0;
+    return leat_layout_read_tenants(ret_layout, leat_pg_integer(result, 0, TENANTS),
+                                    PQgetvalue(result, 0, DIGEST), error);
 }
 
 static int take_shards(const PGresult *result, leat_layout *ret, leat_error *error)
@@ -124,7 +127,10 @@ int leat_pg_source_query(leat_pg *pg, const char *topic, leat_source *ret_source
         leat_pg_query(pg,
                       "SELECT id, log_identity, topic, topic_id, hash, placement, subpartitions,"
                       "       tenant_window, tenant_position,"
-                      "       (layout->>'partitions')::int FROM leat.sources WHERE topic = $1",
+                      "       (layout->>'partitions')::int,"
+                      "       coalesce((layout->'tenants'->>'count')::int, 0),"
+                      "       coalesce(layout->'tenants'->>'digest', '')"
+                      "  FROM leat.sources WHERE topic = $1",
                       1, &topic, error);
     if (!result)
         return -1;
@@ -340,6 +346,7 @@ static int refuse_others(const char *dsn, const leat_source *source, const char 
 
 const leat_shard_source_ops leat_pg_source = {.read = read_source,
                                               .read_placement = read_placement,
+                                              .read_tenants = leat_pg_tenants_read,
                                               .read_self = read_self,
                                               .init = leat_pg_source_init,
                                               .rehearse_init = leat_pg_source_rehearse,

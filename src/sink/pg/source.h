@@ -16,7 +16,13 @@ int leat_pg_source_version(leat_pg *pg, int64_t *ret, leat_error *error);
 /* -1: the schema is of a newer version than this program. */
 int leat_pg_source_refuse_newer(const leat_pg *pg, int64_t version, leat_error *error);
 
+/* The tenants of the map, for a source that was just stored; NULL is none. */
+int leat_pg_tenants_store(leat_pg *pg, const char *id, const leat_tenant_map *map,
+                          leat_error *error);
+
 /* The operations of sink/shard_ops.h. */
+int leat_pg_tenants_read(const char *dsn, const char *topic, leat_tenant_map *map,
+                         leat_error *error);
 int leat_pg_source_init(const char *dsn, leat_source *source, const leat_layout *layout,
                         uint32_t shard, const int64_t *starts, leat_error *error);
 int leat_pg_source_rehearse(const char *dsn, leat_source *source, const leat_layout *layout,

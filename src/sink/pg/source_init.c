@@ -74,7 +74,9 @@ static int store_source(leat_pg *pg, const leat_source *source, const leat_layou
                                10, values, error)
                       : leat_fail(error, "out of memory");
     free(json);
-    return status == 0 ? store_slots(pg, id, layout, error) : -1;
+    if (status != 0 || store_slots(pg, id, layout, error) != 0)
+        return -1;
+    return leat_pg_tenants_store(pg, id, layout->tenants, error);
 }
 
 /* One database for two shards would give a partition two owners' rows; most likely a dsn was

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS leat_schema_version (
     version INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO leat_schema_version (one, version) VALUES (1, 4) ON CONFLICT DO NOTHING;
+INSERT INTO leat_schema_version (one, version) VALUES (1, 5) ON CONFLICT DO NOTHING;
 
 -- The meaning of offsets: the log they belong to and the placement of its records. One row per topic.
 CREATE TABLE IF NOT EXISTS leat_sources (
@@ -25,6 +25,14 @@ CREATE TABLE IF NOT EXISTS leat_sources (
     tenant_window   INTEGER NOT NULL DEFAULT 0, -- subpartitions of a tenant; 0: as many as there are
     tenant_position INTEGER NOT NULL DEFAULT -1 -- of the tenant among the parts of the key; -1: none
 ) STRICT;
+
+-- Tenants that have their shard by an entry of their own, and not by their slot. The layout has their number and a digest.
+CREATE TABLE IF NOT EXISTS leat_tenants (
+    source INTEGER NOT NULL,
+    tenant TEXT NOT NULL,           -- as it stands in a key: canonical, percent-encoded
+    shard  INTEGER NOT NULL,        -- index into the layout's shards
+    PRIMARY KEY (source, tenant)
+) STRICT, WITHOUT ROWID;
 
 -- One row per partition of this shard; changed by claims and compactions only.
 CREATE TABLE IF NOT EXISTS leat_partitions (

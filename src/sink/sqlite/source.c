@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "sink/sqlite/db.h"
+#include "sink/sqlite/tenants.h"
 #include "sink/shard_source.h"
 
 enum { BUSY_MS = 5000 };
@@ -42,7 +43,9 @@ static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_lay
         WINDOW,
         POSITION,
         PARTITIONS,
-        SLOTS
+        SLOTS,
+        TENANTS,
+        DIGEST
     };
     ret->id = sqlite3_column_int(row, ID);
     ret->placement =
@@ -55,6 +58,9 @@ static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_lay
         return leat_fail(error, "leat_sources.tenant_slots does not have %d slots",
                          LEAT_TENANT_SLOTS);
     memcpy(ret_layout->tenant_slots, sqlite3_column_blob(row, SLOTS), LEAT_TENANT_SLOTS);
+    if (leat_layout_read_tenants(ret_layout, sqlite3_column_int64(row, TENANTS),
+                                 (const char *)sqlite3_column_text(row, DIGEST), error) != 0)
+        return -1;
     if (copy_text(ret->log_identity, sizeof ret->log_identity, row, LOG_IDENTITY, error) != 0 ||
         copy_text(ret->topic, sizeof ret->topic, row, TOPIC, error) != 0 ||
         copy_text(ret->topic_id, sizeof ret->topic_id, row, TOPIC_ID, error) != 0)
@@ -100,7 +106,9 @@ static int query_source(leat_sqlite *sqlite, const char *topic, leat_source *ret
     sqlite3_stmt *query = leat_sqlite_prepare(
         sqlite,
         "SELECT id, log_identity, topic, topic_id, hash, placement, subpartitions, tenant_window,"
-        "       tenant_position, layout ->> 'partitions', tenant_slots FROM leat_sources WHERE topic = ?",
+        "       tenant_position, layout ->> 'partitions', tenant_slots,"
+        "       coalesce(layout ->> '$.tenants.count', 0), coalesce(layout ->> '$.tenants.digest', '')"
+        "  FROM leat_sources WHERE topic = ?",
         error);
     if (!query)
         return -1;
@@ -276,8 +284,8 @@ static int read_self(const char *file, const char *topic, leat_shard_self *ret, 
 
 /* The steps from a version to the next; the schema makes everything else. Version 1 had the
  * timestamp of the record at the low water, which was the newest. Version 3 has one more table, and
- * so has 4: a program that does not know parked records takes them for written, so the claims of
- * one that still runs must fail. They name the column. */
+ * so have 4 and 5; before 4, a program that does not know parked records takes them for written, so
+ * the claims of one that still runs must fail. They name the column. */
 static const char *const upgrade_sql[] = {
     [1] = "ALTER TABLE leat_progress ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE leat_progress ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
@@ -294,6 +302,7 @@ static const char *const upgrade_sql[] = {
           "ALTER TABLE leat_sources ADD COLUMN tenant_window INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE leat_sources ADD COLUMN tenant_position INTEGER NOT NULL DEFAULT -1;"
           "UPDATE leat_schema_version SET version = 4;",
+    [4] = "UPDATE leat_schema_version SET version = 5;",
 };
 _Static_assert(sizeof upgrade_sql / sizeof *upgrade_sql == LEAT_SQLITE_VERSION,
                "each version but the last has a step to the next");
@@ -340,7 +349,7 @@ static int store_source(leat_sqlite *sqlite, const leat_source *source, const le
     }
     sqlite3_finalize(insert);
     free(json);
-    return status;
+    return status == 0 ? leat_sqlite_tenants_store(sqlite, source->id, layout->tenants, error) : -1;
 }
 
 static int compare_or_store(leat_sqlite *sqlite, leat_source *source, const leat_layout *layout,
@@ -473,6 +482,7 @@ int leat_sqlite_open_for(leat_sqlite *sqlite, const char *file, const char *topi
 
 const leat_shard_source_ops leat_sqlite_source = {.read = read_source,
                                                   .read_placement = read_placement,
+                                                  .read_tenants = leat_sqlite_tenants_read,
                                                   .read_self = read_self,
                                                   .init = init,
                                                   .rehearse_init = rehearse_init};
