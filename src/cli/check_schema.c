@@ -13,6 +13,7 @@
 #include "daemon/place_source.h"
 #include "daemon/shard_tables.h"
 #include "daemon/start_catalog.h"
+#include "daemon/tenant_file.h"
 
 /* Against the source and layout that `leat init` would store now. */
 static int compare_source(leat_examination *about, const leat_source *stored,
@@ -102,6 +103,42 @@ static void check_alike(leat_examination *about, uint32_t shard, leat_finding *r
                          first == shard ? ", itself" : "");
 }
 
+static int compare_tenants(leat_examination *about, uint32_t shard, uint32_t *ret_count,
+                           leat_error *error)
+{
+    leat_source source;
+    leat_layout layout;
+    leat_tenant_map *stored = NULL, *configured = NULL;
+    const leat_assembly *assembly = about->assembly;
+    leat_shard_address at = leat_examined_address(about, shard);
+    int status = leat_shard_read_source(at, assembly->log.topic, &source, &layout, error);
+    if (status == 0)
+        status = leat_shard_read_tenants(at, assembly->log.topic, &layout, &stored, error);
+    if (status == 0)
+        status = leat_assembly_read_tenant_file(assembly, &assembly->versions[shard]->routes,
+                                                &configured, error);
+    if (status == 0)
+        status = leat_assembly_check_tenants(assembly, stored, configured, error);
+    *ret_count = stored ? leat_tenant_map_count(stored) : 0;
+    leat_tenant_map_free(stored);
+    leat_tenant_map_free(configured);
+    return status;
+}
+
+static void check_tenants(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    uint32_t count = 0;
+    int status = compare_tenants(about, shard, &count, &error);
+    if (status == 1)
+        leat_finding_set(ret, LEAT_CHECK_SKIPPED, "not set up yet");
+    else if (status != 0)
+        leat_finding_set_error(ret, &error);
+    else
+        leat_finding_set(ret, LEAT_CHECK_OK, "%" PRIu32 " tenants have a shard of their own",
+                         count);
+}
+
 static void check_privileges(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
     leat_error error = {0};
@@ -166,6 +203,9 @@ static const leat_check rows[] = {
     {"tables alike", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_TABLES, check_alike,
      "the edge accepts a write that one of the shards cannot take",
      "run the same migrations in every shard"},
+    {"tenant map", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_TABLES, check_tenants,
+     "a tenant's writes would go to another shard than its rows are in, so a process with another map does not start",
+     "correct the file of tenants.map: what is stored counts"},
     {"privileges", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_TABLES, check_privileges,
      "writes that need them wait until they are granted",
      "GRANT them to the role, as docs/operations.md lists them"},

@@ -30,8 +30,12 @@ int leat_ground_read(leat_ground *on, leat_error *error)
         int found = leat_shard_read_source(at, topic, &on->source, &on->layout, error);
         if (found == 1)
             leat_fail(error, "it was not set up for topic %s: run `leat init` first", topic);
-        if (found == 0 && read_version(on, at, error) == 0)
+        if (found == 0 &&
+            leat_shard_read_tenants(at, topic, &on->layout, &on->tenants, error) == 0 &&
+            read_version(on, at, error) == 0)
             return 0;
+        leat_tenant_map_free(on->tenants);
+        on->tenants = NULL;
         leat_fail_prefix(error, "shard %s", config->shards[i].name);
     }
     return -1;
@@ -41,6 +45,8 @@ void leat_ground_free(leat_ground *on)
 {
     leat_schema_version_free(on->version);
     on->version = NULL;
+    leat_tenant_map_free(on->tenants);
+    on->tenants = NULL;
     leat_assembly_fini(&on->assembly);
 }
 

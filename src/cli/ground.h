@@ -13,6 +13,7 @@ typedef struct leat_ground {
     leat_assembly assembly; /* its configuration only */
     leat_source source;     /* with the rest after leat_ground_read */
     leat_layout layout;
+    leat_tenant_map *tenants;     /* which it borrows */
     leat_schema_version *version; /* of the first shard that answered */
 } leat_ground;
 

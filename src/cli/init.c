@@ -15,6 +15,7 @@
 #include "daemon/place_source.h"
 #include "daemon/shard_tables.h"
 #include "daemon/start_catalog.h"
+#include "daemon/tenant_file.h"
 #include "sink/shard.h"
 
 enum { INIT_TIMEOUT_MS = 30000 };
@@ -109,12 +110,43 @@ static int set_up(leat_assembly *assembly, const int64_t *starts, leat_error *er
     return 0;
 }
 
+/* 0: of the first shard that was set up; `ret` NULL: it has none. 1: none was. */
+static int stored_tenants(leat_assembly *assembly, leat_tenant_map **ret, leat_error *error)
+{
+    for (uint32_t shard = 0; shard < assembly->config.shard_count; shard++) {
+        leat_source source;
+        leat_layout layout;
+        leat_error unread; /* of an older version, which has no such map */
+        leat_shard_address at = leat_assembly_address(&assembly->config.shards[shard]);
+        if (leat_shard_read_source(at, assembly->log.topic, &source, &layout, &unread) == 0)
+            return leat_shard_read_tenants(at, assembly->log.topic, &layout, ret, error) == 0 ? 0
+                                                                                              : -1;
+    }
+    return 1;
+}
+
+/* The stored map, to which a configured one must be equal; of a new source the configured one. */
+static int take_tenants(leat_assembly *assembly, const leat_routes *routes, leat_error *error)
+{
+    leat_tenant_map *configured = NULL, *stored = NULL;
+    int is_new = stored_tenants(assembly, &stored, error);
+    if (is_new < 0 || leat_assembly_read_tenant_file(assembly, routes, &configured, error) != 0) {
+        leat_tenant_map_free(stored);
+        return -1;
+    }
+    int status = is_new ? 0 : leat_assembly_check_tenants(assembly, stored, configured, error);
+    assembly->catalog.tenants = is_new ? configured : stored;
+    leat_tenant_map_free(is_new ? stored : configured);
+    return status;
+}
+
 static int init_shards(leat_assembly *assembly, const leat_placement *placement, leat_error *error)
 {
     leat_source *source = &assembly->catalog.source;
     if (leat_assembly_running_source(assembly, source, &assembly->catalog.layout, error) != 0)
         return -1;
     source->placement = *placement;
+    leat_layout_take_tenants(&assembly->catalog.layout, assembly->catalog.tenants);
     const leat_layout *layout = &assembly->catalog.layout;
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
     int status =
@@ -126,15 +158,24 @@ static int init_shards(leat_assembly *assembly, const leat_placement *placement,
     return status;
 }
 
+static const char *map_name(const leat_assembly *assembly)
+{
+    return assembly->config.tenants_map ? assembly->config.tenants_map : "the stored map";
+}
+
 static int init_with(leat_assembly *assembly, const leat_schema_version *version, leat_error *error)
 {
     leat_source placed = {0};
-    if (leat_assembly_place_source(assembly, &version->routes, &placed, error) != 0)
+    if (leat_assembly_place_source(assembly, &version->routes, &placed, error) != 0 ||
+        take_tenants(assembly, &version->routes, error) != 0)
         return leat_fail_prefix(error, "nothing was created or changed");
     if (make_topic(assembly, error) != 0 || init_shards(assembly, &placed.placement, error) != 0)
         return -1;
     char placement[128];
     printf("source: %s\n", leat_placement_describe(&assembly->catalog.source.placement, placement));
+    if (assembly->catalog.tenants)
+        printf("tenants: %" PRIu32 " have their shard by %s, all others by their hash\n",
+               leat_tenant_map_count(assembly->catalog.tenants), map_name(assembly));
     for (uint32_t r = 0; r < version->routes.count; r++)
         printf("route %s: %s -> table %s\n", version->routes.routes[r].name,
                assembly->config.routes[r].path, version->routes.routes[r].table->label);

@@ -74,6 +74,7 @@ typedef struct leat_config {
 
     leat_config_shard *shards;
     uint32_t shard_count;
+    char *tenants_map; /* a file; NULL: none */
     leat_config_route *routes;
     uint32_t route_count;
 

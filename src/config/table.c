@@ -161,6 +161,14 @@ static const leat_setting settings[] = {
          "that others go on. Divided among the shard's partitions; one subpartition has at most half of a partition's share. "
          "Beyond it the partition pauses. 0: nothing is parked."},
 
+    {"tenants", GROUP, .help = "Which shard a tenant belongs to."},
+    {"tenants.map", TOP(tenants_map), TEXT(NULL, "a file; relative to the working directory"),
+     .fallback_words = "none: by a hash",
+     .help =
+         "A file of lines `tenant,shard`, for tenants that have their shard already; the tenant is written as in a path. All "
+         "others go by a hash. `leat init` stores the map in every shard; from then on it does not change, and a process whose "
+         "file differs does not start. A process without the setting uses what is stored."},
+
     {"routes", TOP(routes), .kind = LEAT_SETTING_LIST, .shape = &routes_shape, .min = 1,
      .max = LEAT_ROUTES_MAX, .required = true,
      .help = "The paths that accept writes, and the tables that they write to."},

@@ -172,5 +172,6 @@ int leat_assembly_running_source(const leat_assembly *assembly, leat_source *ret
     const char *names[LEAT_SHARDS_MAX];
     leat_assembly_shard_names(assembly, names);
     leat_layout_even(ret_layout, partitions, shards, names);
+    ret_layout->tenant_count = -1; /* read with the tables: daemon/tenant_file.h */
     return 0;
 }

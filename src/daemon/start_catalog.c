@@ -8,6 +8,7 @@
  * A SQLite file that is new is set up here: it is on this machine and has one writer, so nobody
  * needs to run `leat init` for it.
  */
+#include "daemon/tenant_file.h"
 #include "daemon/start_catalog.h"
 
 #include <stdlib.h>
@@ -168,9 +169,10 @@ static int fill_versions(leat_assembly *assembly, leat_error *error)
 
 /* ---- the shards ---- */
 
-/* By the tables that the file has: a place for each route's tenant follows from their keys. */
+/* By the tables that the file has: a place for each route's tenant follows from their keys, and the
+ * form of the tenants in their map. */
 static int place_source(leat_assembly *assembly, uint32_t shard, leat_source *source,
-                        leat_error *error)
+                        leat_tenant_map **ret_tenants, leat_error *error)
 {
     leat_table *tables = NULL;
     uint32_t count = 0;
@@ -180,16 +182,22 @@ static int place_source(leat_assembly *assembly, uint32_t shard, leat_source *so
     leat_schema_version *version = leat_assembly_build_version(assembly, tables, count, error);
     int status = version ? leat_assembly_place_source(assembly, &version->routes, source, error)
                          : -1;
+    if (status == 0)
+        status = leat_assembly_read_tenant_file(assembly, &version->routes, ret_tenants, error);
     leat_schema_version_free(version);
     return status;
 }
 
 static int init_file(leat_assembly *assembly, uint32_t shard, leat_source *source,
-                     const leat_layout *layout, leat_error *error)
+                     const leat_layout *even, leat_error *error)
 {
     const leat_config_shard *at = &assembly->config.shards[shard];
-    if (place_source(assembly, shard, source, error) != 0)
+    leat_layout with_tenants = *even;
+    const leat_layout *layout = &with_tenants;
+    leat_tenant_map *tenants = NULL;
+    if (place_source(assembly, shard, source, &tenants, error) != 0)
         return -1;
+    leat_layout_take_tenants(&with_tenants, tenants);
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
     int status = leat_log_starts(&assembly->log, layout->partition_count, LEAT_START_BROKER_MS,
                                  starts, error);
@@ -198,6 +206,7 @@ static int init_file(leat_assembly *assembly, uint32_t shard, leat_source *sourc
     if (status == 0)
         leat_info("tables leat_* created shard=%s file=%s", at->name, at->sqlite);
     free(starts);
+    leat_tenant_map_free(tenants);
     return status;
 }
 
@@ -213,6 +222,28 @@ static int read_source(leat_assembly *assembly, uint32_t shard, leat_source *run
     if (init_file(assembly, shard, running, even, error) != 0)
         return -1;
     return leat_shard_read_source(address, assembly->log.topic, ret_stored, ret_layout, error);
+}
+
+/* Those of the first shard that answers: the others must have the same. */
+static int take_tenants(leat_assembly *assembly, uint32_t shard, leat_layout *layout,
+                        leat_error *error)
+{
+    leat_tenant_map_free(assembly->catalog.tenants);
+    return leat_shard_read_tenants(leat_assembly_address(&assembly->config.shards[shard]),
+                                   assembly->log.topic, layout, &assembly->catalog.tenants, error);
+}
+
+/* Against the configured map, which is read with the routes. */
+static int check_tenants(const leat_assembly *assembly, leat_error *error)
+{
+    leat_tenant_map *configured;
+    if (leat_assembly_read_tenant_file(assembly, &first_version(assembly)->routes, &configured,
+                                       error) != 0)
+        return -1;
+    int status =
+        leat_assembly_check_tenants(assembly, assembly->catalog.tenants, configured, error);
+    leat_tenant_map_free(configured);
+    return status;
 }
 
 /* 1: no shard answered. */
@@ -242,6 +273,11 @@ static int check_shards(leat_assembly *assembly, leat_error *error)
             return leat_fail_prefix(error, "shard %s", from->name);
         /* All others must have the same. */
         running.placement = stored.placement;
+        even.tenant_count = layout.tenant_count;
+        even.tenant_digest = layout.tenant_digest;
+        if (answered == 0 && take_tenants(assembly, shard, &layout, error) != 0)
+            return leat_fail_prefix(error, "shard %s", from->name);
+        layout.tenants = assembly->catalog.tenants;
         if (leat_assembly_check_placement(assembly, &stored.placement, error) != 0)
             return -1;
         assembly->catalog.source = stored;
@@ -320,5 +356,7 @@ int leat_assembly_load_catalog(leat_assembly *assembly, bool wait, leat_error *e
         leat_warn("waiting for a shard reason=\"%s\"", error->text);
         sleep(LEAT_START_WAIT_S);
     }
-    return answer == 0 ? fill_versions(assembly, error) : -1;
+    if (answer != 0 || fill_versions(assembly, error) != 0)
+        return -1;
+    return check_tenants(assembly, error);
 }

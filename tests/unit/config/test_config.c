@@ -16,7 +16,7 @@
 #define SHARD "shards: [ { name: a, dsn: 'host=h' } ]\n"
 #define ROUTE "routes: [ { path: '/things/{id}', table: things } ]\n"
 #define TOP_KEYS                                                                                   \
-    "listen, admin, admin_token, workers, catalog_every, data_dir, log_level, log, shards, routes, http, auth, limits, apply"
+    "listen, admin, admin_token, workers, catalog_every, data_dir, log_level, log, shards, tenants, routes, http, auth, limits, apply"
 #define KAFKA_KEYS                                                                                 \
     "brokers, topic, group, partitions, replication, start, renew_after, give_up_after, properties"
 #define DSN_WORDS     "a connection string or URI of libpq; $NAME takes an environment variable"
