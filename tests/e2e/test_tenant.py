@@ -94,6 +94,18 @@ def test_two_tenants_may_write_one_row(served):
     assert world.rows("select count(*) from leat.dead_letters where key like '%shared'") == [(0,), (0,)]
 
 
+def test_items_of_a_batch_have_their_tenants_too(served):
+    world, client = served
+    items = [{"method": "PUT", "path": "/players/b", "body": {"app_id": app, "sessions": 7}} for app in APPS]
+    items += [{"method": "DELETE", "path": f"/players/b?app_id={APPS[0]}"},
+              {"method": "PUT", "path": "/players/b", "body": {"sessions": 7}}]
+    answer = client.post("/batch", json=items)
+    assert answer.status_code in (200, 207), answer.text
+    assert answer.text.count('"app_id"') == 1 and "422" in answer.text, answer.text
+    wait_until(lambda: sorted(app for app, in world.rows("select app_id::text from players where id = 'b'")) == APPS[1:],
+               "all to be applied")
+
+
 REFUSED = [
     ("PUT", "/players/x", {"sessions": 1}, "app_id"),
     ("PUT", "/players/x", {"app_id": None}, "app_id"),
