@@ -212,7 +212,7 @@ void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *c
     edge->drained_context = context;
     edge_batches_drain(edge);
     leat_http_drain(edge->http, on_http_drained);
-    edge_waiting_answer_all(edge);
+    edge_waiting_hurry(edge);
 }
 
 static void on_tick_closed(uv_handle_t *handle)

@@ -76,6 +76,19 @@ static void take_decided(leat_edge *edge)
             answer_waiter(edge, decided[i].owner, &decided[i].answer);
 }
 
+void edge_waiting_hurry(leat_edge *edge)
+{
+    edge_waiter *next;
+    if (!edge->config.writes.waits)
+        return;
+    take_decided(edge);
+    for (edge_waiter *at = LIST_FIRST(&edge->waiting.all); at; at = next) {
+        next = LIST_NEXT(at, link);
+        if (at->wait_s > 0)
+            answer_late(edge, at);
+    }
+}
+
 void edge_waiting_answer_all(leat_edge *edge)
 {
     if (!edge->config.writes.waits)
@@ -140,10 +153,16 @@ static bool add_waiter(leat_edge *edge, const edge_waiter *from)
 
 /* ---- writes ---- */
 
+/* While it drains, a question is answered and nothing is waited for. */
+static bool may_wait(const leat_edge *edge)
+{
+    return edge->state == EDGE_OPEN || edge->state == EDGE_LEAVING;
+}
+
 uint32_t edge_waiting_wish(const leat_edge *edge, const leat_http_request *request)
 {
     const leat_edge_writes *config = &edge->config.writes;
-    if (!config->waits || edge->state != EDGE_OPEN)
+    if (!config->waits || !may_wait(edge))
         return 0;
     int64_t wish_s = edge_prefer_wait(request);
     return wish_s <= 0 ? 0 : wish_s < config->wait_max_s ? (uint32_t)wish_s : config->wait_max_s;
@@ -163,7 +182,7 @@ void edge_waiting_begin(leat_edge *edge, leat_http_request *request, const leat_
                         uint32_t wait_s)
 {
     const edge_waiter waiter = {.request = request, .place = *place, .wait_s = wait_s};
-    if (edge->state == EDGE_OPEN && add_waiter(edge, &waiter))
+    if (may_wait(edge) && add_waiter(edge, &waiter))
         return;
     leat_count(edge->metrics.waits_refused, 1);
     edge_answer_accepted(edge, request, place, NULL);
@@ -189,7 +208,7 @@ static void answer_question(leat_edge *edge, leat_http_request *request, leat_sl
                           "the token is of another topic than this edge writes to");
     } else {
         waiter.wait_s = edge_waiting_wish(edge, request);
-        if (edge->state != EDGE_OPEN || !add_waiter(edge, &waiter))
+        if (!add_waiter(edge, &waiter))
             edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,
                               "too many requests wait to hear of writes");
     }

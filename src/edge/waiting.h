@@ -23,7 +23,9 @@ void edge_waiting_begin(leat_edge *edge, leat_http_request *request, const leat_
                         uint32_t wait_s);
 /* True: it was a question about a write; it is answered, or waits. */
 bool edge_waiting_ask(leat_edge *edge, leat_http_request *request);
-/* Answers all of them, as far as is known. */
+/* Answers those that would wait for long, as far as is known: the edge drains. */
+void edge_waiting_hurry(leat_edge *edge);
+/* The same for all. */
 void edge_waiting_answer_all(leat_edge *edge);
 /* Closes its handles; then `on_closed`. */
 void edge_waiting_close(leat_edge *edge, void (*on_closed)(leat_edge *edge));

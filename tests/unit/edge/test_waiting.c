@@ -341,6 +341,34 @@ START_TEST(a_question_is_answered)
 }
 END_TEST
 
+/* Its connection is there for as long as it takes. */
+START_TEST(a_drain_waits_for_the_answer_to_a_question)
+{
+    world *w = world_open();
+    ask(w, SOURCE, 2, "");
+    while (!leat_write_waits_is_wanted(w->waits, 2))
+        test_turn(&w->loop);
+    leat_edge_leave(w->edge);
+    leat_edge_drain(w->edge, on_drained, w);
+    answer_question(w, LEAT_WRITE_APPLIED);
+    expect_answer(w, 200, "", "\"state\":\"applied\"}");
+    test_turn_until(&w->loop, &w->drained);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_request_may_wait_while_the_edge_leaves)
+{
+    world *w = world_open();
+    leat_edge_leave(w->edge);
+    uint32_t partition = write_and_append(w, "Prefer: wait=20\r\n");
+    test_turn(&w->loop);
+    tell(w, partition, LEAT_WRITE_APPLIED);
+    expect_answer(w, 200, "wait=20", "\"applied\"");
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_question_may_wait)
 {
     world *w = world_open();
@@ -385,6 +413,8 @@ int main(void)
     tcase_add_test(tests, a_write_that_is_stored_during_a_drain_is_not_waited_for);
     tcase_add_test(tests, an_edge_ends_while_requests_wait);
     tcase_add_loop_test(tests, a_question_is_answered, 0, COUNT_OF(states));
+    tcase_add_test(tests, a_drain_waits_for_the_answer_to_a_question);
+    tcase_add_test(tests, a_request_may_wait_while_the_edge_leaves);
     tcase_add_test(tests, a_question_may_wait);
     tcase_add_test(tests, what_is_no_question);
     suite_add_tcase(suite, tests);
