@@ -117,7 +117,8 @@ def wait_quiet(seconds, limit=0.3):
 
 OPTIONS = {
     "apps": "tenants", "batch": "records a batch", "compact_every": "setting apply.compact_every",
-    "connections": "of leat to each shard", "crowd": "requests that wait at once", "keys": "rows that the writes go to",
+    "connections": "of leat to each shard", "crowd": "requests that wait at once", "items": "of the file that is sent in batches",
+    "keys": "rows that the writes go to",
     "lead": "seconds of load before it is measured", "case": "only this case", "partitions": "of the topic", "plots": "folder for the pictures",
     "rate": "writes a second", "records": "of a run", "requests": "of each kind", "rows": "of a batch", "seconds": "of a run",
     "warm_up": "seconds of updates after the table was filled",

@@ -27,6 +27,7 @@ typedef struct leat_options {
     const char *types;
     const char *refused;
     const char *from;
+    const char *batch;
     bool repeat_unknown;
     bool hold;
     bool json;

@@ -133,8 +133,8 @@ static const leat_command commands[] = {
      "              and * stands for all. Default *:*\n"
      "  --tenant T  it writes rows of this tenant only; as in the path of a request (percent-encoded)\n",
      leat_command_token_new},
-    {"send", "cruKpMyxFU",
-     "FILE|- [--path PATH | --route NAME] [--method M] [--types LIST] [--url URL] [--token T] [--refused FILE] [--from LINE] [--repeat-unknown] [--config FILE]",
+    {"send", "cruKpMyxFbU",
+     "FILE|- [--path PATH | --route NAME] [--method M] [--types LIST] [--url URL] [--token T] [--refused FILE] [--from LINE] [--batch N] [--repeat-unknown] [--config FILE]",
      1, "send the writes of a file to an edge",
      "Sends the lines of a file or of standard input (-) in batches, several at once, and shows how far it is. The writes of a row\n"
      "keep the order of the file as long as their paths are spelled alike. What is refused for now (429, 503), or was not sent\n"
@@ -150,6 +150,7 @@ static const leat_command commands[] = {
      "  --token T         the bearer token; without it, $LEAT_TOKEN. Other users of this machine can see options\n"
      "  --refused FILE    gets what was not accepted, with the reason and the line; it can be sent again\n"
      "  --from LINE       leave out what is before this line\n"
+     "  --batch N         items in one batch; default 500\n"
      "  --repeat-unknown  send again what may have been applied: for writes that may be applied twice\n\n"
      "Exit status: 0 all were accepted, 3 some were not, 1 it could not go on, 130 interrupted. The output then says from which\n"
      "line to go on.\n",
@@ -187,6 +188,7 @@ static const struct option options_known[] = {
     {"types", required_argument, NULL, 'y'},
     {"refused", required_argument, NULL, 'x'},
     {"from", required_argument, NULL, 'F'},
+    {"batch", required_argument, NULL, 'b'},
     {"repeat-unknown", no_argument, NULL, 'U'},
     {0},
 };
@@ -273,7 +275,7 @@ static const char **text_of(leat_options *options, int letter)
         {'f', &options->duration},    {'n', &options->keep},   {'R', &options->reason},
         {'u', &options->url},         {'K', &options->token},  {'p', &options->path},
         {'M', &options->method},      {'y', &options->types},  {'x', &options->refused},
-        {'F', &options->from},        {'S', &options->scopes},
+        {'F', &options->from},        {'S', &options->scopes}, {'b', &options->batch},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].letter == letter)

@@ -108,13 +108,16 @@ static int check_method(const char *method, leat_error *error)
                : leat_fail(error, "--method is PUT, PATCH or DELETE, not %s", method);
 }
 
-static int read_from(const char *text, uint64_t *ret, leat_error *error)
+/* `text` NULL: not given. */
+static int read_number(const char *name, const char *text, uint64_t otherwise, uint64_t most,
+                       uint64_t *ret, leat_error *error)
 {
     char *end;
     errno = 0;
-    *ret = text ? strtoull(text, &end, 10) : 1;
-    if (text && (*text < '1' || *text > '9' || *end || errno))
-        return leat_fail(error, "--from takes the number of a line, not %s", text);
+    *ret = text ? strtoull(text, &end, 10) : otherwise;
+    if (text && (*text < '1' || *text > '9' || *end || errno || *ret > most))
+        return leat_fail(error, "%s takes a number from 1 to %llu, not %s", name,
+                         (unsigned long long)most, text);
     return 0;
 }
 
@@ -132,8 +135,14 @@ static int read_options(send_run *run, leat_error *error)
         .lanes = LANES,
         .repeats_unknown = options->repeat_unknown,
     };
-    if (read_from(options->from, &run->form.from, error) != 0 || find_url(run, error) != 0 ||
-        find_path(run, error) != 0 || check_method(run->form.method, error) != 0)
+    uint64_t batch;
+    if (read_number("--from", options->from, 1, INT64_MAX, &run->form.from, error) != 0 ||
+        read_number("--batch", options->batch, LEAT_SEND_BATCH, LEAT_SEND_BATCH_MAX, &batch,
+                    error) != 0)
+        return -1;
+    run->to.batch = (uint32_t)batch;
+    if (find_url(run, error) != 0 || find_path(run, error) != 0 ||
+        check_method(run->form.method, error) != 0)
         return -1;
     if (!run->form.path && (options->method || options->types))
         return leat_fail(error, "--method and --types are for CSV: they need --path or --route");

@@ -19,10 +19,9 @@
 #include "base/diag.h"
 
 enum {
-    BATCH_ITEMS = 500,
     BATCH_BYTES = 1024 * 1024,
-    LANE_ITEMS = 2 * BATCH_ITEMS,
-    LANE_BYTES = 2 * BATCH_BYTES,
+    LANE_BATCHES = 2,
+    LANE_BYTES = LANE_BATCHES * BATCH_BYTES,
     ANSWER_MAX = 1024 * 1024, /* of one line */
     SHOWN_MAX = 10,           /* refused items on standard error */
     RETRY_MS = 1000,
@@ -43,7 +42,7 @@ typedef struct lane {
     uint32_t count; /* waiting or in the batch */
     size_t bytes;
     bool is_busy;
-    send_item *batch[BATCH_ITEMS]; /* NULL: decided */
+    send_item *batch[LEAT_SEND_BATCH_MAX]; /* NULL: decided */
     uint32_t batch_size;
     uint32_t answered;
     leat_buf body, answer;
@@ -197,7 +196,7 @@ static void begin_batch(lane *at)
     at->batch_size = at->answered = 0;
     at->delay_ms = 0;
     send_item *item;
-    while (at->batch_size < BATCH_ITEMS && (item = TAILQ_FIRST(&at->waiting)) &&
+    while (at->batch_size < at->lanes->config.batch && (item = TAILQ_FIRST(&at->waiting)) &&
            (at->batch_size == 0 || at->body.size + item->is.size < BATCH_BYTES)) {
         TAILQ_REMOVE(&at->waiting, item, link);
         at->batch[at->batch_size++] = item;
@@ -345,7 +344,7 @@ static lane *lane_of(const leat_send_lanes *lanes, uint64_t row)
 bool leat_send_lanes_have_room(const leat_send_lanes *lanes, uint64_t row)
 {
     const lane *at = lane_of(lanes, row);
-    return at->count < LANE_ITEMS && at->bytes < LANE_BYTES;
+    return at->count < LANE_BATCHES * lanes->config.batch && at->bytes < LANE_BYTES;
 }
 
 void leat_send_lanes_add(leat_send_lanes *lanes, const leat_send_item *item)
@@ -431,6 +430,7 @@ static void make_handle(leat_send_lanes *lanes, lane *at)
 leat_send_lanes *leat_send_lanes_new(const leat_send_config *config, leat_error *error)
 {
     LEAT_ASSERT(config->lanes > 0 && config->lanes <= LEAT_SEND_LANES_MAX);
+    LEAT_ASSERT(config->batch > 0 && config->batch <= LEAT_SEND_BATCH_MAX);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         leat_fail(error, "libcurl cannot be used");
         return NULL;

@@ -11,7 +11,11 @@
 
 #include "cli/send_source.h"
 
-enum { LEAT_SEND_LANES_MAX = 64 };
+enum {
+    LEAT_SEND_LANES_MAX = 64,
+    LEAT_SEND_BATCH = 500, /* items, usually */
+    LEAT_SEND_BATCH_MAX = 1000,
+};
 
 /* What became of items. */
 typedef struct leat_send_counts {
@@ -28,6 +32,7 @@ typedef struct leat_send_config {
     const char *url;   /* of the edge: "http://127.0.0.1:8080" */
     const char *token; /* NULL: none */
     uint32_t lanes;
+    uint32_t batch;       /* items, at most; LEAT_SEND_BATCH_MAX at most */
     bool repeats_unknown; /* sends again what may have been applied */
     FILE *refused; /* gets the items that were not accepted; NULL: standard error gets a few */
 } leat_send_config;

@@ -155,7 +155,7 @@ def test_what_cannot_be_sent_is_said(make_world):
             ("app,id,n\n", [*path, "--types", "m:json"], 1, "--types: there is no column m"),
             ("", [*path, "--method", "POST"], 2, "--method is PUT, PATCH or DELETE, not POST"),
             ("", ["--path", "/apps/{app"], 2, "'{' without '}'"),
-            ("", ["--from", "0"], 2, "--from takes the number of a line"),
+            ("", ["--from", "0"], 2, "--from takes a number from 1"),
             ("", ["--route", "nothing"], 2, "has no route nothing")]:
         done = send(text, *arguments)
         assert done.returncode == code and words in done.stderr, (text, done.stdout, done.stderr)

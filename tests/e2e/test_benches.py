@@ -34,8 +34,9 @@ FIGURES = {
     "memory": ["rss_mib_10", "rss_mib_50", "rss_mib_90", "rss_mib_max", "records_s"],
     "wait": [*(f"{what}_{q}_ms_{shape}" for shape in ("run", "split") for what in ("plain", "wait") for q in ("p50", "p99")),
              "crowd_waiting", "crowd_questions_s", "crowd_session_pct", "crowd_edge_pct", "crowd_plain_p50_ms"],
-    "edge": [f"{figure}_{connections}" for connections in (64, 256)
-             for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "p50_ms", "p99_ms")],
+    "edge": ["items_s", "item_edge_cpu_us", "item_broker_cpu_us",
+             *(f"{figure}_{connections}" for connections in (64, 256)
+               for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "p50_ms", "p99_ms"))],
     "protocols": [f"{figure}_{protocol}" for protocol in ("h1", "h2", "tls_h1", "tls_h2") for figure in ("requests_s", "edge_cpu_us")],
     "incident": [f"{figure}_{parking}" for figure in ("p50_ms", "p99_ms", "still_s", "held_mib", "parked", "over_s")
                  for parking in ("off", "on")],
