@@ -25,6 +25,7 @@ struct edge_waiter {
     int64_t until_us;
     uint32_t wait_s; /* 0: a question that takes whatever is known */
     bool is_question;
+    bool is_discreet; /* of somebody who may not see other tenants' data, which the write may be */
 };
 
 static const leat_write_answer not_known = {.state = LEAT_WRITE_PENDING};
@@ -42,11 +43,14 @@ static void end_waiter(leat_edge *edge, edge_waiter *waiter)
 
 static void answer_waiter(leat_edge *edge, edge_waiter *waiter, const leat_write_answer *answer)
 {
+    leat_write_answer told = *answer;
     leat_count(edge->metrics.waits[answer->state], 1);
+    if (waiter->is_discreet)
+        told.message[0] = '\0';
     if (!waiter->is_question)
         leat_observe_us(edge->metrics.waited, leat_mono_us() - waiter->since_us);
     if (waiter->is_question)
-        edge_answer_state(edge, waiter->request, &waiter->place, answer, waiter->wait_s);
+        edge_answer_state(edge, waiter->request, &waiter->place, &told, waiter->wait_s);
     else if (answer->state == LEAT_WRITE_DEAD_LETTER)
         edge_answer_dead_letter(edge, waiter->request, &waiter->place, answer, waiter->wait_s);
     else
@@ -208,6 +212,7 @@ static void answer_question(leat_edge *edge, leat_http_request *request, leat_sl
                           "the token is of another topic than this edge writes to");
     } else {
         waiter.wait_s = edge_waiting_wish(edge, request);
+        waiter.is_discreet = edge_auth_tenant(edge, request).size > 0;
         if (!add_waiter(edge, &waiter))
             edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,
                               "too many requests wait to hear of writes");

@@ -43,7 +43,7 @@ static leat_schema_version *version_new(void)
     return version;
 }
 
-static world *world_open(void)
+static world *world_with(leat_auth *auth)
 {
     world *w = leat_must_calloc(1, sizeof *w);
     leat_error error = {""};
@@ -63,6 +63,7 @@ static world *world_open(void)
         .batches_max = 1,
         .writes = {SOURCE, &w->placement, w->waits, WAIT_MAX_S},
         .metrics = w->metrics,
+        .auth = auth,
     };
     leat_http_config_defaults(&w->config.http);
     w->config.http.port = 0;
@@ -71,6 +72,11 @@ static world *world_open(void)
     w->log = fake_log_last();
     w->reader.fd = test_connect(leat_edge_port(w->edge));
     return w;
+}
+
+static world *world_open(void)
+{
+    return world_with(NULL);
 }
 
 static void world_free(world *w)
@@ -308,7 +314,9 @@ static void ask(world *w, uint32_t source, uint32_t partition, const char *heade
 static void answer_question(world *w, leat_write_state state)
 {
     leat_write_question asked;
-    leat_write_answer answer = {.state = state, .sqlstate = "23503"};
+    leat_write_answer answer = {.state = state, .sqlstate = "23503", .message = ""};
+    if (w->config.auth) /* the only test whose answer has more than its state */
+        strcpy(answer.message, "a value of somebody");
     uint32_t count = 0;
     for (int i = 0; count == 0; i++) {
         test_turn(&w->loop);
@@ -369,6 +377,34 @@ START_TEST(a_request_may_wait_while_the_edge_leaves)
 }
 END_TEST
 
+/* The write may be another tenant's, and the reason may have its values. */
+START_TEST(a_token_for_one_tenant_hears_no_reason)
+{
+    static const char *const tenants[] = {"", " tenant=7"};
+    char file[] = "/tmp/leat-tokens-XXXXXX", hex[LEAT_DIGEST_HEX_SIZE];
+    leat_error error = {""};
+    leat_digest digest = leat_digest_of(LEAT_SLICE("t"));
+    int fd = mkstemp(file);
+    ck_assert_int_ge(fd, 0);
+    leat_digest_to_hex(&digest, hex);
+    ck_assert_int_gt(dprintf(fd, "t sha256:%s *:*%s\n", hex, tenants[_i]), 0);
+    close(fd);
+    leat_auth *auth = leat_auth_new(&(leat_auth_config){.tokens_file = file}, &error);
+    ck_assert_msg(auth, "%s", error.text);
+    unlink(file);
+    world *w = world_with(auth);
+    ask(w, SOURCE, 2, "Authorization: Bearer t\r\n");
+    answer_question(w, LEAT_WRITE_DEAD_LETTER);
+    expect_answer(w, 200, "", "\"state\":\"dead_letter\",\"sqlstate\":\"23503\"");
+    ck_assert((strstr(w->answer.body, "a value of somebody") != NULL) == (_i == 0));
+    ask(w, SOURCE, 2, "");
+    ck_assert(test_read_answer(&w->loop, &w->reader, false, &w->answer));
+    ck_assert_int_eq(w->answer.status, 401);
+    world_free(w);
+    leat_auth_free(auth);
+}
+END_TEST
+
 START_TEST(a_question_may_wait)
 {
     world *w = world_open();
@@ -415,6 +451,7 @@ int main(void)
     tcase_add_loop_test(tests, a_question_is_answered, 0, COUNT_OF(states));
     tcase_add_test(tests, a_drain_waits_for_the_answer_to_a_question);
     tcase_add_test(tests, a_request_may_wait_while_the_edge_leaves);
+    tcase_add_loop_test(tests, a_token_for_one_tenant_hears_no_reason, 0, 2);
     tcase_add_test(tests, a_question_may_wait);
     tcase_add_test(tests, what_is_no_question);
     suite_add_tcase(suite, tests);
