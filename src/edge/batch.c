@@ -249,11 +249,11 @@ static void break_array_off(edge_batch *batch)
     break_off(batch, LEAT_HTTP_BAD_JSON, why);
 }
 
-static void use_bytes(edge_batch *batch, size_t size)
+/* The bytes up to there are needed no longer. */
+static void drop_used(edge_batch *batch, size_t from)
 {
-    batch->in_at += size;
-    LEAT_ASSERT(batch->in_at <= batch->in.size);
-    leat_http_body_taken(batch->request, size);
+    LEAT_ASSERT(from <= batch->in_at && batch->in_at <= batch->in.size);
+    leat_http_body_taken(batch->request, batch->in_at - from);
     if (batch->in_at == batch->in.size) {
         leat_buf_clear(&batch->in);
         batch->in_at = 0;
@@ -271,6 +271,7 @@ static bool has_room(const edge_batch *batch)
 static bool take_items(edge_batch *batch)
 {
     uint64_t before = batch->next;
+    size_t from = batch->in_at;
     while (!batch->is_over && has_room(batch)) {
         leat_slice rest = {batch->in.data ? batch->in.data + batch->in_at : "",
                            batch->in.size - batch->in_at};
@@ -284,11 +285,12 @@ static bool take_items(edge_batch *batch)
             refuse_next(batch, LEAT_HTTP_TOO_LARGE, "the item is too large");
         else if (result == LEAT_SPLIT_FAULT)
             break_array_off(batch);
-        use_bytes(batch, used);
+        batch->in_at += used;
         batch->is_over = batch->is_over || result == LEAT_SPLIT_END;
         if (result == LEAT_SPLIT_MORE)
             break;
     }
+    drop_used(batch, from);
     return batch->next > before;
 }
 
