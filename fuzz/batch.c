@@ -1,7 +1,7 @@
 /*
- * batch.c - the bytes of a batch. Its items are the same however the bytes are cut, and each is read
- * or refused; the body of one that is read lies inside it. The first byte chooses lines or an array,
- * and the length of the pieces.
+ * batch.c - the bytes of a batch. Its items are the same however the bytes are cut, and each is
+ * read or refused; the body of one that is read lies inside it. The first byte chooses lines or an
+ * array, and the length of the pieces.
  */
 #include <string.h>
 

@@ -274,12 +274,13 @@ static void end_batch(lane *at, CURLcode code)
     rest unanswered = code != CURLE_OK ? broken_transfer(at, code)
                       : status == 207  ? AGAIN
                                        : whole_answer(at, status);
+    for (uint32_t i = at->answered; i < at->batch_size && unanswered == UNKNOWN; i++)
+        if (leave_unknown(at, at->batch[i], "the connection was lost before the answer came"))
+            at->batch[i] = NULL;
     for (uint32_t i = at->batch_size; i > 0; i--) {
-        send_item *item = at->batch[i - 1];
-        if (!item || (i > at->answered && unanswered == UNKNOWN &&
-                      leave_unknown(at, item, "the connection was lost before the answer came")))
+        if (!at->batch[i - 1])
             continue;
-        TAILQ_INSERT_HEAD(&at->waiting, item, link);
+        TAILQ_INSERT_HEAD(&at->waiting, at->batch[i - 1], link);
         lanes->counts.repeats++;
     }
     curl_multi_remove_handle(lanes->multi, at->curl);

@@ -5,11 +5,12 @@ import random
 import signal
 import socket
 import subprocess
+import threading
 
 import httpx
 
 from lib.checks import CHECK_ROUTE, CHECK_TABLE, applied, compare, expected_from_log
-from lib.harness import both, wait_until
+from lib.harness import LEAT, both, wait_until
 
 NDJSON = {"content-type": "application/x-ndjson"}
 
@@ -166,3 +167,73 @@ def test_what_cannot_be_sent_is_said(make_world):
     missing = world.leat("send", str(world.directory / "missing"), "--url", "http://127.0.0.1:1")
     assert missing.returncode == 2 and "cannot open" in missing.stderr
     assert httpx.get(world.url(edge) + "/healthz").status_code == 200
+
+
+class Scripted(threading.Thread):
+    """An edge that gives each batch the next of its answers, as bytes, and closes; it keeps the items of each."""
+
+    def __init__(self, *answers):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.answers, self.batches = answers, []
+        self.start()
+
+    @property
+    def url(self):
+        return "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+
+    def run(self):
+        for answer in self.answers:
+            client, _ = self.listener.accept()
+            with client, client.makefile("rb") as file:
+                headers = list(iter(file.readline, b"\r\n"))
+                size = next(int(line.split(b":")[1]) for line in headers if line.lower().startswith(b"content-length:"))
+                self.batches.append(file.read(size).decode().splitlines())
+                client.sendall(answer)
+        self.listener.close()
+
+
+def lines(*statuses):
+    return "".join(json.dumps({"status": status, "error": "e", "message": "m"}) + "\n" for status in statuses)
+
+
+END = "0\r\n\r\n"
+
+
+def answer_of(text, whole=True):
+    """In chunked coding, with its end or cut off."""
+    head = "HTTP/1.1 207 Multi-Status\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    return f"{head}{len(text):x}\r\n{text}\r\n{END if whole else ''}".encode()
+
+
+def test_only_what_was_not_taken_is_sent_again(tmp_path):
+    """Of five items to one row: what has an answer has that, and what has none depends on how the answer ended."""
+    source, refused = tmp_path / "items", tmp_path / "refused"
+    items = [json.dumps(item("PATCH", 7, 1, {"n": n})) for n in range(5)]
+    source.write_text("\n".join(items))
+
+    def send(edge, *arguments):
+        done = subprocess.run([LEAT, "send", source, "--url", edge.url, "--refused", refused, *arguments], capture_output=True,
+                              text=True, timeout=60)
+        edge.join(timeout=10)
+        assert edge.batches[0] == items
+        return done, [json.loads(line) for line in refused.read_text().splitlines()]
+
+    cut = answer_of(lines(202, 202), whole=False)
+    done, kept = send(Scripted(cut))
+    assert done.returncode == 3 and "2 accepted, 0 refused, 3 unknown" in done.stdout, (done.stdout, done.stderr)
+    assert [(k["status"], k["line"], k["item"]["body"]["n"]) for k in kept] == [(504, 3, 2), (504, 4, 3), (504, 5, 4)]
+
+    edge = Scripted(cut, answer_of(lines(202, 202, 202)))
+    done, kept = send(edge, "--repeat-unknown")
+    assert done.returncode == 0 and "5 accepted" in done.stdout and edge.batches[1] == items[2:] and not kept
+
+    edge = Scripted(answer_of(lines(202, 422, 503)), answer_of(lines(202, 202, 202)))  # whole, and shorter than the batch
+    done, kept = send(edge)
+    assert done.returncode == 3 and "4 accepted, 1 refused, 0 unknown" in done.stdout, (done.stdout, done.stderr)
+    assert edge.batches[1] == items[2:] and [k["line"] for k in kept] == [2]
+
+    edge = Scripted(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                    answer_of(lines(*[202] * 5)))
+    done, kept = send(edge)
+    assert done.returncode == 0 and edge.batches[1] == items, (done.stdout, done.stderr)
