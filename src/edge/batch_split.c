@@ -118,8 +118,8 @@ static leat_split_result next_in_element(leat_split *split, leat_slice bytes, bo
         split->state = LEAT_SPLIT_AFTER;
         return item_ends(split, bytes, size, size, ret_item, ret_used);
     }
-    if (is_last)
-        return use(split, 0, LEAT_SPLIT_FAULT, ret_used);
+    if (is_last) /* however much of it was dropped already, it breaks at the end of the bytes */
+        return use(split, bytes.size, LEAT_SPLIT_FAULT, ret_used);
     return item_goes_on(split, bytes, ret_used);
 }
 
