@@ -188,7 +188,7 @@ class Scripted(threading.Thread):
     def __init__(self, *answers):
         super().__init__(daemon=True)
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.answers, self.batches = answers, []
+        self.answers, self.batches, self.tokens = answers, [], []
         self.start()
 
     @property
@@ -201,6 +201,7 @@ class Scripted(threading.Thread):
             with client, client.makefile("rb") as file:
                 headers = list(iter(file.readline, b"\r\n"))
                 size = next(int(line.split(b":")[1]) for line in headers if line.lower().startswith(b"content-length:"))
+                self.tokens += [line.split()[-1].decode() for line in headers if line.lower().startswith(b"authorization: bearer ")]
                 self.batches.append(file.read(size).decode().splitlines())
                 client.sendall(answer)
         self.listener.close()
@@ -248,5 +249,6 @@ def test_only_what_was_not_taken_is_sent_again(tmp_path):
 
     edge = Scripted(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
                     answer_of(lines(*[202] * 5)))
-    done, kept = send(edge)
+    done, kept = send(edge, "--token", "secret")
     assert done.returncode == 0 and edge.batches[1] == items, (done.stdout, done.stderr)
+    assert edge.tokens == ["secret", "secret"]
