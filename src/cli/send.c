@@ -333,8 +333,9 @@ static int end_run(send_run *run, int status, leat_error *error)
     if (line > 0)
         printf("to go on: the same command with --from %llu\n", (unsigned long long)line);
     uint64_t read = leat_send_source_line(run->source) + 1;
-    if (line > 0 && line + leat_send_lanes_left(run->lanes) < read)
-        puts("of the lines from there on, some were accepted already, and would be sent again");
+    uint64_t left = leat_send_lanes_left(run->lanes) + (run->next.text != NULL);
+    if (line > 0 && line + left < read)
+        puts("of the lines from there on, some may have been accepted already");
     if (status == 0 && run->is_broken)
         status = leat_fail(error, "%s: %s", run->form.file, run->why.text);
     if (status != 0)
