@@ -85,6 +85,7 @@ leat_body_fault edge_tenant_find(leat_edge *edge, const edge_write *write, leat_
     if (route->tenant_from == LEAT_TENANT_IN_BODY)
         return leat_body_tenant(edge->parser, route, write->body, ret, ret_error);
     *ret = leat_http_request_header(write->asker.request, route->tenant_name);
-    return ret->size > 0 ? LEAT_BODY_OK
-                         : refuse(route, "the header must be there: it names the tenant", ret_error);
+    return ret->size > 0
+               ? LEAT_BODY_OK
+               : refuse(route, "the header must be there: it names the tenant", ret_error);
 }
