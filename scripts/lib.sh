@@ -3,11 +3,13 @@
 #
 #   ROOT   the checkout
 #   DEV    where everything fetched, built or started for development lives
+#   VIEWER the files of the page /docs
 #
 # shellcheck shell=bash
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 DEV=$ROOT/.dev
+VIEWER=$DEV/viewer
 SELF=${0##*/}
 
 # One line of progress.

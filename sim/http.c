@@ -45,6 +45,12 @@ void leat_http_leave(leat_http_server *server)
     (void)server;
 }
 
+size_t leat_http_unsent(const leat_http_server *server)
+{
+    (void)server;
+    return 0;
+}
+
 void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context))
 {
     on_drained(server->context);

@@ -88,6 +88,7 @@ typedef struct leat_config {
     int64_t jwt_leeway_ms;
 
     /* edge */
+    char *docs;                /* "on", "off" */
     int64_t drain_delay_ms;    /* it serves on after a signal, and is not ready; 0: it drains */
     int64_t body_max;          /* bytes */
     int64_t header_timeout_ms; /* of a whole header */

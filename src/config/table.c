@@ -236,7 +236,11 @@ static const leat_setting settings[] = {
          "How long the edge goes on after a signal to end: `/readyz` answers 503, requests are still served, and each answer "
          "closes its connection. Then it drains. A load balancer needs this time to see that the edge leaves. A second signal, "
          "or SIGINT, ends it."},
-
+    {"http.docs", TOP(docs), .kind = LEAT_SETTING_CHOICE, .choices = {"on", "off"},
+     .fallback = "on",
+     .help =
+         "Whether the edge describes itself: `GET /openapi.json` (OpenAPI 3.1, from the routes and the tables) and `GET /docs`, a "
+         "page that shows it."},
     {"http.tls", GROUP,
      .help = "TLS on the address of `listen`; without it the edge speaks cleartext."},
     {"http.tls.certificate", TOP(tls_certificate), TEXT(NULL, PEM_WORDS), .required = true,

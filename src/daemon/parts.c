@@ -238,6 +238,7 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
         .floods = daemon->floods,
         .key_rate = edge_rate(from->key_rate, from->key_burst),
         .ready_age_ms = READY_AGE_MS,
+        .docs = strcmp(from->docs, "on") == 0,
         .catalog_stale_ms = CATALOG_STALE_READS * from->catalog_every_ms + READY_AGE_MS,
         .writes = {.source = leat_write_token_source(&daemon->assembly.catalog.source),
                    .placement = &daemon->assembly.catalog.source.placement,

@@ -49,6 +49,10 @@ static void on_request(void *context, leat_http_request *request)
 {
     leat_edge *edge = context;
     LEAT_ASSERT(edge->state != EDGE_FREED);
+    if (edge_docs_is_asked(edge, request)) {
+        edge_docs_answer(edge, request);
+        return;
+    }
     if (is_about_health(request)) {
         answer_health(edge, request);
         return;
@@ -71,7 +75,7 @@ static void on_request(void *context, leat_http_request *request)
 static leat_http_body_mode on_headers(void *context, leat_http_request *request)
 {
     leat_edge *edge = context;
-    if (is_about_health(request))
+    if (is_about_health(request) || edge_docs_is_asked(edge, request))
         return LEAT_HTTP_BODY_WHOLE;
     if (!edge_auth_check(edge, request)) /* before its body is read */
         return LEAT_HTTP_BODY_ANSWERED;
@@ -138,6 +142,7 @@ static void free_edge(leat_edge *edge)
     LEAT_ASSERT(edge->in_flight == 0);
     edge_admission_fini(edge);
     edge_auth_fini(edge);
+    edge_docs_fini(edge);
     leat_buf_free(&edge->text);
     leat_buf_free(&edge->accepted_head);
     edge_writes_fini(edge);

@@ -54,6 +54,7 @@ typedef struct leat_edge_config {
                               outlives the edge. NULL: none are */
     int64_t ready_age_ms;  /* a partition whose record waits longer for the log is in trouble; above
                               0 */
+    bool docs;             /* /openapi.json and /docs are there */
     int64_t catalog_stale_ms; /* a shard whose tables were not read for this long is listed by
                                  /readyz; 0: none is */
     leat_edge_writes writes;

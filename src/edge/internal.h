@@ -3,7 +3,7 @@
  * from its bytes to its answer, batch.c many of them in one request, answer.c writes the answers,
  * metrics.c counts them, health.c knows whether writes are taken, auth.c who may write, admission.c
  * who writes too often, waiting.c (waiting.h) who waits for a write, tenant.c whose write it is
- * where the path does not say it.
+ * where the path does not say it, docs.c describes the API to whoever asks.
  */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
@@ -143,6 +143,12 @@ typedef struct edge_refusal {
     char message[160];
     char headers[320]; /* whole lines, for an answer of its own */
 } edge_refusal;
+/* The description of the API, as it was last asked for. */
+typedef struct edge_docs {
+    const leat_schema_version *version; /* that it is made of; NULL: none is made */
+    leat_buf description;
+    char etag[24];
+} edge_docs;
 
 /* Its life; edge.c has the legal edges. */
 typedef enum edge_state {
@@ -179,6 +185,7 @@ struct leat_edge {
     edge_admission admission;
     edge_waiting waiting;
     edge_auth auth;
+    edge_docs docs;
     edge_metrics metrics;
     leat_buf text;          /* of the answer being written */
     leat_buf accepted_head; /* of every write: "topic":"...","partition": */
@@ -295,6 +302,12 @@ bool edge_admission_admit(leat_edge *edge, edge_asker *asker, const leat_route *
 edge_policy edge_admission_policy(const leat_edge *edge, edge_limit limit);
 /* Logs who was refused most often, once a minute. */
 void edge_admission_report(leat_edge *edge);
+
+/* Does it ask for the description of the API or for the page that shows it? Then anybody may. */
+bool edge_docs_is_asked(const leat_edge *edge, const leat_http_request *request);
+/* Not counted. */
+void edge_docs_answer(leat_edge *edge, leat_http_request *request);
+void edge_docs_fini(leat_edge *edge);
 
 /* Fills it in: is the edge ready, and which partitions and shards are in trouble all the same? */
 void edge_health_check(const leat_edge *edge, leat_health *health);

@@ -33,10 +33,11 @@ void http_write_head(leat_http_request *request, leat_http_code code, const char
         leat_buf_slice(out, LEAT_SLICE("\r\nContent-Type: "));
         leat_buf_text(out, content_type);
     }
-    if (size >= 0) {
+    bool has_body = code != LEAT_HTTP_NOT_MODIFIED; /* its length would be another answer's */
+    if (has_body && size >= 0) {
         leat_buf_slice(out, LEAT_SLICE("\r\nContent-Length: "));
         leat_buf_uint(out, (uint64_t)size);
-    } else if (!request->http_1_0) {
+    } else if (has_body && !request->http_1_0) {
         leat_buf_slice(out, LEAT_SLICE("\r\nTransfer-Encoding: chunked"));
     }
     if (closes)
@@ -142,6 +143,22 @@ void leat_http_answer(leat_http_request *request, leat_http_code code, const cha
         http_h2_answer(request, &parts);
     else
         give_answer(request, &parts);
+}
+
+size_t leat_http_unsent(const leat_http_server *server)
+{
+    size_t unsent = 0;
+    const http_conn *conn;
+    LIST_FOREACH(conn, &server->conns, all)
+    {
+        const leat_http_request *request;
+        unsent += http_conn_unsent(conn);
+        for (request = conn->first; request; request = request->next)
+            unsent += request->answer.size;
+        if (conn->h2)
+            unsent += http_h2_unsent(conn);
+    }
+    return unsent;
 }
 
 void leat_http_abandon(leat_http_request *request)

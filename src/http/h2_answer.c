@@ -114,7 +114,7 @@ static void submit(leat_http_request *request, const http_answer_parts *parts, b
     add(&to, LEAT_SLICE("date"), leat_slice_of(http_date(request->server)));
     if (parts->content_type)
         add(&to, LEAT_SLICE("content-type"), leat_slice_of(parts->content_type));
-    if (has_length)
+    if (has_length && parts->code != LEAT_HTTP_NOT_MODIFIED)
         add_number(&to, LEAT_SLICE("content-length"), parts->body.size);
     add_lines(&to, row->headers);
     add_lines(&to, parts->extra_headers);
@@ -136,6 +136,18 @@ void http_h2_put(leat_http_request *request, const http_answer_parts *parts)
     request->since = 0;
     request->answer_since = http_now_ms(request->server);
     submit(request, parts, true);
+}
+
+size_t http_h2_unsent(const http_conn *conn)
+{
+    size_t unsent = 0;
+    const leat_http_request *request;
+    LIST_FOREACH(request, &conn->h2->requests, of_conn)
+    {
+        LEAT_ASSERT(request->answer_at <= request->answer.size);
+        unsent += request->answer.size - request->answer_at;
+    }
+    return unsent;
 }
 
 /* The owner's part is done, whatever becomes of the stream. Inside on_headers it was never its own.

@@ -166,6 +166,9 @@ void leat_http_request_drop_body(leat_http_request *request);
  * copied. Content-Length and Date are added, and Connection where HTTP wants it. */
 void leat_http_answer(leat_http_request *request, leat_http_code code, const char *content_type,
                       leat_slice body, const char *extra_headers);
+/* Bytes of answers that are given and that no client has taken yet: an owner with large answers
+ * refuses to give more of them beyond a bound. Looks at every connection. */
+size_t leat_http_unsent(const leat_http_server *server);
 /* Instead of an answer: the client's connection is closed; of HTTP/2, its stream. */
 void leat_http_abandon(leat_http_request *request);
 

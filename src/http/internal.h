@@ -388,6 +388,8 @@ void http_tls_write(http_conn *conn);
 bool http_tls_end(http_conn *conn);
 
 /* ---- h2_answer.c ---- */
+/* Bytes of bodies of answers that are not framed yet. */
+size_t http_h2_unsent(const http_conn *conn);
 /* The owner's answer, and its way out of a request. */
 void http_h2_answer(leat_http_request *request, const http_answer_parts *parts);
 void http_h2_abandon(leat_http_request *request);

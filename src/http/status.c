@@ -20,6 +20,7 @@ const leat_http_code_row leat_http_codes[LEAT_HTTP_CODE_COUNT] = {
     [LEAT_HTTP_OK] = ROW(200, "OK", NULL, NULL),
     [LEAT_HTTP_ACCEPTED] = ROW(202, "Accepted", NULL, NULL),
     [LEAT_HTTP_MULTI_STATUS] = ROW(207, "Multi-Status", NULL, NULL),
+    [LEAT_HTTP_NOT_MODIFIED] = ROW(304, "Not Modified", NULL, NULL),
     [LEAT_HTTP_BAD_REQUEST] = ROW(400, "Bad Request", "bad_request", NULL),
     [LEAT_HTTP_BAD_JSON] = ROW(400, "Bad Request", "bad_json", NULL),
     [LEAT_HTTP_UNAUTHORIZED] = ROW(401, "Unauthorized", "unauthorized", NULL),

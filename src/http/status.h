@@ -16,6 +16,7 @@ typedef enum leat_http_code {
     LEAT_HTTP_OK,
     LEAT_HTTP_ACCEPTED,
     LEAT_HTTP_MULTI_STATUS, /* of a batch: each item has its own */
+    LEAT_HTTP_NOT_MODIFIED, /* without a body, as HTTP wants it */
     LEAT_HTTP_BAD_REQUEST,
     LEAT_HTTP_BAD_JSON,
     LEAT_HTTP_UNAUTHORIZED, /* its WWW-Authenticate comes with each answer */

@@ -717,6 +717,51 @@ START_TEST(test_default_checks_of_load_balancers)
 }
 END_TEST
 
+/* Clients that ask for the description again and again and read nothing: what is kept for them has
+ * a bound, and writes go on. */
+START_TEST(test_descriptions_that_are_not_read)
+{
+    enum { CLIENTS = 8, REQUESTS = 1000 };
+    edge_world *world = world_new();
+    world->config.docs = true;
+    world_open(world);
+    leat_buf requests = {0};
+    for (int i = 0; i < REQUESTS; i++)
+        leat_buf_text(&requests, "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n");
+    int greedy[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        world->reader.fd = -1;
+        world_connect(world);
+        greedy[i] = world->reader.fd;
+        test_send(&world->loop, greedy[i], requests.data, requests.size);
+        for (int turn = 0; turn < 20; turn++)
+            test_turn(&world->loop);
+    }
+    int status = 200;
+    for (int i = 0; i < REQUESTS && status == 200; i++) { /* of the last client */
+        ck_assert(test_read_answer(&world->loop, &world->reader, false, &world->answer));
+        status = world->answer.status;
+    }
+    ck_assert_int_eq(status, 503);
+    expect_start(world, "{\"error\":\"overloaded\",");
+    world->reader.fd = -1;
+    world_connect(world);
+    send_request(world, "DELETE /apps/7/devices/x", "", "");
+    wait_record(world, 1);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 1, NULL);
+    expect_answer(world, 202);
+    for (int i = 0; i < CLIENTS; i++)
+        close(greedy[i]);
+    for (int turn = 0; turn < 50; turn++)
+        test_turn(&world->loop);
+    send_request(world, "GET /openapi.json", "", "");
+    expect_answer(world, 200);
+    expect_start(world, "{\"openapi\":\"3.1.");
+    leat_buf_free(&requests);
+    world_free(world);
+}
+END_TEST
+
 static void on_drained(void *context)
 {
     edge_world *world = context;
@@ -871,6 +916,7 @@ static Suite *suite(void)
     tcase_add_test(answers, test_a_partition_without_a_leader);
     tcase_add_test(answers, test_health);
     tcase_add_test(answers, test_default_checks_of_load_balancers);
+    tcase_add_test(answers, test_descriptions_that_are_not_read);
     suite_add_tcase(s, answers);
     TCase *life = tcase_create("life");
     tcase_add_test(life, test_leave);

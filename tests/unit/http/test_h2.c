@@ -619,6 +619,29 @@ START_TEST(test_drain)
 }
 END_TEST
 
+/* Before a drain: a connection that is there is ended in peace, and a new one is served as far as
+ * its first requests. */
+START_TEST(test_leave)
+{
+    http_world *world = world_new();
+    world_open(world);
+    stream_client *client = stream_client_new(world, NULL);
+    stream_expect(client, stream_send(client, "GET", "/a", NULL), 200, "GET /a ");
+    leat_http_leave(world->server);
+    STREAM_UNTIL(client, client->eof);
+    ck_assert_int_ge(client->goaways, 1);
+    ck_assert_uint_eq(client->goaway_code, NGHTTP2_NO_ERROR);
+    stream_client_free(client);
+    client = stream_client_new(world, NULL);
+    stream_expect(client, stream_send(client, "GET", "/b", NULL), 200, "GET /b ");
+    STREAM_UNTIL(client, client->eof);
+    ck_assert_uint_eq(client->goaway_code, NGHTTP2_NO_ERROR);
+    stream_client_free(client);
+    ck_assert(!world->drained);
+    world_free(world);
+}
+END_TEST
+
 /* Bytes that are not HTTP/2 behind the preface. */
 START_TEST(test_garbage)
 {
@@ -667,6 +690,7 @@ static Suite *suite(void)
     tcase_add_test(h2, test_gone_before_the_answer);
     tcase_add_test(h2, test_abandon_resets_the_stream);
     tcase_add_test(h2, test_close_inside_handler);
+    tcase_add_test(h2, test_leave);
     tcase_add_test(h2, test_drain);
     tcase_add_test(h2, test_garbage);
     suite_add_tcase(s, h2);

@@ -1,0 +1,112 @@
+/* The description of the API: what a route's settings change in it. That it is OpenAPI, and agrees
+ * with the edge, is shown by tests/e2e/test_api_docs.py. */
+#include "../record/fixture.h"
+
+#include "edge/openapi.h"
+
+static leat_routes routes;
+static leat_table table;
+static leat_buf text;
+static yyjson_doc *doc;
+
+static void describe(const leat_route_spec *spec)
+{
+    leat_error error = {""};
+    table = fixture_table();
+    routes.count = 1;
+    ck_assert_msg(leat_route_build(spec, &table, 0, &routes.routes[0], &error) == 0, "%s",
+                  error.text);
+    ck_assert_int_eq(edge_openapi_write(&routes, &text), 0);
+    doc = yyjson_read(text.data, text.size, 0);
+    ck_assert_ptr_nonnull(doc);
+}
+
+/* The member at that JSON pointer. */
+static yyjson_val *at(const char *pointer)
+{
+    yyjson_val *found = yyjson_doc_ptr_get(doc, pointer);
+    ck_assert_msg(found, "%s: not in %s", pointer, leat_buf_cstr(&text));
+    return found;
+}
+
+static bool has_word(yyjson_val *list, const char *word)
+{
+    size_t index, count;
+    yyjson_val *value;
+    yyjson_arr_foreach(list, index, count, value) if (yyjson_equals_str(value, word)) return true;
+    return false;
+}
+
+static void done(void)
+{
+    yyjson_doc_free(doc);
+    leat_buf_free(&text);
+    leat_table_fini(&table);
+}
+
+#define DEVICES  "/paths/~1apps~1{app_id}~1devices~1{device}"
+#define DEVICE   "/paths/~1devices~1{device}"
+#define SCHEMA   "/requestBody/content/application~1json/schema"
+#define EXAMPLE_ "/requestBody/content/application~1json/example"
+
+START_TEST(a_put_must_name_what_has_no_default)
+{
+    describe(&(leat_route_spec){.path = "/apps/{app_id}/devices/{device}", .tenant = "app_id"});
+    ck_assert(has_word(at(DEVICES "/put" SCHEMA "/required"), "sessions"));
+    ck_assert(!has_word(at(DEVICES "/put" SCHEMA "/required"), "level"));
+    ck_assert_uint_eq(yyjson_arr_size(at(DEVICES "/patch" SCHEMA "/required")), 0);
+    at(DEVICES "/put" EXAMPLE_ "/sessions");
+    ck_assert(yyjson_is_false(at(DEVICES "/put" SCHEMA "/additionalProperties")));
+    ck_assert_ptr_null(yyjson_doc_ptr_get(doc, DEVICES "/put" SCHEMA "/properties/made"));
+    ck_assert_uint_eq(yyjson_arr_size(at(DEVICES "/parameters")), 2);
+    ck_assert(yyjson_equals_str(at(DEVICES "/parameters/0/schema/type"), "integer"));
+    ck_assert_int_eq(yyjson_get_int(at(DEVICES "/parameters/1/schema/maxLength")), 20);
+    done();
+}
+END_TEST
+
+START_TEST(a_put_that_merges_must_name_nothing)
+{
+    describe(&(leat_route_spec){
+        .path = "/apps/{app_id}/devices/{device}", .put_merge = true, .other = "drop"});
+    ck_assert_uint_eq(yyjson_arr_size(at(DEVICES "/put" SCHEMA "/required")), 0);
+    ck_assert(yyjson_is_true(at(DEVICES "/put" SCHEMA "/additionalProperties")));
+    ck_assert_ptr_nonnull(strstr(yyjson_get_str(at(DEVICES "/put/description")), "stay"));
+    done();
+}
+END_TEST
+
+START_TEST(a_tenant_of_the_body_is_needed_there_and_in_the_query_of_a_delete)
+{
+    describe(&(leat_route_spec){.path = "/devices/{device}", .tenant = "body.app_id"});
+    ck_assert(has_word(at(DEVICE "/put" SCHEMA "/required"), "app_id"));
+    ck_assert(has_word(at(DEVICE "/patch" SCHEMA "/required"), "app_id"));
+    ck_assert_int_eq(yyjson_get_int(at(DEVICE "/patch" EXAMPLE_ "/app_id")), 1);
+    ck_assert(yyjson_equals_str(at(DEVICE "/delete/parameters/0/name"), "app_id"));
+    ck_assert(yyjson_equals_str(at(DEVICE "/delete/parameters/0/in"), "query"));
+    ck_assert(yyjson_equals_str(at(DEVICE "/delete/parameters/0/schema/type"), "integer"));
+    done();
+}
+END_TEST
+
+START_TEST(a_tenant_of_a_header_is_a_parameter_of_all)
+{
+    describe(&(leat_route_spec){.path = "/devices/{device}", .tenant = "header.x-app-id"});
+    ck_assert(yyjson_equals_str(at(DEVICE "/parameters/1/name"), "x-app-id"));
+    ck_assert(yyjson_equals_str(at(DEVICE "/parameters/1/in"), "header"));
+    ck_assert(yyjson_is_true(at(DEVICE "/parameters/1/required")));
+    done();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("openapi");
+    TCase *tests = tcase_create("openapi");
+    tcase_add_test(tests, a_put_must_name_what_has_no_default);
+    tcase_add_test(tests, a_put_that_merges_must_name_nothing);
+    tcase_add_test(tests, a_tenant_of_the_body_is_needed_there_and_in_the_query_of_a_delete);
+    tcase_add_test(tests, a_tenant_of_a_header_is_a_parameter_of_all);
+    suite_add_tcase(suite, tests);
+    return fixture_run(suite);
+}
