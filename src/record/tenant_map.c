@@ -107,12 +107,12 @@ static size_t keep_text(leat_tenant_map *map, leat_slice tenant)
 
 int leat_tenant_map_add(leat_tenant_map *map, leat_slice tenant, uint32_t shard, leat_error *error)
 {
-    LEAT_ASSERT(tenant.size > 0 && map->count <= LEAT_TENANTS_MAX);
+    LEAT_ASSERT(tenant.size > 0 && map->count <= LEAT_TENANT_MAP_MAX);
     uint64_t hash = leat_hash(tenant);
     if (map->slots[find_slot(map, tenant, hash)] != NO_ENTRY)
         return 1;
-    if (map->count == LEAT_TENANTS_MAX)
-        return leat_fail(error, "more than %d tenants", LEAT_TENANTS_MAX);
+    if (map->count == LEAT_TENANT_MAP_MAX)
+        return leat_fail(error, "more than %d tenants", LEAT_TENANT_MAP_MAX);
     if (map->count == (map->slot_mask + 1) / 2)
         grow_slots(map);
     map->slots[find_slot(map, tenant, hash)] = map->count;

@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 
-enum { LEAT_TENANTS_MAX = 1024 * 1024 };
+enum { LEAT_TENANT_MAP_MAX = 1024 * 1024 };
 
 typedef struct leat_tenant_map leat_tenant_map;
 
@@ -19,7 +19,7 @@ leat_tenant_map *leat_tenant_map_new(void);
 void leat_tenant_map_free(leat_tenant_map *map);
 
 /* Copies the tenant, which is not empty. 1: it is there already, and stays as it was. -1: there
- * would be more than LEAT_TENANTS_MAX. */
+ * would be more than LEAT_TENANT_MAP_MAX. */
 int leat_tenant_map_add(leat_tenant_map *map, leat_slice tenant, uint32_t shard,
                         leat_error *error) LEAT_MUST_CHECK;
 /* The tenant's shard; -1: it has no entry. */

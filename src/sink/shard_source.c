@@ -204,7 +204,7 @@ int leat_layout_read_tenants(leat_layout *layout, int64_t count, const char *dig
     layout->tenant_count = count;
     layout->tenant_digest = strtoull(digest, &end, 16);
     layout->tenants = NULL;
-    if (count >= 0 && count <= LEAT_TENANTS_MAX && *end == '\0' &&
+    if (count >= 0 && count <= LEAT_TENANT_MAP_MAX && *end == '\0' &&
         (count == 0) == (*digest == '\0'))
         return 0;
     return leat_fail(error, "the layout's tenants make no sense");

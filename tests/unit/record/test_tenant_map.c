@@ -56,7 +56,7 @@ START_TEST(there_is_a_bound)
 {
     leat_error error = {""};
     leat_tenant_map *map = leat_tenant_map_new();
-    for (uint32_t i = 0; i < LEAT_TENANTS_MAX; i++)
+    for (uint32_t i = 0; i < LEAT_TENANT_MAP_MAX; i++)
         if (leat_tenant_map_add(map, (leat_slice){(const char *)&i, sizeof i}, 0, &error) != 0)
             ck_abort_msg("%" PRIu32 ": %s", i, error.text);
     ck_assert_int_eq(leat_tenant_map_add(map, LEAT_SLICE("x"), 0, &error), -1);
