@@ -32,7 +32,7 @@ typedef struct leat_config_route {
     char *name; /* not given: the table's */
     char *path;
     char *table;
-    char *tenant;              /* NULL: none; a parameter, or "body.NAME" or "header.NAME" */
+    char *tenant;              /* NULL: none; a parameter, or "body.NAME", "header.NAME", "token" */
     char *put;                 /* "replace" or "merge" */
     char *patch;               /* "upsert" or "existing" */
     char *other;               /* "refuse", "drop" or a column */

@@ -191,6 +191,15 @@ static int check_tenant_elsewhere(const checker *c, const leat_node *node, const
     return 0;
 }
 
+/* Without tokens no write would have a tenant. */
+static int check_tenant_of_token(const checker *c, const leat_node *given)
+{
+    return leat_node_get(c->root, "auth")
+               ? 0
+               : leat_node_fail(c->config->file, given, NULL, c->error,
+                                "nobody shows a token without auth (add auth, or another place)");
+}
+
 static int check_tenant(const checker *c, const leat_node *node, const leat_config_route *route)
 {
     char parameters[PARAMETERS_WORDS];
@@ -198,17 +207,19 @@ static int check_tenant(const checker *c, const leat_node *node, const leat_conf
     if (!route->tenant && c->config->shard_count > 1)
         return leat_node_fail(c->config->file, node, "tenant", c->error,
                               "missing, and there are %u shards (a parameter of the path: %s; "
-                              "or body.NAME or header.NAME)",
+                              "or body.NAME, header.NAME or token)",
                               c->config->shard_count, parameters);
     if (!route->tenant || has_parameter(route->path, route->tenant))
         return 0;
     const leat_node *given = leat_node_get(node, "tenant");
     const char *name = name_elsewhere(route->tenant);
+    if (strcmp(route->tenant, "token") == 0)
+        return check_tenant_of_token(c, given);
     if (name)
         return check_tenant_elsewhere(c, given, route->tenant, name);
     return leat_node_fail(c->config->file, given, NULL, c->error,
-                          "\"%.64s\" is not in the path (one of its parameters: %s; or body.NAME "
-                          "or header.NAME)",
+                          "\"%.64s\" is not in the path (one of its parameters: %s; or body.NAME, "
+                          "header.NAME or token)",
                           route->tenant, parameters);
 }
 

@@ -181,10 +181,10 @@ static const leat_setting settings[] = {
     {"routes[].table", ROUTE(table), TEXT(leat_text_check_table, "name or schema.name"),
      .required = true, .help = "The table. Its columns, types and key are read from the database."},
     {"routes[].tenant", ROUTE(tenant),
-     TEXT(NULL, "a parameter of the path, body.NAME or header.NAME"),
+     TEXT(NULL, "a parameter of the path, body.NAME, header.NAME or token"),
      .fallback_words = "none; required with several shards",
      .help =
-         "What names the tenant of a write: a parameter of the path, a member of the body, or a header. The tenant decides the "
+         "What names the tenant of a write: a parameter of the path, a member of the body, a header, or what the token is for. The tenant decides the "
          "shard and is part of the record's key. With `body.NAME` a DELETE has it in the query: `?NAME=...`."},
     {"routes[].put", ROUTE(put), .kind = LEAT_SETTING_CHOICE, .choices = {"replace", "merge"},
      .fallback = "replace",

@@ -1,7 +1,8 @@
 /*
- * tenant.c - the tenant of a write whose path does not name it: in the body, in a header, or, as a
- * DELETE has no body, in the query. It is looked for before anything else in the body is checked,
- * because the write's shard, and so the tables that the body has to fit, follow from it.
+ * tenant.c - the tenant of a write whose path does not name it: in the body, in a header, in the
+ * token, or, as a DELETE has no body, in the query. It is looked for before anything else in the
+ * body is checked, because the write's shard, and so the tables that the body has to fit, follow
+ * from it.
  */
 #include "edge/internal.h"
 
@@ -84,6 +85,10 @@ leat_body_fault edge_tenant_find(leat_edge *edge, const edge_write *write, leat_
         return find_in_query(edge, route, write->query, ret, ret_error);
     if (route->tenant_from == LEAT_TENANT_IN_BODY)
         return leat_body_tenant(edge->parser, route, write->body, ret, ret_error);
+    if (route->tenant_from == LEAT_TENANT_IN_TOKEN) {
+        *ret = edge_auth_tenant(edge, write->asker.request);
+        return ret->size > 0 ? LEAT_BODY_OK : refuse(route, "the token names no tenant", ret_error);
+    }
     *ret = leat_http_request_header(write->asker.request, route->tenant_name);
     return ret->size > 0
                ? LEAT_BODY_OK

@@ -247,7 +247,7 @@ static int set_tenant_of_body(leat_route *route, leat_error *error)
 
 /* It is the one column of the primary key that the path leaves out; where it leaves out none, the
  * tenant leads and has no column. */
-static int set_tenant_of_header(leat_route *route, leat_error *error)
+static int set_tenant_of_request(leat_route *route, leat_error *error)
 {
     int left_out = -1;
     for (uint32_t i = 0; i < route->table->key_count; i++) {
@@ -255,8 +255,8 @@ static int set_tenant_of_header(leat_route *route, leat_error *error)
             continue;
         if (left_out >= 0)
             return leat_fail(error,
-                             "tenant header.%s: the path leaves out more than one column of the "
-                             "primary key of %s",
+                             "tenant %s: the path leaves out more than one column of the primary "
+                             "key of %s",
                              route->tenant_name, route->table->label);
         left_out = (int)i;
     }
@@ -272,7 +272,7 @@ static const struct {
     int (*set)(leat_route *route, leat_error *error);
 } tenant_places[] = {
     {"body.", LEAT_TENANT_IN_BODY, set_tenant_of_body},
-    {"header.", LEAT_TENANT_IN_HEADER, set_tenant_of_header},
+    {"header.", LEAT_TENANT_IN_HEADER, set_tenant_of_request},
 };
 
 static int name_tenant(leat_route *route, const char *name, leat_error *error)
@@ -293,6 +293,10 @@ static int set_tenant(leat_route *route, const char *tenant, leat_error *error)
     route->tenant_column = -1;
     if (!tenant || is_in_path(route, tenant))
         return 0;
+    if (strcmp(tenant, "token") == 0) {
+        route->tenant_from = LEAT_TENANT_IN_TOKEN;
+        return name_tenant(route, tenant, error) != 0 ? -1 : set_tenant_of_request(route, error);
+    }
     for (size_t i = 0; i < sizeof tenant_places / sizeof *tenant_places; i++) {
         size_t size = strlen(tenant_places[i].prefix);
         if (strncmp(tenant, tenant_places[i].prefix, size) != 0)
@@ -302,7 +306,8 @@ static int set_tenant(leat_route *route, const char *tenant, leat_error *error)
                                                              : tenant_places[i].set(route, error);
     }
     return leat_fail(
-        error, "tenant %s is not a parameter of the path (nor body.NAME or header.NAME)", tenant);
+        error, "tenant %s is not a parameter of the path (nor body.NAME, header.NAME or token)",
+        tenant);
 }
 
 /* ---- Members that are no column ---- */

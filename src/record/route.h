@@ -31,6 +31,7 @@ typedef enum leat_tenant_from {
     LEAT_TENANT_IN_PATH, /* or the route has none */
     LEAT_TENANT_IN_BODY, /* a member; of a DELETE, a parameter of the query */
     LEAT_TENANT_IN_HEADER,
+    LEAT_TENANT_IN_TOKEN, /* the one that the request's token is for */
 } leat_tenant_from;
 
 /* What becomes of the members of a body that are no column. */
@@ -61,7 +62,7 @@ typedef struct leat_route {
     uint64_t table_hash;        /* of "schema.table": the same in each process and version */
     int8_t tenant_key_position; /* its part of the key, from 0; -1: no tenant, one shard */
     leat_tenant_from tenant_from;
-    char tenant_name[LEAT_NAME_MAX + 1]; /* of the member; of the header, in lower case */
+    char tenant_name[LEAT_NAME_MAX + 1]; /* of the member; of the header, in lower case; "token" */
     bool tenant_leads;                   /* it is no column of the primary key, and part 0 */
     int8_t tenant_column;                /* of one that leads: the column that has it; -1: none */
     bool patch_existing; /* a PATCH of a missing row is dropped and counted, not inserted */
@@ -85,7 +86,8 @@ typedef struct leat_routes {
 typedef struct leat_route_spec {
     const char *name;   /* NULL: the table's */
     const char *path;   /* "/apps/{app_id}/subscriptions/{subscription_id}" */
-    const char *tenant; /* "app_id" of the path, "body.app_id", "header.x-app-id"; NULL: none */
+    const char *tenant; /* "app_id" of the path, "body.app_id", "header.x-app-id", "token"; NULL:
+                           none */
     bool patch_existing;
     bool put_merge;    /* not with patch_existing: such a PUT is written as a PATCH, and inserts */
     const char *other; /* NULL or "refuse", "drop", or the column that collects them */

@@ -53,11 +53,12 @@ static leat_route route_of(const leat_table *table, const char *path, const char
 
 START_TEST(a_column_of_the_primary_key_comes_from_elsewhere)
 {
-    static const char *const tenants[] = {"body.app_id", "header.X-App"};
+    static const char *const tenants[] = {"body.app_id", "header.X-App", "token"};
+    static const char *const names[] = {"app_id", "x-app", "token"};
     leat_route route = route_of(&with_app, "/players/{id}", tenants[_i]);
     ck_assert(!route.tenant_leads);
     ck_assert_int_eq(route.tenant_key_position, 0);
-    ck_assert_str_eq(route.tenant_name, _i == 0 ? "app_id" : "x-app");
+    ck_assert_str_eq(route.tenant_name, names[_i]);
     ck_assert_uint_eq(leat_route_value_count(&route), 2);
 }
 END_TEST
@@ -368,7 +369,7 @@ int main(void)
     TCase *tests = tcase_create("tenant");
     suite_add_tcase(suite, tests);
     tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_add_loop_test(tests, a_column_of_the_primary_key_comes_from_elsewhere, 0, 2);
+    tcase_add_loop_test(tests, a_column_of_the_primary_key_comes_from_elsewhere, 0, 3);
     tcase_add_test(tests, any_other_tenant_leads);
     tcase_add_loop_test(tests, a_bad_spec_is_refused_in_words, 0, (int)COUNT_OF(bad_specs));
     tcase_add_test(tests, routes_of_one_table_have_one_form_of_key);
