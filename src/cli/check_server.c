@@ -8,8 +8,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Besides the configured ones: one reads the tables, one writes the process's report. */
-enum { OTHER_CONNECTIONS = 2 };
+/* Besides the configured ones: one reads the tables, one writes the process's report, one asks
+ * about writes that requests wait for. */
+enum { OTHER_CONNECTIONS = 3 };
 
 static void describe_server(const leat_examination *about, uint32_t shard, leat_finding *ret)
 {
