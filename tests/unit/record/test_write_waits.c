@@ -236,7 +236,7 @@ static uint32_t take_all(crowd *c, const int64_t *offsets)
     for (uint32_t i = 0; i < count; i++) {
         ck_assert_int_eq(got[i].answer.state, LEAT_WRITE_APPLIED);
         ck_assert_int_lt(*(int64_t *)got[i].owner, atomic_load(&c->applied));
-        ck_assert(got[i].owner >= (void *)offsets);
+        ck_assert((const void *)got[i].owner >= (const void *)offsets);
     }
     return count;
 }
