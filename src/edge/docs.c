@@ -70,7 +70,7 @@ static bool refresh(leat_edge *edge)
         return true;
     docs->version = NULL;
     leat_buf_free(&docs->description);
-    if (edge_openapi_write(&version->routes, &docs->description) != 0)
+    if (edge_openapi_write(&version->routes, edge->config.auth != NULL, &docs->description) != 0)
         return false;
     docs->version = version;
     leat_slice text = {docs->description.data, docs->description.size};

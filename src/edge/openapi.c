@@ -3,12 +3,14 @@
  * one response for each status, so that neither can be forgotten here. A response has the body that
  * the edge itself would write as its example.
  *
- * What is not a route has its paths in `others`; whoever adds a kind of request adds it there.
+ * What does not depend on routes and tables (batches, questions about writes, health, the bodies of
+ * all answers) is a document of its own, openapi_fixed.json, which is copied in.
  */
 #include "edge/openapi.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "http/status.h"
 
@@ -87,53 +89,6 @@ static bool is_first_of_status(leat_http_code code)
     return leat_http_codes[code].error != NULL;
 }
 
-/* {"type":[...]} or the like, of a member of a problem. */
-static void add_types(edge_openapi *api, yyjson_mut_val *properties, const char *name,
-                      const char *type, const char *other)
-{
-    yyjson_mut_val *types =
-        edge_openapi_array(api, edge_openapi_object(api, properties, name), "type");
-    api->failed |= !yyjson_mut_arr_add_str(api->doc, types, type);
-    if (other)
-        api->failed |= !yyjson_mut_arr_add_str(api->doc, types, other);
-}
-
-static void add_all_required(edge_openapi *api, yyjson_mut_val *schema, yyjson_mut_val *properties)
-{
-    yyjson_mut_val *required = edge_openapi_array(api, schema, "required"), *name;
-    yyjson_mut_obj_iter members;
-    yyjson_mut_obj_iter_init(properties, &members);
-    while ((name = yyjson_mut_obj_iter_next(&members)))
-        api->failed |= !yyjson_mut_arr_add_strcpy(api->doc, required, yyjson_mut_get_str(name));
-}
-
-static void add_schemas(edge_openapi *api, yyjson_mut_val *components)
-{
-    yyjson_mut_val *schemas = edge_openapi_object(api, components, "schemas");
-    yyjson_mut_val *accepted = edge_openapi_object(api, schemas, "Accepted");
-    edge_openapi_text(api, accepted, "description", "Where the write is in the log.");
-    edge_openapi_text(api, accepted, "type", "object");
-    yyjson_mut_val *where = edge_openapi_object(api, accepted, "properties");
-    add_types(api, where, "topic", "string", NULL);
-    add_types(api, where, "partition", "integer", NULL);
-    add_types(api, where, "offset", "integer", NULL);
-    add_all_required(api, accepted, where);
-    yyjson_mut_val *problem = edge_openapi_object(api, schemas, "Problem");
-    edge_openapi_text(api, problem, "description",
-                      "An error, as RFC 9457 has it. Programs go by `error` (`type` is its URI); "
-                      "`field` is the column or parameter at fault, `message` is for people.");
-    edge_openapi_text(api, problem, "type", "object");
-    yyjson_mut_val *members = edge_openapi_object(api, problem, "properties");
-    add_types(api, members, "error", "string", NULL);
-    add_types(api, members, "field", "string", "null");
-    add_types(api, members, "message", "string", NULL);
-    add_types(api, members, "type", "string", NULL);
-    add_types(api, members, "title", "string", NULL);
-    add_types(api, members, "status", "integer", NULL);
-    add_types(api, members, "detail", "string", NULL);
-    add_all_required(api, problem, members);
-}
-
 static void add_example_of_error(edge_openapi *api, yyjson_mut_val *media, leat_http_code code)
 {
     leat_buf body = {0};
@@ -176,20 +131,8 @@ static void add_error(edge_openapi *api, yyjson_mut_val *responses, leat_http_co
     leat_buf_free(&names);
 }
 
-static void add_responses(edge_openapi *api, yyjson_mut_val *components)
+static void add_errors(edge_openapi *api, yyjson_mut_val *responses)
 {
-    yyjson_mut_val *responses = edge_openapi_object(api, components, "responses");
-    yyjson_mut_val *accepted =
-        status_named(api, responses, leat_http_codes[LEAT_HTTP_ACCEPTED].status);
-    edge_openapi_text(api, accepted, "description",
-                      "Durable in the log; it will be applied once, in its order.");
-    yyjson_mut_val *media = add_content(api, accepted, LEAT_HTTP_JSON);
-    edge_openapi_text(api, edge_openapi_object(api, media, "schema"), "$ref",
-                      "#/components/schemas/Accepted");
-    yyjson_mut_val *example = edge_openapi_object(api, media, "example");
-    edge_openapi_text(api, example, "topic", "writes");
-    edge_openapi_member(api, example, "partition", yyjson_mut_int(api->doc, 3));
-    edge_openapi_member(api, example, "offset", yyjson_mut_int(api->doc, 8812));
     for (leat_http_code code = 0; code < LEAT_HTTP_CODE_COUNT; code++)
         if (is_first_of_status(code))
             add_error(api, responses, code);
@@ -204,6 +147,7 @@ static void refer_to_response(edge_openapi *api, yyjson_mut_val *responses, int 
 static void refer_to_responses(edge_openapi *api, yyjson_mut_val *operation)
 {
     yyjson_mut_val *responses = edge_openapi_object(api, operation, "responses");
+    refer_to_response(api, responses, leat_http_codes[LEAT_HTTP_OK].status);
     refer_to_response(api, responses, leat_http_codes[LEAT_HTTP_ACCEPTED].status);
     for (leat_http_code code = 0; code < LEAT_HTTP_CODE_COUNT; code++)
         if (is_first_of_status(code))
@@ -291,10 +235,13 @@ static void add_operation(edge_openapi *api, yyjson_mut_val *path, const leat_ro
                                                                 : effects[op]);
     api->failed |=
         !yyjson_mut_arr_add_str(api->doc, edge_openapi_array(api, operation, "tags"), route->name);
+    yyjson_mut_val *parameters = edge_openapi_array(api, operation, "parameters");
+    edge_openapi_text(api, yyjson_mut_arr_add_obj(api->doc, parameters), "$ref",
+                      "#/components/parameters/Prefer");
     if (op != LEAT_DELETE)
         add_body(api, operation, route, op);
     else if (route->tenant_from == LEAT_TENANT_IN_BODY)
-        add_tenant(api, edge_openapi_array(api, operation, "parameters"), route, "query");
+        add_tenant(api, parameters, route, "query");
     refer_to_responses(api, operation);
 }
 
@@ -314,33 +261,14 @@ static void add_route(edge_openapi *api, yyjson_mut_val *paths, const leat_route
 
 /* ---- what is not a route ---- */
 
-static void add_health(edge_openapi *api, yyjson_mut_val *paths)
+/* A copy of that member of `fixed`, which is an object. */
+static yyjson_mut_val *add_fixed(edge_openapi *api, yyjson_mut_val *object, const char *name,
+                                 yyjson_val *fixed)
 {
-    static const struct {
-        const char *path, *id, *summary;
-        int statuses[2];
-    } pages[] = {{"/healthz", "healthz", "Does the process live?", {200}},
-                 {"/readyz", "readyz", "Are writes taken?", {200, 503}}};
-    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
-        yyjson_mut_val *get =
-            edge_openapi_object(api, edge_openapi_object(api, paths, pages[i].path), "get");
-        edge_openapi_text(api, get, "operationId", pages[i].id);
-        edge_openapi_text(api, get, "summary", pages[i].summary);
-        api->failed |=
-            !yyjson_mut_arr_add_str(api->doc, edge_openapi_array(api, get, "tags"), "health");
-        yyjson_mut_val *responses = edge_openapi_object(api, get, "responses");
-        for (size_t k = 0; k < 2 && pages[i].statuses[k]; k++) {
-            yyjson_mut_val *response = status_named(api, responses, pages[i].statuses[k]);
-            edge_openapi_text(api, response, "description",
-                              pages[i].statuses[k] == 200 ? "Yes." : "No, and why.");
-            yyjson_mut_val *schema =
-                edge_openapi_object(api, add_content(api, response, LEAT_HTTP_JSON), "schema");
-            edge_openapi_text(api, schema, "type", "object");
-        }
-    }
+    yyjson_mut_val *copy = yyjson_val_mut_copy(api->doc, yyjson_obj_get(fixed, name));
+    edge_openapi_member(api, object, name, copy);
+    return copy;
 }
-
-static void (*const others[])(edge_openapi *api, yyjson_mut_val *paths) = {add_health};
 
 /* ---- the document ---- */
 
@@ -357,27 +285,41 @@ static void add_info(edge_openapi *api, yyjson_mut_val *root)
     edge_openapi_text(api, yyjson_mut_arr_add_obj(api->doc, servers), "url", "./");
 }
 
-static void build(edge_openapi *api, const leat_routes *routes)
+static void add_components(edge_openapi *api, yyjson_mut_val *root, yyjson_val *fixed,
+                           bool needs_token)
 {
+    yyjson_mut_val *components = edge_openapi_object(api, root, "components");
+    add_fixed(api, components, "schemas", fixed);
+    add_fixed(api, components, "parameters", fixed);
+    add_errors(api, add_fixed(api, components, "responses", fixed));
+    if (!needs_token)
+        return;
+    add_fixed(api, components, "securitySchemes", fixed);
+    yyjson_mut_val *security = edge_openapi_array(api, root, "security");
+    edge_openapi_array(api, yyjson_mut_arr_add_obj(api->doc, security), "token");
+}
+
+static void build(edge_openapi *api, const leat_routes *routes, bool needs_token)
+{
+    yyjson_doc *read = yyjson_read(edge_openapi_fixed, strlen(edge_openapi_fixed), 0);
+    api->failed |= !read;
+    yyjson_val *fixed = yyjson_doc_get_root(read);
     yyjson_mut_val *root = yyjson_mut_obj(api->doc);
     yyjson_mut_doc_set_root(api->doc, root);
     add_info(api, root);
-    yyjson_mut_val *paths = edge_openapi_object(api, root, "paths");
+    yyjson_mut_val *paths = add_fixed(api, root, "paths", fixed);
     for (uint32_t i = 0; i < routes->count; i++)
         add_route(api, paths, &routes->routes[i]);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        others[i](api, paths);
-    yyjson_mut_val *components = edge_openapi_object(api, root, "components");
-    add_schemas(api, components);
-    add_responses(api, components);
+    add_components(api, root, fixed, needs_token);
+    yyjson_doc_free(read);
 }
 
-int edge_openapi_write(const leat_routes *routes, leat_buf *out)
+int edge_openapi_write(const leat_routes *routes, bool needs_token, leat_buf *out)
 {
     edge_openapi api = {.doc = yyjson_mut_doc_new(NULL)};
     if (!api.doc)
         return -1;
-    build(&api, routes);
+    build(&api, routes, needs_token);
     size_t size = 0;
     char *text = api.failed ? NULL : yyjson_mut_write(api.doc, 0, &size);
     if (text)

@@ -13,11 +13,14 @@
 
 #include "record/route.h"
 
-/* Appends the document. Returns -1 when out of memory, or when a name is not UTF-8; then nothing is
- * appended. */
-int edge_openapi_write(const leat_routes *routes, leat_buf *out) LEAT_MUST_CHECK;
+/* Appends the document; `needs_token`: requests show a bearer token. Returns -1 when out of memory,
+ * or when a name is not UTF-8; then nothing is appended. */
+int edge_openapi_write(const leat_routes *routes, bool needs_token, leat_buf *out) LEAT_MUST_CHECK;
 
 /* ---- for openapi.c and openapi_schema.c ---- */
+
+/* What is the same for all routes and tables: openapi_fixed.json, a JSON object. */
+extern const char edge_openapi_fixed[];
 
 /* A document that is being built. */
 typedef struct edge_openapi {

@@ -8,6 +8,7 @@ static leat_routes routes;
 static leat_table table;
 static leat_buf text;
 static yyjson_doc *doc;
+static bool needs_token;
 
 static void describe(const leat_route_spec *spec)
 {
@@ -16,7 +17,7 @@ static void describe(const leat_route_spec *spec)
     routes.count = 1;
     ck_assert_msg(leat_route_build(spec, &table, 0, &routes.routes[0], &error) == 0, "%s",
                   error.text);
-    ck_assert_int_eq(edge_openapi_write(&routes, &text), 0);
+    ck_assert_int_eq(edge_openapi_write(&routes, needs_token, &text), 0);
     doc = yyjson_read(text.data, text.size, 0);
     ck_assert_ptr_nonnull(doc);
 }
@@ -82,9 +83,9 @@ START_TEST(a_tenant_of_the_body_is_needed_there_and_in_the_query_of_a_delete)
     ck_assert(has_word(at(DEVICE "/put" SCHEMA "/required"), "app_id"));
     ck_assert(has_word(at(DEVICE "/patch" SCHEMA "/required"), "app_id"));
     ck_assert_int_eq(yyjson_get_int(at(DEVICE "/patch" EXAMPLE_ "/app_id")), 1);
-    ck_assert(yyjson_equals_str(at(DEVICE "/delete/parameters/0/name"), "app_id"));
-    ck_assert(yyjson_equals_str(at(DEVICE "/delete/parameters/0/in"), "query"));
-    ck_assert(yyjson_equals_str(at(DEVICE "/delete/parameters/0/schema/type"), "integer"));
+    ck_assert(yyjson_equals_str(at(DEVICE "/delete/parameters/1/name"), "app_id"));
+    ck_assert(yyjson_equals_str(at(DEVICE "/delete/parameters/1/in"), "query"));
+    ck_assert(yyjson_equals_str(at(DEVICE "/delete/parameters/1/schema/type"), "integer"));
     done();
 }
 END_TEST
@@ -99,6 +100,23 @@ START_TEST(a_tenant_of_a_header_is_a_parameter_of_all)
 }
 END_TEST
 
+START_TEST(a_token_is_asked_for_where_the_edge_does)
+{
+    const leat_route_spec route = {.path = "/apps/{app_id}/devices/{device}"};
+    describe(&route);
+    ck_assert_ptr_null(yyjson_doc_ptr_get(doc, "/security"));
+    ck_assert_ptr_null(yyjson_doc_ptr_get(doc, "/components/securitySchemes"));
+    done();
+    needs_token = true;
+    describe(&route);
+    at("/security/0/token");
+    ck_assert(yyjson_equals_str(at("/components/securitySchemes/token/scheme"), "bearer"));
+    ck_assert_uint_eq(yyjson_arr_size(at("/paths/~1healthz/get/security")), 0);
+    done();
+    needs_token = false;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("openapi");
@@ -107,6 +125,7 @@ int main(void)
     tcase_add_test(tests, a_put_that_merges_must_name_nothing);
     tcase_add_test(tests, a_tenant_of_the_body_is_needed_there_and_in_the_query_of_a_delete);
     tcase_add_test(tests, a_tenant_of_a_header_is_a_parameter_of_all);
+    tcase_add_test(tests, a_token_is_asked_for_where_the_edge_does);
     suite_add_tcase(suite, tests);
     return fixture_run(suite);
 }
