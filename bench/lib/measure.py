@@ -121,6 +121,7 @@ OPTIONS = {
     "keys": "rows that the writes go to",
     "lead": "seconds of load before it is measured", "case": "only this case", "partitions": "of the topic", "plots": "folder for the pictures",
     "rate": "writes a second", "records": "of a run", "requests": "of each kind", "rows": "of a batch", "seconds": "of a run",
+    "vs": "command that starts another server, measured in turn",
     "warm_up": "seconds of updates after the table was filled",
 }
 

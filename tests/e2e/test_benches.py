@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -36,7 +37,8 @@ FIGURES = {
              "crowd_waiting", "crowd_questions_s", "crowd_session_pct", "crowd_edge_pct", "crowd_plain_p50_ms"],
     "edge": ["items_s", "item_edge_cpu_us", "item_broker_cpu_us",
              *(f"{figure}_{connections}" for connections in (64, 256)
-               for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "p50_ms", "p99_ms"))],
+               for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "p50_ms", "p99_ms",
+                              "vs_requests_s", "vs_cpu_us", "vs_p50_ms", "of_vs"))],
     "protocols": [f"{figure}_{protocol}" for protocol in ("h1", "h2", "tls_h1", "tls_h2") for figure in ("requests_s", "edge_cpu_us")],
     "incident": [f"{figure}_{parking}" for figure in ("p50_ms", "p99_ms", "still_s", "held_mib", "parked", "over_s")
                  for parking in ("off", "on")],
@@ -45,6 +47,9 @@ FIGURES = {
     "seen": [f"{figure}_{way}" for figure in ("row_versions", "wal_bytes", "records_s") for way in ("plain", "step", "ratio")],
     "merge": [*(f"{way}_us_row" for way in ("set", "concat", "strip", "deep")), *(f"{way}_of_set" for way in ("concat", "strip", "deep"))],
 }
+
+# Further arguments of one.
+WITH = {"edge": ["--vs", f"{sys.executable} {ROOT / 'tests' / 'lib' / 'other_edge.py'}"]}
 
 
 def run(name, *arguments, **environment):
@@ -69,7 +74,7 @@ def runs(request, tmp_path_factory):
              if item.path == request.path and hasattr(item, "callspec")]
     with ThreadPoolExecutor(2) as lanes:
         files = {name: directory / f"{name}.json" for name in asked}
-        yield {name: (file, lanes.submit(run, name, "--json", file)) for name, file in files.items()}
+        yield {name: (file, lanes.submit(run, name, "--json", file, *WITH.get(name, []))) for name, file in files.items()}
 
 
 @pytest.mark.parametrize("name", FIGURES)
