@@ -66,6 +66,8 @@ static bool is_configured(const leat_examination *about, const leat_check *from,
     switch (from->subject) {
     case LEAT_ABOUT_AUTH:
         return about->assembly->config.auth_tokens || about->assembly->config.jwt_keys;
+    case LEAT_ABOUT_TLS:
+        return about->assembly->config.tls_certificate != NULL;
     case LEAT_ABOUT_KAFKA:
         return !about->assembly->log.file;
     case LEAT_ABOUT_LOCAL_LOG:

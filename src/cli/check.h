@@ -52,6 +52,7 @@ typedef enum leat_check_need {
 typedef enum leat_check_subject {
     LEAT_ABOUT_PROCESS,
     LEAT_ABOUT_AUTH,
+    LEAT_ABOUT_TLS,
     LEAT_ABOUT_KAFKA,
     LEAT_ABOUT_LOCAL_LOG,
     LEAT_ABOUT_ANY_SHARD,

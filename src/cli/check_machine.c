@@ -6,8 +6,11 @@
 #include "cli/check.h"
 
 #include <inttypes.h>
+#include <time.h>
 
 #include "daemon/descriptors.h"
+
+enum { EXPIRES_SOON_S = 14 * 24 * 60 * 60 };
 
 static void check_configuration(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
@@ -60,6 +63,29 @@ static void check_tokens(leat_examination *about, uint32_t shard, leat_finding *
     leat_auth_free(auth);
 }
 
+static void check_certificate(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    leat_http_tls_config config;
+    int64_t expires_s;
+    leat_error error = {""};
+    if (leat_assembly_tls(&about->assembly->config, &config, &expires_s, &error) != 0) {
+        leat_finding_set(ret, LEAT_CHECK_FAILED, "%s", error.text);
+        return;
+    }
+    char day[16] = "";
+    struct tm utc;
+    time_t end = (time_t)expires_s;
+    strftime(day, sizeof day, "%Y-%m-%d", gmtime_r(&end, &utc));
+    int64_t left_s = expires_s - leat_wall_ms() / 1000;
+    leat_finding_set(ret,
+                     left_s <= 0               ? LEAT_CHECK_FAILED
+                     : left_s < EXPIRES_SOON_S ? LEAT_CHECK_WARNING
+                                               : LEAT_CHECK_OK,
+                     "the certificate in %s %s on %s", config.certificate,
+                     left_s <= 0 ? "has expired" : "expires", day);
+}
+
 static const leat_check rows[] = {
     {"configuration", LEAT_ABOUT_PROCESS, LEAT_NEEDS_NOTHING, check_configuration, "", ""},
     {"open files", LEAT_ABOUT_PROCESS, LEAT_NEEDS_NOTHING, check_open_files,
@@ -68,6 +94,9 @@ static const leat_check rows[] = {
     {"tokens", LEAT_ABOUT_AUTH, LEAT_NEEDS_NOTHING, check_tokens,
      "an edge does not start, and one that runs keeps the tokens and keys that it has",
      "correct the file (`leat token new NAME` prints a whole line of auth.tokens)"},
+    {"certificate", LEAT_ABOUT_TLS, LEAT_NEEDS_NOTHING, check_certificate,
+     "clients refuse to connect once it has expired; with a file that is bad an edge does not start, and one that runs keeps the certificate that it has",
+     "renew the certificate: an edge that runs takes the new files by itself"},
 };
 
 const leat_check_list leat_checks_of_machine = {rows, sizeof rows / sizeof *rows};

@@ -189,6 +189,26 @@ bool leat_assembly_auth(const leat_config *config, leat_auth_config *ret)
     return ret->tokens_file || ret->jwt_keys_file;
 }
 
+int leat_assembly_tls(const leat_config *config, leat_http_tls_config *ret, int64_t *ret_expires_s,
+                      leat_error *error)
+{
+    const char *member = NULL;
+    *ret = (leat_http_tls_config){0};
+    *ret_expires_s = 0;
+    if (!config->tls_certificate)
+        return 0;
+    *ret = (leat_http_tls_config){
+        .certificate = config->tls_certificate,
+        .key = config->tls_key,
+        .client_ca = config->tls_client_ca,
+        .needs_client_certificate = strcmp(config->tls_clients, "required") == 0,
+        .is_1_3_only = strcmp(config->tls_min_version, "1.3") == 0,
+    };
+    if (leat_http_tls_check(ret, ret_expires_s, &member, error) != 0)
+        return leat_config_blame(config, error, "http.tls.%s", member);
+    return 0;
+}
+
 leat_shard_address leat_assembly_address(const leat_config_shard *shard)
 {
     return (leat_shard_address){.dsn = shard->dsn, .sqlite = shard->sqlite};

@@ -9,6 +9,7 @@
 
 #include "auth/auth.h"
 #include "config/config.h"
+#include "http/http.h"
 #include "log/log.h"
 #include "record/catalog.h"
 #include "record/schema_versions.h"
@@ -47,6 +48,12 @@ int leat_assembly_check_addresses(const leat_config *config, leat_error *error) 
 
 /* Who may write; its texts are borrowed. False: nothing is configured, everybody may. */
 bool leat_assembly_auth(const leat_config *config, leat_auth_config *ret);
+
+/* The edge's certificate, zeroed where it speaks in cleartext; its texts are borrowed. The files
+ * are looked at: 0, and when the certificate ends (0: there is none), or -1, and `error` names the
+ * setting of the bad one. */
+int leat_assembly_tls(const leat_config *config, leat_http_tls_config *ret, int64_t *ret_expires_s,
+                      leat_error *error) LEAT_MUST_CHECK;
 
 /* Where a configured shard is. Borrowed. */
 leat_shard_address leat_assembly_address(const leat_config_shard *shard);

@@ -156,31 +156,13 @@ static leat_edge_rate edge_rate(int64_t rate, int64_t burst)
     return (leat_edge_rate){(uint64_t)rate, (uint64_t)(burst > 0 ? burst : rate)};
 }
 
-/* Each bad file is reported with its setting. */
-static int take_tls(const leat_config *from, leat_http_tls_config *ret, leat_error *error)
-{
-    const char *member = NULL;
-    *ret = (leat_http_tls_config){0};
-    if (!from->tls_certificate)
-        return 0;
-    *ret = (leat_http_tls_config){
-        .certificate = from->tls_certificate,
-        .key = from->tls_key,
-        .client_ca = from->tls_client_ca,
-        .needs_client_certificate = strcmp(from->tls_clients, "required") == 0,
-        .is_1_3_only = strcmp(from->tls_min_version, "1.3") == 0,
-    };
-    if (leat_http_tls_check(ret, &member, error) != 0)
-        return leat_config_blame(from, error, "http.tls.%s", member);
-    return 0;
-}
-
 /* Checked here, on the main thread; the edge then takes them over on its own. */
 static int read_tls(void *context, leat_error *error)
 {
     leat_daemon *daemon = context;
     leat_http_tls_config config;
-    if (take_tls(&daemon->assembly.config, &config, error) != 0)
+    int64_t expires_s;
+    if (leat_assembly_tls(&daemon->assembly.config, &config, &expires_s, error) != 0)
         return -1;
     leat_edge_thread_reload(daemon->edge);
     return 0;
@@ -257,7 +239,8 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
     config.http.idle_timeout_ms = from->idle_timeout_ms;
     config.http.connections_max = (uint32_t)from->edge_connections;
     config.http.streams_max = (uint32_t)from->edge_streams;
-    if (take_tls(from, &config.http.tls, error) != 0)
+    int64_t certificate_expires_s;
+    if (leat_assembly_tls(from, &config.http.tls, &certificate_expires_s, error) != 0)
         return -1;
     daemon->edge = leat_edge_thread_new(&config, error);
     if (!daemon->edge)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -259,10 +260,21 @@ void http_tls_context_sweep(http_tls_context *context, int64_t now_ms)
     replace_keys(context);
 }
 
-int leat_http_tls_check(const leat_http_tls_config *config, const char **ret_member,
-                        leat_error *error)
+/* 0: it says so in a way that nobody reads. */
+static int64_t expires_s(const SSL_CTX *ctx)
+{
+    struct tm utc = {0};
+    X509 *certificate = SSL_CTX_get0_certificate(ctx);
+    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &utc) == 1 ? timegm(&utc) : 0;
+}
+
+int leat_http_tls_check(const leat_http_tls_config *config, int64_t *ret_expires_s,
+                        const char **ret_member, leat_error *error)
 {
     http_tls_context *context = http_tls_context_new(config, true, ret_member, error);
+    if (!context)
+        return -1;
+    *ret_expires_s = expires_s(context->current);
     http_tls_context_free(context);
-    return context ? 0 : -1;
+    return 0;
 }

@@ -1,4 +1,6 @@
 """HTTP/2 and TLS, as a real client speaks them."""
+import json
+import re
 import signal
 import ssl
 import subprocess
@@ -121,6 +123,22 @@ def test_tls_and_a_renewal_under_load(make_world, tmp_path):
     assert put(url, 3, "--http2", "--insecure")[:2] == ("2", 202)
     assert world.metric(edge, "leat_edge_tls_handshakes_total") > 3
     assert edge.terminate() == 0
+
+
+def test_check_looks_at_the_certificate(make_world, tmp_path):
+    """It warns before one expires, and names what cannot be read."""
+    make_certificate(tmp_path, "short")
+    world = make_world(shards=1, http={"tls": {"certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}})
+
+    def found():
+        checks = json.loads(world.leat("check", "--json").stdout)["checks"]
+        return next((check["result"], check["what"]) for check in checks if check["check"] == "certificate")
+
+    result, what = found()
+    assert result == "warning" and re.search(r"cert.pem expires on 20\d\d-\d\d-\d\d$", what), what
+    (tmp_path / "key.pem").write_text("nonsense")
+    result, what = found()
+    assert result == "failed" and "http.tls.key" in what and "key.pem" in what
 
 
 def test_a_bad_certificate_is_an_error_at_start(make_world, tmp_path):

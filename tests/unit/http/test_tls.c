@@ -390,7 +390,8 @@ START_TEST(test_bad_files)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *member = NULL;
         leat_error error = {""};
-        ck_assert_int_eq(leat_http_tls_check(&cases[i].config, &member, &error), -1);
+        int64_t expires_s;
+        ck_assert_int_eq(leat_http_tls_check(&cases[i].config, &expires_s, &member, &error), -1);
         ck_assert_str_eq(member, cases[i].member);
         ck_assert_msg(strstr(error.text, cases[i].words) != NULL, "%s", error.text);
         ck_assert_uint_eq(ERR_peek_error(), 0);
