@@ -8,6 +8,7 @@ static leat_worker worker;
 static leat_catalog catalog;
 static leat_worker_load loads[2];
 static uint32_t shard_of[4];
+static leat_worker_shard_state shards[1];
 static leat_buf bytes;
 static leat_engine_chunk row;
 static leat_engine_job_result result;
@@ -50,6 +51,7 @@ static void set_up(void)
     worker = (leat_worker){.shard_count = 1,
                            .partition_count = 4,
                            .shard_of = shard_of,
+                           .shards = shards,
                            .jobs_max = 2,
                            .loads = loads};
     worker.config.catalog = &catalog;

@@ -135,7 +135,9 @@ START_TEST(test_token)
     char room[64];
     expect(
         world, "GET /metrics", 401,
-        "{\"error\":\"unauthorized\",\"field\":null,\"message\":\"a token is needed (Authorization: Bearer TOKEN; admin_token)\"}");
+        "{\"error\":\"unauthorized\",\"field\":null,\"message\":\"a token is needed (Authorization: Bearer TOKEN; admin_token)\","
+        "\"type\":\"urn:leat:error:unauthorized\",\"title\":\"Unauthorized\",\"status\":401,"
+        "\"detail\":\"a token is needed (Authorization: Bearer TOKEN; admin_token)\"}");
     ck_assert_str_eq(test_header(&world->answer, "www-authenticate", room, sizeof room),
                      "Bearer realm=\"leat\"");
     static const char *const wrong[] = {"Bearer secre", "Bearer secret2", "Bearer SECRET"};
@@ -143,7 +145,9 @@ START_TEST(test_token)
         snprintf(room, sizeof room, "Authorization: %s\r\n", wrong[i]);
         expect_with(
             world, "GET /metrics", room, 401,
-            "{\"error\":\"unauthorized\",\"field\":null,\"message\":\"the token is not admin_token's\"}");
+            "{\"error\":\"unauthorized\",\"field\":null,\"message\":\"the token is not admin_token's\","
+            "\"type\":\"urn:leat:error:unauthorized\",\"title\":\"Unauthorized\",\"status\":401,"
+            "\"detail\":\"the token is not admin_token's\"}");
     }
     expect_with(
         world, "GET /metrics", "Authorization: Bearer secret\r\n", 200,
