@@ -178,7 +178,10 @@ START_TEST(says_unknown_when_no_answer_came)
     fixture_slow(&a->f, 5000);
     append(a, 10);
     await_answers(a, 11);
-    ck_assert_uint_eq(a->count[LEAT_APPEND_UNKNOWN], 10);
+    /* On a busy machine some have not left the client before their time was over. */
+    ck_assert_uint_ge(a->count[LEAT_APPEND_UNKNOWN], 1);
+    ck_assert_uint_eq(a->count[LEAT_APPEND_UNKNOWN] + a->count[LEAT_NOT_APPENDED], 10);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 1);
     fixture_slow(&a->f, 0);
     finish(a);
 }
