@@ -18,7 +18,7 @@ int64_t leat_late_estimate_ms(const leat_late *late)
 
 static void learn(leat_late *late, uint64_t done, uint64_t backlog, int64_t passed_us)
 {
-    bool was_busy = late->backlog > 0 && backlog > 0;
+    bool was_busy = backlog > 0 && late->backlog >= done - late->done;
     if (was_busy && done > late->done && passed_us > 0) {
         double per_s = (double)(done - late->done) * 1e6 / (double)passed_us;
         late->per_s = late->per_s > 0 ? (late->per_s + per_s) / 2 : per_s;

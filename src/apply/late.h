@@ -3,9 +3,11 @@
  * second lately; and whether that is more than it may be. Pure: whoever measures says what has
  * passed between two measures.
  *
- * The rate counts only while there was something to apply all the time: a shard that is given ten
- * records a second applies ten, and can do more. A time in which it has applied nothing leaves the
- * rate as it is: then the estimate grows with what waits.
+ * The rate counts only while there was something to apply all the time, which is known where what
+ * waited at the begin was as much as was applied until the end, and something still waits: a shard
+ * that is given ten records a second applies ten, and can do more, whatever else waits there. A
+ * time in which it has applied nothing leaves the rate as it is: then the estimate grows with what
+ * waits.
  */
 #ifndef LEAT_APPLY_LATE_H
 #define LEAT_APPLY_LATE_H

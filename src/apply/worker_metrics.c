@@ -119,7 +119,7 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         "How long the shard has answered nothing though it should; 0: it answers.", own, 1000);
     state->estimate_ms = leat_metrics_gauge(
         metrics, "leat_lag_estimate_seconds",
-        "How long what waits will take: records that wait, divided by what was applied a second lately.",
+        "How long what waits will take: records that wait and could be tried, divided by what was applied a second lately.",
         own, 1000);
     leat_gauge_set(state->estimate_ms, INT64_MIN);
     leat_worker_parked_register(worker, shard, own);
@@ -224,14 +224,18 @@ static int64_t behind_since(leat_worker *worker, uint32_t partition,
     return *since;
 }
 
-/* Records that wait: above the low water some are applied already, and with one that holds it back
- * most may be. */
+/* Records that the shard could be given: above the low water some are applied already, and with one
+ * that holds it back most may be. What waits for a row or a person is no work that takes time, and
+ * nobody else waits for it. */
 static uint64_t backlog_of(const leat_worker *worker, uint32_t partition,
                            const leat_engine_partition_view *view)
 {
+    if (view->state == LEAT_ENGINE_STOPPED)
+        return 0;
     int64_t next = view->position >= 0 ? view->position : view->low + 1;
     int64_t unread = leat_log_reader_end(worker->reader, partition) - next;
-    return view->records + view->parked_records + (unread > 0 ? (uint64_t)unread : 0);
+    return view->records + view->parked_records - view->stalled_records +
+           (unread > 0 ? (uint64_t)unread : 0);
 }
 
 static void add_partition(leat_worker *worker, uint32_t partition,

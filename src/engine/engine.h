@@ -315,8 +315,9 @@ typedef struct leat_engine_partition_view {
     uint32_t in_flight; /* records in batches now */
     uint32_t stalled;   /* subpartitions whose head failed, whether they wait or are being tried
                            again */
-    int64_t stalled_us; /* begin of the earliest of those first attempts; INT64_MAX: none */
-    bool full;          /* paused for want of room */
+    uint64_t stalled_records; /* that these subpartitions hold, parked ones among them */
+    int64_t stalled_us;       /* begin of the earliest of those first attempts; INT64_MAX: none */
+    bool full;                /* paused for want of room */
     int64_t low; /* everything up to this offset is applied; -1: nothing yet; only after a claim */
     int64_t oldest_ms;  /* accept time of the oldest record held and not applied; 0: none */
     int64_t position;   /* everything below was read; -1 before the first */

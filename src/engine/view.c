@@ -8,16 +8,21 @@
 #include "engine/guard.h"
 #include "engine/low_water.h"
 
-static int64_t stalled_since(const leat_engine *engine, uint32_t partition)
+static void add_stalled(const leat_engine *engine, uint32_t partition,
+                        leat_engine_partition_view *to)
 {
-    int64_t since_us = INT64_MAX;
-    const leat_queue_mark *mark = &engine->marks[leat_queue_id(engine, partition, 0)];
-    for (uint32_t left = engine->partitions[partition].troubled; left > 0; mark++) {
-        left -= mark->is_set;
-        if (mark->is_set && mark->since_us < since_us)
-            since_us = mark->since_us;
+    uint32_t left = engine->partitions[partition].troubled;
+    for (uint32_t id = leat_queue_id(engine, partition, 0); left > 0; id++) {
+        const leat_queue_mark *mark = &engine->marks[id];
+        const leat_queue *queue = &engine->queues[id];
+        if (!mark->is_set)
+            continue;
+        left--;
+        to->stalled_records += leat_queue_memory(queue).count;
+        to->stalled_records += queue->parked ? engine->chunks[id].records : 0;
+        if (mark->since_us < to->stalled_us)
+            to->stalled_us = mark->since_us;
     }
-    return since_us;
 }
 
 /* At most so many: chunks are known by their number and ends only. */
@@ -61,7 +66,7 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition,
         .bytes = p->holding.bytes,
         .in_flight = p->in_flight,
         .stalled = p->troubled,
-        .stalled_us = stalled_since(engine, partition),
+        .stalled_us = INT64_MAX,
         .full = p->paused_for_room,
         .low = low,
         .oldest_ms = first ? first->at_ms : 0,
@@ -77,11 +82,13 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition,
         .parked_full = p->parked_full,
         .loaded = p->loaded.records,
     };
+    add_stalled(engine, partition, ret);
     for (uint32_t i = 0; p->parked > 0 && i < engine->config.subpartitions; i++)
         add_parked(engine, leat_queue_id(engine, partition, i), ret);
     uint64_t offsets = (uint64_t)(ret->low - ret->applied);
     if (ret->parked_below > offsets)
         ret->parked_below = offsets;
+    LEAT_ASSERT(ret->stalled_records <= ret->records + ret->parked_records);
 }
 
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret)

@@ -50,6 +50,7 @@ START_TEST(a_stalled_subpartition_is_parked_with_its_progress)
     story_pass(&s, 1900000);
     others_get_through(&s, 6);
     ck_assert_int_eq(story_view(&s, 0).low, -1);
+    ck_assert_uint_eq(story_view(&s, 0).stalled_records, 6);
     story_pass(&s, 300000);
     story_told(&s, "park 0/5:0,1,2,3 0/5:4,5\n");
     const leat_engine_batch_part *part = &story_job(&s, 0)->batch.parts[0];
@@ -58,6 +59,7 @@ START_TEST(a_stalled_subpartition_is_parked_with_its_progress)
     story_parked(&s, 0, 60);
     story_told(&s, "commit 0 at 6\n");
     leat_engine_partition_view view = story_view(&s, 0);
+    ck_assert_uint_eq(view.stalled_records, 6);
     ck_assert(view.low == 6 && view.applied == -1 && view.records == 0);
     ck_assert(view.parked_subpartitions == 1 && view.parked_chunks == 2);
     ck_assert(view.parked_records == 6 && view.parked_bytes == 60 && view.parked_oldest_ms == 1000);
