@@ -136,10 +136,11 @@ static bool is_wanted(const leat_engine *engine, uint32_t id, uint32_t shares)
                 leat_deep_is(engine, partition, id, shares);
     if (!queue->parked)
         return stalled || deep;
+    bool may_tail = stalled || shard->parks_what == LEAT_ENGINE_PARKS;
     bool goes_on = queue->place == LEAT_QUEUE_READY && !mark->is_set;
     return engine->chunks[id].bytes <= share / LEAT_BACKLOG_PARTS &&
            ((deep && !(goes_on && queue->parked_last)) ||
-            is_tail_due(engine, id, &memory, stalled));
+            (may_tail && is_tail_due(engine, id, &memory, stalled)));
 }
 
 static bool is_due(const leat_engine *engine, uint32_t id, uint32_t shares)

@@ -229,6 +229,50 @@ START_TEST(what_comes_after_chunks_is_parked_when_it_is_a_chunk_or_old)
 }
 END_TEST
 
+/* Subpartition 5 goes on: its first chunk is applied, and the load of the second is in flight. Then
+ * a record comes that gets old behind it, while others get through. */
+static void age_behind_chunks(story *s)
+{
+    story_wait_for_job(s);
+    story_loaded(s, 0, 0, 3, -1);
+    while (story_job(s, s->open_count - 1)->kind == LEAT_ENGINE_JOB_BATCH)
+        story_done(s, s->open_count - 1, LEAT_ENGINE_APPLIED);
+    leat_engine_partition_view view = story_view(s, 0);
+    ck_assert(s->open_count == 1 && view.stalled == 0 && view.parked_chunks == 1);
+    story_read(s, 0, 5, 7);
+    s->size = 0;
+}
+
+static void pass_beside_others(story *s, int64_t from, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        story_read(s, 0, 9, from + i);
+        story_done(s, s->open_count - 1, LEAT_ENGINE_APPLIED);
+        s->told[s->size] = 0;
+        ck_assert_ptr_null(strstr(s->told, "park"));
+        s->size = 0;
+        story_pass(s, 200000);
+    }
+}
+
+/* A tail is no less than what is deep: it would let the table grow that is too large already. */
+START_TEST(a_tail_of_what_goes_on_is_not_parked_while_the_disk_is_large)
+{
+    story s;
+    park_begin(&s, 1);
+    story_reading(&s, 4);
+    park_six(&s);
+    age_behind_chunks(&s);
+    leat_engine_parked_size(s.engine, s.now_us, 0, LEAT_ENGINE_PARKED_SIZE_LEAST);
+    pass_beside_others(&s, 100, 40);
+    leat_engine_parked_size(s.engine, s.now_us, 0, 0);
+    story_pass(&s, 200000);
+    s.told[s.size] = 0;
+    ck_assert_ptr_nonnull(strstr(s.told, "park 0/5:7\n"));
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(parked_records_are_tried_first_and_in_order)
 {
     story s;
@@ -629,6 +673,7 @@ STORY_MAIN("park", a_stalled_subpartition_is_parked_with_its_progress,
            what_fills_a_partition_is_not_parked_where_there_are_no_others,
            what_fills_a_partition_is_not_parked_where_most_fail, without_a_limit_nothing_is_parked,
            what_comes_after_chunks_is_parked_when_it_is_a_chunk_or_old,
+           a_tail_of_what_goes_on_is_not_parked_while_the_disk_is_large,
            parked_records_are_tried_first_and_in_order,
            a_chunk_behind_those_that_were_given_up_is_not_the_next,
            a_park_that_fails_is_tried_again_and_held_against_nobody,
