@@ -74,11 +74,10 @@ static bool is_outdated(const leat_control_set *controls, const leat_engine_batc
     return false;
 }
 
-bool leat_worker_holds_back(leat_worker *worker, const leat_engine_job *job)
+bool leat_worker_holds_back(leat_worker *worker, const leat_engine_job *job, int64_t now_us)
 {
     take_newest(worker, job->shard);
     uint32_t index = 0;
-    int64_t now_us = leat_mono_us();
     const leat_control_set *controls = controls_for(worker, job);
     const leat_control *control = controls ? find_hold(controls, &job->batch, now_us, &index)
                                            : NULL;
@@ -111,11 +110,10 @@ bool leat_worker_answer_held_back(leat_worker *worker)
     return count > 0;
 }
 
-void leat_worker_leave_out(leat_worker *worker, const leat_engine_job *job)
+void leat_worker_leave_out(leat_worker *worker, const leat_engine_job *job, int64_t now_us)
 {
     const leat_engine_batch *batch = &job->batch;
     const leat_control_set *controls = controls_for(worker, job);
-    int64_t now_us = leat_mono_us();
     uint32_t kept = 0;
     for (uint32_t i = batch->record_count; controls && i > 0; i--) {
         leat_item *item = batch->records[i - 1].payload;

@@ -82,7 +82,8 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
 {
     const leat_engine_job *job = effect->job;
     const leat_engine_batch *batch = &job->batch;
-    if (job->kind == LEAT_ENGINE_JOB_BATCH && leat_worker_holds_back(worker, job))
+    int64_t now_us = leat_mono_us();
+    if (job->kind == LEAT_ENGINE_JOB_BATCH && leat_worker_holds_back(worker, job, now_us))
         return;
     bool is_park = job->kind == LEAT_ENGINE_JOB_PARK,
          may_keep = is_park || batch->dead || batch->hold || batch->kept > 0;
@@ -93,7 +94,7 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
         LEAT_ASSERT(status == 0); /* out of memory: ending here loses nothing */
     }
     if (job->kind == LEAT_ENGINE_JOB_BATCH)
-        leat_worker_leave_out(worker, job);
+        leat_worker_leave_out(worker, job, now_us);
     if (is_park)
         leat_worker_note_parked(worker, job);
     if (job->kind == LEAT_ENGINE_JOB_LOAD)

@@ -206,13 +206,16 @@ leat_sink_events leat_worker_sink_events(leat_worker *worker);
 int leat_worker_fill_headers(leat_worker *worker, leat_item *item) LEAT_MUST_CHECK;
 
 /* controls.c */
-/* Does a control of the shard hold the key of a record in this batch? Then the batch does not go to
- * the sink; the next one answers it. */
-bool leat_worker_holds_back(leat_worker *worker, const leat_engine_job *job);
+/* Does a control of the shard hold the key of a record in this batch, or is the batch a look whose
+ * control has ended? Then the batch does not go to the sink; the next one answers it. `now_us`
+ * (leat_mono_us) is the moment by which controls have ended, one for all that is decided about a
+ * batch: one that ends between two looks at the clock would have a look write what is kept. */
+bool leat_worker_holds_back(leat_worker *worker, const leat_engine_job *job, int64_t now_us);
 /* Answers those batches, each an event of the engine. False: there was none. */
 bool leat_worker_answer_held_back(leat_worker *worker);
-/* Marks the records of a batch that the shard's controls leave out; before it goes to the sink. */
-void leat_worker_leave_out(leat_worker *worker, const leat_engine_job *job);
+/* Marks the records of a batch that the shard's controls leave out; before it goes to the sink, and
+ * after leat_worker_holds_back with the same moment. */
+void leat_worker_leave_out(leat_worker *worker, const leat_engine_job *job, int64_t now_us);
 /* How many of these records, the first ones, would it leave out now? */
 uint32_t leat_worker_count_left_out(leat_worker *worker, uint32_t shard,
                                     const leat_engine_record *records, uint32_t count);
