@@ -47,8 +47,29 @@ static uint32_t queue_of(const leat_engine *engine, const leat_partition *partit
 
 /* ---- when ---- */
 
+static bool is_queued(const leat_partition *partition)
+{
+    return partition->retry.step == LEAT_KEY_RETRY_WANTED ||
+           partition->retry.step == LEAT_KEY_RETRY_LOADED;
+}
+
+/* It waits for its turn, and is not to be had any longer: the look was called off, or the key was
+ * left to people. */
+static bool is_called_off(const leat_engine *engine, const leat_partition *partition)
+{
+    if (!is_queued(partition))
+        return false;
+    const leat_held_place *place = place_of(partition);
+    int64_t due_us = partition->retry.step == LEAT_KEY_RETRY_WANTED ? place->due_us
+                     : partition->retry.is_look                     ? place->look_us
+                                                                    : place->retry_us;
+    return due_us > engine->now_us;
+}
+
 void leat_key_retry_plan(leat_engine *engine, leat_partition *partition)
 {
+    if (is_called_off(engine, partition))
+        leat_key_retry_dropped(engine, partition);
     if (partition->state != LEAT_ENGINE_READING || partition->retry.step != LEAT_KEY_RETRY_NONE)
         return;
     const leat_held_place *first = leat_held_first_due(&partition->held);
@@ -442,12 +463,6 @@ void leat_key_retry_done(leat_engine *engine, leat_job_slot *slot,
         leat_revoke_advance(engine, partition);
     }
     leat_fair_done(engine, slot, result);
-}
-
-static bool is_queued(const leat_partition *partition)
-{
-    return partition->retry.step == LEAT_KEY_RETRY_WANTED ||
-           partition->retry.step == LEAT_KEY_RETRY_LOADED;
 }
 
 void leat_key_retry_dropped(leat_engine *engine, leat_partition *partition)

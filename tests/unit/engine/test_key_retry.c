@@ -252,6 +252,39 @@ START_TEST(a_look_that_fails_comes_again_and_ends_when_it_is_no_longer_wanted)
 }
 END_TEST
 
+/* It waits for a connection: what was to be looked at may not be written instead. */
+START_TEST(a_look_that_is_called_off_is_no_retry)
+{
+    story s;
+    leave_to_people(&s);
+    s.key = 9;
+    story_slots(&s, 0, 1);
+    story_read(&s, 0, 9, 20);
+    story_told(&s, "batch 0/9:20\n");
+    look(&s, true);
+    story_told(&s, "");
+    look(&s, false);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_pass(&s, SECOND);
+    story_told(&s, "");
+    look(&s, true);
+    story_told(&s, "load 0 key 7\n");
+    /* and when it has been loaded */
+    story_slots(&s, 0, 2);
+    story_read(&s, 0, 5, 21);
+    looked(&s, 0, 10, 12, 3);
+    story_told(&s, "batch 0/5:21\n");
+    uint32_t released = s.released;
+    look(&s, false);
+    ck_assert_uint_eq(s.released, released + 3);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_pass(&s, SECOND);
+    story_told(&s, "");
+    ck_assert_uint_eq(story_view(&s, 0).held_keys, 1);
+    story_end(&s);
+}
+END_TEST
+
 /* A process that has just come, and a key that is held only now. */
 START_TEST(a_key_that_is_held_later_is_looked_at_too)
 {
@@ -508,8 +541,9 @@ STORY_MAIN("key_retry", what_is_kept_is_tried_again_until_nothing_is_left,
            what_is_kept_is_left_out_whatever_has_become_of_it,
            what_is_not_to_be_left_out_stays_as_it_is,
            a_look_that_fails_comes_again_and_ends_when_it_is_no_longer_wanted,
-           a_key_that_is_held_later_is_looked_at_too, a_refused_one_is_looked_for,
-           it_waits_for_its_subpartition, the_owner_after_it_goes_on_as_long_as_there_is_patience,
+           a_look_that_is_called_off_is_no_retry, a_key_that_is_held_later_is_looked_at_too,
+           a_refused_one_is_looked_for, it_waits_for_its_subpartition,
+           the_owner_after_it_goes_on_as_long_as_there_is_patience,
            one_that_ends_its_session_is_tried_twice,
            one_that_ends_other_sessions_too_is_tried_twice,
            patience_stands_still_while_the_shard_is_down, one_that_has_turned_is_claimed,
