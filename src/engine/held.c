@@ -93,11 +93,14 @@ void leat_held_set_look(leat_held *held, leat_held_place *place, int64_t look_us
     follow(held, place);
 }
 
-void leat_held_look(leat_held *held, bool is_wanted)
+void leat_held_look(leat_held *held, int64_t look_us)
 {
-    for (uint32_t i = 0; held->count > 0 && i < held->place_count; i++)
-        if (held->places[i].key != 0)
-            leat_held_set_look(held, &held->places[i], is_wanted ? 0 : INT64_MAX);
+    for (uint32_t i = 0; held->count > 0 && i < held->place_count; i++) {
+        leat_held_place *place = &held->places[i];
+        bool is_pending = place->look_us <= look_us && look_us != INT64_MAX;
+        if (place->key != 0 && !is_pending)
+            leat_held_set_look(held, place, look_us);
+    }
 }
 
 const leat_held_place *leat_held_first_due(const leat_held *held)

@@ -56,8 +56,9 @@ void leat_held_clear(leat_held *held);
 void leat_held_set_due(leat_held *held, leat_held_place *place, int64_t retry_us);
 /* The same of a look whether what is kept of it is to be left out (leat_engine_look). */
 void leat_held_set_look(leat_held *held, leat_held_place *place, int64_t look_us);
-/* All of them, at once or not at all. */
-void leat_held_look(leat_held *held, bool is_wanted);
+/* Of all keys: a look then, or where one is due before, that; INT64_MAX: none. One that is given
+ * the present goes after the retries that are overdue, however often looks are wanted. */
+void leat_held_look(leat_held *held, int64_t look_us);
 /* The one that is due first. NULL: none is ever. */
 const leat_held_place *leat_held_first_due(const leat_held *held);
 /* All are held since so much later. */

@@ -46,7 +46,7 @@ static void claimed_key(leat_engine *engine, leat_partition *partition,
         return;
     leat_held_place *place = leat_held_add(held, found->key, since_us);
     if (engine->shards[partition->shard].looks)
-        leat_held_set_look(held, place, 0);
+        leat_held_set_look(held, place, engine->now_us);
     if (!found->is_final && engine->now_us - since_us < engine->config.patience_us)
         leat_held_set_due(held, place, engine->now_us + leat_jobs_backoff_us(engine, 1));
 }
@@ -124,7 +124,7 @@ void leat_keys_hold(leat_engine *engine, uint32_t queue)
     leat_held_place *place =
         leat_held_add(&partition->held, head_of(engine, queue)->key, engine->now_us);
     if (engine->shards[partition->shard].looks)
-        leat_held_set_look(&partition->held, place, 0);
+        leat_held_set_look(&partition->held, place, engine->now_us);
     if (retry->dead_by != LEAT_ENGINE_BAD_DATA && engine->config.patience_us > 0)
         leat_held_set_due(&partition->held, place,
                           engine->now_us + leat_jobs_backoff_us(engine, 1));

@@ -56,7 +56,7 @@ void leat_engine_look(leat_engine *engine, int64_t now_us, uint32_t shard, bool 
     at->looks = is_wanted;
     for (uint32_t i = 0; i < at->partition_count; i++) {
         leat_partition *partition = &engine->partitions[at->partitions[i]];
-        leat_held_look(&partition->held, is_wanted);
+        leat_held_look(&partition->held, is_wanted ? engine->now_us : INT64_MAX);
         leat_key_retry_plan(engine, partition);
     }
     leat_timers_advance(engine, now_us);

@@ -102,4 +102,32 @@ START_TEST(it_keeps_what_is_known)
 }
 END_TEST
 
-STORY_MAIN("held", it_is_the_set_that_a_list_would_be, it_keeps_what_is_known)
+/* However often looks are wanted, a retry that is overdue comes first, and so does an older look.
+ */
+START_TEST(looks_go_after_what_is_overdue)
+{
+    leat_held_place places[16] = {0};
+    leat_pairing_node dues[16];
+    leat_held held;
+    leat_held_init(&held, places, dues, MAX);
+    for (uint64_t key = 1; key <= 3; key++)
+        leat_held_add(&held, key, 0);
+    leat_held_set_due(&held, leat_held_find(&held, 2), 5);
+    for (int64_t now_us = 10; now_us < 15; now_us++) {
+        leat_held_look(&held, now_us);
+        ck_assert_uint_eq(leat_held_first_due(&held)->key, 2);
+        ck_assert_int_eq(leat_held_first_due(&held)->due_us, 5);
+        ck_assert_int_eq(leat_held_find(&held, 3)->look_us, 10);
+    }
+    leat_held_set_look(&held, leat_held_find(&held, 3), 30); /* it has failed */
+    leat_held_look(&held, 20);
+    ck_assert_int_eq(leat_held_find(&held, 3)->look_us, 20);
+    leat_held_look(&held, INT64_MAX);
+    ck_assert_int_eq(leat_held_find(&held, 3)->due_us, INT64_MAX);
+    ck_assert_int_eq(leat_held_find(&held, 2)->due_us, 5);
+    leat_held_validate(&held);
+}
+END_TEST
+
+STORY_MAIN("held", it_is_the_set_that_a_list_would_be, it_keeps_what_is_known,
+           looks_go_after_what_is_overdue)
