@@ -219,8 +219,10 @@ bool leat_worker_parked_size_fact(leat_worker *worker, uint32_t shard, leat_fact
     snprintf(cause, sizeof cause, "%s parked_size", config->name);
     if (leat_rate_limit_allows(&worker->rate_limit, (uint64_t)leat_worker_now_us(worker) / 1000,
                                cause))
-        leat_warn("%s shard=%s %s advice=\"end the oldest transaction of that server, its prepared "
-                  "transactions and unused replication slots among them, then VACUUM leat.parked\"",
-                  message, config->name, keys);
+        leat_warn(
+            "%s shard=%s %s advice=\"end the oldest transaction of that server, its prepared "
+            "transactions and unused replication slots among them, then VACUUM leat.parked; if "
+            "little is in it and it stays large, VACUUM FULL leat.parked\"",
+            message, config->name, keys);
     return true;
 }
