@@ -150,7 +150,7 @@ static int64_t count_records(const leat_lag_partition *partition, const leat_log
     return ahead->end > first ? ahead->end - first : 0;
 }
 
-static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahead, int64_t now_ms)
+void leat_lag_take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahead, int64_t now_ms)
 {
     partition->end = ahead->end;
     partition->held_from = ahead->stable;
@@ -158,7 +158,8 @@ static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahea
     if (!partition->is_known)
         return;
     int64_t above = count_records(partition, ahead);
-    partition->records = above + partition->parked_below;
+    int64_t records = above + partition->parked_below;
+    partition->records = records > partition->parked ? records : partition->parked;
     partition->age_ms = age_of(partition, above, ahead->accepted_ms, now_ms);
 }
 
@@ -172,7 +173,7 @@ static int read_log(const leat_log_config *log, leat_lag *ret, int64_t *offsets,
         return -1;
     int64_t now_ms = leat_wall_ms();
     for (uint32_t i = 0; i < ret->count; i++)
-        take_ahead(&ret->partitions[i], &ahead[i], now_ms);
+        leat_lag_take_ahead(&ret->partitions[i], &ahead[i], now_ms);
     return 0;
 }
 

@@ -5,8 +5,9 @@
  *
  * Records are those above a partition's low water, and those below it that are parked in its shard.
  * The first are an upper bound, since subpartitions overtake each other, only compactions record
- * the low water, and not every offset holds a record. It never leaves out an unapplied record. The
- * log is asked for a record after the low water: where there is none, and nothing is parked, the
+ * the low water, and not every offset holds a record. It never leaves out an unapplied record:
+ * parked ones above the recorded low water that the log no longer has are counted as well. The log
+ * is asked for a record after the low water: where there is none, and nothing is parked, the
  * number is 0.
  */
 #ifndef LEAT_WATCH_LAG_H
@@ -71,6 +72,11 @@ typedef struct leat_lag {
  * shards are read in any case. `ret` is large: keep it off the stack. leat_lag_fini in any case. */
 int leat_lag_read(const leat_lag_query *query, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_lag_fini(leat_lag *lag);
+
+/* What the log has ahead of the low water of the partition. Pure; leat_lag_read does it for each.
+ */
+void leat_lag_take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahead,
+                         int64_t now_ms);
 
 /* The shard's first partition that an open transaction holds back; borrowed. NULL: none. */
 const leat_lag_partition *leat_lag_first_held(const leat_lag *lag, uint32_t shard);
