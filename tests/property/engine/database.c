@@ -229,7 +229,7 @@ void database_batch(database *db, const leat_engine_batch_part *parts, uint32_t 
         database_check(db, parts[i].partition);
 }
 
-/* One that was kept is applied; it was the first of its key. */
+/* One that was kept is applied, or done with otherwise (`dead`); it was the first of its key. */
 static void take_kept(database *db, uint32_t id, uint32_t at, bool dead)
 {
     db_partition *partition = &db->partitions[id];
@@ -260,11 +260,11 @@ void database_retry(database *db, const leat_engine_batch_part *part, uint64_t k
         return;
     }
     LEAT_ASSERT(part->count == 0 && record_count > 0);
-    if (poisoned(db, records, record_count, terms->catalog_read_us, ret))
+    if (!terms->is_look && poisoned(db, records, record_count, terms->catalog_read_us, ret))
         return;
     insert(partition, part);
     for (uint32_t i = 0; i < record_count; i++)
-        take_kept(db, part->partition, kept[i], false);
+        take_kept(db, part->partition, kept[i], terms->is_look);
     ret->is_held = record_count < count;
     if (!ret->is_held)
         let_go(partition, key);

@@ -108,6 +108,7 @@ typedef struct db_batch_record {
 typedef struct db_terms {
     bool dead;               /* its only record is kept as a dead letter */
     bool hold;               /* or makes its key held */
+    bool is_look;            /* none of its records is written: they are left out */
     int64_t catalog_read_us; /* the read that leat's own refusals rely on */
     int64_t now_us;
 } db_terms;

@@ -79,7 +79,8 @@ static void check_sometimes(const world_sometimes *s)
         COUNTER(retried),         COUNTER(retry_refused),
         COUNTER(retry_unknown),   COUNTER(key_let_go),
         COUNTER(person_retried),  COUNTER(person_discarded),
-        COUNTER(person_let_go),
+        COUNTER(person_let_go),   COUNTER(left_out),
+        COUNTER(called_off),      COUNTER(parks_stalled),
 #undef COUNTER
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {

@@ -26,6 +26,7 @@ typedef struct world_sometimes {
         unparked_bad, chunk_gone, claimed_parked, park_unknown, unpark_unknown, load_unknown;
     uint64_t key_held, kept, kept_parked, claimed_held, key_turned, keys_full, retried,
         retry_refused, retry_unknown, key_let_go, person_retried, person_discarded, person_let_go;
+    uint64_t left_out, called_off, parks_stalled;
 } world_sometimes;
 
 typedef enum world_job_state { WORLD_JOB_NONE, WORLD_JOB_SENT, WORLD_JOB_EXECUTED } world_job_state;
@@ -39,7 +40,7 @@ typedef struct world_job {
     uint32_t part_count;
     db_batch_record records[BATCH_MAX];
     uint32_t record_count;
-    bool dead, hold;
+    bool dead, hold, is_look;
     uint64_t retry_key;
     leat_engine_compaction compaction;
     uint16_t chunks_of;

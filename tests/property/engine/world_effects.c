@@ -136,6 +136,37 @@ static void check_hold(test_world *world, uint32_t worker, const leat_engine_bat
     LEAT_ASSERT(view.held_keys < world->config.held_keys_max);
 }
 
+/* What is kept is written only when the key's own retry is due, whatever looks there are. As a
+ * caller must, of a look all is left out. */
+static void check_retry(test_world *world, uint32_t worker, const leat_engine_job *job)
+{
+    leat_engine *engine = world->workers[worker].engine;
+    const leat_engine_batch *batch = &job->batch;
+    const leat_held *held = &engine->partitions[batch->parts[0].partition].held;
+    LEAT_ASSERT(batch->is_look ||
+                leat_held_find(held, batch->retry_key)->retry_us <= world->now_us);
+    for (uint32_t i = 0; batch->is_look && i < batch->record_count; i++)
+        leat_engine_skip(engine, job->id, i);
+}
+
+/* While the disk is full of what was parked: what has stalled for long enough, or nothing. */
+static void check_park_is_wanted(test_world *world, uint32_t worker,
+                                 const leat_engine_batch_part *part)
+{
+    const leat_engine *engine = world->workers[worker].engine;
+    const leat_shard *shard = &engine->shards[world->shard_of[part->partition]];
+    LEAT_ASSERT(shard->parks_what != LEAT_ENGINE_PARKS_NOTHING);
+    if (shard->parks_what == LEAT_ENGINE_PARKS)
+        return;
+    for (uint32_t i = 0; i < part->count; i++) {
+        const leat_queue_mark *mark =
+            &engine
+                 ->marks[leat_queue_id(engine, part->partition, (uint32_t)part->subpartitions[i])];
+        LEAT_ASSERT(mark->is_set && world->now_us - mark->since_us >= world->config.park_after_us);
+    }
+    world->sometimes->parks_stalled++;
+}
+
 static void check_park(test_world *world, uint32_t worker, const leat_engine_batch *batch)
 {
     uint32_t at = 0;
@@ -157,6 +188,7 @@ static void check_park(test_world *world, uint32_t worker, const leat_engine_bat
         LEAT_ASSERT(bytes <= world->config.chunk_bytes_max || cut->record_count == 1);
     }
     LEAT_ASSERT(at == batch->record_count);
+    check_park_is_wanted(world, worker, part);
     check_part(world, worker, part);
 }
 
@@ -180,6 +212,8 @@ static void submit(test_world *world, uint32_t worker, const leat_engine_job *jo
         for (uint32_t i = 0; i < job->batch.part_count; i++)
             check_part(world, worker, &job->batch.parts[i]);
         note_batch(world, worker, job);
+        if (job->batch.retry_key != 0)
+            check_retry(world, worker, job);
     } else if (job->kind == LEAT_ENGINE_JOB_PARK) {
         check_park(world, worker, &job->batch);
     } else if (job->kind == LEAT_ENGINE_JOB_LOAD) {
@@ -199,6 +233,7 @@ static void submit(test_world *world, uint32_t worker, const leat_engine_job *jo
                         .compaction = job->compaction,
                         .dead = job->batch.dead != NULL,
                         .hold = job->batch.hold != NULL,
+                        .is_look = job->batch.is_look,
                         .retry_key = job->batch.retry_key};
     copy->load = job->load;
     copy->chunks_of = job->batch.chunks_of;

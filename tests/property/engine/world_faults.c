@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "engine/state.h"
 #include "world.h"
 
 static world_worker *worker_at(test_world *world, uint32_t worker)
@@ -212,6 +213,41 @@ static void person(test_world *world)
     world->sometimes->person_let_go += did.has_let_go;
 }
 
+static void set_looks(test_world *world, uint32_t worker, uint32_t shard, bool is_wanted)
+{
+    leat_engine *engine = worker_at(world, worker)->engine;
+    uint64_t queued = 0, left = 0;
+    for (uint32_t i = 0; i < world->config.partition_count; i++)
+        queued += engine->partitions[i].retry.step == LEAT_KEY_RETRY_WANTED;
+    leat_engine_look(engine, world->now_us, shard, is_wanted);
+    for (uint32_t i = 0; i < world->config.partition_count; i++)
+        left += engine->partitions[i].retry.step == LEAT_KEY_RETRY_WANTED;
+    world->sometimes->called_off += left < queued;
+    world_settle(world, worker);
+}
+
+/* Controls come and go. */
+static void change_looks(test_world *world)
+{
+    set_looks(world, world_below(world, WORKERS), world_below(world, world->config.shard_count),
+              world_chance(world, 2));
+}
+
+static void set_parked_size(test_world *world, uint32_t worker, uint32_t shard, uint64_t bytes)
+{
+    world_settle(world, worker);
+    leat_engine_parked_size(worker_at(world, worker)->engine, world->now_us, shard, bytes);
+    world_settle(world, worker);
+}
+
+/* Less than the first bound, from that on, or from the second on. */
+static void change_parked_size(test_world *world)
+{
+    set_parked_size(world, world_below(world, WORKERS),
+                    world_below(world, world->config.shard_count),
+                    world_below(world, 3) * LEAT_ENGINE_PARKED_SIZE_LEAST);
+}
+
 /* ---- the group ---- */
 
 static void assign(test_world *world, uint32_t worker, uint32_t partition)
@@ -338,7 +374,7 @@ static void pass_time(test_world *world)
 
 void world_step(test_world *world)
 {
-    uint32_t dice = world_below(world, 102);
+    uint32_t dice = world_below(world, 105);
     if (dice < 26)
         read_some(world);
     else if (dice < 60)
@@ -365,6 +401,10 @@ void world_step(test_world *world)
         noise(world);
     else if (dice < 101)
         person(world);
+    else if (dice < 103)
+        change_looks(world);
+    else if (dice < 104)
+        change_parked_size(world);
     else
         fail_over(world);
 }
@@ -397,6 +437,8 @@ static void heal(test_world *world)
             if (world->failed_over[shard])
                 set_slots(world, worker, shard, 0);
             set_slots(world, worker, shard, 1 + world_below(world, 2));
+            set_looks(world, worker, shard, false);
+            set_parked_size(world, worker, shard, 0);
         }
         for (uint32_t i = 0; i < world->config.partition_count; i++) {
             if (worker_at(world, worker)->held[i] != HELD_NOT && world->owner[i] != (int)worker)

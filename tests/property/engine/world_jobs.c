@@ -21,6 +21,7 @@ static void run(test_world *world, world_job *job)
                                            .catalog_read_us = INT64_MAX};
     const db_terms terms = {.dead = job->dead,
                             .hold = job->hold,
+                            .is_look = job->is_look,
                             .catalog_read_us = world->catalog_read_us,
                             .now_us = world->now_us};
     if (job->kind == LEAT_ENGINE_JOB_PARK) {
@@ -94,7 +95,8 @@ static void note_keys(world_sometimes *s, const world_job *job,
     }
     s->claimed_held += result->held_count > 0;
     s->key_turned += result->outcome == LEAT_ENGINE_KEY_TURNED;
-    s->retried += applied && retries;
+    s->left_out += applied && job->is_look;
+    s->retried += applied && retries && !job->is_look;
     s->retry_refused += !applied && !unknown && retries;
     s->retry_unknown += unknown && retries;
     s->key_let_go += applied && retries && !result->is_held;
@@ -167,6 +169,8 @@ static void tell(test_world *world, uint32_t worker, const world_job *job,
     leat_engine_job_result with_records = *result;
     bool brings = job->kind == LEAT_ENGINE_JOB_LOAD && result->outcome == LEAT_ENGINE_APPLIED;
     with_records.loaded = records;
+    with_records.left_out = world_chance(world, 2) ? result->loaded_count
+                                                   : world_below(world, result->loaded_count + 1);
     for (uint32_t i = 0; brings && i < result->loaded_count; i++) {
         log_record *from = &world->log[job->partition].records[job->loaded[i]];
         records[i] = world_record(from, job->partition);
