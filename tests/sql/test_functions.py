@@ -18,7 +18,7 @@ def test_older_schema_is_brought_up_to_date(shard):
     a = shard.session()
     a.run("UPDATE leat.schema_version SET version = 1")
     a.run("DROP INDEX leat.dead_letters_at")
-    a.run("DROP TABLE leat.workers, leat.parked, leat.controls, leat.parked_keys, leat.held")
+    a.run("DROP TABLE leat.workers, leat.parked, leat.controls, leat.parked_keys, leat.held, leat.tenants")
     a.run("ALTER TABLE leat.dead_letters DROP COLUMN control")
     a.run("GRANT SELECT, DELETE ON leat.progress TO PUBLIC")
     letter = ("INSERT INTO leat.dead_letters (source, partition, \"offset\", message, accepted_at)"
@@ -26,14 +26,14 @@ def test_older_schema_is_brought_up_to_date(shard):
     a.run(letter.format(7))
     a.run(leat_sql.SCHEMA.read_text())
     a.run(letter.format(8))
-    assert a.value("SELECT version FROM leat.schema_version") == 5
+    assert a.value("SELECT version FROM leat.schema_version") == 6
     assert a.value("SELECT count(*) FROM leat.dead_letters") == 2
     assert a.value("SELECT to_regclass('leat.dead_letters_at') IS NOT NULL")
     assert a.run("SELECT oid::regclass::text, string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM pg_class, aclexplode(relacl)"
                  " WHERE oid IN ('leat.workers'::regclass, 'leat.parked'::regclass, 'leat.controls'::regclass,"
-                 " 'leat.held'::regclass, 'leat.parked_keys'::regclass) AND grantee = 0"
+                 " 'leat.held'::regclass, 'leat.parked_keys'::regclass, 'leat.tenants'::regclass) AND grantee = 0"
                  " GROUP BY oid ORDER BY 1"
-                 ) == [(f"leat.{table}", "DELETE SELECT") for table in ("controls", "held", "parked", "parked_keys", "workers")]
+                 ) == [(f"leat.{table}", "DELETE SELECT") for table in ("controls", "held", "parked", "parked_keys", "tenants", "workers")]
     assert a.value("SELECT to_regclass('leat.dead_letters_control') IS NOT NULL")
 
 

@@ -98,14 +98,6 @@ CREATE TABLE IF NOT EXISTS leat.tenant_slots (
     PRIMARY KEY (source, slot)
 );
 
--- Tenants that have their shard by an entry of their own, and not by their slot. The layout has their number and a digest.
-CREATE TABLE IF NOT EXISTS leat.tenants (
-    source int NOT NULL REFERENCES leat.sources (id) ON DELETE CASCADE,
-    tenant text COLLATE "C" NOT NULL,       -- as it stands in a key: canonical, percent-encoded
-    shard  int NOT NULL,                    -- index into the layout's shards
-    PRIMARY KEY (source, tenant)
-);
-
 -- One row per partition of this shard; changed by claims and compactions only, read by every batch. Half-filled pages
 -- keep those changes out of the index.
 CREATE TABLE IF NOT EXISTS leat.partitions (
@@ -188,6 +180,21 @@ BEGIN
         EXECUTE format('GRANT %s ON %s TO %s', allowed.privilege_type, p_table,
                        CASE allowed.grantee WHEN 0 THEN 'PUBLIC' ELSE allowed.grantee::regrole::text END);
     END LOOP;
+END
+$$;
+
+-- Tenants that have their shard by an entry of their own, and not by their slot. The layout has their number and a digest.
+DO $$
+BEGIN
+    IF to_regclass('leat.tenants') IS NULL THEN
+        CREATE TABLE leat.tenants (
+            source int NOT NULL REFERENCES leat.sources (id) ON DELETE CASCADE,
+            tenant text COLLATE "C" NOT NULL,-- as it stands in a key: canonical, percent-encoded
+            shard  int NOT NULL,             -- index into the layout's shards
+            PRIMARY KEY (source, tenant)
+        );
+        PERFORM leat.grant_as_progress('leat.tenants');
+    END IF;
 END
 $$;
 
