@@ -8,6 +8,8 @@
  */
 #include "apply/worker_state.h"
 
+enum { TELL_AT_ONCE = 256 }; /* under the lock that requests of the edge wait for */
+
 void leat_worker_note_run(leat_worker *worker, const leat_engine_job *job)
 {
     LEAT_ASSERT(job->id < worker->jobs_max);
@@ -49,8 +51,10 @@ void leat_worker_tell_writes(leat_worker *worker, uint32_t job_id,
     if (!waits || job->kind != LEAT_ENGINE_JOB_BATCH || result->outcome != LEAT_ENGINE_APPLIED ||
         !is_wanted(worker, &job->batch))
         return;
-    leat_write_waits_begin(waits);
-    for (uint32_t i = 0; i < job->batch.record_count; i++)
-        tell(waits, &job->batch, &job->batch.records[i]);
-    leat_write_waits_end(waits);
+    for (uint32_t i = 0; i < job->batch.record_count;) {
+        leat_write_waits_begin(waits);
+        for (uint32_t left = TELL_AT_ONCE; left > 0 && i < job->batch.record_count; left--)
+            tell(waits, &job->batch, &job->batch.records[i++]);
+        leat_write_waits_end(waits);
+    }
 }

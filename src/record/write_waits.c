@@ -4,9 +4,9 @@
  * list.
  *
  * A worker may be faster than the edge: it can apply a record before the log's acknowledgement has
- * come back. So from before the append on the partition is wanted, and what is told of it is
- * remembered by place, in a table without chains where a later outcome takes the place of an
- * earlier one. What is lost there is asked in the shard.
+ * come back. So from before the append on the partition is wanted, and until the wait is there what
+ * is told of it is remembered by place, in a table without chains where a later outcome takes the
+ * place of an earlier one. What is lost there is asked in the shard.
  *
  * How often the shard is asked about a write follows from how long it has been waiting: an eighth
  * of that, so that a short wait ends soon and a long one costs little.
@@ -59,9 +59,10 @@ typedef struct write_asker {
 struct leat_write_waits {
     leat_layout layout;
     uint32_t max;
-    uint32_t buckets;         /* a power of two */
-    _Atomic uint32_t *wanted; /* [partitions]: waits and expectations */
-    _Atomic bool *owned;      /* [partitions] */
+    uint32_t buckets;           /* a power of two */
+    _Atomic uint32_t *wanted;   /* [partitions]: waits and expectations */
+    _Atomic uint32_t *expected; /* [partitions]: expectations */
+    _Atomic bool *owned;        /* [partitions] */
     _Atomic uint64_t questions;
     pthread_mutex_t lock; /* of all that follows */
     void (*on_decided)(void *context);
@@ -184,12 +185,15 @@ void leat_write_waits_listen(leat_write_waits *waits, void (*on_decided)(void *c
 void leat_write_waits_expect(leat_write_waits *waits, uint32_t partition)
 {
     LEAT_ASSERT(partition < waits->layout.partition_count);
+    atomic_fetch_add(&waits->expected[partition], 1);
     atomic_fetch_add(&waits->wanted[partition], 1);
 }
 
 void leat_write_waits_expected(leat_write_waits *waits, uint32_t partition)
 {
     uint32_t before = atomic_fetch_sub(&waits->wanted[partition], 1);
+    LEAT_ASSERT(before > 0);
+    before = atomic_fetch_sub(&waits->expected[partition], 1);
     LEAT_ASSERT(before > 0);
 }
 
@@ -290,13 +294,24 @@ void leat_write_waits_begin(leat_write_waits *waits)
     pthread_mutex_lock(&waits->lock);
 }
 
+/* What nobody is about to wait for would only wipe what somebody is; but an outcome that is there
+ * does not become outdated. */
+static void remember(leat_write_waits *waits, uint32_t partition, int64_t offset,
+                     leat_write_state state)
+{
+    write_outcome *recent = recent_of(waits, partition, offset);
+    bool is_there = recent->partition == partition && recent->offset == offset;
+    bool is_whole = state == LEAT_WRITE_APPLIED || state == LEAT_WRITE_SKIPPED;
+    if (is_there || atomic_load(&waits->expected[partition]) > 0)
+        *recent = (write_outcome){partition, is_whole ? state : LEAT_WRITE_PENDING, offset};
+}
+
 void leat_write_waits_tell(leat_write_waits *waits, uint32_t partition, int64_t offset,
                            leat_write_state state, const char *sqlstate, const char *message)
 {
     LEAT_ASSERT(state != LEAT_WRITE_PENDING && state < LEAT_WRITE_STATE_COUNT);
-    write_outcome *recent = recent_of(waits, partition, offset);
-    bool is_whole = state == LEAT_WRITE_APPLIED || state == LEAT_WRITE_SKIPPED;
-    *recent = (write_outcome){partition, is_whole ? state : LEAT_WRITE_PENDING, offset};
+    LEAT_ASSERT(partition < waits->layout.partition_count);
+    remember(waits, partition, offset, state);
     for (write_wait *at = *bucket_of(waits, partition, offset); at; at = at->next) {
         if (at->is_decided || at->place.partition != partition || at->place.offset != offset)
             continue;
@@ -431,6 +446,7 @@ leat_write_waits *leat_write_waits_new(const leat_layout *layout, uint32_t max)
     for (waits->buckets = 1; waits->buckets < max; waits->buckets *= 2)
         ;
     waits->wanted = leat_must_calloc(layout->partition_count, sizeof *waits->wanted);
+    waits->expected = leat_must_calloc(layout->partition_count, sizeof *waits->expected);
     waits->owned = leat_must_calloc(layout->partition_count, sizeof *waits->owned);
     waits->slots = leat_must_calloc(max, sizeof *waits->slots);
     waits->bucket = leat_must_calloc(waits->buckets, sizeof(write_wait *));
@@ -451,6 +467,7 @@ void leat_write_waits_free(leat_write_waits *waits)
         pthread_cond_destroy(&waits->askers[i].due);
     pthread_mutex_destroy(&waits->lock);
     free((void *)(uintptr_t)waits->wanted);
+    free((void *)(uintptr_t)waits->expected);
     free((void *)(uintptr_t)waits->owned);
     free(waits->slots);
     free(waits->bucket);

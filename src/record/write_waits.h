@@ -69,8 +69,9 @@ uint32_t leat_write_waits_take(leat_write_waits *waits, leat_write_decided *ret,
 /* A worker of this process reads the partition: the shard is asked less often. */
 void leat_write_waits_own(leat_write_waits *waits, uint32_t partition, bool is_owned);
 bool leat_write_waits_is_wanted(const leat_write_waits *waits, uint32_t partition);
-/* What was committed, record by record, between begin and end, which hold the table's lock.
- * `sqlstate` and `message` may be NULL. */
+/* What was committed, record by record, between begin and end, which hold the table's lock: the
+ * edge waits for it, so of many records some hundreds at a time. `sqlstate` and `message` may be
+ * NULL. */
 void leat_write_waits_begin(leat_write_waits *waits);
 void leat_write_waits_tell(leat_write_waits *waits, uint32_t partition, int64_t offset,
                            leat_write_state state, const char *sqlstate, const char *message);

@@ -255,7 +255,7 @@ START_TEST(too_many_wait)
         close(fds[i]);
     test_turn(&w->loop);
     tell(w, partition, LEAT_WRITE_APPLIED);
-    write_and_append(w, "Prefer: wait=20\r\n");
+    tell(w, write_and_append(w, "Prefer: wait=20\r\n"), LEAT_WRITE_APPLIED);
     expect_answer(w, 200, "wait=20", "\"applied\"");
     world_free(w);
 }

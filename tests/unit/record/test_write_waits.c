@@ -110,6 +110,26 @@ START_TEST(a_worker_may_be_faster_than_the_log_s_answer)
 }
 END_TEST
 
+START_TEST(what_nobody_is_about_to_wait_for_wipes_nothing)
+{
+    leat_write_waits *waits = waits_new(MAX);
+    int owner, other;
+    leat_write_waits_expect(waits, 1);
+    tell(waits, 1, 10, LEAT_WRITE_APPLIED);
+    ck_assert_uint_ne(add(waits, 2, 0, &other), 0);
+    for (int64_t offset = 1; offset < 200000; offset++) /* many times the memory */
+        tell(waits, 2, offset, LEAT_WRITE_APPLIED);
+    ck_assert_uint_ne(add(waits, 1, 10, &owner), 0);
+    leat_write_waits_expected(waits, 1);
+    expect_decided(waits, &owner, LEAT_WRITE_APPLIED);
+    /* What is remembered is not outdated when a later outcome is told. */
+    tell(waits, 1, 10, LEAT_WRITE_DEAD_LETTER);
+    ck_assert_uint_ne(add(waits, 1, 10, &owner), 0);
+    expect_none(waits);
+    leat_write_waits_free(waits);
+}
+END_TEST
+
 START_TEST(two_may_wait_for_one_write)
 {
     leat_write_waits *waits = waits_new(MAX);
@@ -283,6 +303,7 @@ int main(void)
     TCase *tests = tcase_create("write_waits");
     tcase_add_test(tests, a_worker_tells_who_waits);
     tcase_add_test(tests, a_worker_may_be_faster_than_the_log_s_answer);
+    tcase_add_test(tests, what_nobody_is_about_to_wait_for_wipes_nothing);
     tcase_add_test(tests, two_may_wait_for_one_write);
     tcase_add_test(tests, the_shard_is_asked_about_all_that_wait_there);
     tcase_add_test(tests, an_answer_is_for_no_other_wait);
