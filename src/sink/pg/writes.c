@@ -2,7 +2,8 @@
  * writes.c - what became of writes, as the shard has it: one statement and so one snapshot for any
  * number of them. Progress says whether a write is decided (docs/design/progress.md); then it is
  * parked, kept with a held key, a dead letter, or else in the tables. The order of these questions
- * matters, because progress counts all four as done.
+ * matters, because progress counts all four as done. It counts as done, too, what a control skipped
+ * and nobody kept: that looks as if it were in the tables (docs/http.md says so).
  *
  * Progress is computed once for each partition that is asked about, and the rest is looked up by
  * primary keys. A partition that is not in this database has no answer: its writes stay pending.
