@@ -139,6 +139,11 @@ int leat_auth_reload(leat_auth *auth, leat_error *error)
     return 0;
 }
 
+const leat_tokens *leat_auth_tokens(const leat_auth *auth)
+{
+    return auth->set->tokens;
+}
+
 void leat_auth_free(leat_auth *auth)
 {
     if (!auth)

@@ -27,6 +27,9 @@ typedef struct leat_auth leat_auth;
 leat_auth *leat_auth_new(const leat_auth_config *config, leat_error *error);
 /* Reads them again: 0, or -1, and what was read before stays in effect. Any thread. */
 int leat_auth_reload(leat_auth *auth, leat_error *error) LEAT_MUST_CHECK;
+/* The file's tokens, borrowed until they are read again; NULL: none are configured. For who reads
+ * them once: a reload by another thread frees them. */
+const leat_tokens *leat_auth_tokens(const leat_auth *auth);
 /* After its checkers; NULL: none. */
 void leat_auth_free(leat_auth *auth);
 

@@ -70,3 +70,19 @@ int leat_scopes_check(leat_slice scopes, leat_error *error)
                 word.size < 80 ? (int)word.size : 80, word.data);
     return has_any ? 0 : leat_fail(error, "there is no scope (such as *:*)");
 }
+
+leat_slice leat_scopes_without_route(leat_slice scopes, const char *const *routes,
+                                     uint32_t route_count)
+{
+    leat_slice word, route, operation;
+    while (next_word(&scopes, &word)) {
+        if (!split(word, &route, &operation) || leat_slice_is(route, "*"))
+            continue;
+        uint32_t i = 0;
+        while (i < route_count && !leat_slice_is(route, routes[i]))
+            i++;
+        if (i == route_count)
+            return word;
+    }
+    return (leat_slice){"", 0};
+}

@@ -13,5 +13,8 @@
 bool leat_scopes_allow(leat_slice scopes, leat_slice route, leat_slice operation);
 /* For a list that is leat's alone, where such a word is a mistake: -1, and the message names it. */
 int leat_scopes_check(leat_slice scopes, leat_error *error) LEAT_MUST_CHECK;
+/* The first scope whose route is none of these, and not *; empty: there is none. */
+leat_slice leat_scopes_without_route(leat_slice scopes, const char *const *routes,
+                                     uint32_t route_count);
 
 #endif

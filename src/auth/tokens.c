@@ -311,6 +311,22 @@ uint32_t leat_tokens_count(const leat_tokens *tokens)
     return tokens->count;
 }
 
+uint32_t leat_tokens_without_route(const leat_tokens *tokens, const char *const *routes,
+                                   uint32_t route_count, leat_slice *ret_name,
+                                   leat_slice *ret_scope)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < tokens->count; i++) {
+        const leat_principal *one = &tokens->tokens[i].principal;
+        leat_slice scope = leat_scopes_without_route(one->scopes, routes, route_count);
+        if (scope.size == 0 || count++ > 0)
+            continue;
+        *ret_name = one->name;
+        *ret_scope = scope;
+    }
+    return count;
+}
+
 const leat_principal *leat_tokens_find(const leat_tokens *tokens, const leat_digest *digest)
 {
     uint32_t slot, found = find(tokens, digest, &slot);

@@ -29,6 +29,11 @@ typedef struct leat_tokens leat_tokens;
 leat_tokens *leat_tokens_read(const char *file, leat_slice text, leat_error *error);
 void leat_tokens_free(leat_tokens *tokens); /* NULL: none */
 uint32_t leat_tokens_count(const leat_tokens *tokens);
+/* How many have a scope of a route that is none of these (leat_scopes_without_route). Of the first
+ * such line the name and the scope go to `ret_name` and `ret_scope`, borrowed. */
+uint32_t leat_tokens_without_route(const leat_tokens *tokens, const char *const *routes,
+                                   uint32_t route_count, leat_slice *ret_name,
+                                   leat_slice *ret_scope);
 /* The one with this digest; NULL: there is none. Borrowed. */
 const leat_principal *leat_tokens_find(const leat_tokens *tokens, const leat_digest *digest);
 

@@ -63,7 +63,7 @@ typedef struct leat_check {
     const char *name;
     leat_check_subject subject;
     leat_check_need need;
-    /* Sets verdict and what; may set `exact` and another `remedy`. */
+    /* Sets verdict and what; may set `exact`, and another `why` and `remedy`. */
     void (*run)(leat_examination *about, uint32_t shard, leat_finding *ret);
     const char *why;
     const char *remedy;

@@ -6,6 +6,7 @@
 #include "cli/check.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "daemon/descriptors.h"
@@ -46,6 +47,34 @@ static void check_open_files(leat_examination *about, uint32_t shard, leat_findi
                          kept + wanted);
 }
 
+/* True: some scope is of no route, and `ret` is set. */
+static bool find_scope_without_route(const leat_config *config, const leat_tokens *tokens,
+                                     leat_finding *ret)
+{
+    const char *routes[LEAT_ROUTES_MAX];
+    leat_slice name, scope;
+    LEAT_ASSERT(config->route_count <= LEAT_ROUTES_MAX);
+    for (uint32_t i = 0; i < config->route_count; i++)
+        routes[i] = config->routes[i].name;
+    uint32_t count =
+        tokens ? leat_tokens_without_route(tokens, routes, config->route_count, &name, &scope) : 0;
+    if (count == 0)
+        return false;
+    char all[48] = "";
+    if (count > 1)
+        snprintf(all, sizeof all, " (tokens with such a scope: %" PRIu32 ")", count);
+    leat_finding_set(ret, LEAT_CHECK_WARNING,
+                     "%s: token %.*s has the scope %.*s, and there is no route of that name%s",
+                     config->auth_tokens, (int)name.size, name.data, (int)scope.size, scope.data,
+                     all);
+    ret->why =
+        "a scope of a route that does not exist allows nothing: writes that it was meant for are "
+        "answered 403";
+    ret->remedy = "correct the scope, or take it out: a route has the name of its table unless "
+                  "routes[].name says another";
+    return true;
+}
+
 static void check_tokens(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
@@ -53,13 +82,13 @@ static void check_tokens(leat_examination *about, uint32_t shard, leat_finding *
     leat_error error = {""};
     leat_assembly_auth(&about->assembly->config, &config);
     leat_auth *auth = leat_auth_new(&config, &error);
-    if (auth)
+    if (!auth)
+        leat_finding_set(ret, LEAT_CHECK_FAILED, "%s", error.text);
+    else if (!find_scope_without_route(&about->assembly->config, leat_auth_tokens(auth), ret))
         leat_finding_set(ret, LEAT_CHECK_OK, "%s%s%s can be read",
                          config.tokens_file ? config.tokens_file : "",
                          config.tokens_file && config.jwt_keys_file ? " and " : "",
                          config.jwt_keys_file ? config.jwt_keys_file : "");
-    else
-        leat_finding_set(ret, LEAT_CHECK_FAILED, "%s", error.text);
     leat_auth_free(auth);
 }
 

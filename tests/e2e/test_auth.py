@@ -54,10 +54,12 @@ def test_tokens_and_keys_change_under_load_and_no_good_one_is_refused(make_world
         "keys": str(keys), "issuer": "https://issuer", "audience": "leat", "tenant_claim": "app_id"}})
     world.init()
     good = tokens.read_text()
-    for text, result in (("x y", "failed"), (good, "ok")):
+    strange = "\n".join([good, line("typo", "typo-secret", "*:put,subscription:put"), line("more", "more-secret", "nowhere:*")])
+    for text, result, words in (("x y", "failed", ""), (strange, "warning", "token typo has the scope subscription:put, and there is no "
+                                                        "route of that name (tokens with such a scope: 2)"), (good, "ok", "")):
         tokens.write_text(text)
         found = next(f for f in json.loads(world.leat("check", "--json").stdout)["checks"] if f["check"] == "tokens")
-        assert found["result"] == result and str(tokens) in json.dumps(found)
+        assert found["result"] == result and str(tokens) in json.dumps(found) and words in found["what"]
     leat = world.start("run")
     row, others_row = key_of(APPS[0], APPS[0]), key_of(APPS[1], APPS[0])
     with world.client(leat) as client:

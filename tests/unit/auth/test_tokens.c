@@ -76,6 +76,25 @@ START_TEST(a_scope_allows_what_it_says)
 }
 END_TEST
 
+static const char *const strange[][2] = {
+    {"*:*", ""},
+    {"users:put,groups:*,*:delete", ""},
+    {"users:put,userz:patch,nobody:*", "userz:patch"},
+    {"user:put", "user:put"},
+    {"userss:put", "userss:put"},
+    {"openid", ""}, /* not a scope of leat's */
+    {"", ""},
+};
+
+START_TEST(a_scope_of_no_route_is_found)
+{
+    static const char *const routes[] = {"users", "groups"};
+    leat_slice found = leat_scopes_without_route(leat_slice_of(strange[_i][0]), routes, 2);
+    ck_assert_msg(leat_slice_is(found, strange[_i][1]), "%s: %.*s", strange[_i][0], (int)found.size,
+                  found.data);
+}
+END_TEST
+
 /* ---- the header field ---- */
 
 static const char *const fields[][2] = {
@@ -221,6 +240,7 @@ int main(void)
     tcase_add_loop_test(tests, bytes_have_one_spelling, 0, COUNT_OF(spelled));
     tcase_add_loop_test(tests, no_other_spelling_is_read, 0, COUNT_OF(misspelled));
     tcase_add_loop_test(tests, a_scope_allows_what_it_says, 0, COUNT_OF(asked));
+    tcase_add_loop_test(tests, a_scope_of_no_route_is_found, 0, COUNT_OF(strange));
     tcase_add_loop_test(tests, the_token_of_a_header_field, 0, COUNT_OF(fields));
     tcase_add_test(tests, a_token_is_found_by_itself_and_never_by_its_digest);
     tcase_add_test(tests, many_tokens_are_found);
