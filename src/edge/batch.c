@@ -417,7 +417,7 @@ leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request
         edge_answer_error(edge, request, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
         return LEAT_HTTP_BODY_ANSWERED;
     }
-    bool has_place = edge->batch_count < edge->config.batches_max && edge->state == EDGE_OPEN;
+    bool has_place = edge_takes_long_ones(edge) && edge->batch_count < edge->config.batches_max;
     edge_batch *batch = has_place ? calloc(1, sizeof *batch) : NULL;
     if (!batch) {
         edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,

@@ -210,7 +210,7 @@ void leat_edge_leave(leat_edge *edge)
 
 void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *context)
 {
-    if (edge->state != EDGE_OPEN && edge->state != EDGE_LEAVING)
+    if (!edge_takes_long_ones(edge))
         return;
     enter(edge, EDGE_DRAINING);
     edge->on_drained = on_drained;

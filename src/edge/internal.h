@@ -195,6 +195,12 @@ struct leat_edge {
     leat_buf tenant; /* its text, where it has to be decoded */
 };
 
+/* Not draining: requests that take long may begin. While it leaves, clients come as ever. */
+static inline bool edge_takes_long_ones(const leat_edge *edge)
+{
+    return edge->state == EDGE_OPEN || edge->state == EDGE_LEAVING;
+}
+
 /* ---- edge.c ---- */
 /* A record was answered: the drain may be over. Acts in a later turn of the loop. */
 void edge_drain_soon(leat_edge *edge);

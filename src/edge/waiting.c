@@ -158,15 +158,10 @@ static bool add_waiter(leat_edge *edge, const edge_waiter *from)
 /* ---- writes ---- */
 
 /* While it drains, a question is answered and nothing is waited for. */
-static bool may_wait(const leat_edge *edge)
-{
-    return edge->state == EDGE_OPEN || edge->state == EDGE_LEAVING;
-}
-
 uint32_t edge_waiting_wish(const leat_edge *edge, const leat_http_request *request)
 {
     const leat_edge_writes *config = &edge->config.writes;
-    if (!config->waits || !may_wait(edge))
+    if (!config->waits || !edge_takes_long_ones(edge))
         return 0;
     int64_t wish_s = edge_prefer_wait(request);
     return wish_s <= 0 ? 0 : wish_s < config->wait_max_s ? (uint32_t)wish_s : config->wait_max_s;
@@ -186,7 +181,7 @@ void edge_waiting_begin(leat_edge *edge, leat_http_request *request, const leat_
                         uint32_t wait_s)
 {
     const edge_waiter waiter = {.request = request, .place = *place, .wait_s = wait_s};
-    if (may_wait(edge) && add_waiter(edge, &waiter))
+    if (edge_takes_long_ones(edge) && add_waiter(edge, &waiter))
         return;
     leat_count(edge->metrics.waits_refused, 1);
     edge_answer_accepted(edge, request, place, NULL);

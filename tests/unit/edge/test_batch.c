@@ -370,6 +370,19 @@ static void on_drained(void *context)
     ((edge_world *)context)->drained = true;
 }
 
+/* An edge that is not ready any more serves whoever still comes. */
+START_TEST(test_a_batch_while_the_edge_leaves)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    leat_edge_leave(world->edge);
+    send_batch(world, NDJSON, PUT("a", "{\"sessions\":1}"), false);
+    ck_assert_ptr_nonnull(strstr(read_answer(world, true), "{\"status\":202,"));
+    expect_status(world, 207);
+    world_free(world);
+}
+END_TEST
+
 /* A drain ends a batch: its items are answered, and the client hears that no more are taken. */
 START_TEST(test_a_drain_ends_a_batch)
 {
@@ -403,6 +416,7 @@ int main(void)
     tcase_add_loop_test(tests, test_a_refused_item_keeps_later_ones_of_its_row_back, 0, 2);
     tcase_add_test(tests, test_there_are_few_batches);
     tcase_add_loop_test(tests, test_a_batch_without_a_client, 0, 4);
+    tcase_add_test(tests, test_a_batch_while_the_edge_leaves);
     tcase_add_test(tests, test_a_drain_ends_a_batch);
     suite_add_tcase(suite, tests);
     return fixture_run(suite);
