@@ -73,7 +73,7 @@ void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
 {
     char headers[256];
     leat_buf *text = &edge->text;
-    if (left && left->is_limited) {
+    if (left->is_limited) {
         edge_policy policy = edge_admission_policy(edge, left->limit);
         int size = write_rate(&policy, left->count, left->full_s, headers, sizeof headers);
         LEAT_ASSERT(size > 0 && (size_t)size < sizeof headers);
@@ -82,7 +82,7 @@ void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
     leat_buf_byte(text, '{');
     write_place(edge, place);
     leat_buf_byte(text, '}');
-    answer(edge, request, LEAT_HTTP_ACCEPTED, left && left->is_limited ? headers : NULL);
+    answer(edge, request, LEAT_HTTP_ACCEPTED, left->is_limited ? headers : NULL);
 }
 
 /* ---- what became of a write ---- */

@@ -258,7 +258,6 @@ void edge_metrics_show(leat_edge *edge);
 void edge_answer_prepare(leat_edge *edge);
 /* Appends `,"token":"..."`, where tokens are given. */
 void edge_write_token(const leat_edge *edge, leat_buf *text, const leat_write_place *place);
-/* `left` NULL: nothing is said of limits. */
 void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
                           const leat_write_place *place, const edge_left *left);
 /* The end of a wait, of `wait_s` at most: 200 when the write is applied, else 202 with what is

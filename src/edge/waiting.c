@@ -178,13 +178,13 @@ void edge_waiting_expected(leat_edge *edge, uint32_t partition)
 }
 
 void edge_waiting_begin(leat_edge *edge, leat_http_request *request, const leat_write_place *place,
-                        uint32_t wait_s)
+                        uint32_t wait_s, const edge_left *left)
 {
     const edge_waiter waiter = {.request = request, .place = *place, .wait_s = wait_s};
     if (edge_takes_long_ones(edge) && add_waiter(edge, &waiter))
         return;
     leat_count(edge->metrics.waits_refused, 1);
-    edge_answer_accepted(edge, request, place, NULL);
+    edge_answer_accepted(edge, request, place, left);
 }
 
 /* ---- questions ---- */

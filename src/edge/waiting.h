@@ -18,9 +18,10 @@ uint32_t edge_waiting_wish(const leat_edge *edge, const leat_http_request *reque
 /* Before the append and after its answer, where that is above 0. */
 void edge_waiting_expect(leat_edge *edge, uint32_t partition);
 void edge_waiting_expected(leat_edge *edge, uint32_t partition);
-/* The log has the write: it is waited for, or answered 202 because too many wait. */
+/* The log has the write: it is waited for, or answered 202 because too many wait, with what `left`
+ * says of limits. */
 void edge_waiting_begin(leat_edge *edge, leat_http_request *request, const leat_write_place *place,
-                        uint32_t wait_s);
+                        uint32_t wait_s, const edge_left *left);
 /* True: it was a question about a write; it is answered, or waits. */
 bool edge_waiting_ask(leat_edge *edge, leat_http_request *request);
 /* Answers those that would wait for long, as far as is known: the edge drains. */

@@ -123,7 +123,8 @@ static void tell_accepted(leat_edge *edge, const edge_ticket *ticket, uint32_t p
     if (ticket->asker.batch)
         edge_batch_accepted(&ticket->asker, &place);
     else if (ticket->wait_s > 0)
-        edge_waiting_begin(edge, ticket->asker.request, &place, ticket->wait_s);
+        edge_waiting_begin(edge, ticket->asker.request, &place, ticket->wait_s,
+                           &ticket->asker.left);
     else
         edge_answer_accepted(edge, ticket->asker.request, &place, &ticket->asker.left);
 }

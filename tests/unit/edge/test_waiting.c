@@ -61,6 +61,7 @@ static world *world_with(leat_auth *auth)
         .in_flight_max = 12,
         .ready_age_ms = 5000,
         .batches_max = 1,
+        .key_rate = {1, 1000},
         .writes = {SOURCE, &w->placement, w->waits, WAIT_MAX_S},
         .metrics = w->metrics,
         .auth = auth,
@@ -245,6 +246,9 @@ START_TEST(too_many_wait)
     }
     uint32_t partition = write_and_append(w, "Prefer: wait=20\r\n");
     expect_answer(w, 202, "", "\"offset\":42,\"token\":\"");
+    char room[64]; /* nothing was waited for, so it says what is left of a limit */
+    ck_assert_str_eq(test_header(&w->answer, "ratelimit-policy", room, sizeof room),
+                     "\"key\";q=1000;w=1000");
     leat_buf line = {0};
     leat_buf_printf(&line, "GET /writes/%s", w->token);
     send_request(w, leat_buf_cstr(&line), "");
