@@ -400,6 +400,16 @@ void edge_batches_drain(leat_edge *edge)
     }
 }
 
+static size_t item_max(const leat_http_config *http)
+{
+    return http->body_max + ITEM_ENVELOPE_MAX;
+}
+
+size_t edge_batch_window(const leat_http_config *http)
+{
+    return 2 * item_max(http) + LEAT_HTTP_PIECE_MAX;
+}
+
 bool edge_batch_is_one(const leat_http_request *request)
 {
     return leat_http_request_method(request) == LEAT_HTTP_POST &&
@@ -426,7 +436,7 @@ leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request
     }
     batch->edge = edge;
     batch->request = request;
-    leat_split_init(&batch->split, is_array, edge->config.http.body_max + ITEM_ENVELOPE_MAX);
+    leat_split_init(&batch->split, is_array, item_max(&edge->config.http));
     LIST_INSERT_HEAD(&edge->batches, batch, all);
     edge->batch_count++;
     leat_count(edge->metrics.batches, 1);

@@ -168,6 +168,8 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
         .on_room = edge_batch_room,
         .on_gone = edge_batch_gone,
     };
+    size_t window = edge_batch_window(&http);
+    http.stream_window = http.stream_window > window ? http.stream_window : window;
     edge->http = leat_http_listen(loop, &http, on_request, edge, error);
     if (!edge->http) {
         free_edge(edge);

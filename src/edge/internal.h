@@ -234,6 +234,9 @@ leat_body_fault edge_tenant_find(leat_edge *edge, const edge_write *write, leat_
                                  leat_body_error *ret_error) LEAT_MUST_CHECK;
 
 /* ---- batch.c ---- */
+/* The stream_window that a batch needs at least: nothing of an item is taken before all of it has
+ * come. */
+size_t edge_batch_window(const leat_http_config *http);
 bool edge_batch_is_one(const leat_http_request *request);
 /* Its headers are there: it is streamed, or answered at once. */
 leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request);

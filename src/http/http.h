@@ -103,7 +103,9 @@ typedef struct leat_http_config {
     leat_http_tls_config tls;  /* HTTP/2 is then chosen by ALPN */
     size_t bodies_max;     /* bytes of all bodies held at once, 256 MiB; beyond: 503 and closed */
     size_t stream_window;  /* bytes of one streamed body that its owner has not taken; at this many,
-                              reading stops; default 256 KiB */
+                              reading stops; default 256 KiB. Over HTTP/2 perhaps at half of it: a
+                              window is opened again by halves. So an owner that takes nothing before
+                              it has N bytes needs twice as many */
     leat_http_hooks hooks; /* default: none */
     uint32_t streams_max;  /* HTTP/2: streams of one connection at once, and requests of it
                               without an answer; default 128. 0: no HTTP/2 */

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "unit/http/stream_client.h"
 #include "world.h"
 
 #define NDJSON         "application/x-ndjson"
@@ -227,6 +228,54 @@ START_TEST(test_large_items)
 }
 END_TEST
 
+/* Items of 60 kB, and one whose body has all of body_max; the table takes none of them. */
+static void append_large_items(leat_buf *body, uint32_t count, size_t body_max)
+{
+    static const char start[] = "{\"sessions\":\"", end[] = "\"}";
+    for (uint32_t i = 0; i <= count; i++) {
+        size_t size = i == count ? body_max - (sizeof start - 1) - (sizeof end - 1) : 60000;
+        leat_buf_printf(body, "{\"method\":\"PUT\",\"path\":\"/apps/7/devices/a\",\"body\":%s",
+                        start);
+        while (size-- > 0)
+            leat_buf_byte(body, 'n');
+        leat_buf_printf(body, "%s}\n", end);
+    }
+}
+
+/* Nothing of an item is taken before its end: however much body_max is, the window has room for
+ * it, also over HTTP/2, where what was taken before it opens the window by halves. */
+START_TEST(test_an_item_may_be_larger_than_the_usual_window)
+{
+    enum { BODY_MAX = 1024 * 1024, SMALL = 9 };
+    bool is_h2 = _i;
+    edge_world *world = world_new();
+    world->config.http.body_max = BODY_MAX;
+    world_open(world);
+    leat_buf body = {0};
+    append_large_items(&body, SMALL, BODY_MAX);
+    if (is_h2) {
+        stream_client *client = stream_client_connect(&world->loop, leat_edge_port(world->edge));
+        /* the server's settings hold after it */
+        stream_expect(client, stream_send(client, "GET", "/healthz", NULL), 200, NULL);
+        stream_expect(client,
+                      stream_send_typed(client, "POST", "/batch", NDJSON, leat_buf_cstr(&body)),
+                      207, NULL);
+        stream_client_free(client);
+    } else {
+        send_batch(world, NDJSON, leat_buf_cstr(&body), false);
+        const char *answer = read_answer(world, false);
+        expect_status(world, 207);
+        for (uint32_t i = 0; i <= SMALL; i++) {
+            ck_assert_int_eq(strncmp(answer, "{\"status\":422,", 14), 0);
+            answer = strchr(answer, '\n') + 1;
+        }
+        ck_assert_str_eq(answer, "");
+    }
+    leat_buf_free(&body);
+    world_free(world);
+}
+END_TEST
+
 static void append_items(leat_buf *body, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -411,6 +460,7 @@ int main(void)
     tcase_add_loop_test(tests, test_items, 0, 4);
     tcase_add_loop_test(tests, test_wholes, 0, COUNT_OF(wholes));
     tcase_add_loop_test(tests, test_large_items, 0, 2);
+    tcase_add_loop_test(tests, test_an_item_may_be_larger_than_the_usual_window, 0, 2);
     tcase_add_test(tests, test_answers_keep_order);
     tcase_add_test(tests, test_a_batch_has_few_items_in_flight);
     tcase_add_loop_test(tests, test_a_refused_item_keeps_later_ones_of_its_row_back, 0, 2);

@@ -8,6 +8,8 @@
 
 #include <openssl/err.h>
 
+#include "world.h"
+
 /* ---- what comes ---- */
 
 static test_stream *find(stream_client *client, int32_t id)
@@ -98,7 +100,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 static void send_plain(stream_client *client, const void *data, size_t size)
 {
     if (!client->ssl) {
-        test_send(&client->world->loop, client->fd, data, size);
+        test_send(client->loop, client->fd, data, size);
         return;
     }
     size_t written = 0;
@@ -114,7 +116,7 @@ static void send_records(stream_client *client)
     int size = 0;
     while (client->ssl &&
            (size = BIO_read(SSL_get_wbio(client->ssl), block, (int)sizeof block)) > 0)
-        test_send(&client->world->loop, client->fd, block, (size_t)size);
+        test_send(client->loop, client->fd, block, (size_t)size);
 }
 
 static void take(stream_client *client, const void *data, size_t size)
@@ -163,7 +165,7 @@ static void flush(stream_client *client)
 void stream_turn(stream_client *client)
 {
     flush(client);
-    test_turn(&client->world->loop);
+    test_turn(client->loop);
     receive(client);
     usleep(100);
 }
@@ -179,7 +181,7 @@ static void shake_hands(stream_client *client, SSL_CTX *ctx)
     SSL_set_connect_state(client->ssl);
     while (SSL_do_handshake(client->ssl) != 1) {
         send_records(client);
-        test_turn(&client->world->loop);
+        test_turn(client->loop);
         ssize_t got = recv(client->fd, block, sizeof block, MSG_DONTWAIT);
         if (got > 0)
             BIO_write(SSL_get_rbio(client->ssl), block, (int)got);
@@ -210,18 +212,25 @@ static void begin_session(stream_client *client, const nghttp2_settings_entry *s
     nghttp2_option_del(option);
 }
 
-static stream_client *connect_client(http_world *world)
+static stream_client *connect_client(uv_loop_t *loop, int port)
 {
     stream_client *client = leat_must_calloc(1, sizeof *client);
-    client->world = world;
+    client->loop = loop;
     client->reads = true;
-    client->fd = test_connect(leat_http_port(world->server));
+    client->fd = test_connect(port);
+    return client;
+}
+
+stream_client *stream_client_connect(uv_loop_t *loop, int port)
+{
+    stream_client *client = connect_client(loop, port);
+    begin_session(client, NULL, 0);
     return client;
 }
 
 stream_client *stream_client_new(http_world *world, SSL_CTX *ctx)
 {
-    stream_client *client = connect_client(world);
+    stream_client *client = connect_client(&world->loop, leat_http_port(world->server));
     if (ctx)
         shake_hands(client, ctx);
     begin_session(client, NULL, 0);
@@ -230,7 +239,7 @@ stream_client *stream_client_new(http_world *world, SSL_CTX *ctx)
 
 stream_client *stream_client_new_with_window(http_world *world, uint32_t window)
 {
-    stream_client *client = connect_client(world);
+    stream_client *client = connect_client(&world->loop, leat_http_port(world->server));
     nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window}};
     begin_session(client, settings, 1);
     return client;
@@ -302,17 +311,27 @@ test_stream *stream_send_fields(stream_client *client, const test_field *fields,
     return submit(client, fields, count, is_end ? NULL : &body);
 }
 
-test_stream *stream_send(stream_client *client, const char *method, const char *path,
-                         const char *body)
+test_stream *stream_send_typed(stream_client *client, const char *method, const char *path,
+                               const char *type, const char *body)
 {
-    test_field fields[] = {
-        {":method", method}, {":scheme", "http"}, {":authority", "a"}, {":path", path}};
+    test_field fields[] = {{":method", method},
+                           {":scheme", "http"},
+                           {":authority", "a"},
+                           {":path", path},
+                           {"content-type", type}};
+    size_t count = type ? 5 : 4;
     if (!body)
-        return submit(client, fields, 4, NULL);
+        return submit(client, fields, count, NULL);
     leat_slice *left = leat_must_calloc(1, sizeof *left);
     *left = leat_slice_of(body);
     nghttp2_data_provider provider = {.source.ptr = left, .read_callback = read_upload};
-    return submit(client, fields, 4, &provider);
+    return submit(client, fields, count, &provider);
+}
+
+test_stream *stream_send(stream_client *client, const char *method, const char *path,
+                         const char *body)
+{
+    return stream_send_typed(client, method, path, NULL, body);
 }
 
 void stream_send_frame(stream_client *client, uint8_t type, uint8_t flags, int32_t stream_id,

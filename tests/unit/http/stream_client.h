@@ -6,7 +6,9 @@
 #include <nghttp2/nghttp2.h>
 #include <openssl/ssl.h>
 
-#include "world.h"
+#include <check.h>
+
+#include "client.h"
 
 enum { STREAMS_MAX = 512 };
 
@@ -24,7 +26,7 @@ typedef struct test_stream {
 } test_stream;
 
 typedef struct stream_client {
-    http_world *world;
+    uv_loop_t *loop;
     int fd;
     SSL *ssl; /* NULL: cleartext */
     nghttp2_session *session;
@@ -43,6 +45,9 @@ typedef struct test_field {
     const char *value;
 } test_field;
 
+/* To any server of the loop, cleartext. */
+stream_client *stream_client_connect(uv_loop_t *loop, int port);
+typedef struct http_world http_world; /* world.h */
 /* `ctx` NULL: cleartext; else over TLS with ALPN h2. */
 stream_client *stream_client_new(http_world *world, SSL_CTX *ctx);
 /* Its streams have this window, and it gives no more credit. */
@@ -63,6 +68,9 @@ void stream_turn(stream_client *client);
 /* A request with Host "a". `body` NULL: none. */
 test_stream *stream_send(stream_client *client, const char *method, const char *path,
                          const char *body);
+/* With a Content-Type, unless `type` is NULL. */
+test_stream *stream_send_typed(stream_client *client, const char *method, const char *path,
+                               const char *type, const char *body);
 /* As many fields as there are; pseudo-headers too. `is_end`: no body follows. */
 test_stream *stream_send_fields(stream_client *client, const test_field *fields, size_t count,
                                 bool is_end);

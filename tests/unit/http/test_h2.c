@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "stream_client.h"
+#include "world.h"
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 

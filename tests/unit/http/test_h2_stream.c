@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "stream_client.h"
+#include "world.h"
 
 enum { WINDOW = 128 * 1024, WRITES_UP_TO = 64 * 1024, WRITE_SIZE = 10000 };
 

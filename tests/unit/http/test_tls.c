@@ -12,6 +12,7 @@
 
 #include "pem.h"
 #include "stream_client.h"
+#include "world.h"
 
 /* ---- a client that speaks HTTP/1.1 over TLS ---- */
 
