@@ -288,16 +288,14 @@ void http_h2_tell_room(http_conn *conn)
 
 /* ---- deadlines ---- */
 
-/* A streamed body whose owner holds it up is not late: beyond half of its window the client may
- * have no more to send into. */
+/* A streamed body whose owner holds it up is not late. */
 static bool is_body_late(const leat_http_request *request, int64_t now)
 {
     const leat_http_config *config = &request->server->config;
     bool is_read = request->state == HTTP_READING ||
                    (request->state == HTTP_HANDED && request->streamed);
     return is_read && request->stream_id != 0 && request->since != 0 &&
-           request->held < config->stream_window / 2 &&
-           now - request->since >= config->body_timeout_ms;
+           !http_h2_is_held_up(request) && now - request->since >= config->body_timeout_ms;
 }
 
 static bool is_answer_late(const leat_http_request *request, int64_t now)

@@ -82,6 +82,9 @@ static inline void http_h2_note(leat_http_request *request, leat_http_code code,
 /* nghttp2's callback for a piece of a body. */
 int http_h2_on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data,
                     size_t size, void *context);
+/* Does the owner hold so much of the body that the client may have no more window to send into? A
+ * window is opened again by halves. */
+bool http_h2_is_held_up(const leat_http_request *request);
 
 /* ---- h2_stream.c ---- */
 void http_h2_set_callbacks(nghttp2_session_callbacks *callbacks);

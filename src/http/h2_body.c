@@ -35,17 +35,25 @@ static int take_piece(http_conn *conn, leat_http_request *request, leat_slice pi
     return http_h2_go_on(conn);
 }
 
+bool http_h2_is_held_up(const leat_http_request *request)
+{
+    return request->held >= request->server->config.stream_window / 2;
+}
+
 void http_h2_body_taken(leat_http_request *request, size_t size)
 {
     http_conn *conn = request->conn;
     LEAT_ASSERT(conn->h2->bodies >= size);
+    bool was_held_up = http_h2_is_held_up(request);
     conn->h2->bodies -= size;
     conn->server->bodies -= size;
     request->held -= size;
     if (request->stream_id == 0 || !http_h2_is_live(conn))
         return;
-    if (request->since != 0) /* the client could not send meanwhile */
-        request->since = http_now_ms(conn->server);
+    if (request->since != 0 && was_held_up && !http_h2_is_held_up(request)) {
+        request->since = http_now_ms(conn->server); /* the client could not send meanwhile */
+        request->progress = 0;
+    }
     nghttp2_session_consume_stream(conn->h2->session, request->stream_id, size);
     http_conn_mark_dirty(conn);
 }

@@ -281,6 +281,29 @@ START_TEST(test_a_body_that_stops)
 }
 END_TEST
 
+/* A few bytes now and then, each taken at once, do not keep a body from being late. */
+START_TEST(test_a_body_that_drips)
+{
+    http_world *world = stream_world();
+    stream_client *client = stream_client_new(world, NULL);
+    test_stream *stream = send_open(client, "/stream");
+    STREAM_UNTIL(client, owner.request != NULL);
+    while (owner.gone == 0) {
+        size_t before = owner.size;
+        stream_send_frame(client, NGHTTP2_DATA, 0, stream->id, "x", 1);
+        STREAM_UNTIL(client, owner.size > before || owner.gone > 0);
+        ck_assert_uint_lt(owner.size, LEAT_HTTP_STREAM_PROGRESS);
+        int64_t until = leat_mono_us() + 20 * 1000;
+        while (owner.gone == 0 && leat_mono_us() < until)
+            stream_turn(client);
+    }
+    stream_expect(client, stream, 408, NULL);
+    answer("nobody gets it");
+    stream_client_free(client);
+    world_free(world);
+}
+END_TEST
+
 /* The client ends its side of the connection in the middle of its body and of the answer. */
 START_TEST(test_half_a_client)
 {
@@ -328,6 +351,7 @@ static Suite *suite(void)
     tcase_add_test(streams, test_an_answer_beside_the_body);
     tcase_add_test(streams, test_a_client_that_leaves);
     tcase_add_test(streams, test_a_body_that_stops);
+    tcase_add_test(streams, test_a_body_that_drips);
     tcase_add_test(streams, test_half_a_client);
     tcase_add_test(streams, test_the_server_closes);
     suite_add_tcase(s, streams);
