@@ -90,11 +90,13 @@ static void refuse_scope(const leat_route *route, leat_route_op op, edge_refusal
              route->name, name);
 }
 
-static void refuse_tenant(leat_slice tenant, edge_refusal *ret)
+static void refuse_tenant(const leat_route *route, leat_slice tenant, edge_refusal *ret)
 {
     ret->code = LEAT_HTTP_FORBIDDEN;
     snprintf(ret->message, sizeof ret->message, "%s",
-             tenant.size > 0
+             route->tenant_leads ? "the token is for one tenant, and this route would write any "
+                                   "tenant's row: the primary key does not say whose it is"
+             : tenant.size > 0
                  ? "the token is for another tenant"
                  : "the token is for one tenant, and the rows of this route belong to none");
     snprintf(ret->headers, sizeof ret->headers,
@@ -131,6 +133,13 @@ static bool is_tenant(leat_edge *edge, const leat_route *route, leat_slice own, 
                             of_key);
 }
 
+/* May a token for the tenant `own` write the row of this key? Where the tenant leads, the row is
+ * found without it, and may be anybody's. */
+static bool is_own_row(leat_edge *edge, const leat_route *route, leat_slice own, leat_slice of_key)
+{
+    return !route->tenant_leads && is_tenant(edge, route, own, of_key);
+}
+
 bool edge_auth_allows(leat_edge *edge, leat_http_request *request, const leat_route *route,
                       leat_route_op op, leat_slice tenant, edge_refusal *ret)
 {
@@ -146,8 +155,8 @@ bool edge_auth_allows(leat_edge *edge, leat_http_request *request, const leat_ro
         refuse_scope(route, op, ret);
         return false;
     }
-    if (who->tenant.size > 0 && !is_tenant(edge, route, who->tenant, tenant)) {
-        refuse_tenant(tenant, ret);
+    if (who->tenant.size > 0 && !is_own_row(edge, route, who->tenant, tenant)) {
+        refuse_tenant(route, tenant, ret);
         return false;
     }
     return true;

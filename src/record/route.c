@@ -260,6 +260,11 @@ static int set_tenant_of_request(leat_route *route, leat_error *error)
                              route->tenant_name, route->table->label);
         left_out = (int)i;
     }
+    if (left_out < 0 && route->tenant_from == LEAT_TENANT_IN_TOKEN)
+        return leat_fail(error,
+                         "tenant token: it must be a column of the primary key of %s that the path "
+                         "leaves out, or a token for one tenant would write any tenant's rows",
+                         route->table->label);
     route->tenant_leads = left_out < 0;
     route->tenant_key_position = (int8_t)(left_out < 0 ? 0 : left_out);
     route->tenant_column = -1;

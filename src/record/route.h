@@ -102,11 +102,11 @@ typedef struct leat_route_spec {
 } leat_route_spec;
 
 /* Fills a route from its spec and table, or reports which part does not fit: parameters must be
- * exactly the primary key, but for a tenant that is elsewhere; key types only; operations and steps
- * must fit the types; the tenant must be a parameter, or of a type that a key can have. Literals of
- * the path are unreserved characters and "!$&'()*+,;=:@". Columns of LEAT_TYPE_OTHER cannot be in
- * the key. Row security that applies to leat's role must be accepted. `index` of `ret` stays as the
- * caller set it. */
+ * exactly the primary key, but for a tenant that is elsewhere; that of a token must be of the
+ * primary key; key types only; operations and steps must fit the types; the tenant must be a
+ * parameter, or of a type that a key can have. Literals of the path are unreserved characters and
+ * "!$&'()*+,;=:@". Columns of LEAT_TYPE_OTHER cannot be in the key. Row security that applies to
+ * leat's role must be accepted. `index` of `ret` stays as the caller set it. */
 int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint32_t table_index,
                      leat_route *ret, leat_error *error) LEAT_MUST_CHECK;
 

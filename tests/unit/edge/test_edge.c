@@ -466,6 +466,30 @@ START_TEST(test_who_may_write)
 }
 END_TEST
 
+/* Its record would have the token's own tenant, but the row is found by the device alone. */
+START_TEST(test_a_token_for_one_tenant_writes_no_route_where_the_tenant_leads)
+{
+    edge_world *world = world_new();
+    leat_error error = {""};
+    leat_route_spec spec = {.path = "/apps/{app_id}/devices/{device}", .tenant = "body.small"};
+    ck_assert_int_eq(leat_route_build(&spec, &world->version->tables[0], 0,
+                                      &world->version->routes.routes[0], &error),
+                     0);
+    world->config.auth = auth_new();
+    world_open(world);
+    send_request(world, "PATCH /apps/8/devices/x", "Authorization: Bearer app7\r\n",
+                 "{\"small\":7}");
+    expect_answer(world, 403);
+    ck_assert_ptr_nonnull(strstr(world->answer.body, "would write any tenant's row"));
+    send_request(world, "PATCH /apps/8/devices/x", "Authorization: Bearer all\r\n",
+                 "{\"small\":7}");
+    wait_record(world, 1);
+    leat_auth *auth = world->config.auth;
+    world_free(world);
+    leat_auth_free(auth);
+}
+END_TEST
+
 START_TEST(test_a_token_for_one_tenant_writes_no_route_without_tenants)
 {
     edge_world *world = world_new();
@@ -910,6 +934,7 @@ static Suite *suite(void)
     tcase_add_test(answers, test_limits_of_tenants_and_keys);
     tcase_add_test(answers, test_who_may_write);
     tcase_add_test(answers, test_a_token_for_one_tenant_writes_no_route_without_tenants);
+    tcase_add_test(answers, test_a_token_for_one_tenant_writes_no_route_where_the_tenant_leads);
     tcase_add_test(answers, test_a_token_is_asked_for_before_the_body);
     tcase_add_test(answers, test_limits_of_tokens);
     tcase_add_test(answers, test_a_partition_that_hangs_leaves_the_others_their_part);

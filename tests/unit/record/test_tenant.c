@@ -94,6 +94,8 @@ static const struct {
     {true, "/players/{id}", NULL, NULL, 0, NULL, "{app_id} is missing"},
     {true, "/players/{id}", "body.n", NULL, 0, NULL, "{app_id} is missing"},
     {true, "/players/1", "header.app", NULL, 0, NULL, "more than one column"},
+    {true, "/{app_id}/{id}", "token", NULL, 0, NULL, "any tenant's rows"},
+    {false, "/players/{id}", "token", NULL, 0, NULL, "any tenant's rows"},
     {false, "/players/{id}", "body.", NULL, 0, NULL, "1 to 63 bytes"},
     {false, "/players/{id}", "body.tags", NULL, 0, NULL, "cannot be part of a key"},
     {false, "/players/{id}", "body.made", NULL, 0, NULL, "cannot be part of a key"},
