@@ -1,8 +1,8 @@
 /*
- * send_lane.h - the lanes of `leat send`. Items of one path always take the same lane, and a lane
- * sends one batch after the other, so the order of a row's writes is the file's while several
- * batches are on their way at once. What was not taken goes to the front of its lane again: the
- * edge takes no later item of a row in a batch in which it has refused one for now.
+ * send_lane.h - the lanes of `leat send`. Items of one path, whatever their query, take the same
+ * lane, and a lane sends one batch after the other, so the order of a row's writes is the file's
+ * while several batches are on their way at once. What was not taken goes to the front of its lane
+ * again: the edge takes no later item of a row in a batch in which it has refused one for now.
  */
 #ifndef LEAT_CLI_SEND_LANE_H
 #define LEAT_CLI_SEND_LANE_H

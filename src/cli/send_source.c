@@ -159,6 +159,13 @@ static void append_percent(leat_buf *out, leat_slice text)
     }
 }
 
+/* Where the tenant stands in the body, a DELETE of the same row has it in the query instead. */
+static uint64_t row_of(const char *path, size_t size)
+{
+    const char *query = size > 0 ? memchr(path, '?', size) : NULL;
+    return leat_hash((leat_slice){path, query ? (size_t)(query - path) : size});
+}
+
 /* ---- a row as an item ---- */
 
 static void append_bool(leat_buf *out, leat_slice cell)
@@ -235,7 +242,7 @@ static void row_item(const leat_send_source *source, leat_send_item *ret)
     LEAT_ASSERT(!text.failed);
     ret->text = text.data;
     ret->size = text.size;
-    ret->row = leat_hash((leat_slice){path.data, path.size});
+    ret->row = row_of(path.data, path.size);
     leat_buf_free(&path);
 }
 
@@ -247,9 +254,7 @@ static void line_item(leat_slice line, leat_send_item *ret)
     yyjson_doc *doc = yyjson_read(line.data, line.size, YYJSON_READ_NUMBER_AS_RAW);
     yyjson_val *root = yyjson_doc_get_root(doc), *kept = yyjson_obj_get(root, "item");
     yyjson_val *path = yyjson_obj_get(kept ? kept : root, "path");
-    ret->row = path && yyjson_is_str(path)
-                   ? leat_hash((leat_slice){yyjson_get_str(path), yyjson_get_len(path)})
-                   : 0;
+    ret->row = path && yyjson_is_str(path) ? row_of(yyjson_get_str(path), yyjson_get_len(path)) : 0;
     if (kept)
         ret->text = yyjson_val_write(kept, 0, &ret->size);
     if (!kept || !ret->text) {

@@ -252,3 +252,14 @@ def test_only_what_was_not_taken_is_sent_again(tmp_path):
     done, kept = send(edge, "--token", "secret")
     assert done.returncode == 0 and edge.batches[1] == items, (done.stdout, done.stderr)
     assert edge.tokens == ["secret", "secret"]
+
+
+def test_the_query_of_a_path_is_not_part_of_the_row(tmp_path):
+    """With the tenant in the body, a PUT has no query and the DELETE of its row has: they have to take the same way."""
+    source = tmp_path / "items"
+    items = [json.dumps({"method": "PUT", "path": "/rows/1", "body": {"app": app}}) for app in range(9)]
+    items += [json.dumps({"method": "DELETE", "path": f"/rows/1?app={app}"}) for app in range(9)]
+    source.write_text("\n".join(items))
+    edge = Scripted(answer_of(lines(*[202] * 18)))
+    done = subprocess.run([LEAT, "send", source, "--url", edge.url], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and edge.batches == [items], (done.stdout, done.stderr)
