@@ -92,18 +92,27 @@ static int take_types(leat_send_source *source, leat_error *error)
     return 0;
 }
 
-static int take_header(leat_send_source *source, leat_error *error)
+static int take_names(leat_send_source *source, leat_error *error)
 {
-    source->column_count = source->row.count;
     for (uint32_t i = 0; i < source->row.count; i++) {
         leat_slice name = leat_csv_text(&source->row, i);
-        leat_buf text = {0};
-        leat_buf_slice(&text, name);
-        source->names[i] = leat_must_strdup(leat_buf_cstr(&text));
-        leat_buf_free(&text);
-        if (find_column(source, name) != (int)i)
-            return leat_fail(error, "line 1: two columns are named %s", source->names[i]);
+        if (memchr(name.data, '\0', name.size))
+            return leat_fail(
+                error, "line 1: a name has a NUL byte, so the file is not UTF-8 as it must be");
+        if (find_column(source, name) >= 0)
+            return leat_fail(error, "line 1: two columns are named %.*s", (int)name.size,
+                             name.data);
+        char *own = leat_must_calloc(1, name.size + 1);
+        memcpy(own, name.data, name.size);
+        source->names[source->column_count++] = own;
     }
+    return 0;
+}
+
+static int take_header(leat_send_source *source, leat_error *error)
+{
+    if (take_names(source, error) != 0)
+        return -1;
     for (uint32_t i = 0; i < source->parameter_count; i++) {
         parameter *at = &source->parameters[i];
         int column = find_column(source, at->name);
@@ -362,19 +371,27 @@ static leat_send_next next_line(leat_send_source *source, leat_send_item *ret, l
     }
 }
 
-/* Spreadsheets begin a file with U+FEFF. */
-static void skip_mark(leat_send_source *source)
+/* Spreadsheets begin a file with U+FEFF, in UTF-8 or in UTF-16; without it, the latter has a NUL
+ * beside its first letter. */
+static int skip_mark(leat_send_source *source, leat_error *error)
 {
     leat_slice rest = rest_of(source);
-    if (source->at == 0 && rest.size >= 3 && memcmp(rest.data, "\xEF\xBB\xBF", 3) == 0)
+    if (source->at > 0 || rest.size < 2)
+        return 0;
+    if (memcmp(rest.data, "\xFF\xFE", 2) == 0 || memcmp(rest.data, "\xFE\xFF", 2) == 0 ||
+        memchr(rest.data, '\0', 2))
+        return leat_fail(error, "line 1: it begins as UTF-16 does: the file must be UTF-8");
+    if (rest.size >= 3 && memcmp(rest.data, "\xEF\xBB\xBF", 3) == 0)
         use(source, 3);
+    return 0;
 }
 
 leat_send_next leat_send_source_next(leat_send_source *source, leat_send_item *ret,
                                      leat_error *error)
 {
     *ret = (leat_send_item){0};
-    skip_mark(source);
+    if (skip_mark(source, error) != 0)
+        return LEAT_SEND_BROKEN;
     return source->form.path ? next_row(source, ret, error) : next_line(source, ret, error);
 }
 

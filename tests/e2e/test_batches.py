@@ -263,3 +263,17 @@ def test_the_query_of_a_path_is_not_part_of_the_row(tmp_path):
     edge = Scripted(answer_of(lines(*[202] * 18)))
     done = subprocess.run([LEAT, "send", source, "--url", edge.url], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and edge.batches == [items], (done.stdout, done.stderr)
+
+
+def test_a_file_that_is_not_utf_8_is_named_so(tmp_path):
+    """A spreadsheet's "Unicode text", with and without its mark; nobody has to listen."""
+    source = tmp_path / "rows.csv"
+    text = "app,id,n\r\n7,1,2\r\n"
+    for content, words in [(text.encode("utf-16-le"), "line 1: it begins as UTF-16"),
+                           ("id".encode() + b"\0" + b",id\n1,2\n", "line 1: a name has a NUL byte"),
+                           (b"\xff\xfe" + text.encode("utf-16-le"), "line 1: it begins as UTF-16"),
+                           (b"\xfe\xff" + text.encode("utf-16-be"), "line 1: it begins as UTF-16")]:
+        source.write_bytes(content)
+        done = subprocess.run([LEAT, "send", source, "--url", "http://127.0.0.1:1", "--path", "/apps/{app}/checks/{id}"],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and words in done.stderr, (content, done.stdout, done.stderr)
