@@ -154,11 +154,10 @@ static int open_all(send_run *run, leat_error *error)
     run->source = leat_send_source_open(&run->form, error);
     if (!run->source)
         return -1;
-    if (run->options->refused) {
-        run->to.refused = fopen(run->options->refused, "w");
-        if (!run->to.refused)
-            return leat_fail(error, "cannot write %s: %s", run->options->refused, strerror(errno));
-    }
+    run->to.kept = leat_send_kept_open(run->options->refused, run->options->from != NULL,
+                                       leat_send_source_fd(run->source), error);
+    if (!run->to.kept)
+        return -1;
     run->lanes = leat_send_lanes_new(&run->to, error);
     return run->lanes ? 0 : -1;
 }
@@ -378,9 +377,10 @@ int leat_command_send(const leat_options *options)
         failed = code < 0;
         code = failed ? LEAT_EXIT_FAILED : code;
     }
-    if (run->to.refused && fclose(run->to.refused) != 0 && !failed) {
+    leat_error late;
+    if (leat_send_kept_close(run->to.kept, &late) != 0 && !failed) {
         failed = true;
-        leat_fail(&error, "cannot write %s: %s", options->refused, strerror(errno));
+        error = late;
         code = LEAT_EXIT_FAILED;
     }
     if (failed) {

@@ -23,7 +23,6 @@ enum {
     LANE_BATCHES = 2,
     LANE_BYTES = LANE_BATCHES * BATCH_BYTES,
     ANSWER_MAX = 1024 * 1024, /* of one line */
-    SHOWN_MAX = 10,           /* refused items on standard error */
     RETRY_MS = 1000,
     GIVE_UP_MS = 10 * 60 * 1000, /* nothing was accepted or refused for this long */
     CONNECT_TIMEOUT_S = 10,
@@ -58,7 +57,7 @@ struct leat_send_lanes {
     lane lanes[LEAT_SEND_LANES_MAX];
     leat_send_counts counts;
     uint64_t left;
-    uint32_t busy, shown;
+    uint32_t busy;
     bool is_stopped;
     bool is_broken; /* with `why` */
     leat_error why;
@@ -66,6 +65,14 @@ struct leat_send_lanes {
     char trouble[256];
     int64_t moved_us;
 };
+
+/* Ends the run once no batch is on its way; the first reason stands. */
+static void break_lanes(leat_send_lanes *lanes, const char *why)
+{
+    if (!lanes->is_broken)
+        leat_fail(&lanes->why, "%s", why);
+    lanes->is_broken = true;
+}
 
 /* ---- what becomes of an item ---- */
 
@@ -89,21 +96,22 @@ static void note_trouble(leat_send_lanes *lanes, const char *text)
     snprintf(lanes->trouble, sizeof lanes->trouble, "%s", text);
 }
 
-/* {"status":422,...,"line":7,"item":{...}}: `answer` is an object. */
-static void keep_refused(leat_send_lanes *lanes, const send_item *item, leat_slice answer)
+/* False: it is not kept, so it counts as not decided, and nothing goes on. */
+static bool keep(leat_send_lanes *lanes, const send_item *item, leat_slice answer)
 {
-    unsigned long long line = item->is.line;
-    if (lanes->config.refused)
-        fprintf(lanes->config.refused, "%.*s,\"line\":%llu,\"item\":%.*s}\n", (int)answer.size - 1,
-                answer.data, line, (int)item->is.size, item->is.text);
-    else if (lanes->shown++ < SHOWN_MAX)
-        leat_print_error("line %llu: %.*s", line, (int)answer.size, answer.data);
+    leat_error error = {0};
+    if (leat_send_kept_add(lanes->config.kept, &item->is, answer, &error) == 0)
+        return true;
+    break_lanes(lanes, error.text);
+    return false;
 }
 
-static void refuse(lane *at, send_item *item, leat_slice answer)
+static bool refuse(lane *at, send_item *item, leat_slice answer)
 {
-    keep_refused(at->lanes, item, answer);
+    if (!keep(at->lanes, item, answer))
+        return false;
     settle(at, item, &at->lanes->counts.refused);
+    return true;
 }
 
 /* False: it is to be sent again. */
@@ -115,10 +123,11 @@ static bool leave_unknown(lane *at, send_item *item, const char *why)
     leat_buf_text(&answer, "{\"status\":504,\"error\":\"unknown\",\"field\":null,\"message\":");
     leat_buf_json_string(&answer, leat_slice_of(why));
     leat_buf_byte(&answer, '}');
-    keep_refused(at->lanes, item, (leat_slice){answer.data, answer.size});
+    bool is_kept = keep(at->lanes, item, (leat_slice){answer.data, answer.size});
     leat_buf_free(&answer);
-    settle(at, item, &at->lanes->counts.unknown);
-    return true;
+    if (is_kept)
+        settle(at, item, &at->lanes->counts.unknown);
+    return is_kept;
 }
 
 /* ---- the answer of an item ---- */
@@ -146,8 +155,7 @@ static bool decide(lane *at, send_item *item, leat_slice line, yyjson_val *answe
     }
     if (status == 504)
         return leave_unknown(at, item, message ? message : "the log did not answer");
-    refuse(at, item, line);
-    return true;
+    return refuse(at, item, line);
 }
 
 /* One line of the answer. Those after the last item say why a batch ended. */
@@ -215,12 +223,13 @@ static void begin_batch(lane *at)
 /* How an item without an answer is to be seen. */
 typedef enum rest { AGAIN, UNKNOWN } rest;
 
-static void break_lanes(leat_send_lanes *lanes, const lane *at, long status)
+static void break_by_answer(lane *at, long status)
 {
-    lanes->is_broken = true;
+    leat_error why;
     leat_slice text = {at->answer.data ? at->answer.data : "", at->answer.size};
-    leat_fail(&lanes->why, "%s answers %ld: %.*s", lanes->url, status,
+    leat_fail(&why, "%s answers %ld: %.*s", at->lanes->url, status,
               text.size < 500 ? (int)text.size : 500, text.data);
+    break_lanes(at->lanes, why.text);
 }
 
 /* An answer to the whole batch instead of to its items. */
@@ -240,7 +249,7 @@ static rest whole_answer(lane *at, long status)
         note_trouble(at->lanes, text);
         return UNKNOWN;
     }
-    break_lanes(at->lanes, at, status);
+    break_by_answer(at, status);
     return AGAIN;
 }
 
@@ -256,8 +265,9 @@ static rest broken_transfer(lane *at, CURLcode code)
     curl_off_t before_us = 0;
     curl_easy_getinfo(at->curl, CURLINFO_PRETRANSFER_TIME_T, &before_us);
     if (is_hopeless(code)) {
-        lanes->is_broken = true;
-        leat_fail(&lanes->why, "%s: %s", lanes->url, curl_easy_strerror(code));
+        leat_error why;
+        leat_fail(&why, "%s: %s", lanes->url, curl_easy_strerror(code));
+        break_lanes(lanes, why.text);
         return AGAIN;
     }
     ask_for_delay(at, 0);

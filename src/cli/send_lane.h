@@ -7,9 +7,7 @@
 #ifndef LEAT_CLI_SEND_LANE_H
 #define LEAT_CLI_SEND_LANE_H
 
-#include <stdio.h>
-
-#include "cli/send_source.h"
+#include "cli/send_kept.h"
 
 enum {
     LEAT_SEND_LANES_MAX = 64,
@@ -34,7 +32,7 @@ typedef struct leat_send_config {
     uint32_t lanes;
     uint32_t batch;       /* items, at most; LEAT_SEND_BATCH_MAX at most */
     bool repeats_unknown; /* sends again what may have been applied */
-    FILE *refused; /* gets the items that were not accepted; NULL: standard error gets a few */
+    leat_send_kept *kept; /* gets the items that were not accepted */
 } leat_send_config;
 
 leat_send_lanes *leat_send_lanes_new(const leat_send_config *config, leat_error *error);

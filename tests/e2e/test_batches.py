@@ -277,3 +277,30 @@ def test_a_file_that_is_not_utf_8_is_named_so(tmp_path):
         done = subprocess.run([LEAT, "send", source, "--url", "http://127.0.0.1:1", "--path", "/apps/{app}/checks/{id}"],
                               capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and words in done.stderr, (content, done.stdout, done.stderr)
+
+
+def test_what_was_not_accepted_is_kept_whatever_comes(tmp_path):
+    """By the run that goes on, when the names are mixed up, and when the disk is full."""
+    source, refused = tmp_path / "items", tmp_path / "refused"
+    items = [json.dumps(item("PATCH", 7, 1, {"n": n})) for n in range(4)]
+    source.write_text("\n".join(items))
+
+    def send(edge, *arguments):
+        return subprocess.run([LEAT, "send", source, "--url", edge.url if edge else "http://127.0.0.1:1", *arguments],
+                              capture_output=True, text=True, timeout=60)
+
+    edge = Scripted(answer_of(lines(202, 422)), b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    done = send(edge, "--refused", refused)
+    assert done.returncode == 1 and "--from 3" in done.stdout, (done.stdout, done.stderr)
+    done = send(Scripted(answer_of(lines(422, 202))), "--refused", refused, "--from", "3")
+    assert done.returncode == 3 and "1 accepted, 1 refused" in done.stdout, (done.stdout, done.stderr)
+    assert [json.loads(line)["line"] for line in refused.read_text().splitlines()] == [2, 3]
+
+    (tmp_path / "link").hardlink_to(source)
+    done = send(None, "--refused", tmp_path / "link")
+    assert done.returncode == 2 and "is the file that is to be sent" in done.stderr, (done.stdout, done.stderr)
+    assert source.read_text().splitlines() == items
+
+    done = send(Scripted(answer_of(lines(202, 422, 202, 202))), "--refused", "/dev/full")
+    assert done.returncode == 1 and "cannot write /dev/full" in done.stderr, (done.stdout, done.stderr)
+    assert "3 accepted, 0 refused" in done.stdout and "--from 2\n" in done.stdout and "may have been" in done.stdout
