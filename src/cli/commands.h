@@ -22,6 +22,7 @@ typedef struct leat_options {
     const char *scopes;
     const char *url;
     const char *token;
+    const char *ca;
     const char *path;
     const char *method;
     const char *types;

@@ -67,7 +67,7 @@ static int find_url(send_run *run, leat_error *error)
     char host[256];
     int port;
     if (run->options->url) {
-        run->to.url = run->options->url;
+        run->to.target.url = run->options->url;
         return 0;
     }
     if (load_config(run, error) != 0 ||
@@ -75,9 +75,9 @@ static int find_url(send_run *run, leat_error *error)
         return leat_fail_prefix(error, "without --url the configuration says where the edge is");
     bool is_any = !*host || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
     bool is_v6 = strchr(host, ':') && !is_any;
-    snprintf(run->url, sizeof run->url, is_v6 ? "http://[%s]:%d" : "http://%s:%d",
-             is_any ? "127.0.0.1" : host, port);
-    run->to.url = run->url;
+    snprintf(run->url, sizeof run->url, is_v6 ? "%s://[%s]:%d" : "%s://%s:%d",
+             run->config.tls_certificate ? "https" : "http", is_any ? "127.0.0.1" : host, port);
+    run->to.target.url = run->url;
     return 0;
 }
 
@@ -131,7 +131,7 @@ static int read_options(send_run *run, leat_error *error)
         .types = options->types,
     };
     run->to = (leat_send_config){
-        .token = token && *token ? token : NULL,
+        .target = {.token = token && *token ? token : NULL, .ca = options->ca},
         .lanes = LANES,
         .repeats_unknown = options->repeat_unknown,
     };

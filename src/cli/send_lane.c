@@ -1,8 +1,5 @@
 /*
- * send_lane.c - batches on their way, by libcurl's multi interface. Each batch has a connection of
- * its own: on one that is used again, libcurl sends a request a second time by itself when the
- * connection turns out to be dead, and nobody could tell that from a write applied twice. A batch
- * is large enough for that to cost nothing.
+ * send_lane.c - batches on their way, by libcurl's multi interface.
  *
  * What may be sent again is what certainly was not taken: it was refused for now (429, 503), it has
  * no answer in an answer that came to its end, or no connection was made. Everything else that has
@@ -10,7 +7,6 @@
  */
 #include "cli/send_lane.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -25,8 +21,6 @@ enum {
     ANSWER_MAX = 1024 * 1024, /* of one line */
     RETRY_MS = 1000,
     GIVE_UP_MS = 10 * 60 * 1000, /* nothing was accepted or refused for this long */
-    CONNECT_TIMEOUT_S = 10,
-    SILENCE_S = 60,
 };
 
 typedef struct send_item {
@@ -45,6 +39,7 @@ typedef struct lane {
     uint32_t batch_size;
     uint32_t answered;
     leat_buf body, answer;
+    char problem[CURL_ERROR_SIZE]; /* of the last transfer */
     int64_t not_before_us;
     int64_t delay_ms; /* what the answers of this batch ask for */
 } lane;
@@ -52,12 +47,11 @@ typedef struct lane {
 struct leat_send_lanes {
     leat_send_config config;
     CURLM *multi;
-    struct curl_slist *headers;
-    char *url;
     lane lanes[LEAT_SEND_LANES_MAX];
     leat_send_counts counts;
     uint64_t left;
     uint32_t busy;
+    bool has_answered; /* something did, over HTTP */
     bool is_stopped;
     bool is_broken; /* with `why` */
     leat_error why;
@@ -227,7 +221,7 @@ static void break_by_answer(lane *at, long status)
 {
     leat_error why;
     leat_slice text = {at->answer.data ? at->answer.data : "", at->answer.size};
-    leat_fail(&why, "%s answers %ld: %.*s", at->lanes->url, status,
+    leat_fail(&why, "%s answers %ld: %.*s", at->lanes->config.target.batch_url, status,
               text.size < 500 ? (int)text.size : 500, text.data);
     break_lanes(at->lanes, why.text);
 }
@@ -253,20 +247,14 @@ static rest whole_answer(lane *at, long status)
     return AGAIN;
 }
 
-static bool is_hopeless(CURLcode code)
-{
-    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
-           code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT;
-}
-
 static rest broken_transfer(lane *at, CURLcode code)
 {
     leat_send_lanes *lanes = at->lanes;
     curl_off_t before_us = 0;
     curl_easy_getinfo(at->curl, CURLINFO_PRETRANSFER_TIME_T, &before_us);
-    if (is_hopeless(code)) {
-        leat_error why;
-        leat_fail(&why, "%s: %s", lanes->url, curl_easy_strerror(code));
+    leat_error why;
+    if (leat_send_target_is_hopeless(&lanes->config.target, code, at->problem, lanes->has_answered,
+                                     &why)) {
         break_lanes(lanes, why.text);
         return AGAIN;
     }
@@ -281,6 +269,7 @@ static void end_batch(lane *at, CURLcode code)
     leat_send_lanes *lanes = at->lanes;
     long status = 0;
     curl_easy_getinfo(at->curl, CURLINFO_RESPONSE_CODE, &status);
+    lanes->has_answered = lanes->has_answered || status > 0;
     rest unanswered = code != CURLE_OK ? broken_transfer(at, code)
                       : status == 207  ? AGAIN
                                        : whole_answer(at, status);
@@ -420,20 +409,8 @@ static void make_handle(leat_send_lanes *lanes, lane *at)
 {
     at->lanes = lanes;
     TAILQ_INIT(&at->waiting);
-    at->curl = curl_easy_init();
-    LEAT_ASSERT(at->curl);
-    curl_easy_setopt(at->curl, CURLOPT_URL, lanes->url);
+    at->curl = leat_send_target_handle(&lanes->config.target, at->problem);
     curl_easy_setopt(at->curl, CURLOPT_PRIVATE, at);
-    curl_easy_setopt(at->curl, CURLOPT_POST, 1L);
-    curl_easy_setopt(at->curl, CURLOPT_HTTPHEADER, lanes->headers);
-    curl_easy_setopt(at->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(at->curl, CURLOPT_FRESH_CONNECT, 1L);
-    curl_easy_setopt(at->curl, CURLOPT_FORBID_REUSE, 1L);
-    curl_easy_setopt(at->curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(at->curl, CURLOPT_USERAGENT, "leat/" LEAT_VERSION);
-    curl_easy_setopt(at->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-    curl_easy_setopt(at->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(at->curl, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S);
     curl_easy_setopt(at->curl, CURLOPT_WRITEFUNCTION, on_answer);
     curl_easy_setopt(at->curl, CURLOPT_WRITEDATA, at);
 }
@@ -450,20 +427,7 @@ leat_send_lanes *leat_send_lanes_new(const leat_send_config *config, leat_error 
     lanes->config = *config;
     lanes->multi = curl_multi_init();
     LEAT_ASSERT(lanes->multi);
-    leat_buf text = {0};
-    size_t size = strlen(config->url);
-    while (size > 0 && config->url[size - 1] == '/')
-        size--;
-    leat_buf_printf(&text, "%.*s/batch", (int)size, config->url);
-    lanes->url = leat_must_strdup(leat_buf_cstr(&text));
-    lanes->headers = curl_slist_append(NULL, "Content-Type: application/x-ndjson");
-    lanes->headers = curl_slist_append(lanes->headers, "Expect:");
-    if (config->token) {
-        leat_buf_clear(&text);
-        leat_buf_printf(&text, "Authorization: Bearer %s", config->token);
-        lanes->headers = curl_slist_append(lanes->headers, leat_buf_cstr(&text));
-    }
-    leat_buf_free(&text);
+    leat_send_target_init(&lanes->config.target);
     for (uint32_t i = 0; i < config->lanes; i++)
         make_handle(lanes, &lanes->lanes[i]);
     return lanes;
@@ -493,9 +457,8 @@ void leat_send_lanes_free(leat_send_lanes *lanes)
         return;
     for (uint32_t i = 0; i < lanes->config.lanes; i++)
         free_lane(&lanes->lanes[i]);
-    curl_slist_free_all(lanes->headers);
+    leat_send_target_fini(&lanes->config.target);
     curl_multi_cleanup(lanes->multi);
-    free(lanes->url);
     free(lanes);
     curl_global_cleanup();
 }

@@ -8,6 +8,7 @@
 #define LEAT_CLI_SEND_LANE_H
 
 #include "cli/send_kept.h"
+#include "cli/send_target.h"
 
 enum {
     LEAT_SEND_LANES_MAX = 64,
@@ -27,8 +28,7 @@ typedef struct leat_send_counts {
 typedef struct leat_send_lanes leat_send_lanes;
 
 typedef struct leat_send_config {
-    const char *url;   /* of the edge: "http://127.0.0.1:8080" */
-    const char *token; /* NULL: none */
+    leat_send_target target;
     uint32_t lanes;
     uint32_t batch;       /* items, at most; LEAT_SEND_BATCH_MAX at most */
     bool repeats_unknown; /* sends again what may have been applied */

@@ -4,11 +4,13 @@ import json
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 
 import httpx
 import pytest
+import yaml
 
 from lib.checks import CHECK_ROUTE, CHECK_TABLE, compare, expected_from_log
 from lib.harness import LEAT, World, both, wait_until
@@ -183,21 +185,28 @@ def test_what_cannot_be_sent_is_said(sending):
 
 
 class Scripted(threading.Thread):
-    """An edge that gives each batch the next of its answers, as bytes, and closes; it keeps the items of each."""
+    """An edge that gives each batch the next of its answers, as bytes, and closes; it keeps the items of each. With an answer
+    None it closes a connection at once. With a `context` it speaks TLS."""
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, context=None):
         super().__init__(daemon=True)
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.answers, self.batches, self.tokens = answers, [], []
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.url = f"{'https' if context else 'http'}://{self.address}"
+        self.answers, self.context, self.batches, self.tokens = answers, context, [], []
         self.start()
-
-    @property
-    def url(self):
-        return "http://127.0.0.1:%d" % self.listener.getsockname()[1]
 
     def run(self):
         for answer in self.answers:
             client, _ = self.listener.accept()
+            if answer is None:
+                client.close()
+                continue
+            if self.context:
+                try:
+                    client = self.context.wrap_socket(client, server_side=True)
+                except OSError:
+                    continue
             with client, client.makefile("rb") as file:
                 headers = list(iter(file.readline, b"\r\n"))
                 size = next(int(line.split(b":")[1]) for line in headers if line.lower().startswith(b"content-length:"))
@@ -304,3 +313,31 @@ def test_what_was_not_accepted_is_kept_whatever_comes(tmp_path):
     done = send(Scripted(answer_of(lines(202, 422, 202, 202))), "--refused", "/dev/full")
     assert done.returncode == 1 and "cannot write /dev/full" in done.stderr, (done.stdout, done.stderr)
     assert "3 accepted, 0 refused" in done.stdout and "--from 2\n" in done.stdout and "may have been" in done.stdout
+
+
+def test_an_edge_with_tls_is_trusted_and_may_restart(tmp_path):
+    """One authority is not known; with it, a connection that ends while TLS is agreed upon is tried again, once TLS is known to be
+    there. Without --url the address comes from the configuration."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                    "/CN=edge", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+                   check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    source, config = tmp_path / "items", tmp_path / "leat.yaml"
+    source.write_text("\n".join(json.dumps(item("PATCH", 7, 1, {"n": n})) for n in range(2)))
+
+    def send(edge, *arguments):
+        config.write_text(yaml.safe_dump({
+            "listen": edge.address, "log": {"local": {"path": str(tmp_path / "log")}}, "shards": [{"name": "s", "sqlite": str(tmp_path / "s")}],
+            "http": {"tls": {"certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}}, "routes": [CHECK_ROUTE]}))
+        return subprocess.run([LEAT, "send", source, "--batch", "1", *arguments], capture_output=True, text=True, timeout=60)
+
+    ca = ["--ca", tmp_path / "cert.pem"]
+    one = answer_of(lines(202))
+    edge = Scripted(one, None, one, context=context)
+    done = send(edge, "--config", config, *ca)
+    assert done.returncode == 0 and "2 accepted" in done.stdout and len(edge.batches) == 2, (done.stdout, done.stderr)
+    for answer, arguments, words in [(one, [], "--ca FILE"), (one, ["--ca", tmp_path / "none"], "none"), (None, ca, "SSL connect error")]:
+        edge = Scripted(answer, context=context)
+        done = send(edge, "--url", edge.url, *arguments)
+        assert done.returncode == 1 and words in done.stderr and "--from 1" in done.stdout, (done.stdout, done.stderr)
