@@ -138,7 +138,8 @@ static const leat_command commands[] = {
      1, "send the writes of a file to an edge",
      "Sends the lines of a file or of standard input (-) in batches, several at once, and shows how far it is. The writes of a row\n"
      "keep the order of the file as long as their paths are spelled alike. What is refused for now (429, 503), or was not sent\n"
-     "because there is no connection, is sent again; a write that may have been applied (504, a lost connection) is not.\n\n"
+     "because there is no connection, is sent again; a write that may have been applied (504, a lost connection) is not, and after\n"
+     "some batches in a row of which nothing else is known it ends.\n\n"
      "A line is {\"method\":\"PUT\",\"path\":\"/apps/7/subscriptions/1\",\"body\":{...}}. With --path or --route the file is CSV, and its\n"
      "first line has the names of the columns: those that the path names fill it, the others are members of the body. An\n"
      "empty field is null, and \"\" is an empty text, as in PostgreSQL's COPY ... CSV HEADER.\n\n"

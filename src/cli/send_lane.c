@@ -21,6 +21,7 @@ enum {
     ANSWER_MAX = 1024 * 1024, /* of one line */
     RETRY_MS = 1000,
     GIVE_UP_MS = 10 * 60 * 1000, /* nothing was accepted or refused for this long */
+    LOST_MAX = 3,                /* batches of a lane, one after the other */
 };
 
 typedef struct send_item {
@@ -38,6 +39,8 @@ typedef struct lane {
     send_item *batch[LEAT_SEND_BATCH_MAX]; /* NULL: decided */
     uint32_t batch_size;
     uint32_t answered;
+    uint32_t known, unknown; /* decided in this batch: accepted or refused; not known */
+    uint32_t lost; /* batches up to here of which nothing is known but that they were sent */
     leat_buf body, answer;
     char problem[CURL_ERROR_SIZE]; /* of the last transfer */
     int64_t not_before_us;
@@ -75,8 +78,12 @@ static void settle(lane *at, send_item *item, uint64_t *count)
     leat_send_lanes *lanes = at->lanes;
     LEAT_ASSERT(at->count > 0 && lanes->left > 0);
     (*count)++;
-    lanes->counts.bytes += item->is.source_size;
-    lanes->moved_us = leat_mono_us();
+    if (count == &lanes->counts.unknown) {
+        at->unknown++;
+    } else {
+        at->known++;
+        lanes->moved_us = leat_mono_us();
+    }
     lanes->left--;
     at->count--;
     at->bytes -= item->is.size;
@@ -195,10 +202,11 @@ static void begin_batch(lane *at)
 {
     leat_buf_clear(&at->body);
     leat_buf_clear(&at->answer);
-    at->batch_size = at->answered = 0;
+    at->batch_size = at->answered = at->known = at->unknown = 0;
     at->delay_ms = 0;
     send_item *item;
-    while (at->batch_size < at->lanes->config.batch && (item = TAILQ_FIRST(&at->waiting)) &&
+    uint32_t most = at->lost > 0 ? 1 : at->lanes->config.batch;
+    while (at->batch_size < most && (item = TAILQ_FIRST(&at->waiting)) &&
            (at->batch_size == 0 || at->body.size + item->is.size < BATCH_BYTES)) {
         TAILQ_REMOVE(&at->waiting, item, link);
         at->batch[at->batch_size++] = item;
@@ -263,6 +271,29 @@ static rest broken_transfer(lane *at, CURLcode code)
     return before_us == 0 ? AGAIN : UNKNOWN; /* 0: nothing was sent */
 }
 
+/* An edge that takes batches and answers none would make a whole file unknown. A lane that has lost
+ * one asks with single items, and ends the run if that helps nothing. */
+static void count_lost(lane *at)
+{
+    leat_send_lanes *lanes = at->lanes;
+    const char *url = lanes->config.target.batch_url;
+    if (at->known > 0)
+        at->lost = 0;
+    if (at->known > 0 || at->unknown == 0)
+        return;
+    at->lost++;
+    ask_for_delay(at, at->lost);
+    if (at->lost < LOST_MAX)
+        return;
+    leat_error why;
+    leat_fail(&why, "%s: what became of the last %d batches is not known: %s%s", url, LOST_MAX,
+              lanes->is_troubled ? lanes->trouble : "the log did not answer",
+              lanes->has_answered || strncmp(url, "http:", 5) != 0
+                  ? ""
+                  : "; where the edge has TLS, --url begins with https");
+    break_lanes(lanes, why.text);
+}
+
 /* What is not decided goes to the front of the lane, in its order. */
 static void end_batch(lane *at, CURLcode code)
 {
@@ -276,12 +307,10 @@ static void end_batch(lane *at, CURLcode code)
     for (uint32_t i = at->answered; i < at->batch_size && unanswered == UNKNOWN; i++)
         if (leave_unknown(at, at->batch[i], "the connection was lost before the answer came"))
             at->batch[i] = NULL;
-    for (uint32_t i = at->batch_size; i > 0; i--) {
-        if (!at->batch[i - 1])
-            continue;
-        TAILQ_INSERT_HEAD(&at->waiting, at->batch[i - 1], link);
-        lanes->counts.repeats++;
-    }
+    count_lost(at);
+    for (uint32_t i = at->batch_size; i > 0; i--)
+        if (at->batch[i - 1])
+            TAILQ_INSERT_HEAD(&at->waiting, at->batch[i - 1], link);
     curl_multi_remove_handle(lanes->multi, at->curl);
     at->not_before_us = at->delay_ms > 0 ? leat_mono_us() + at->delay_ms * 1000 : 0;
     at->is_busy = false;

@@ -21,8 +21,6 @@ typedef struct leat_send_counts {
     uint64_t accepted;
     uint64_t refused; /* for good */
     uint64_t unknown; /* perhaps applied, not repeated */
-    uint64_t repeats; /* sent again */
-    uint64_t bytes;   /* of the file, of those three */
 } leat_send_counts;
 
 typedef struct leat_send_lanes leat_send_lanes;

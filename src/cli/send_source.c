@@ -334,7 +334,6 @@ static leat_send_next next_row(leat_send_source *source, leat_send_item *ret, le
             return broken(source, error);
         }
         ret->line = use(source, used);
-        ret->source_size = used;
         if (source->row.count == 0 || ret->line < source->form.from)
             continue;
         row_item(source, ret);
@@ -363,7 +362,6 @@ static leat_send_next next_line(leat_send_source *source, leat_send_item *ret, l
         size_t size = end ? (size_t)(end - rest.data) + 1 : rest.size;
         leat_slice line = trim((leat_slice){rest.data, size});
         ret->line = use(source, size);
-        ret->source_size = size;
         if (line.size == 0 || ret->line < source->form.from)
             continue;
         line_item(line, ret);

@@ -23,8 +23,7 @@ typedef struct leat_send_item {
     char *text; /* one line of JSON, without its end; the caller frees it */
     size_t size;
     uint64_t line;
-    uint64_t row;       /* a hash of its path without query: of equal ones the order is kept */
-    size_t source_size; /* its bytes in the file */
+    uint64_t row; /* a hash of its path without query: of equal ones the order is kept */
 } leat_send_item;
 
 typedef enum leat_send_next {

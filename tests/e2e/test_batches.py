@@ -341,3 +341,24 @@ def test_an_edge_with_tls_is_trusted_and_may_restart(tmp_path):
         edge = Scripted(answer, context=context)
         done = send(edge, "--url", edge.url, *arguments)
         assert done.returncode == 1 and words in done.stderr and "--from 1" in done.stdout, (done.stdout, done.stderr)
+
+
+def test_an_edge_that_answers_nothing_does_not_eat_the_file(tmp_path):
+    """After a batch of which nothing is known single items go first, and then nothing more; after an answer all is as before."""
+    source, refused = tmp_path / "items", tmp_path / "refused"
+    source.write_text("\n".join(json.dumps(item("PATCH", 7, 1, {"n": n})) for n in range(20)))
+
+    def send(edge):
+        return subprocess.run([LEAT, "send", source, "--url", edge.url, "--batch", "5", "--refused", refused], capture_output=True,
+                              text=True, timeout=60)
+
+    edge = Scripted(*[b""] * 20)
+    done = send(edge)
+    assert done.returncode == 1 and "0 accepted, 0 refused, 7 unknown" in done.stdout, (done.stdout, done.stderr)
+    assert "--from 8\n" in done.stdout and "begins with https" in done.stderr and [len(b) for b in edge.batches] == [5, 1, 1]
+    assert [json.loads(line)["line"] for line in refused.read_text().splitlines()] == list(range(1, 8))
+
+    edge = Scripted(answer_of(lines(*[504] * 5)), answer_of(lines(202)), *[answer_of(lines(*[202] * 5))] * 3)
+    done = send(edge)
+    assert done.returncode == 3 and "15 accepted, 0 refused, 5 unknown" in done.stdout, (done.stdout, done.stderr)
+    assert [len(b) for b in edge.batches] == [5, 1, 5, 5, 4]
