@@ -268,8 +268,11 @@ static bool is_interrupted(send_run *run)
     if (interrupts == 0)
         return false;
     run->is_read = true;
-    if (run->stop_us == 0)
+    if (run->stop_us == 0) {
         run->stop_us = leat_mono_us();
+        fputs(run->on_terminal ? "\r\033[K" : "", stderr);
+        leat_print_error("interrupted: what has been read is sent; once more ends it at once");
+    }
     if (interrupts > 1)
         return true;
     if (leat_mono_us() - run->stop_us > STOP_WAIT_MS * INT64_C(1000))
@@ -283,7 +286,7 @@ static int send_all(send_run *run, leat_error *error)
 {
     while (!is_interrupted(run)) {
         bool waits = false;
-        while (!run->is_read && read_one(run, &waits))
+        while (!run->is_read && interrupts == 0 && read_one(run, &waits))
             continue;
         if (run->is_read && leat_send_lanes_left(run->lanes) == 0 && !run->next.text)
             return 0;
@@ -333,7 +336,7 @@ static int end_run(send_run *run, int status, leat_error *error)
         printf("to go on: the same command with --from %llu\n", (unsigned long long)line);
     uint64_t read = leat_send_source_line(run->source) + 1;
     uint64_t left = leat_send_lanes_left(run->lanes) + (run->next.text != NULL);
-    if (line > 0 && line + left < read)
+    if (line > 0 && (line + left < read || leat_send_lanes_busy(run->lanes) > 0))
         puts("of the lines from there on, some may have been accepted already");
     if (status == 0 && run->is_broken)
         status = leat_fail(error, "%s: %s", run->form.file, run->why.text);

@@ -131,6 +131,14 @@ static bool leave_unknown(lane *at, send_item *item, const char *why)
     return is_kept;
 }
 
+static void break_by_answer(lane *at, int64_t status, leat_slice text)
+{
+    leat_error why;
+    leat_fail(&why, "%s answers %d: %.*s", at->lanes->config.target.batch_url, (int)status,
+              text.size < 500 ? (int)text.size : 500, text.data);
+    break_lanes(at->lanes, why.text);
+}
+
 /* ---- the answer of an item ---- */
 
 static void ask_for_delay(lane *at, int64_t seconds)
@@ -152,6 +160,10 @@ static bool decide(lane *at, send_item *item, leat_slice line, yyjson_val *answe
     if (status == 429 || status == 503) {
         ask_for_delay(at, yyjson_get_sint(yyjson_obj_get(answer, "retry_after")));
         note_trouble(at->lanes, message ? message : "items are refused for now");
+        return false;
+    }
+    if (status == 401) { /* a token that ends meanwhile is not the items' fault */
+        break_by_answer(at, status, line);
         return false;
     }
     if (status == 504)
@@ -225,15 +237,6 @@ static void begin_batch(lane *at)
 /* How an item without an answer is to be seen. */
 typedef enum rest { AGAIN, UNKNOWN } rest;
 
-static void break_by_answer(lane *at, long status)
-{
-    leat_error why;
-    leat_slice text = {at->answer.data ? at->answer.data : "", at->answer.size};
-    leat_fail(&why, "%s answers %ld: %.*s", at->lanes->config.target.batch_url, status,
-              text.size < 500 ? (int)text.size : 500, text.data);
-    break_lanes(at->lanes, why.text);
-}
-
 /* An answer to the whole batch instead of to its items. */
 static rest whole_answer(lane *at, long status)
 {
@@ -251,7 +254,8 @@ static rest whole_answer(lane *at, long status)
         note_trouble(at->lanes, text);
         return UNKNOWN;
     }
-    break_by_answer(at, status);
+    break_by_answer(at, status,
+                    (leat_slice){at->answer.data ? at->answer.data : "", at->answer.size});
     return AGAIN;
 }
 
@@ -308,6 +312,8 @@ static void end_batch(lane *at, CURLcode code)
         if (leave_unknown(at, at->batch[i], "the connection was lost before the answer came"))
             at->batch[i] = NULL;
     count_lost(at);
+    if (code == CURLE_OK && at->answered == 0)
+        ask_for_delay(at, 0);
     for (uint32_t i = at->batch_size; i > 0; i--)
         if (at->batch[i - 1])
             TAILQ_INSERT_HEAD(&at->waiting, at->batch[i - 1], link);

@@ -328,13 +328,14 @@ static leat_send_next next_row(leat_send_source *source, leat_send_item *ret, le
             use(source, used);
             continue;
         }
-        if (source->row.count != 0 && source->row.count != source->column_count) {
+        bool is_left_out = source->row.count == 0 || source->line + 1 < source->form.from;
+        if (!is_left_out && source->row.count != source->column_count) {
             leat_fail(error, "it has %u fields, and the header has %u", source->row.count,
                       source->column_count);
             return broken(source, error);
         }
         ret->line = use(source, used);
-        if (source->row.count == 0 || ret->line < source->form.from)
+        if (is_left_out)
             continue;
         row_item(source, ret);
         return LEAT_SEND_ITEM;

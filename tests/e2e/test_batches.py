@@ -362,3 +362,29 @@ def test_an_edge_that_answers_nothing_does_not_eat_the_file(tmp_path):
     done = send(edge)
     assert done.returncode == 3 and "15 accepted, 0 refused, 5 unknown" in done.stdout, (done.stdout, done.stderr)
     assert [len(b) for b in edge.batches] == [5, 1, 5, 5, 4]
+
+
+def test_a_run_that_ends_early_can_go_on(tmp_path):
+    """After a row that is left out, a token that ends meanwhile, and an interrupt while nothing answers."""
+    source = tmp_path / "rows.csv"
+    source.write_text("app,id,n\n7,1\n7,1,2\n7,1,3")
+    arguments = [LEAT, "send", source, "--path", "/apps/{app}/checks/{id}", "--from", "3", "--url"]
+
+    def send(edge):
+        return subprocess.run([*arguments, edge.url], capture_output=True, text=True, timeout=60)
+
+    done = send(Scripted(answer_of(lines(202, 401))))
+    assert done.returncode == 1 and "1 accepted, 0 refused" in done.stdout, (done.stdout, done.stderr)
+    assert "--from 4\n" in done.stdout and "answers 401" in done.stderr
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sender = subprocess.Popen([*arguments, "http://127.0.0.1:%d" % silent.getsockname()[1]], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+        client, _ = silent.accept()
+        with client:
+            assert client.recv(1)
+            sender.send_signal(signal.SIGINT)
+            assert "once more" in sender.stderr.readline()
+            sender.send_signal(signal.SIGINT)
+            out, errors = sender.communicate(timeout=60)
+    assert sender.returncode == 130 and "--from 3\n" in out and "may have been" in out, (out, errors)
