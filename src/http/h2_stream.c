@@ -89,11 +89,13 @@ void http_h2_break_off(leat_http_request *request, leat_http_code code, const ch
 
 /* Work is bounded by requests that wait for their owner, not by open streams: those of streams that
  * were cancelled cost as much. REFUSED_STREAM says that nothing was done, so it may be sent again.
+ * It would not be true of a stream behind the final GOAWAY, which nghttp2 resets so when it sends
+ * that frame: until then it goes on to take new ones.
  */
 static int begin_request(http_conn *conn, int32_t stream_id)
 {
     http_h2 *h2 = conn->h2;
-    bool has_place = h2->in_flight < conn->server->config.streams_max;
+    bool has_place = !h2->is_last && h2->in_flight < conn->server->config.streams_max;
     leat_http_request *request = has_place ? http_request_take(conn) : NULL;
     if (request) {
         give_stream(request, stream_id);

@@ -620,6 +620,48 @@ START_TEST(test_drain)
 }
 END_TEST
 
+/* What the client's session wants to send goes to `out` instead. */
+static void hold_back(stream_client *client, leat_buf *out)
+{
+    const uint8_t *data = NULL;
+    ssize_t size;
+    while ((size = nghttp2_session_mem_send(client->session, &data)) > 0)
+        leat_buf_append(out, data, (size_t)size);
+}
+
+/* A request right behind the frame by which the client says that it has read the notice: the final
+ * GOAWAY does not name it, so the client sends it again elsewhere, and it must not be served. */
+START_TEST(test_behind_the_final_goaway)
+{
+    http_world *world = world_new();
+    leat_buf request = {0}, bytes = {0};
+    world->holds = true;
+    world_open(world);
+    stream_client *client = stream_client_new(world, NULL);
+    test_stream *before = stream_send(client, "GET", "/before", NULL);
+    STREAM_UNTIL(client, world->held_count == 1);
+    hold_back(client, &bytes);
+    test_stream *late = stream_send(client, "PUT", "/late", "x");
+    hold_back(client, &request);
+    world_drain(world);
+    STREAM_UNTIL(client, client->goaways == 1);
+    hold_back(client, &bytes); /* the acknowledgement */
+    leat_buf_append(&bytes, request.data, request.size);
+    test_send(&world->loop, client->fd, bytes.data, bytes.size);
+    stream_expect_reset(client, late, NGHTTP2_REFUSED_STREAM);
+    ck_assert_uint_eq(world->held_count, 1);
+    ck_assert_int_eq(client->goaway_last, before->id);
+    world_echo(world->held[0]);
+    stream_expect(client, before, 200, "GET /before ");
+    STREAM_UNTIL(client, client->eof);
+    leat_buf_free(&request);
+    leat_buf_free(&bytes);
+    stream_client_free(client);
+    test_turn_until(&world->loop, &world->drained);
+    world_free(world);
+}
+END_TEST
+
 /* Before a drain: a connection that is there is ended in peace, and a new one is served as far as
  * its first requests. */
 START_TEST(test_leave)
@@ -693,6 +735,7 @@ static Suite *suite(void)
     tcase_add_test(h2, test_close_inside_handler);
     tcase_add_test(h2, test_leave);
     tcase_add_test(h2, test_drain);
+    tcase_add_test(h2, test_behind_the_final_goaway);
     tcase_add_test(h2, test_garbage);
     suite_add_tcase(s, h2);
     return s;
