@@ -67,6 +67,8 @@ typedef struct leat_daemon {
 int leat_daemon_make_versions(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 /* Who waits for writes; before edge and workers. None where limits.waiting is 0. */
 void leat_daemon_make_writes(leat_daemon *daemon);
+/* The configuration names files that an edge reads again (reload.h); needs nothing else. */
+bool leat_daemon_reads_again(const leat_config *config);
 /* Listens, but serves nobody yet. */
 int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 int leat_daemon_make_workers(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;

@@ -201,6 +201,12 @@ static int make_auth(leat_daemon *daemon, leat_error *error)
     return 0;
 }
 
+bool leat_daemon_reads_again(const leat_config *config)
+{
+    leat_auth_config unused;
+    return config->tls_certificate || leat_assembly_auth(config, &unused);
+}
+
 int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
 {
     const leat_config *from = &daemon->assembly.config;

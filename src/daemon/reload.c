@@ -129,11 +129,6 @@ void leat_reload_add(leat_reload *reload, const char *const *files, uint32_t cou
     }
 }
 
-bool leat_reload_has_any(const leat_reload *reload)
-{
-    return reload->count > 0;
-}
-
 uv_async_t *leat_reload_request(leat_reload *reload)
 {
     return &reload->request;

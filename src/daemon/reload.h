@@ -18,7 +18,8 @@ enum {
 };
 
 /* Reads its files and takes over what they have, or changes nothing and says why (with file and
- * line where there is one): 0, -1. */
+ * line where there is one): 0, -1. Where another thread takes it over, 0 says that it was good and
+ * that the thread was told: that one reads it once more, and logs it if it is no good by then. */
 typedef int (*leat_reload_read)(void *context, leat_error *error);
 
 typedef struct leat_reload leat_reload;
@@ -29,9 +30,8 @@ leat_reload *leat_reload_new(uv_loop_t *loop, int64_t every_ms);
  * at each request. The names are copied; what the files are now counts as read. */
 void leat_reload_add(leat_reload *reload, const char *const *files, uint32_t count,
                      leat_reload_read read, void *context);
-/* Something was added: a request has something to do. */
-bool leat_reload_has_any(const leat_reload *reload);
-/* To be sent from any thread: everything is read again. Its owner is the reload. */
+/* To be sent from any thread: everything is read again, if there is anything. Its owner is the
+ * reload. */
 uv_async_t *leat_reload_request(leat_reload *reload);
 /* NULL: none. Its memory is freed when the loop has run the closes. */
 void leat_reload_free(leat_reload *reload);

@@ -209,9 +209,7 @@ static void init_loop(leat_daemon *daemon)
 static int start_threads(leat_daemon *daemon, leat_error *error)
 {
     bool leaves = daemon->edge && daemon->assembly.config.drain_delay_ms > 0;
-    leat_signals_serve(
-        &daemon->drain_asked,
-        leat_reload_has_any(daemon->reload) ? leat_reload_request(daemon->reload) : NULL, leaves);
+    leat_signals_serve(&daemon->drain_asked, leat_reload_request(daemon->reload), leaves);
     if (daemon->edge) {
         atomic_fetch_add(&daemon->running, 1);
         if (leat_edge_thread_start(daemon->edge, on_thread_exit, daemon, error) != 0)
@@ -303,6 +301,7 @@ int leat_serve(const char *command, bool with_edge, bool with_apply, const char 
         leat_assembly_fini(&daemon.assembly);
         return fail(&daemon, LEAT_EXIT_USAGE, &error);
     }
+    leat_signals_configured(leat_daemon_reads_again(&daemon.assembly.config));
     daemon.metrics = leat_metrics_new();
     init_loop(&daemon);
     int code = serve_until_drained(&daemon);

@@ -25,13 +25,18 @@ static const unsigned may_follow[PHASE_COUNT] = {
     [DRAINING] = LEAT_TO(TEARING_DOWN),
 };
 
+/* What SIGHUP is for. */
+typedef enum hangup { NOT_KNOWN, ENDS, READS_AGAIN } hangup;
+
 /* Process-wide, as signals are. */
 static struct {
     pthread_mutex_t mutex;
     phase phase;
     bool leaves; /* before it drains */
     uv_async_t *drain;
-    uv_async_t *reload; /* NULL: a hangup asks for an end */
+    uv_async_t *reload;
+    hangup hangup;
+    bool hangup_waits; /* it came before anything could be done for it */
     int exit_code;
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -127,10 +132,12 @@ static void on_drain(const char *name, bool is_hasty)
 }
 
 /* The same. A process that drains has no use for new files. */
-static void on_hangup(const char *name)
+static void on_hangup(void)
 {
-    if (!state.reload)
-        on_drain(name, false);
+    if (state.hangup == ENDS)
+        on_drain("SIGHUP", false);
+    else if (state.phase == STARTING)
+        state.hangup_waits = true;
     else if (state.phase == SERVING)
         uv_async_send(state.reload);
 }
@@ -147,7 +154,7 @@ static void *wait_for_signals(void *context)
         if (signal->meaning == NOTHING)
             log_ignored(signal);
         else if (signal->meaning == HANGUP)
-            on_hangup(signal->name);
+            on_hangup();
         else
             on_drain(signal->name, signal->number == SIGINT);
         pthread_mutex_unlock(&state.mutex);
@@ -199,10 +206,23 @@ static void enter_phase(phase to, uv_async_t *drain, uv_async_t *reload, int exi
     pthread_mutex_unlock(&state.mutex);
 }
 
+void leat_signals_configured(bool reads_again)
+{
+    pthread_mutex_lock(&state.mutex);
+    LEAT_ASSERT(state.phase == STARTING && state.hangup == NOT_KNOWN);
+    state.hangup = reads_again ? READS_AGAIN : ENDS;
+    if (state.hangup_waits && !reads_again)
+        on_hangup();
+    pthread_mutex_unlock(&state.mutex);
+}
+
 void leat_signals_serve(uv_async_t *drain, uv_async_t *reload, bool leaves)
 {
+    LEAT_ASSERT(state.hangup != NOT_KNOWN);
     state.leaves = leaves; /* not read before it serves */
     enter_phase(SERVING, drain, reload, 0);
+    if (state.hangup_waits) /* not written any more */
+        uv_async_send(reload);
 }
 
 bool leat_signals_leaving(void)

@@ -12,8 +12,10 @@
  * - while it drains: it ends at once, exit code 1;
  * - while it tears down: it ends at once, with the exit code that it would have had.
  *
- * SIGHUP asks a process that has files to read again (reload.h) for that instead, while it serves,
- * and for nothing while it drains.
+ * SIGHUP never ends a process whose configuration names files that are read again (reload.h),
+ * whatever part of leat it is. While it serves it asks for that; while it starts too, and they are
+ * read again as soon as it serves; later it asks for nothing. Until the configuration is known a
+ * SIGHUP waits.
  *
  * SIGUSR1, SIGUSR2, those of timers and the real-time ones are ignored; each is logged once. A
  * signal other than SIGTERM and SIGINT that was ignored or caught when the process began (nohup, a
@@ -31,9 +33,13 @@
  * could not be started. */
 int leat_signals_take(leat_error *error);
 
-/* Phase "serving": SIGHUP sends `reload` (NULL: it is as the others), and the others send `drain`:
- * for a drain and, if it `leaves` before one, for that; leat_signals_leaving() tells which. Both
- * must exist until leat_signals_over(). */
+/* While it is starting, once: the configuration is known. `reads_again`: it names files that are
+ * read again, so SIGHUP is for them; else it asks for an end, also one that has waited. */
+void leat_signals_configured(bool reads_again);
+
+/* Phase "serving": SIGHUP sends `reload`, if it is for files, and the others send `drain`: for a
+ * drain and, if it `leaves` before one, for that; leat_signals_leaving() tells which. Both must
+ * exist until leat_signals_over(). */
 void leat_signals_serve(uv_async_t *drain, uv_async_t *reload, bool leaves);
 bool leat_signals_leaving(void);
 /* The drain has begun, whatever the cause: nothing is left to be hurried by a signal. */
