@@ -13,7 +13,7 @@
  *   a header block            header_timeout_ms; at most 8 CONTINUATION frames (nghttp2)
  *   a body                    body_max: 413; body_timeout_ms: 408. In pieces: stream_window is the
  *                             stream's window, and it opens as its owner takes them
- *   all bodies                bodies_max, a connection at most a quarter of it: 503
+ *   all bodies and heads      bodies_max, a connection at most a quarter of it: 503
  *   an answer                 body_timeout_ms for the client to take it, else the stream is reset
  *   bytes to send             HTTP_H2_OUT_MAX, then nothing is framed; a socket that takes none for
  *                             body_timeout_ms is closed
@@ -42,7 +42,7 @@ struct http_h2 {
     LIST_HEAD(http_streams, leat_http_request) requests; /* every one of this connection */
     uint32_t in_flight;    /* handed to the owner and not answered, cancelled or not */
     uint32_t slow;         /* of these, those whose answers take long */
-    size_t bodies;         /* bytes, of these requests */
+    size_t bodies;         /* bytes, of these requests, and of their heads */
     int64_t headers_since; /* a header block is arriving; 0: none is */
     int64_t notice_since;  /* the drain's notice was sent; 0: it was not */
     int64_t budget;        /* thousandths of frames without effect that may still come */
@@ -79,6 +79,8 @@ static inline void http_h2_note(leat_http_request *request, leat_http_code code,
 }
 
 /* ---- h2_body.c ---- */
+/* May so many more bytes of bodies or heads be held? */
+bool http_h2_has_room(const http_conn *conn, size_t size);
 /* nghttp2's callback for a piece of a body. */
 int http_h2_on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data,
                     size_t size, void *context);

@@ -4,8 +4,9 @@
  */
 #include "http/h2.h"
 
-/* Of all bodies a connection gets at most a quarter: one client must not take the room of all. */
-static bool has_room(const http_conn *conn, size_t size)
+/* Of all bodies and heads a connection gets at most a quarter: one client must not take the room of
+ * all. */
+bool http_h2_has_room(const http_conn *conn, size_t size)
 {
     const leat_http_config *config = &conn->server->config;
     size_t share = config->bodies_max / 4 > config->body_max ? config->bodies_max / 4
@@ -17,9 +18,8 @@ static bool has_room(const http_conn *conn, size_t size)
 static int take_piece(http_conn *conn, leat_http_request *request, leat_slice piece)
 {
     leat_http_server *server = conn->server;
-    if (!has_room(conn, piece.size)) {
-        http_h2_break_off(request, LEAT_HTTP_OVERLOADED,
-                          "too many bytes are being received at once");
+    if (!http_h2_has_room(conn, piece.size)) {
+        http_h2_break_off(request, LEAT_HTTP_OVERLOADED, HTTP_TOO_MANY_BYTES);
         http_tell_gone(server);
         return http_h2_go_on(conn);
     }
@@ -81,10 +81,10 @@ int http_h2_on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, 
         http_h2_refuse(request, LEAT_HTTP_TOO_LARGE, "the body is too large");
         return 0;
     }
-    if (has_room(conn, size))
+    if (http_h2_has_room(conn, size))
         leat_buf_append(&request->body, data, size);
     else
-        http_h2_note(request, LEAT_HTTP_OVERLOADED, "too many bytes are being received at once");
+        http_h2_note(request, LEAT_HTTP_OVERLOADED, HTTP_TOO_MANY_BYTES);
     if (request->body.failed)
         http_h2_note(request, LEAT_HTTP_OVERLOADED, "out of memory");
     if (request->fault.message) {

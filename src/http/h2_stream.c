@@ -45,8 +45,8 @@ void http_h2_forget(leat_http_request *request)
     LEAT_ASSERT(conn && conn->h2);
     if (request->stream_id != 0 && !conn->h2->is_over && conn->state == HTTP_CONN_OPEN)
         nghttp2_session_set_stream_user_data(conn->h2->session, request->stream_id, NULL);
-    LEAT_ASSERT(conn->h2->bodies >= request->body.size + request->held);
-    conn->h2->bodies -= request->body.size + request->held;
+    LEAT_ASSERT(conn->h2->bodies >= http_request_counted(request));
+    conn->h2->bodies -= http_request_counted(request);
     LIST_REMOVE(request, of_conn);
     request->is_h2 = false;
 }
@@ -154,6 +154,20 @@ static void add_target(leat_http_request *request, leat_slice value)
     leat_buf_slice(&request->head, value);
 }
 
+/* Streams cost a client nothing, so their heads are bounded as bodies are. */
+static void count_head(leat_http_request *request)
+{
+    http_conn *conn = request->conn;
+    size_t added = request->head.size - request->head_counted;
+    if (!http_h2_has_room(conn, added)) {
+        http_h2_note(request, LEAT_HTTP_OVERLOADED, HTTP_TOO_MANY_BYTES);
+        return;
+    }
+    request->head_counted += added;
+    conn->h2->bodies += added;
+    conn->server->bodies += added;
+}
+
 static void add_field(leat_http_request *request, leat_slice name, leat_slice value)
 {
     http_fault fault;
@@ -172,6 +186,8 @@ static void add_field(leat_http_request *request, leat_slice name, leat_slice va
     }
     if (request->head.failed)
         http_h2_note(request, LEAT_HTTP_OVERLOADED, "out of memory");
+    else
+        count_head(request);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,

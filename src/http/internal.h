@@ -34,6 +34,8 @@ enum {
     HTTP_EXTENSION_MAX = 4096, /* bytes of chunk extensions in one body */
 };
 
+#define HTTP_TOO_MANY_BYTES "too many bytes are being received at once"
+
 typedef struct http_conn http_conn;
 typedef struct http_h2 http_h2;                   /* h2.h */
 typedef struct http_tls http_tls;                 /* tls.c */
@@ -77,6 +79,7 @@ struct leat_http_request {
     LIST_ENTRY(leat_http_request) of_conn;
     size_t header_bytes;
     size_t trailer_bytes;
+    size_t head_counted;  /* bytes of `head` among those of all bodies */
     size_t answer_at;     /* framed up to here */
     int64_t since;        /* it waits for the body; 0: it does not */
     int64_t answer_since; /* the client is to take the answer; 0: there is none */
@@ -192,7 +195,7 @@ struct leat_http_server {
     bool draining;
     bool drained;
     bool closing;
-    size_t bodies; /* bytes */
+    size_t bodies; /* bytes, those of heads of HTTP/2 too */
     llhttp_settings_t settings;
     http_tls_context *tls_context; /* NULL: cleartext */
     struct bio_method_st *tls_method;
@@ -278,6 +281,11 @@ bool http_check(leat_http_request *request, const http_known *known, bool has_bo
                 http_fault *ret_fault) LEAT_MUST_CHECK;
 
 /* ---- request.c ---- */
+/* Bytes of it that count against bodies_max. */
+static inline size_t http_request_counted(const leat_http_request *request)
+{
+    return request->head_counted + request->body.size + request->held;
+}
 /* NULL: out of memory. Of this connection, but in no order. */
 leat_http_request *http_request_take(http_conn *conn);
 /* NULL: out of memory. Appended to the connection's requests as the one being read. */

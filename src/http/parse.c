@@ -243,7 +243,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t length)
     if (conn->discarding)
         return 0;
     if (length > server->config.bodies_max || server->bodies > server->config.bodies_max - length)
-        return refuse(conn, LEAT_HTTP_OVERLOADED, "too many bytes are being received at once");
+        return refuse(conn, LEAT_HTTP_OVERLOADED, HTTP_TOO_MANY_BYTES);
     if (conn->current->streamed)
         return http_stream_piece(conn, at, length) == 0 ? 0 : HPE_USER;
     leat_buf *body = &conn->current->body;

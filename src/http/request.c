@@ -99,8 +99,8 @@ void http_request_recycle(leat_http_request *request)
 {
     leat_http_server *server = request->server;
     http_request_enter(request, HTTP_POOLED);
-    LEAT_ASSERT(server->bodies >= request->body.size + request->held);
-    server->bodies -= request->body.size + request->held;
+    LEAT_ASSERT(server->bodies >= http_request_counted(request));
+    server->bodies -= http_request_counted(request);
     if (server->pool_count >= POOL_MAX) {
         free_request(request);
         return;

@@ -329,6 +329,33 @@ START_TEST(test_bodies_of_a_connection)
 }
 END_TEST
 
+/* So do its heads, also of requests that never become whole. */
+START_TEST(test_heads_of_a_connection)
+{
+    static char value[61];
+    static const test_field fields[] = {{":method", "PUT"},
+                                        {":scheme", "http"},
+                                        {":path", "/a"},
+                                        {":authority", "a"},
+                                        {"x", value}};
+    http_world *world = world_new();
+    world->config.bodies_max = 400;
+    world->config.body_max = 100;
+    world_open(world);
+    memset(value, 'v', 60);
+    stream_client *client = stream_client_new(world, NULL);
+    test_stream *first = stream_send_fields(client, fields, 5, false);
+    stream_expect(client, stream_send_fields(client, fields, 5, true), 503, NULL);
+    expect_well(world);
+    stream_send_frame(client, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, first->id, "x", 1);
+    stream_expect(client, first, 200, "PUT /a x");
+    for (int i = 0; i < 5; i++)
+        stream_expect(client, stream_send_fields(client, fields, 5, true), 200, NULL);
+    stream_client_free(client);
+    world_free(world);
+}
+END_TEST
+
 /* ---- frames without effect ---- */
 
 typedef struct flood {
@@ -721,6 +748,7 @@ static Suite *suite(void)
     tcase_add_test(h2, test_bodies);
     tcase_add_test(h2, test_body_unlike_its_length);
     tcase_add_test(h2, test_bodies_of_a_connection);
+    tcase_add_test(h2, test_heads_of_a_connection);
     tcase_add_loop_test(h2, test_flood, 0, (int)(sizeof floods / sizeof *floods));
     tcase_add_test(h2, test_reset_flood);
     tcase_add_test(h2, test_continuations);
