@@ -202,6 +202,18 @@ void http_h2_answer_begin(leat_http_request *request, const http_answer_parts *h
     submit(request, head, false);
 }
 
+/* An answer whose owner is never done with a piece before the next one would keep all of it. */
+static void drop_framed(leat_http_request *request)
+{
+    enum { KEEP_FRAMED_BYTES = 64 * 1024 };
+    leat_buf *answer = &request->answer;
+    if (request->answer_at < KEEP_FRAMED_BYTES)
+        return;
+    answer->size -= request->answer_at;
+    memmove(answer->data, answer->data + request->answer_at, answer->size);
+    request->answer_at = 0;
+}
+
 static void go_on(leat_http_request *request)
 {
     if (request->answer_since == 0)
@@ -214,6 +226,7 @@ void http_h2_answer_piece(leat_http_request *request, leat_slice piece)
 {
     if (request->stream_id == 0)
         return;
+    drop_framed(request);
     leat_buf_slice(&request->answer, piece);
     if (!request->answer.failed) {
         go_on(request);

@@ -9,6 +9,8 @@
 #include "stream_client.h"
 #include "world.h"
 
+#include "http/internal.h"
+
 enum { WINDOW = 128 * 1024, WRITES_UP_TO = 64 * 1024, WRITE_SIZE = 10000 };
 
 /* The owner; each test runs in a process of its own. */
@@ -206,6 +208,35 @@ START_TEST(test_an_answer_in_pieces)
 }
 END_TEST
 
+/* The owner is always ahead of the client, so the answer is never framed as a whole; what is framed
+ * is not kept. */
+START_TEST(test_an_answer_that_never_runs_out)
+{
+    enum { SIZE = 1000000, AHEAD = 128 * 1024, KEPT_MOST = 64 * 1024 };
+    http_world *world = stream_world();
+    stream_client *client = stream_client_new(world, NULL);
+    char bytes[WRITE_SIZE];
+    memset(bytes, 'z', sizeof bytes);
+    test_stream *stream = stream_send(client, "POST", "/stream", NULL);
+    STREAM_UNTIL(client, owner.is_whole);
+    leat_http_answer_begin(owner.request, LEAT_HTTP_OK, "text/plain", NULL);
+    while (stream->size < SIZE) {
+        size_t waiting = leat_http_answer_waiting(owner.request);
+        ck_assert(stream->size == 0 || waiting > 0);
+        ck_assert_uint_le(owner.request->answer.size, AHEAD + WRITE_SIZE + KEPT_MOST);
+        if (waiting < AHEAD)
+            leat_http_answer_piece(owner.request, (leat_slice){bytes, sizeof bytes});
+        else
+            stream_turn(client);
+    }
+    leat_http_answer_end(owner.request);
+    owner.request = NULL;
+    stream_expect(client, stream, 200, NULL);
+    stream_client_free(client);
+    world_free(world);
+}
+END_TEST
+
 /* Begun while its body still comes, ended when that is whole. */
 START_TEST(test_an_answer_beside_the_body)
 {
@@ -348,6 +379,7 @@ static Suite *suite(void)
     tcase_add_test(streams, test_a_body_comes_in_pieces);
     tcase_add_test(streams, test_the_window_of_a_stream);
     tcase_add_test(streams, test_an_answer_in_pieces);
+    tcase_add_test(streams, test_an_answer_that_never_runs_out);
     tcase_add_test(streams, test_an_answer_beside_the_body);
     tcase_add_test(streams, test_a_client_that_leaves);
     tcase_add_test(streams, test_a_body_that_stops);
