@@ -270,6 +270,8 @@ void http_conn_flush(http_conn *conn)
         return;
     if (conn->h2)
         http_h2_produce(conn);
+    if (conn->state != HTTP_CONN_OPEN)
+        return; /* closed by an owner that was told of a lost stream */
     if (conn->tls)
         http_tls_write(conn);
     if (conn->out.failed || conn->wire.failed) {

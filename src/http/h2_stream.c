@@ -56,6 +56,7 @@ void http_h2_lose(leat_http_request *request)
     LEAT_ASSERT(request->state == HTTP_HANDED && request->stream_id != 0);
     nghttp2_session_set_stream_user_data(request->conn->h2->session, request->stream_id, NULL);
     request->stream_id = 0;
+    request->is_room_due = false; /* no other callback follows on_gone */
     http_note_gone(request);
 }
 
