@@ -18,8 +18,7 @@ enum {
     STREAM_WINDOW_MIN = 65535, /* what a client may use before it has read the settings */
     STREAM_WINDOW_MAX = 1024 * 1024,
     ACKS_MAX = 100, /* that wait to be sent */
-    RESETS_BURST = 1000,
-    RESETS_A_SECOND = 100,
+    RESETS_BACK_S = 10,
 };
 
 /* ---- what all sessions share ---- */
@@ -35,7 +34,9 @@ bool http_h2_set_up(leat_http_server *server)
     nghttp2_option_set_no_auto_window_update(server->h2_option, 1);
     nghttp2_option_set_no_closed_streams(server->h2_option, 1);
     nghttp2_option_set_max_outbound_ack(server->h2_option, ACKS_MAX);
-    nghttp2_option_set_stream_reset_rate_limit(server->h2_option, RESETS_BURST, RESETS_A_SECOND);
+    uint32_t resets = server->config.resets_budget;
+    nghttp2_option_set_stream_reset_rate_limit(server->h2_option, resets,
+                                               (resets + RESETS_BACK_S - 1) / RESETS_BACK_S);
     return true;
 }
 

@@ -21,6 +21,9 @@
  *                             request and one for 2 KiB of answers (windows have to be opened):
  * PING, SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM, empty DATA, and every frame that nghttp2
  * refuses. Then the connection is ended with GOAWAY ENHANCE_YOUR_CALM
+ *   resets of streams         config.resets_budget, a tenth of it back each second: those of whole
+ * requests earn the budget above more than they cost. Then nghttp2 ends it with GOAWAY
+ * INTERNAL_ERROR
  *
  * Loop's thread. A callback of nghttp2 never closes the session that calls it: http_conn_close only
  * marks the connection, and the session is freed when the loop has run the close.

@@ -111,6 +111,7 @@ typedef struct leat_http_config {
     uint32_t streams_max;  /* HTTP/2: streams of one connection at once, and requests of it
                               without an answer; default 128. 0: no HTTP/2 */
     uint32_t frames_budget; /* HTTP/2: frames without effect that one connection may send (h2.h) */
+    uint32_t resets_budget; /* of these, resets of streams, whatever the streams did */
 } leat_http_config;
 void leat_http_config_defaults(leat_http_config *config);
 

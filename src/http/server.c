@@ -45,6 +45,7 @@ void leat_http_config_defaults(leat_http_config *config)
         .stream_window = (size_t)256 * 1024,
         .streams_max = 128,
         .frames_budget = 1000,
+        .resets_budget = 1000,
     };
 }
 

@@ -414,6 +414,29 @@ START_TEST(test_reset_flood)
 }
 END_TEST
 
+/* Whole requests, each answered at once and then reset: they earn more frames than the resets cost,
+ * and have a limit of their own. */
+START_TEST(test_resets_of_whole_requests)
+{
+    enum { BUDGET = 10, SENT = 60 };
+    static const char cancel[4] = {0, 0, 0, NGHTTP2_CANCEL};
+    http_world *world = world_new();
+    world->config.resets_budget = BUDGET;
+    world_open(world);
+    stream_client *client = stream_client_new(world, NULL);
+    for (int i = 0; i < SENT && !client->eof; i++) {
+        test_stream *stream = stream_send(client, "GET", "/a", NULL);
+        STREAM_UNTIL(client, stream->is_ended || client->eof);
+        stream_send_frame(client, NGHTTP2_RST_STREAM, 0, stream->id, cancel, sizeof cancel);
+    }
+    stream_expect_goaway(client, NGHTTP2_INTERNAL_ERROR);
+    ck_assert_uint_lt(world->seen, SENT);
+    stream_client_free(client);
+    expect_well(world);
+    world_free(world);
+}
+END_TEST
+
 /* One more than nghttp2 takes for one header block. */
 START_TEST(test_continuations)
 {
@@ -751,6 +774,7 @@ static Suite *suite(void)
     tcase_add_test(h2, test_heads_of_a_connection);
     tcase_add_loop_test(h2, test_flood, 0, (int)(sizeof floods / sizeof *floods));
     tcase_add_test(h2, test_reset_flood);
+    tcase_add_test(h2, test_resets_of_whole_requests);
     tcase_add_test(h2, test_continuations);
     tcase_add_test(h2, test_header_block_never_ends);
     tcase_add_test(h2, test_slow_bodies);
