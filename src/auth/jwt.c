@@ -12,6 +12,7 @@
 #include <yyjson.h>
 
 #include "auth/base64url.h"
+#include "auth/digest.h"
 
 /* Larger times would not fit a double without loss. */
 #define TIME_MAX_S 9007199254740992.0
@@ -226,8 +227,17 @@ static const char *read_principal(const leat_jwt_rules *rules, yyjson_val *claim
     ret->name = (leat_slice){text->data, tenant_at};
     ret->tenant = (leat_slice){text->data + tenant_at, scopes_at - tenant_at};
     ret->scopes = (leat_slice){text->data + scopes_at, text->size - 1 - scopes_at};
-    ret->number = leat_hash_seeded(ret->name, 2);
     return NULL;
+}
+
+/* Each tenant gives its own names, and where there is no name nobody else is meant by it. */
+static uint64_t number_of(const leat_principal *who, leat_slice token)
+{
+    leat_digest digest;
+    if (who->name.size > 0)
+        return leat_hash_seeded(who->tenant, leat_hash_seeded(who->name, 2));
+    digest = leat_digest_of(token);
+    return leat_digest_number(&digest);
 }
 
 static const char *read_claims(const leat_jwt_rules *rules, leat_slice text, int64_t now_s,
@@ -258,9 +268,11 @@ const char *leat_jwt_verify(const leat_jwt_rules *rules, const leat_jwt_keys *ke
     const char *fault = check_signature(keys, &of);
     if (!fault)
         fault = read_claims(rules, of.claims, now_s, &found);
-    if (fault)
+    if (fault) {
         leat_buf_free(&found.text);
-    else
-        *ret = found;
-    return fault;
+        return fault;
+    }
+    found.number = number_of(&found, token);
+    *ret = found;
+    return NULL;
 }

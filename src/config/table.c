@@ -349,8 +349,8 @@ static const leat_setting settings[] = {
     {"limits.token", GROUP, .help = "How often one token may write, at each edge; needs `auth`."},
     {"limits.token.rate", TOP(token_rate), COUNT(0, 10000000, "0"),
      .help =
-         "Writes a second; beyond, they are answered 429 with `Retry-After`. JSON Web Tokens with one `sub` count together. Each "
-         "edge counts for itself. 0: no limit."},
+         "Writes a second; beyond, they are answered 429 with `Retry-After`. JSON Web Tokens with one `sub` and one "
+         "tenant count together, one without `sub` by itself. Each edge counts for itself. 0: no limit."},
     {"limits.token.burst", TOP(token_burst), COUNT(1, 10000000, NULL),
      .fallback_words = "as many as the rate",
      .help = "How many there may be at once after it has been quiet."},

@@ -245,6 +245,42 @@ START_TEST(what_is_no_token)
 }
 END_TEST
 
+/* By their tenant and subject; one without a subject by itself. */
+START_TEST(which_tokens_are_limited_together)
+{
+    static const struct {
+        const char *app; /* and more */
+        int like;
+    } cases[] = {
+        {"7,\"sub\":\"me\"", 0},  {"7,\"sub\":\"me\",\"jti\":\"2\"", 0}, {"8,\"sub\":\"me\"", 2},
+        {"7,\"sub\":\"you\"", 3}, {"\"e7\",\"sub\":\"m\"", 4},           {"7", 5},
+        {"7,\"jti\":\"2\"", 6},
+    };
+    uint64_t numbers[COUNT_OF(cases)];
+    char claims[160];
+    leat_buf text = {0}, token = {0};
+    mint a = mint_new("ES256");
+    mint_pem(&a, &text);
+    leat_jwt_keys *keys = read_keys(leat_buf_cstr(&text));
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        leat_principal who = {0};
+        snprintf(claims, sizeof claims, OTHER("\"https://issuer\"", "\"leat\"", "%s"),
+                 cases[i].app);
+        const char *made = mint_token(&a, "{\"alg\":\"ES256\"}", claims, &token);
+        ck_assert_ptr_null(leat_jwt_verify(&rules, keys, leat_slice_of(made), NOW, &who));
+        numbers[i] = who.number;
+        leat_buf_free(&who.text);
+        for (size_t k = 0; k < i; k++)
+            ck_assert_msg((numbers[i] == numbers[k]) == (cases[i].like == cases[k].like),
+                          "%zu and %zu", i, k);
+    }
+    leat_jwt_keys_free(keys);
+    EVP_PKEY_free(a.key);
+    leat_buf_free(&text);
+    leat_buf_free(&token);
+}
+END_TEST
+
 START_TEST(without_a_configured_audience_a_token_must_have_none)
 {
     static const leat_jwt_rules none = {.scope_claim = "scope"};
@@ -340,6 +376,7 @@ int main(void)
     tcase_add_loop_test(tests, each_algorithm_as_pem_and_as_jwk, 0, COUNT_OF(algorithms));
     tcase_add_test(tests, what_a_token_must_have);
     tcase_add_test(tests, what_is_no_token);
+    tcase_add_test(tests, which_tokens_are_limited_together);
     tcase_add_test(tests, without_a_configured_audience_a_token_must_have_none);
     tcase_add_loop_test(tests, a_bad_file_of_keys_is_refused, 0, COUNT_OF(files));
     tcase_add_test(tests, keys_of_other_kinds_are_left_out);
