@@ -88,7 +88,7 @@ PROBLEMS = {
         lambda w: on_shard(w, "a", f"alter database {w.name} set default_transaction_read_only = on"),
         ("read-only", "a"), "failed", "read-only"),
     "too few connections": (
-        lambda w: w.settings["shards"][1].update(connections=1000), ("connections", "b"), "warning", "up to 1002"),
+        lambda w: w.settings["shards"][1].update(connections=1000), ("connections", "b"), "warning", "up to 1003"),
     "a publication of everything": (
         lambda w: on_shard(w, "a", "create publication everything for all tables"),
         ("publications", "a"), "warning", "leat.parked or leat.parked_keys is in everything"),
