@@ -23,6 +23,7 @@ typedef struct leat_options {
     const char *url;
     const char *token;
     const char *ca;
+    const char *cert;
     const char *path;
     const char *method;
     const char *types;

@@ -133,8 +133,8 @@ static const leat_command commands[] = {
      "              and * stands for all. Default *:*\n"
      "  --tenant T  it writes rows of this tenant only; as in the path of a request (percent-encoded)\n",
      leat_command_token_new},
-    {"send", "cruKApMyxFbU",
-     "FILE|- [--path PATH | --route NAME] [--method M] [--types LIST] [--url URL] [--token T] [--ca FILE] [--refused FILE] [--from LINE] [--batch N] [--repeat-unknown] [--config FILE]",
+    {"send", "cruKACpMyxFbU",
+     "FILE|- [--path PATH | --route NAME] [--method M] [--types LIST] [--url URL] [--token T] [--ca FILE] [--cert FILE] [--refused FILE] [--from LINE] [--batch N] [--repeat-unknown] [--config FILE]",
      1, "send the writes of a file to an edge",
      "Sends the lines of a file or of standard input (-) in batches, several at once, and shows how far it is. The writes of a row\n"
      "keep the order of the file as long as their paths are spelled alike. What is refused for now (429, 503), or was not sent\n"
@@ -150,6 +150,7 @@ static const leat_command commands[] = {
      "  --url URL         of the edge; without it, the configuration's `listen` on this machine, by TLS where http.tls is set\n"
      "  --token T         the bearer token; without it, $LEAT_TOKEN. Other users of this machine can see options\n"
      "  --ca FILE         for https: the certificates (PEM) of the authorities to trust; without it, those of this machine\n"
+     "  --cert FILE       for https: the certificate to show, and its key, where http.tls.client_certificate asks for one (PEM)\n"
      "  --refused FILE    gets what was not accepted, with the reason and the line; it can be sent again. With\n"
      "                    --from, what it has already stays\n"
      "  --from LINE       leave out what is before this line\n"
@@ -187,6 +188,7 @@ static const struct option options_known[] = {
     {"url", required_argument, NULL, 'u'},
     {"token", required_argument, NULL, 'K'},
     {"ca", required_argument, NULL, 'A'},
+    {"cert", required_argument, NULL, 'C'},
     {"path", required_argument, NULL, 'p'},
     {"method", required_argument, NULL, 'M'},
     {"types", required_argument, NULL, 'y'},
@@ -280,7 +282,7 @@ static const char **text_of(leat_options *options, int letter)
         {'u', &options->url},         {'K', &options->token},  {'p', &options->path},
         {'M', &options->method},      {'y', &options->types},  {'x', &options->refused},
         {'F', &options->from},        {'S', &options->scopes}, {'b', &options->batch},
-        {'A', &options->ca},
+        {'A', &options->ca},          {'C', &options->cert},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].letter == letter)

@@ -131,7 +131,9 @@ static int read_options(send_run *run, leat_error *error)
         .types = options->types,
     };
     run->to = (leat_send_config){
-        .target = {.token = token && *token ? token : NULL, .ca = options->ca},
+        .target = {.token = token && *token ? token : NULL,
+                   .ca = options->ca,
+                   .cert = options->cert},
         .lanes = LANES,
         .repeats_unknown = options->repeat_unknown,
     };
@@ -206,7 +208,8 @@ static void print_progress(send_run *run)
         print_time(stderr, seconds * (1 - share) / share);
     }
     if (counts->refused + counts->unknown > 0)
-        fprintf(stderr, "  %llu refused", (unsigned long long)(counts->refused + counts->unknown));
+        fprintf(stderr, "  %llu not accepted",
+                (unsigned long long)(counts->refused + counts->unknown));
     const char *trouble = leat_send_lanes_trouble(run->lanes);
     if (trouble)
         fprintf(stderr, "  trying again: %.60s", trouble);

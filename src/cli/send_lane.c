@@ -271,7 +271,7 @@ static rest broken_transfer(lane *at, CURLcode code)
         return AGAIN;
     }
     ask_for_delay(at, 0);
-    note_trouble(lanes, curl_easy_strerror(code));
+    note_trouble(lanes, *at->problem ? at->problem : curl_easy_strerror(code));
     return before_us == 0 ? AGAIN : UNKNOWN; /* 0: nothing was sent */
 }
 
@@ -291,7 +291,7 @@ static void count_lost(lane *at)
         return;
     leat_error why;
     leat_fail(&why, "%s: what became of the last %d batches is not known: %s%s", url, LOST_MAX,
-              lanes->is_troubled ? lanes->trouble : "the log did not answer",
+              *lanes->trouble ? lanes->trouble : "the log did not answer",
               lanes->has_answered || strncmp(url, "http:", 5) != 0
                   ? ""
                   : "; where the edge has TLS, --url begins with https");

@@ -54,6 +54,8 @@ CURL *leat_send_target_handle(const leat_send_target *target, char *problem)
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S);
     if (target->ca)
         curl_easy_setopt(curl, CURLOPT_CAINFO, target->ca);
+    if (target->cert) /* and what is in it is the key, too */
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, target->cert);
     return curl;
 }
 
@@ -68,7 +70,8 @@ bool leat_send_target_is_hopeless(const leat_send_target *target, CURLcode code,
     else if (code == CURLE_SSL_CONNECT_ERROR && has_answered) /* it restarts */
         return false;
     else if (code != CURLE_SSL_CONNECT_ERROR && code != CURLE_SSL_CACERT_BADFILE &&
-             code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_URL_MALFORMAT)
+             code != CURLE_SSL_CERTPROBLEM && code != CURLE_UNSUPPORTED_PROTOCOL &&
+             code != CURLE_URL_MALFORMAT)
         return false;
     leat_fail(ret, "%s: %s%s%s%s", target->batch_url, curl_easy_strerror(code),
               *problem ? ": " : "", problem, remedy);

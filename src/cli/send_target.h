@@ -13,6 +13,7 @@ typedef struct leat_send_target {
     const char *url;   /* of the edge: "http://127.0.0.1:8080" */
     const char *token; /* NULL: none */
     const char *ca;    /* a file of authorities, for https; NULL: the system's */
+    const char *cert;  /* a file: our certificate and its key, for https; NULL: none */
     /* the target's own */
     char *batch_url;
     struct curl_slist *headers;

@@ -317,7 +317,7 @@ def test_what_was_not_accepted_is_kept_whatever_comes(tmp_path):
 
 def test_an_edge_with_tls_is_trusted_and_may_restart(tmp_path):
     """One authority is not known; with it, a connection that ends while TLS is agreed upon is tried again, once TLS is known to be
-    there. Without --url the address comes from the configuration."""
+    there. The edge asks for a certificate. Without --url the address comes from the configuration."""
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
                     "/CN=edge", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
                    check=True, capture_output=True)
@@ -332,12 +332,16 @@ def test_an_edge_with_tls_is_trusted_and_may_restart(tmp_path):
             "http": {"tls": {"certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}}, "routes": [CHECK_ROUTE]}))
         return subprocess.run([LEAT, "send", source, "--batch", "1", *arguments], capture_output=True, text=True, timeout=60)
 
-    ca = ["--ca", tmp_path / "cert.pem"]
+    (tmp_path / "both.pem").write_text((tmp_path / "cert.pem").read_text() + (tmp_path / "key.pem").read_text())
+    context.load_verify_locations(tmp_path / "cert.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    ca = ["--ca", tmp_path / "cert.pem", "--cert", tmp_path / "both.pem"]
     one = answer_of(lines(202))
     edge = Scripted(one, None, one, context=context)
     done = send(edge, "--config", config, *ca)
     assert done.returncode == 0 and "2 accepted" in done.stdout and len(edge.batches) == 2, (done.stdout, done.stderr)
-    for answer, arguments, words in [(one, [], "--ca FILE"), (one, ["--ca", tmp_path / "none"], "none"), (None, ca, "SSL connect error")]:
+    for answer, arguments, words in [(one, [], "--ca FILE"), (one, ["--ca", tmp_path / "none"], "none"),
+                                     (one, [*ca[:2], "--cert", tmp_path / "none"], "none"), (None, ca, "SSL connect error")]:
         edge = Scripted(answer, context=context)
         done = send(edge, "--url", edge.url, *arguments)
         assert done.returncode == 1 and words in done.stderr and "--from 1" in done.stdout, (done.stdout, done.stderr)
