@@ -168,10 +168,15 @@ static void forget_all(leat_auth_checker *checker)
             forget(&checker->table[i][k]);
 }
 
+bool leat_auth_is_current(const leat_auth_checker *checker)
+{
+    return atomic_load_explicit(&checker->auth->version, memory_order_acquire) == checker->version;
+}
+
 static void follow(leat_auth_checker *checker)
 {
     leat_auth *auth = checker->auth;
-    if (atomic_load_explicit(&auth->version, memory_order_acquire) == checker->version)
+    if (leat_auth_is_current(checker))
         return;
     forget_all(checker);
     drop(checker->set);

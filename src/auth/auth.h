@@ -41,6 +41,9 @@ void leat_auth_checker_free(leat_auth_checker *checker); /* NULL: none */
  * a client may read it. */
 const leat_principal *leat_auth_check(leat_auth_checker *checker, leat_slice token, int64_t now_s,
                                       const char **ret_why);
+/* What the last check said is still what another one would say, as far as the files go: none has
+ * been read again since. One load. */
+bool leat_auth_is_current(const leat_auth_checker *checker);
 /* Tokens whose signature was checked: those that were not remembered. */
 uint64_t leat_auth_verified(const leat_auth_checker *checker);
 

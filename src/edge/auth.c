@@ -3,7 +3,8 @@
  * as soon as the headers are there, and asked again once route, operation and tenant are known.
  * The answer of the first question is kept for the second, with a number that the request keeps
  * too: between them usually comes no other request, and if one does the token is simply looked up
- * again. So nothing that must be freed hangs on a request that may go away.
+ * again. So nothing that must be freed hangs on a request that may go away. It is also looked up
+ * again when the token has expired or was taken out meanwhile: a batch may have any length.
  *
  * Without a configuration of tokens everybody may do everything, as behind a proxy that has asked
  * already.
@@ -45,11 +46,18 @@ static void look_up(leat_edge *edge, leat_http_request *request)
     leat_http_request_keep(request, EDGE_SLOT_TOKEN, (void *)own->asked);
 }
 
+static bool is_known(const edge_auth *own, const leat_http_request *request)
+{
+    return own->asked != 0 &&
+           leat_http_request_kept(request, EDGE_SLOT_TOKEN) == (void *)own->asked &&
+           leat_auth_is_current(own->checker) &&
+           (!own->who || leat_wall_ms() / 1000 < own->who->expires_s);
+}
+
 /* NULL: nobody's, and the edge knows why. */
 static const leat_principal *who_of(leat_edge *edge, leat_http_request *request)
 {
-    if (leat_http_request_kept(request, EDGE_SLOT_TOKEN) != (void *)edge->auth.asked ||
-        edge->auth.asked == 0)
+    if (!is_known(&edge->auth, request))
         look_up(edge, request);
     return edge->auth.who;
 }

@@ -367,6 +367,51 @@ START_TEST(test_a_refused_item_keeps_later_ones_of_its_row_back)
 }
 END_TEST
 
+static void write_tokens(const char *file, const char *token)
+{
+    char hex[LEAT_DIGEST_HEX_SIZE];
+    leat_digest digest = leat_digest_of(leat_slice_of(token));
+    FILE *to = fopen(file, "we");
+    ck_assert_ptr_nonnull(to);
+    leat_digest_to_hex(&digest, hex);
+    fprintf(to, "name sha256:%s *:*\n", hex);
+    ck_assert_int_eq(fclose(to), 0);
+}
+
+/* The token is taken out while the batch comes. */
+START_TEST(test_a_batch_does_not_outlive_its_token)
+{
+    static const char line[] = PUT("a", "{\"sessions\":1}") "\n";
+    char file[] = "/tmp/leat-tokens-XXXXXX", head[256];
+    leat_error error = {""};
+    close(mkstemp(file));
+    write_tokens(file, "old");
+    leat_auth *auth = leat_auth_new(&(leat_auth_config){.tokens_file = file}, &error);
+    ck_assert_msg(auth, "%s", error.text);
+    edge_world *world = world_new();
+    world->config.auth = auth;
+    world_open(world);
+    snprintf(head, sizeof head,
+             "POST /batch HTTP/1.0\r\nContent-Type: " NDJSON "\r\nContent-Length: %zu\r\n"
+             "Authorization: Bearer old\r\n\r\n",
+             2 * (sizeof line - 1));
+    test_send_text(&world->loop, world->reader.fd, head);
+    test_send_text(&world->loop, world->reader.fd, line);
+    wait_record(world, 1);
+    write_tokens(file, "new");
+    ck_assert_int_eq(leat_auth_reload(auth, &error), 0);
+    test_send_text(&world->loop, world->reader.fd, line);
+    const char *answer = read_answer(world, true);
+    ck_assert_int_eq(strncmp(answer, "{\"status\":202,", 14), 0);
+    ck_assert_ptr_nonnull(answer = strchr(answer, '\n'));
+    ck_assert_int_eq(strncmp(answer, "\n{\"status\":401,", 15), 0);
+    ck_assert_uint_eq(world->log->count, 1);
+    unlink(file);
+    world_free(world);
+    leat_auth_free(auth);
+}
+END_TEST
+
 START_TEST(test_there_are_few_batches)
 {
     edge_world *world = world_new();
@@ -464,6 +509,7 @@ int main(void)
     tcase_add_test(tests, test_answers_keep_order);
     tcase_add_test(tests, test_a_batch_has_few_items_in_flight);
     tcase_add_loop_test(tests, test_a_refused_item_keeps_later_ones_of_its_row_back, 0, 2);
+    tcase_add_test(tests, test_a_batch_does_not_outlive_its_token);
     tcase_add_test(tests, test_there_are_few_batches);
     tcase_add_loop_test(tests, test_a_batch_without_a_client, 0, 4);
     tcase_add_test(tests, test_a_batch_while_the_edge_leaves);
