@@ -101,15 +101,15 @@ typedef struct leat_http_config {
     uint32_t pipeline_max;     /* requests of one connection without an answer yet; at this many,
                                   reading stops; default 64 */
     leat_http_tls_config tls;  /* HTTP/2 is then chosen by ALPN */
-    size_t bodies_max;     /* bytes of all bodies (HTTP/2: and of headers) held at once, 256 MiB;
-                              beyond: 503 and closed */
-    size_t stream_window;  /* bytes of one streamed body that its owner has not taken; at this many,
-                              reading stops; default 256 KiB. Over HTTP/2 perhaps at half of it: a
-                              window is opened again by halves. So an owner that takes nothing before
-                              it has N bytes needs twice as many */
-    leat_http_hooks hooks; /* default: none */
-    uint32_t streams_max;  /* HTTP/2: streams of one connection at once, and requests of it
-                              without an answer; default 128. 0: no HTTP/2 */
+    size_t bodies_max; /* bytes of all bodies (HTTP/2: and of headers) held at once, 256 MiB;
+                          beyond: 503 and closed */
+    /* Bytes of one streamed body that its owner has not taken; at this many, reading stops; default
+     * 256 KiB. Over HTTP/2 perhaps at half of it: a window is opened again by halves. So an owner
+     * that takes nothing before it has N bytes needs twice as many. */
+    size_t stream_window;
+    leat_http_hooks hooks;  /* default: none */
+    uint32_t streams_max;   /* HTTP/2: streams of one connection at once, and requests of it
+                               without an answer; default 128. 0: no HTTP/2 */
     uint32_t frames_budget; /* HTTP/2: frames without effect that one connection may send (h2.h) */
     uint32_t resets_budget; /* of these, resets of streams, whatever the streams did */
 } leat_http_config;
