@@ -5,6 +5,8 @@
  */
 #include "base/utf8.h"
 
+#include <string.h>
+
 size_t leat_utf8_size(const char *text, size_t left)
 {
     LEAT_ASSERT(left > 0);
@@ -63,4 +65,11 @@ void leat_utf8_append(leat_buf *out, leat_slice bytes)
             leat_buf_append(out, bytes.data + at, size);
         at += size ? size : 1;
     }
+}
+
+size_t leat_utf8_mark_size(leat_slice file)
+{
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    bool is_marked = file.size >= sizeof mark && memcmp(file.data, mark, sizeof mark) == 0;
+    return is_marked ? sizeof mark : 0;
 }

@@ -14,5 +14,7 @@ uint32_t leat_utf8_point(const char *at, size_t size);
 bool leat_utf8_is_text(leat_slice bytes);
 /* Appends the bytes with U+FFFD in place of every byte that is not part of such text. */
 void leat_utf8_append(leat_buf *out, leat_slice bytes);
+/* Bytes of the mark U+FEFF with which spreadsheets begin a file: 3, or 0 when there is none. */
+size_t leat_utf8_mark_size(leat_slice file);
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <yyjson.h>
 
+#include "base/utf8.h"
 #include "cli/csv.h"
 
 enum {
@@ -380,8 +381,7 @@ static int skip_mark(leat_send_source *source, leat_error *error)
     if (memcmp(rest.data, "\xFF\xFE", 2) == 0 || memcmp(rest.data, "\xFE\xFF", 2) == 0 ||
         memchr(rest.data, '\0', 2))
         return leat_fail(error, "line 1: it begins as UTF-16 does: the file must be UTF-8");
-    if (rest.size >= 3 && memcmp(rest.data, "\xEF\xBB\xBF", 3) == 0)
-        use(source, 3);
+    use(source, leat_utf8_mark_size(rest));
     return 0;
 }
 

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 /* A file being read. */
 typedef struct reading {
     const leat_assembly *assembly;
@@ -103,7 +105,8 @@ static int read_lines(reading *r, FILE *file)
     int status = 0;
     while (status == 0 && (size = getline(&line, &capacity, file)) >= 0) {
         leat_slice text = trim(line, size);
-        r->line++;
+        size_t mark_size = r->line++ == 0 ? leat_utf8_mark_size(text) : 0;
+        text = (leat_slice){text.data + mark_size, text.size - mark_size};
         bool is_passed_over = text.size == 0 || text.data[0] == '#' ||
                               (r->line == 1 && leat_slice_is(text, "tenant,shard"));
         if (!is_passed_over && read_line(r, text) != 0)

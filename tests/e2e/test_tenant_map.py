@@ -25,10 +25,10 @@ def other(shard):
 
 @pytest.fixture(params=["postgres", "sqlite"])
 def world(request, make_world, tmp_path):
-    """The first eight tenants are where their hash would not have them."""
+    """The first eight tenants are where their hash would not have them. The file begins with a spreadsheet's mark."""
     path = tmp_path / "tenants.csv"
     lines = [f"{app.upper()},{other(by_hash(app))}" for app in APPS[:8]]
-    path.write_text("tenant,shard\n# adopted\n\n" + "\r\n".join(lines) + "\n")
+    path.write_text("tenant,shard\n# adopted\n\n" + "\r\n".join(lines) + "\n", encoding="utf-8-sig")
     made = make_world(log="local", store=request.param, shards=2, partitions=4, table_sql=TABLE, route=ROUTE,
                       tenants={"map": str(path)})
     made.map_path = path

@@ -43,6 +43,16 @@ START_TEST(what_is_no_text_is_replaced)
 }
 END_TEST
 
+START_TEST(a_mark_is_of_the_file)
+{
+    ck_assert_uint_eq(leat_utf8_mark_size(LEAT_SLICE("\xef\xbb\xbf")), 3);
+    ck_assert_uint_eq(leat_utf8_mark_size(LEAT_SLICE("\xef\xbb\xbf,")), 3);
+    ck_assert_uint_eq(leat_utf8_mark_size(LEAT_SLICE("\xef\xbb")), 0);
+    ck_assert_uint_eq(leat_utf8_mark_size(LEAT_SLICE("a\xef\xbb\xbf")), 0);
+    ck_assert_uint_eq(leat_utf8_mark_size(LEAT_SLICE("")), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("utf8");
@@ -50,6 +60,7 @@ int main(void)
     tcase_add_test(tests, a_character_has_one_spelling);
     tcase_add_test(tests, text_has_no_nul);
     tcase_add_test(tests, what_is_no_text_is_replaced);
+    tcase_add_test(tests, a_mark_is_of_the_file);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
