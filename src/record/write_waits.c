@@ -330,13 +330,15 @@ void leat_write_waits_end(leat_write_waits *waits)
 
 /* ---- askers ---- */
 
+/* Those that are asked about go behind all others: where more are due than one question takes, each
+ * has its turn. */
 static uint32_t take_due(leat_write_waits *waits, write_asker *asker, leat_write_question *ret,
                          uint32_t most, int64_t now_us, int64_t *ret_next_us)
 {
     uint32_t count = 0;
-    write_wait *at;
-    TAILQ_FOREACH(at, &asker->waits, link)
-    {
+    write_wait *next;
+    for (write_wait *at = TAILQ_FIRST(&asker->waits); at; at = next) {
+        next = TAILQ_NEXT(at, link);
         if (at->ask_us > now_us || count == most) {
             *ret_next_us = at->ask_us < *ret_next_us ? at->ask_us : *ret_next_us;
             continue;
@@ -346,6 +348,8 @@ static uint32_t take_due(leat_write_waits *waits, write_asker *asker, leat_write
         pause_us = pause_us > EVERY_MAX_US ? EVERY_MAX_US : pause_us;
         at->ask_us = now_us + (pause_us < least ? least : pause_us);
         ret[count++] = (leat_write_question){at->id, at->place};
+        TAILQ_REMOVE(&asker->waits, at, link);
+        TAILQ_INSERT_TAIL(&asker->waits, at, link);
     }
     return count;
 }

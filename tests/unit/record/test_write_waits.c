@@ -182,6 +182,27 @@ START_TEST(the_shard_is_asked_about_all_that_wait_there)
 }
 END_TEST
 
+/* More are due at any time than one question takes. */
+START_TEST(each_wait_has_its_turn)
+{
+    enum { WAITING = 3, DUE_AGAIN_US = 50 * 1000 };
+    leat_write_waits *waits = waits_new(MAX);
+    leat_write_question asked;
+    const leat_write_answer pending = {.state = LEAT_WRITE_PENDING};
+    int owners[WAITING];
+    leat_write_waits_own(waits, 0, false);
+    for (int i = 0; i < WAITING; i++)
+        add(waits, 0, i, &owners[i]);
+    for (int i = 0; i < 2 * WAITING; i++) {
+        ck_assert_uint_eq(leat_write_waits_next(waits, 0, &asked, 1, 1000000), 1);
+        ck_assert_int_eq(asked.place.offset, i % WAITING);
+        leat_write_waits_answer(waits, &asked, &pending, 1);
+        usleep(DUE_AGAIN_US);
+    }
+    leat_write_waits_free(waits);
+}
+END_TEST
+
 START_TEST(an_answer_is_for_no_other_wait)
 {
     leat_write_waits *waits = waits_new(1);
@@ -306,6 +327,7 @@ int main(void)
     tcase_add_test(tests, what_nobody_is_about_to_wait_for_wipes_nothing);
     tcase_add_test(tests, two_may_wait_for_one_write);
     tcase_add_test(tests, the_shard_is_asked_about_all_that_wait_there);
+    tcase_add_test(tests, each_wait_has_its_turn);
     tcase_add_test(tests, an_answer_is_for_no_other_wait);
     tcase_add_test(tests, each_wait_ends_and_none_too_early);
     suite_add_tcase(suite, tests);
