@@ -15,11 +15,16 @@
 
 enum { NUMBERS, SQLSTATE, MESSAGE, COLUMNS };
 
-/* Of chunks that do not overlap only the last one that begins at or before a record can have it. */
+/* Of chunks that do not overlap only the last one that begins at or before a record can have it. A
+ * base is stored out of line, and would be fetched for each record that is asked about; as the
+ * result of an operator it is fetched once for its partition. */
 static const char writes_sql[] =
     "WITH asked AS MATERIALIZED ("
     " SELECT * FROM unnest($2::int[], $3::int[], $4::bigint[], $5::bigint[])"
     "   WITH ORDINALITY AS a (partition, subpartition, \"offset\", hash, at)"
+    "), based AS MATERIALIZED ("
+    " SELECT partition, low, base_offsets || '{}' AS base_offsets FROM leat.partitions"
+    "  WHERE source = $1::int AND partition = ANY ($2::int[])"
     "), moved AS MATERIALIZED ("
     " SELECT g.partition, s.subpartition, max(s.\"offset\") AS \"offset\""
     "   FROM leat.progress AS g, unnest(g.subpartitions, g.offsets) AS s (subpartition, \"offset\")"
@@ -37,7 +42,7 @@ static const char writes_sql[] =
     "       CASE WHEN k.hash IS NOT NULL THEN h.sqlstate ELSE d.sqlstate END,"
     "       CASE WHEN k.hash IS NOT NULL THEN h.message ELSE d.message END"
     "  FROM asked AS a"
-    "  LEFT JOIN leat.partitions AS p ON p.source = $1::int AND p.partition = a.partition"
+    "  LEFT JOIN based AS p ON p.partition = a.partition"
     "  LEFT JOIN moved AS m ON m.partition = a.partition AND m.subpartition = a.subpartition"
     "  LEFT JOIN leat.parked_keys AS k ON k.source = $1::int AND k.partition = a.partition AND k.hash = a.hash"
     "                                 AND k.\"offset\" = a.\"offset\""
