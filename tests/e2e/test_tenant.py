@@ -1,5 +1,6 @@
 """An endpoint as clients have it: the tenant in the body, a PUT that changes what it names, and members that are no column."""
 
+import hashlib
 import uuid
 
 import pytest
@@ -21,13 +22,18 @@ APPS = [str(uuid.UUID(int=n)) for n in range(1, 9)]
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """One edge and one worker for all: each test has its own rows."""
-    world = World(tmp_path_factory.mktemp("tenant"), shards=2, partitions=4, table_sql=TABLES, routes=ROUTES)
+    """One edge and one worker for all: each test has its own rows. The client may do everything."""
+    directory = tmp_path_factory.mktemp("tenant")
+    tokens = directory / "tokens"
+    tokens.write_text("".join(f"{name} sha256:{hashlib.sha256(name.encode()).hexdigest()} *:*{rest}\n"
+                              for name, rest in (("all", ""), ("first", f" tenant={APPS[0]}"))))
+    world = World(directory, shards=2, partitions=4, table_sql=TABLES, routes=ROUTES, auth={"tokens": str(tokens)})
     try:
         world.init()
         edge = world.start("edge")
         world.start("apply")
         with world.client(edge) as client:
+            client.headers["authorization"] = "Bearer all"
             yield world, client
     finally:
         world.close()
@@ -92,6 +98,20 @@ def test_two_tenants_may_write_one_row(served):
     wait_until(lambda: sum(n - 5 for n, in world.rows("select n from things where id = 'shared'")) == 2 * len(APPS),
                "all to be applied")
     assert world.rows("select count(*) from leat.dead_letters where key like '%shared'") == [(0,), (0,)]
+
+
+def test_a_token_for_one_tenant_takes_no_row_of_another(served):
+    """By the id alone it could: the primary key of things does not say whose they are."""
+    world, client = served
+    ok(client.put("/things/mine", json={"app_id": APPS[1], "n": 1}))
+    first, body = {"authorization": "Bearer first"}, {"app_id": APPS[0], "n": 7}
+    ok(client.put("/players/mine", json={"app_id": APPS[0]}, headers=first))
+    for answer in (client.put("/things/mine", json=body, headers=first), client.patch("/things/mine", json=body, headers=first),
+                   client.delete("/things/mine", params={"app_id": APPS[0]}, headers=first)):
+        assert answer.status_code == 403 and "the primary key does not say whose it is" in answer.json()["message"]
+    items = [{"method": "PATCH", "path": path, "body": {"app_id": APPS[0]}} for path in ("/things/mine", "/players/mine")]
+    assert [a["status"] for a in client.post("/batch", json=items, headers=first).json()] == [403, 202]
+    applied(world, "select app_id::text, n from things where id = 'mine'", [(APPS[1], 1)])
 
 
 def test_items_of_a_batch_have_their_tenants_too(served):
