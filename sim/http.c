@@ -151,6 +151,12 @@ void *leat_http_request_kept(const leat_http_request *request, uint32_t slot)
     return NULL;
 }
 
+uint32_t leat_http_streamed_beside(const leat_http_request *request)
+{
+    (void)request;
+    return 0;
+}
+
 void leat_http_body_taken(leat_http_request *request, size_t size)
 {
     (void)request;

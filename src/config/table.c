@@ -318,8 +318,8 @@ static const leat_setting settings[] = {
 
     {"limits.batches", TOP(batches_max), COUNT(1, 100000, "64"),
      .help =
-         "The most batches (`POST /batch`) that are received at once; then 503. Each needs up to 1 MiB, and more if "
-         "`limits.body_max` is larger."},
+         "The most batches (`POST /batch`) that are received at once, and a quarter of them on one connection; beyond: 503. "
+         "Each needs up to 1 MiB, and more if `limits.body_max` is larger."},
     {"limits.waiting", TOP(waiting_max), COUNT(0, 1000000, "10000"),
      .help =
          "The most requests that wait for a write to be applied (`Prefer: wait`, `GET /writes/TOKEN`); beyond, a write is "

@@ -416,6 +416,14 @@ bool edge_batch_is_one(const leat_http_request *request)
            leat_slice_is(leat_http_request_path(request), "/batch");
 }
 
+/* One client must not take the places of all: a connection gets a quarter of them. */
+static bool has_share(const leat_edge *edge, const leat_http_request *request)
+{
+    enum { SHARES = 4 };
+    uint32_t share = edge->config.batches_max / SHARES;
+    return leat_http_streamed_beside(request) < (share > 0 ? share : 1);
+}
+
 leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request)
 {
     leat_slice type = edge_media_type(leat_http_request_header(request, "content-type"));
@@ -425,6 +433,11 @@ leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request
         fault = "Content-Type must be " NDJSON " or " LEAT_HTTP_JSON;
     if (fault) {
         edge_answer_error(edge, request, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
+        return LEAT_HTTP_BODY_ANSWERED;
+    }
+    if (!has_share(edge, request)) {
+        edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,
+                          "too many batches are being received on this connection at once");
         return LEAT_HTTP_BODY_ANSWERED;
     }
     bool has_place = edge_takes_long_ones(edge) && edge->batch_count < edge->config.batches_max;

@@ -44,12 +44,13 @@ typedef struct leat_edge_config {
                                               shard that gets the write has them */
     uint32_t in_flight_max;                /* requests waiting for the log, above 0; shared by the
                                               partitions (shares.h); beyond: 503 with Retry-After */
-    uint32_t batches_max;                 /* batches being received at once, above 0; beyond: 503 */
-    leat_auth *auth;                      /* who may write what; outlives the edge. NULL: everybody
-                                             may */
-    leat_edge_rate tenant_rate, key_rate; /* of each tenant, of each row; beyond: 429 with
-                                             Retry-After */
-    leat_edge_rate token_rate;            /* of each token; only with `auth` */
+    uint32_t batches_max;                  /* batches being received at once, above 0; a connection
+                                              has a quarter of them, or one; beyond: 503 */
+    leat_auth *auth;                       /* who may write what; outlives the edge. NULL: everybody
+                                              may */
+    leat_edge_rate tenant_rate, key_rate;  /* of each tenant, of each row; beyond: 429 with
+                                              Retry-After */
+    leat_edge_rate token_rate;             /* of each token; only with `auth` */
     leat_controls *floods; /* tenants whose writes are refused for now: 429, `keep` is Retry-After;
                               outlives the edge. NULL: none are */
     int64_t ready_age_ms;  /* a partition whose record waits longer for the log is in trouble; above

@@ -210,6 +210,18 @@ bool http_h2_is_idle(const http_conn *conn)
     return LIST_EMPTY(&conn->h2->requests);
 }
 
+/* Those whose stream was cancelled too: they are as much work. */
+uint32_t http_h2_streamed(const http_conn *conn)
+{
+    uint32_t count = 0;
+    const leat_http_request *request;
+    LIST_FOREACH(request, &conn->h2->requests, of_conn)
+    {
+        count += request->state == HTTP_HANDED && request->streamed;
+    }
+    return count;
+}
+
 bool http_h2_is_done(const http_conn *conn)
 {
     const http_h2 *h2 = conn->h2;

@@ -160,6 +160,9 @@ enum { LEAT_HTTP_SLOTS = 2 };
 void leat_http_request_keep(leat_http_request *request, uint32_t slot, void *value);
 void *leat_http_request_kept(const leat_http_request *request, uint32_t slot);
 
+/* Streamed requests of its connection that are with their owner; this one too, once it is. 0: its
+ * client has gone. */
+uint32_t leat_http_streamed_beside(const leat_http_request *request);
 /* The answer will take long, seconds perhaps: is there room for that? False: half of the requests
  * that its connection may have at once do so already (HTTP/2), and the others need the rest. At
  * most once for a request. */

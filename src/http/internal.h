@@ -364,6 +364,8 @@ bool http_h2_has_more(const http_conn *conn);
 bool http_h2_takes(const http_conn *conn);
 /* No request is here. */
 bool http_h2_is_idle(const http_conn *conn);
+/* Streamed requests that their owner has. */
+uint32_t http_h2_streamed(const http_conn *conn);
 /* Nothing more will be sent or served. */
 bool http_h2_is_done(const http_conn *conn);
 /* Notice, then the final GOAWAY; it is closed when no stream is left. */

@@ -290,6 +290,19 @@ void leat_http_answer_end(leat_http_request *request)
     http_answer_complete(request);
 }
 
+uint32_t leat_http_streamed_beside(const leat_http_request *request)
+{
+    uint32_t count = 0;
+    const leat_http_request *other;
+    if (!request->conn)
+        return 0;
+    if (request->is_h2)
+        return http_h2_streamed(request->conn);
+    for (other = request->conn->first; other; other = other->next)
+        count += other->state == HTTP_HANDED && other->streamed;
+    return count;
+}
+
 size_t leat_http_answer_waiting(const leat_http_request *request)
 {
     const http_conn *conn = request->conn;

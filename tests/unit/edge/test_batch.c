@@ -436,6 +436,38 @@ START_TEST(test_there_are_few_batches)
 }
 END_TEST
 
+/* A connection has a quarter of the places, and others have theirs all the same. */
+START_TEST(test_a_connection_has_few_batches)
+{
+    static const char line[] = PUT("a", "{\"sessions\":1}") "\n";
+    static const char head[] = "POST /batch HTTP/1.1\r\nHost: a\r\nContent-Type: " NDJSON
+                               "\r\nContent-Length: %zu\r\n%s\r\n%s";
+    char text[512];
+    edge_world *world = world_new();
+    world->config.batches_max = 4;
+    world_open(world);
+    snprintf(text, sizeof text, head, sizeof line - 1, "", line);
+    test_send_text(&world->loop, world->reader.fd, text);
+    wait_record(world, 1);
+    snprintf(text, sizeof text, head, sizeof line - 1, "Connection: close\r\n", line);
+    test_send_text(&world->loop, world->reader.fd, text);
+    int first = world->reader.fd;
+    world->reader.fd = -1;
+    world_connect(world);
+    send_batch(world, NDJSON, "", false);
+    read_answer(world, false);
+    expect_status(world, 207);
+    close(world->reader.fd);
+    world->reader = (test_reader){.fd = first};
+    const char *answer = read_answer(world, true);
+    expect_status(world, 207);
+    ck_assert_ptr_nonnull(answer = strstr(answer, "HTTP/1.1 503 "));
+    ck_assert_ptr_nonnull(strstr(answer, "on this connection at once"));
+    ck_assert_uint_eq(world->log->count, 1);
+    world_free(world);
+}
+END_TEST
+
 /* Its client leaves while the log has its records, or the edge is freed: nobody is answered. */
 START_TEST(test_a_batch_without_a_client)
 {
@@ -511,6 +543,7 @@ int main(void)
     tcase_add_loop_test(tests, test_a_refused_item_keeps_later_ones_of_its_row_back, 0, 2);
     tcase_add_test(tests, test_a_batch_does_not_outlive_its_token);
     tcase_add_test(tests, test_there_are_few_batches);
+    tcase_add_test(tests, test_a_connection_has_few_batches);
     tcase_add_loop_test(tests, test_a_batch_without_a_client, 0, 4);
     tcase_add_test(tests, test_a_batch_while_the_edge_leaves);
     tcase_add_test(tests, test_a_drain_ends_a_batch);

@@ -244,6 +244,7 @@ START_TEST(test_an_answer_beside_the_body)
     stream_client *client = stream_client_new(world, NULL);
     test_stream *stream = send_open(client, "/stream");
     STREAM_UNTIL(client, owner.request != NULL);
+    ck_assert_uint_eq(leat_http_streamed_beside(owner.request), 1);
     leat_http_answer_begin(owner.request, LEAT_HTTP_OK, "text/plain", NULL);
     leat_http_answer_piece(owner.request, LEAT_SLICE("one "));
     STREAM_UNTIL(client, stream->size == 4);
