@@ -7,7 +7,8 @@
  * Both only answer GET and HEAD: a write to such a path is a write to a route, if there is one.
  *
  * These answers are large, and a client may ask for many and read none. So they are refused while
- * those not taken yet are together above a bound.
+ * those not taken yet are together above a bound. Counting them looks at every connection, so it is
+ * done seldom; in between what is given counts as not taken.
  */
 #define ZLIB_CONST
 #include "edge/internal.h"
@@ -28,7 +29,7 @@
     "ETag: %s\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"                   \
     "Vary: Accept-Encoding\r\n%s"
 
-enum { HEADERS_MAX = 768, UNSENT_MAX = 32 * 1024 * 1024 };
+enum { HEADERS_MAX = 768, UNSENT_MAX = 32 * 1024 * 1024, LOOK_EVERY_US = 100 * 1000 };
 
 /* ---- what the client has, and takes ---- */
 
@@ -56,6 +57,32 @@ static bool answer_unchanged(leat_http_request *request, const char *etag)
     LEAT_ASSERT(size > 0 && (size_t)size < sizeof headers);
     leat_http_answer(request, LEAT_HTTP_NOT_MODIFIED, NULL, (leat_slice){"", 0}, headers);
     return true;
+}
+
+/* ---- large answers ---- */
+
+/* Answers and returns true when too many of them wait. */
+static bool answer_full(leat_edge *edge, leat_http_request *request)
+{
+    edge_docs *docs = &edge->docs;
+    int64_t now_us = leat_mono_us();
+    if (docs->looked_us == 0 || now_us - docs->looked_us >= LOOK_EVERY_US) {
+        docs->unsent = leat_http_unsent(edge->http);
+        docs->looked_us = now_us;
+    }
+    if (docs->unsent <= UNSENT_MAX)
+        return false;
+    edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,
+                      "too many such answers wait to be read by their clients");
+    return true;
+}
+
+static void answer_large(leat_edge *edge, leat_http_request *request, const char *content_type,
+                         leat_slice body, const char *headers)
+{
+    if (leat_http_request_method(request) != LEAT_HTTP_HEAD)
+        edge->docs.unsent += body.size;
+    leat_http_answer(request, LEAT_HTTP_OK, content_type, body, headers);
 }
 
 /* ---- the description ---- */
@@ -86,12 +113,12 @@ static void answer_description(leat_edge *edge, leat_http_request *request)
         return;
     }
     const edge_docs *docs = &edge->docs;
-    if (answer_unchanged(request, docs->etag))
+    if (answer_unchanged(request, docs->etag) || answer_full(edge, request))
         return;
     int size = snprintf(headers, sizeof headers, HEAD_FORMAT, docs->etag, "");
     LEAT_ASSERT(size > 0 && (size_t)size < sizeof headers);
-    leat_http_answer(request, LEAT_HTTP_OK, LEAT_HTTP_JSON,
-                     (leat_slice){docs->description.data, docs->description.size}, headers);
+    answer_large(edge, request, LEAT_HTTP_JSON,
+                 (leat_slice){docs->description.data, docs->description.size}, headers);
 }
 
 void edge_docs_fini(leat_edge *edge)
@@ -124,7 +151,7 @@ static bool unpack(const edge_viewer_file *file, leat_buf *out)
 static void answer_file(leat_edge *edge, leat_http_request *request, const edge_viewer_file *file)
 {
     char headers[HEADERS_MAX];
-    if (answer_unchanged(request, file->etag))
+    if (answer_unchanged(request, file->etag) || answer_full(edge, request))
         return;
     bool packed = takes_gzip(request);
     leat_buf plain = {0};
@@ -136,8 +163,8 @@ static void answer_file(leat_edge *edge, leat_http_request *request, const edge_
     int size = snprintf(headers, sizeof headers, HEAD_FORMAT, file->etag,
                         packed ? "Content-Encoding: gzip\r\n" POLICY : POLICY);
     LEAT_ASSERT(size > 0 && (size_t)size < sizeof headers);
-    leat_http_answer(request, LEAT_HTTP_OK, file->content_type,
-                     packed ? file->gzip : (leat_slice){plain.data, plain.size}, headers);
+    answer_large(edge, request, file->content_type,
+                 packed ? file->gzip : (leat_slice){plain.data, plain.size}, headers);
     leat_buf_free(&plain);
 }
 
@@ -164,10 +191,7 @@ void edge_docs_answer(leat_edge *edge, leat_http_request *request)
     leat_slice path = leat_http_request_path(request);
     const edge_viewer_file *file = file_of(path);
     LEAT_ASSERT(edge_docs_is_asked(edge, request));
-    if (leat_http_unsent(edge->http) > UNSENT_MAX)
-        edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,
-                          "too many such answers wait to be read by their clients");
-    else if (leat_slice_is(path, "/openapi.json"))
+    if (leat_slice_is(path, "/openapi.json"))
         answer_description(edge, request);
     else if (file)
         answer_file(edge, request, file);

@@ -148,6 +148,9 @@ typedef struct edge_docs {
     const leat_schema_version *version; /* that it is made of; NULL: none is made */
     leat_buf description;
     char etag[24];
+    size_t unsent;     /* bytes of answers that no client has taken, at `looked_us`, and what was
+                          given since */
+    int64_t looked_us; /* 0: never */
 } edge_docs;
 
 /* Its life; edge.c has the legal edges. */
