@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "unit/http/stream_client.h"
+#include "edge/internal.h"
 #include "world.h"
 
 #define NDJSON         "application/x-ndjson"
@@ -378,7 +379,13 @@ static void write_tokens(const char *file, const char *token)
     ck_assert_int_eq(fclose(to), 0);
 }
 
-/* The token is taken out while the batch comes. */
+static void send_item(edge_world *world, const char *line, uint32_t count)
+{
+    test_send_text(&world->loop, world->reader.fd, line);
+    wait_record(world, count);
+}
+
+/* Its token expires while the batch comes, or is taken out: each time it is looked up again. */
 START_TEST(test_a_batch_does_not_outlive_its_token)
 {
     static const char line[] = PUT("a", "{\"sessions\":1}") "\n";
@@ -394,18 +401,27 @@ START_TEST(test_a_batch_does_not_outlive_its_token)
     snprintf(head, sizeof head,
              "POST /batch HTTP/1.0\r\nContent-Type: " NDJSON "\r\nContent-Length: %zu\r\n"
              "Authorization: Bearer old\r\n\r\n",
-             2 * (sizeof line - 1));
+             4 * (sizeof line - 1));
     test_send_text(&world->loop, world->reader.fd, head);
-    test_send_text(&world->loop, world->reader.fd, line);
-    wait_record(world, 1);
+    send_item(world, line, 1);
+    const edge_auth *own = &world->edge->auth;
+    uintptr_t asked = own->asked;
+    send_item(world, line, 2);
+    ck_assert_uint_eq(own->asked, asked);
+    ((leat_principal *)(uintptr_t)own->who)->expires_s = 1;
+    send_item(world, line, 3);
+    ck_assert_uint_gt(own->asked, asked);
     write_tokens(file, "new");
     ck_assert_int_eq(leat_auth_reload(auth, &error), 0);
     test_send_text(&world->loop, world->reader.fd, line);
     const char *answer = read_answer(world, true);
-    ck_assert_int_eq(strncmp(answer, "{\"status\":202,", 14), 0);
-    ck_assert_ptr_nonnull(answer = strchr(answer, '\n'));
-    ck_assert_int_eq(strncmp(answer, "\n{\"status\":401,", 15), 0);
-    ck_assert_uint_eq(world->log->count, 1);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(strncmp(answer, "{\"status\":202,", 14), 0);
+        ck_assert_ptr_nonnull(answer = strchr(answer, '\n'));
+        answer++;
+    }
+    ck_assert_int_eq(strncmp(answer, "{\"status\":401,", 14), 0);
+    ck_assert_uint_eq(world->log->count, 3);
     unlink(file);
     world_free(world);
     leat_auth_free(auth);
