@@ -9,7 +9,7 @@
 #include "stream_client.h"
 #include "world.h"
 
-#include "http/internal.h"
+#include "http/h2.h"
 
 enum { WINDOW = 128 * 1024, WRITES_UP_TO = 64 * 1024, WRITE_SIZE = 10000 };
 
@@ -289,6 +289,30 @@ START_TEST(test_a_client_that_leaves)
 }
 END_TEST
 
+/* All of an answer is framed, and its stream is lost before that is sent: its owner hears of the
+ * loss, and then of nothing more. */
+START_TEST(test_no_room_after_the_loss)
+{
+    http_world *world = stream_world();
+    stream_client *client = stream_client_new(world, NULL);
+    test_stream *stream = send_open(client, "/stream");
+    STREAM_UNTIL(client, owner.request != NULL);
+    leat_http_answer_begin(owner.request, LEAT_HTTP_OK, "text/plain", NULL);
+    leat_http_answer_piece(owner.request, LEAT_SLICE("one "));
+    STREAM_UNTIL(client, stream->size == 4);
+    owner.to_write = 1; /* by on_room */
+    owner.request->is_room_due = owner.request->conn->h2->has_room_due = true;
+    nghttp2_submit_rst_stream(client->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
+    STREAM_UNTIL(client, owner.gone == 1);
+    stream_expect(client, stream_send(client, "GET", "/whole", NULL), 200, NULL);
+    ck_assert_uint_eq(owner.to_write, 1);
+    leat_http_answer_end(owner.request);
+    owner.request = NULL;
+    stream_client_free(client);
+    world_free(world);
+}
+END_TEST
+
 /* The client stops in the middle: 408, or a reset where the answer has begun. */
 START_TEST(test_a_body_that_stops)
 {
@@ -383,6 +407,7 @@ static Suite *suite(void)
     tcase_add_test(streams, test_an_answer_that_never_runs_out);
     tcase_add_test(streams, test_an_answer_beside_the_body);
     tcase_add_test(streams, test_a_client_that_leaves);
+    tcase_add_test(streams, test_no_room_after_the_loss);
     tcase_add_test(streams, test_a_body_that_stops);
     tcase_add_test(streams, test_a_body_that_drips);
     tcase_add_test(streams, test_half_a_client);
