@@ -2,6 +2,7 @@
 init, check and at start, and nothing is written to either."""
 
 import os
+import re
 
 import psycopg
 import pytest
@@ -139,7 +140,7 @@ def test_two_databases_of_one_server_are_two(make_world):
 
 REFUSALS = {
     "another topic": ("update leat.sources set topic_id = 'another'", "the topic id"),
-    "a newer schema": ("update leat.schema_version set version = 99", "use a newer leat"),
+    "a newer schema": ("update leat.schema_version set version = 99", "use a newer leat"),  # seen before a topic is made
     "another's object in the way": ("drop table leat.dead_letters; create view leat.dead_letters as select 1 as x",
                                     "dead_letters"),
 }
@@ -156,7 +157,8 @@ def test_init_writes_to_no_shard_when_one_refuses(make_world, name):
         b.execute("create schema kept")
         b.execute(provoke)
         done = world.leat("init")
-        assert done.returncode == 1 and "no shard was changed: shard b" in done.stderr and words in done.stderr, done
+        assert done.returncode == 1 and words in done.stderr, done
+        assert re.search(r"(no shard was|nothing was created or) changed: shard b", done.stderr), done
         assert a.execute("select to_regnamespace('leat')").fetchall() == [(None,)]
         b.execute("drop schema leat cascade")
     world.init()
