@@ -1,7 +1,13 @@
+import signal
+
 import pytest
 
 from lib.harness import World
 
+# Where the tests run under nohup, or in a shell's background, SIGHUP is ignored, and a process inherits that. A signal that is
+# caught is at its default in the processes that are started, and the tests still outlive their terminal.
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 BACKENDS = {"servers": {"log": "kafka", "store": "postgres"}, "built-in": {"log": "local", "store": "sqlite"},
             "local and postgres": {"log": "local", "store": "postgres"}, "kafka and sqlite": {"log": "kafka", "store": "sqlite"}}
