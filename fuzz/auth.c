@@ -1,6 +1,6 @@
 /* auth.c - what decides who may write: the file of tokens, the file of keys, a JSON Web Token as it
  * comes, and the header and claims of one whose signature is good. The first byte says which. */
-#include "auth/base64url.h"
+#include "base/base64url.h"
 #include "auth/jwt.h"
 #include "auth/tokens.h"
 

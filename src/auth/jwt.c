@@ -11,7 +11,7 @@
 
 #include <yyjson.h>
 
-#include "auth/base64url.h"
+#include "base/base64url.h"
 #include "auth/digest.h"
 
 /* Larger times would not fit a double without loss. */

@@ -21,7 +21,7 @@
 #include <openssl/pem.h>
 #include <yyjson.h>
 
-#include "auth/base64url.h"
+#include "base/base64url.h"
 
 enum { P256_SIZE = 32, ED25519_SIZE = 32, DER_MAX = 128 };
 

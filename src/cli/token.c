@@ -8,7 +8,7 @@
 
 #include <openssl/rand.h>
 
-#include "auth/base64url.h"
+#include "base/base64url.h"
 #include "auth/tokens.h"
 #include "base/diag.h"
 #include "cli/commands.h"

@@ -5,6 +5,8 @@
  */
 #include "record/write_token.h"
 
+#include "base/base64url.h"
+
 enum {
     VERSION = 1,
     BYTES = 27,
@@ -14,8 +16,6 @@ enum {
     AT_OFFSET = 11,
     AT_KEY = 19
 };
-
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static void put(uint8_t *bytes, int count, uint64_t value)
 {
@@ -51,19 +51,8 @@ void leat_write_token_write(uint32_t source, const leat_write_place *place,
     for (int from = 0, to = 0; from < BYTES; from += 3, to += 4) {
         uint32_t bits = (uint32_t)get(bytes + from, 3);
         for (int i = 0; i < 4; i++)
-            ret[to + i] = digits[bits >> (18 - 6 * i) & 63];
+            ret[to + i] = leat_base64url_digits[bits >> (18 - 6 * i) & 63];
     }
-}
-
-static int value_of(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
 }
 
 int leat_write_token_read(leat_slice text, uint32_t *ret_source, leat_write_place *ret)
@@ -74,7 +63,7 @@ int leat_write_token_read(leat_slice text, uint32_t *ret_source, leat_write_plac
     for (int from = 0, to = 0; to < BYTES; from += 4, to += 3) {
         uint32_t bits = 0;
         for (int i = 0; i < 4; i++) {
-            int value = value_of(text.data[from + i]);
+            int value = leat_base64url_value(text.data[from + i]);
             if (value < 0)
                 return -1;
             bits = bits << 6 | (uint32_t)value;

@@ -11,7 +11,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "auth/base64url.h"
+#include "base/base64url.h"
 
 typedef struct mint {
     EVP_PKEY *key;

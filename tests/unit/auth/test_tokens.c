@@ -1,7 +1,7 @@
 /* The file of tokens, and the small texts around a token: base64url, scopes, the header field. */
 #include "../record/fixture.h"
 
-#include "auth/base64url.h"
+#include "base/base64url.h"
 #include "auth/bearer.h"
 #include "auth/scopes.h"
 #include "auth/tokens.h"

@@ -3,11 +3,12 @@
  * one alone is none. It differs from record/base64.h in alphabet and padding, and both are strict:
  * one reader for both would be a reader with a way to be lax.
  */
-#include "auth/base64url.h"
+#include "base/base64url.h"
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const char leat_base64url_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static int value_of(char c)
+int leat_base64url_value(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -26,7 +27,7 @@ bool leat_base64url_decode(leat_slice text, leat_buf *out)
     if (text.size % 4 == 1 || !at)
         return false;
     for (size_t i = 0; i < text.size; i++) {
-        int value = value_of(text.data[i]);
+        int value = leat_base64url_value(text.data[i]);
         if (value < 0)
             return false;
         bits = bits << 6 | (uint32_t)value;
@@ -51,9 +52,9 @@ void leat_base64url_encode(leat_slice bytes, leat_buf *out)
         bits = bits << 8 | (unsigned char)bytes.data[i];
         for (count += 8; count >= 6; bits &= (1u << count) - 1) {
             count -= 6;
-            leat_buf_byte(out, alphabet[bits >> count]);
+            leat_buf_byte(out, leat_base64url_digits[bits >> count]);
         }
     }
     if (count > 0)
-        leat_buf_byte(out, alphabet[bits << (6 - count)]);
+        leat_buf_byte(out, leat_base64url_digits[bits << (6 - count)]);
 }
