@@ -150,6 +150,18 @@ sim_record *sim_broker_at(const sim_broker *broker, uint32_t at, int64_t offset)
     return is_there ? partition->live[index] : NULL;
 }
 
+sim_record *sim_broker_read(const sim_broker *broker, const leat_item *item)
+{
+    const sim_partition *partition = &broker->partitions[item->record.partition];
+    for (uint32_t i = partition->count; i > 0; i--) {
+        sim_record *found = partition->records[i - 1];
+        if (found->record.offset == item->record.offset &&
+            found->record.epoch == item->record.epoch)
+            return found;
+    }
+    LEAT_ASSERT(!"a record that was never in the log");
+}
+
 void sim_broker_saw(sim_broker *broker, uint32_t at, int64_t offset)
 {
     sim_partition *partition = &broker->partitions[at];

@@ -105,6 +105,9 @@ sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint3
 sim_record *sim_broker_find(const sim_broker *broker, uint32_t partition, int64_t offset);
 /* The record at the offset, or the one there before retention took it; NULL: none. */
 sim_record *sim_broker_at(const sim_broker *broker, uint32_t partition, int64_t offset);
+/* The record that the item was read from; if it was cut off since, its offset may now have another
+ * one, in a higher epoch. */
+sim_record *sim_broker_read(const sim_broker *broker, const leat_item *item);
 /* A reader has read all up to the offset, whether or not it has a record. */
 void sim_broker_saw(sim_broker *broker, uint32_t partition, int64_t offset);
 

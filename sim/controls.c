@@ -11,13 +11,6 @@
 
 enum { LOOK_EVERY_US = 500000 };
 
-static uint32_t app_of(const sim_schema *schema, const sim_record *record)
-{
-    uint32_t per_table = schema->apps * schema->ids;
-    LEAT_ASSERT(record->row >= 0);
-    return (uint32_t)record->row % per_table / schema->ids;
-}
-
 static leat_control_set *controls_now(const sim_world *world)
 {
     const sim_schema *schema = &world->schema;
@@ -77,7 +70,7 @@ void sim_check_left_out(sim_world *world, const sim_record *record, bool is_skip
 {
     if (record->row < 0)
         return;
-    uint32_t app = app_of(&world->schema, record);
+    uint32_t app = sim_schema_app(&world->schema, (uint32_t)record->row);
     bool is_blocked = world->clock.now_us < world->schema.blocked_us[app];
     if (is_blocked != is_skipped)
         sim_fail(world, "controls", "partition %u offset %lld is %s, and its tenant is %s",

@@ -182,9 +182,15 @@ int32_t sim_schema_row(const sim_schema *schema, uint32_t table, leat_slice app,
     return -1;
 }
 
+uint32_t sim_schema_app(const sim_schema *schema, uint32_t row)
+{
+    LEAT_ASSERT(row < schema->row_count);
+    return row % (schema->apps * schema->ids) / schema->ids;
+}
+
 void sim_schema_name_row(const sim_schema *schema, uint32_t row, char *ret, size_t size)
 {
     uint32_t per_table = schema->apps * schema->ids;
-    snprintf(ret, size, "%s(a%u, %u)", table_names[row / per_table], row % per_table / schema->ids,
+    snprintf(ret, size, "%s(a%u, %u)", table_names[row / per_table], sim_schema_app(schema, row),
              row % schema->ids);
 }

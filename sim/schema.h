@@ -45,6 +45,8 @@ void sim_schema_end(sim_schema *schema);
 const leat_routes *sim_schema_routes(const sim_schema *schema);
 /* Index of a row in [0, row_count), -1: there can be no such row. */
 int32_t sim_schema_row(const sim_schema *schema, uint32_t table, leat_slice app, int64_t id);
+/* Its tenant. */
+uint32_t sim_schema_app(const sim_schema *schema, uint32_t row);
 void sim_schema_name_row(const sim_schema *schema, uint32_t row, char *ret, size_t size);
 
 #endif

@@ -394,19 +394,9 @@ static void add_rows(leat_sink *sink, sim_pipeline *pipeline, uint32_t at)
     sim_params_read(&sink->world->schema, &statement, add(pipeline, CMD_ROWS));
 }
 
-/* The record that was read; if it was cut off since, its offset may now have another one, in a
- * higher epoch. */
 static sim_record *record_of(const leat_sink *sink, const leat_engine_batch_record *record)
 {
-    const leat_item *item = record->payload;
-    const sim_partition *partition = &sink->world->broker.partitions[record->partition];
-    for (uint32_t i = partition->count; i > 0; i--) {
-        sim_record *found = partition->records[i - 1];
-        if (found->record.offset == item->record.offset &&
-            found->record.epoch == item->record.epoch)
-            return found;
-    }
-    LEAT_ASSERT(!"a record that was never in the log");
+    return sim_broker_read(&sink->world->broker, record->payload);
 }
 
 static sim_fate fate_of(const leat_engine_batch *batch, const leat_engine_batch_record *record)
