@@ -28,6 +28,10 @@
  *                 route holds keys, or stops
  *   patience      a record that may be accepted later is not a dead letter before a process has
  *                 tried it for as long as it must, not counting the time in which it stood still
+ *   room          nothing is parked beyond a partition's and a subpartition's share of parked_max;
+ *                 and only what stalls, then nothing, while what was parked takes up the disk
+ *   admission     a tenant is refused only while its shard is late, or full of what is parked, and
+ *                 most of that is its own; and then it is
  *   tables        the tables equal those of a sequential oracle over the log
  *   others        once only records that end their session go wrong, every record is applied that
  *                 is not after one of those
@@ -88,6 +92,18 @@ void sim_check_verdict(sim_world *world, const sim_process *process, const sim_r
 /* A worker gives the record to a sink, to be written or not. */
 void sim_check_left_out(sim_world *world, const sim_record *record, bool is_skipped);
 void sim_check_drained(sim_world *world, const sim_process *process);
+/* A worker counts a record that it has read for its tenant; those that it parks; it has measured
+ * how late its shards are, and halved what it has counted; it says who is loud. */
+void sim_check_read(const sim_world *world, sim_process *process, const sim_record *record);
+void sim_check_parks(const sim_world *world, sim_process *process, const leat_engine_batch *batch);
+void sim_check_measured(const sim_world *world, sim_process *process, bool is_measured,
+                        bool is_faded);
+void sim_check_said(sim_world *world, sim_process *process, uint32_t shard, const sim_said *said);
+/* The edge has taken a request or answered it; NULL: it has been told nothing of its tenant. */
+void sim_check_admitted(sim_world *world, const sim_request *request, const sim_refusal *told);
+/* A worker gives a park to the sink of the shard. */
+void sim_check_room(sim_world *world, const sim_process *process, uint32_t shard,
+                    const leat_engine_job *job);
 /* The result of a claim is about to be used: it may be less than what was acknowledged. */
 void sim_check_claim(sim_world *world, uint32_t partition, const leat_engine_progress *progress);
 /* A client got its answer. */

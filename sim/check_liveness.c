@@ -145,7 +145,7 @@ bool sim_check_is_quiet(sim_world *world)
         if (left[0])
             return false;
     }
-    return true;
+    return sim_floods_are_over(world);
 }
 
 void sim_check_not_quiet(sim_world *world)
@@ -158,6 +158,8 @@ void sim_check_not_quiet(sim_world *world)
         if (left[0])
             break;
     }
+    if (!left[0])
+        snprintf(left, sizeof left, "nothing waits, and a tenant is refused");
     sim_fail(world, "liveness", "%lld s after the last fault: %s",
              (long long)world->options.values[OPT_HEAL_MS] / 1000, left);
 }

@@ -68,8 +68,10 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
         check_owned(world, process, shard, job->compaction.partition, false);
     if (job->kind == LEAT_ENGINE_JOB_LOAD)
         check_owned(world, process, shard, job->partition, true);
-    if (job->kind == LEAT_ENGINE_JOB_PARK)
+    if (job->kind == LEAT_ENGINE_JOB_PARK) {
         check_park(world, process, job);
+        sim_check_room(world, process, shard, job);
+    }
     if (job->kind != LEAT_ENGINE_JOB_BATCH && job->kind != LEAT_ENGINE_JOB_PARK)
         return;
     for (uint32_t i = 0; i < job->batch.part_count; i++) {

@@ -305,6 +305,7 @@ void sim_clients_begin(sim_world *world)
         .in_flight_max = 20000,
         .batches_max = 1,
         .ready_age_ms = 5000,
+        .floods = world->floods.controls,
         .metrics = clients->metrics,
     };
     leat_error error;

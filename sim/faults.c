@@ -5,6 +5,7 @@
  */
 #include "faults.h"
 
+#include "disk.h"
 #include "world.h"
 
 /* ---- whom it meets ---- */
@@ -314,6 +315,7 @@ static const struct {
     {OPT_REFUSE_ALL, refuse_all},
     {OPT_BLOCK, sim_controls_block},
     {OPT_PERSON, sim_persons_act},
+    {OPT_SWOLLEN, sim_disk_swell},
 };
 
 static void on_fault(sim_world *world, void *object, uint64_t at);
@@ -361,6 +363,7 @@ void sim_faults_heal(sim_world *world)
     for (uint32_t shard = 0; shard < world->schema.catalog.layout.shard_count; shard++) {
         on_old_ends(world, &world->shards[shard], 0);
         heal_server(world, world->shards[shard].primary);
+        world->shards[shard].parked_size = 0;
         for (int64_t i = 0; i < world->options.values[OPT_STAYS_LOCKED]; i++)
             sim_server_lock_row(world->shards[shard].primary, some_row(world), INT64_MAX);
     }

@@ -194,8 +194,10 @@ void leat_http_abandon(leat_http_request *request)
 
 void sim_http_request(sim_world *world, sim_request *request)
 {
+    const sim_refusal *told = sim_floods_find(world, request);
     request->arrived_us = world->clock.now_us;
     world->clients.handled = request;
     world->clients.server->handler(world->clients.server->context, request);
     world->clients.handled = NULL;
+    sim_check_admitted(world, request, told);
 }

@@ -112,6 +112,8 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_PERSON] = {"person", FAULT, 50, 5000, 0},
     [OPT_STAYS_LOCKED] = {"stays_locked", FAULT, 1, 8, 0},
     [OPT_DEAR] = {"dear", RARE, 2, 40, 0},
+    [OPT_LAG_LIMIT_MS] = {"lag_limit_ms", FAULT, 20, 10000, 0},
+    [OPT_SWOLLEN] = {"swollen", FAULT, 500, 20000, 0},
 };
 
 /* A power of two below the span is drawn first, so that no logarithm's rounding depends on the

@@ -112,6 +112,8 @@ typedef enum sim_option {
     OPT_STAYS_LOCKED,  /* rows of a shard that another program holds until all other records are
                           applied */
     OPT_DEAR,          /* each row of the first tenant takes as long as so many statements */
+    OPT_LAG_LIMIT_MS,  /* of what waits for a shard; beyond it, its loudest tenants are refused */
+    OPT_SWOLLEN,       /* what was parked and deleted takes up the disk for a while */
     OPTION_COUNT,
 } sim_option;
 

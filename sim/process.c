@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "disk.h"
 #include "world.h"
 
 /* ---- what reaches a process ---- */
@@ -228,6 +229,7 @@ static void make_worker(sim_world *world, sim_process *process)
         .owner = "sim",
         .engine = engine_config(world),
         .lock_timeout_ms = world->options.values[OPT_LOCK_TIMEOUT_MS],
+        .lag_limit_ms = world->options.values[OPT_LAG_LIMIT_MS],
         .metrics = process->metrics,
     };
     leat_error error;
@@ -245,6 +247,8 @@ void sim_process_start(sim_world *world, sim_process *process)
     *process = (sim_process){
         .index = index, .is_alive = true, .life = ++world->serial, .tick_us = INT64_MAX};
     make_worker(world, process);
+    sim_floods_follow(world, process);
+    sim_disk_follow(world, process);
     pump(world, process);
 }
 

@@ -381,7 +381,11 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
     reader->held++;
     sim_reader_note(world, reader->process, record);
     sim_broker_saw(&world->broker, partition, record->record.offset);
-    if (!reader->events.record(reader->events.context, &record->record, record)) {
+    uint32_t unseen = reader->process->worker->reads_unseen;
+    bool is_taken = reader->events.record(reader->events.context, &record->record, record);
+    if (reader->process->worker->reads_unseen < unseen)
+        sim_check_read(world, reader->process, record);
+    if (!is_taken) {
         reader->held--;
         part->is_paused = true;
         world->sometimes->count[SOMETIMES_BUDGET_FULL]++;

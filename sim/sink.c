@@ -698,6 +698,8 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     sim_world *world = sink->world;
     pool_member *connection = find_free(sink);
     sim_check_job(world, sink->process, sink->shard, job);
+    if (job->kind == LEAT_ENGINE_JOB_PARK)
+        sim_check_parks(world, sink->process, &job->batch);
     sim_check_asked(world, sink->process, sink->shard, in_flight(sink));
     if (!connection) {
         leave_orphan(sink, job->id);

@@ -84,6 +84,10 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_LOADED] = "loaded",
     [SOMETIMES_CLAIMED_PARKED] = "claimed_parked",
     [SOMETIMES_PARKED_FULL] = "parked_full",
+    [SOMETIMES_PARKED_SWOLLEN] = "parked_swollen",
+    [SOMETIMES_SWOLLEN] = "swollen",
+    [SOMETIMES_REFUSED_LATE] = "refused_late",
+    [SOMETIMES_REFUSED_PARKED] = "refused_parked",
     [SOMETIMES_TOLD] = "told",
 };
 

@@ -75,7 +75,11 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_UNPARKED,
     SOMETIMES_LOADED,
     SOMETIMES_CLAIMED_PARKED,
-    SOMETIMES_PARKED_FULL, /* a partition may park no more */
+    SOMETIMES_PARKED_FULL,    /* a partition may park no more */
+    SOMETIMES_PARKED_SWOLLEN, /* while only what stalls may be */
+    SOMETIMES_SWOLLEN,        /* nothing may be parked */
+    SOMETIMES_REFUSED_LATE,   /* a tenant, because its shard is late */
+    SOMETIMES_REFUSED_PARKED, /* because it is full of what is parked */
     SOMETIMES_LEFT_OUT,
     SOMETIMES_KEPT_LEFT_OUT, /* one that was kept */
     SOMETIMES_KEY_HELD,

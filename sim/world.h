@@ -24,8 +24,9 @@ enum { SIM_SERVERS_MAX = 64 }; /* of one shard, over its failovers */
 /* A shard: the server that connections lead to, and the ones before it. */
 typedef struct sim_shard {
     sim_server *primary;
-    sim_server *old; /* a primary that lives on beside the new one; NULL: none */
-    uint32_t kept;   /* commits that no failover takes back */
+    sim_server *old;      /* a primary that lives on beside the new one; NULL: none */
+    uint32_t kept;        /* commits that no failover takes back */
+    uint64_t parked_size; /* what the table of parked records takes up: disk.h */
     sim_server *all[SIM_SERVERS_MAX];
     uint32_t count;
 } sim_shard;
@@ -51,6 +52,7 @@ struct sim_world {
     uint32_t process_count;
     sim_process *starting; /* the owner of logs and sinks that are made now */
     sim_clients clients;
+    sim_floods floods;
     sim_list pipelines; /* freed with the world, as what follows */
     sim_list commits;
     sim_list garbage;
