@@ -370,6 +370,26 @@ typedef struct leat_engine_trouble {
 uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_engine_trouble *ret,
                               uint32_t max);
 
+/* The record that holds a partition's low water: the first one that is held and not applied. */
+typedef struct leat_engine_holder_view {
+    int64_t offset;
+    uint32_t subpartition;
+    int64_t accepted_ms;
+    void *payload;         /* borrowed until the next event, as are the texts below */
+    int64_t since_us;      /* when it was read; or, once its subpartition was tried in vain, the
+                              begin of the first attempt */
+    bool is_in_flight;     /* in a batch that is not answered */
+    bool is_behind_parked; /* earlier records of its subpartition are parked and go first */
+    uint32_t attempts;     /* of its subpartition, in vain; while there are any the next three are
+                              those of the last */
+    leat_engine_outcome outcome;
+    const char *sqlstate; /* "": none */
+    const char *message;
+} leat_engine_holder_view;
+/* False: the partition holds no record. */
+bool leat_engine_holder(const leat_engine *engine, uint32_t partition,
+                        leat_engine_holder_view *ret);
+
 /* The jobs of a shard that are in flight. */
 typedef struct leat_engine_flight_view {
     uint32_t jobs;

@@ -299,6 +299,7 @@ typedef struct leat_queue_mark {
     bool is_set;
     leat_engine_outcome outcome; /* of the last attempt; leat_engine.reasons has the rest */
     int64_t since_us;            /* when the first attempt began */
+    uint32_t attempts;           /* that failed */
 } leat_queue_mark;
 
 /* The next chunk of a queue. */

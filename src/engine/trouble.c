@@ -20,6 +20,7 @@ void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us,
         leat_park_plan(engine, partition);
     }
     mark->outcome = outcome;
+    mark->attempts += mark->attempts < UINT32_MAX;
 }
 
 void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_engine_job_result *result)

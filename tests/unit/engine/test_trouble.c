@@ -67,6 +67,35 @@ START_TEST(one_cause_is_one_trouble_however_many_have_it)
 }
 END_TEST
 
+/* Of all that a partition holds, the one with the smallest offset, whatever was tried. */
+START_TEST(the_holder_of_the_low_water_is_told)
+{
+    story s;
+    leat_engine_holder_view holder;
+    story_begin(&s, 1);
+    s.now_us = 1000;
+    story_reading(&s, 1);
+    ck_assert(!leat_engine_holder(s.engine, 0, &holder));
+    story_read(&s, 0, 5, 7);
+    s.now_us = 2000;
+    story_read(&s, 0, 6, 9);
+    ck_assert(leat_engine_holder(s.engine, 0, &holder));
+    ck_assert(holder.offset == 7 && holder.subpartition == 5 && holder.payload == &s);
+    ck_assert(holder.since_us == 1000 && holder.is_in_flight && !holder.is_behind_parked);
+    ck_assert_uint_eq(holder.attempts, 0);
+    ck_assert_str_eq(holder.sqlstate, "");
+    s.now_us = 9000;
+    story_done(&s, 0, LEAT_ENGINE_CONTENTION);
+    story_done(&s, 0, LEAT_ENGINE_OUTAGE); /* waits; the job of 9 runs */
+    ck_assert(leat_engine_holder(s.engine, 0, &holder));
+    ck_assert(holder.offset == 7 && holder.since_us == 1000);
+    ck_assert_uint_ge(holder.attempts, 1);
+    ck_assert(holder.outcome == LEAT_ENGINE_OUTAGE || holder.outcome == LEAT_ENGINE_CONTENTION);
+    ck_assert_str_eq(holder.message, "because");
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_halt_is_told_by_its_probe)
 {
     story s;
@@ -105,5 +134,5 @@ START_TEST(the_oldest_job_in_flight_is_known_by_its_first_record)
 END_TEST
 
 STORY_MAIN("trouble", a_mark_stays_from_the_first_attempt_until_it_is_applied,
-           one_cause_is_one_trouble_however_many_have_it, a_halt_is_told_by_its_probe,
-           the_oldest_job_in_flight_is_known_by_its_first_record)
+           one_cause_is_one_trouble_however_many_have_it, the_holder_of_the_low_water_is_told,
+           a_halt_is_told_by_its_probe, the_oldest_job_in_flight_is_known_by_its_first_record)
