@@ -27,122 +27,76 @@ static void register_engine(leat_worker *worker, const char *own)
     const leat_engine_counters *count = leat_engine_count(worker->engine);
     const struct {
         const char *name;
-        const char *help;
         const uint64_t *value;
     } table[] = {
-        {"leat_records_applied_total", "Records whose effect is committed in their shard.",
-         &count->records_applied},
-        {"leat_records_skipped_total", "Records read again that were applied before.",
-         &count->records_skipped},
-        {"leat_records_skipped_by_control_total",
-         "Records that `leat control` has had left out; their progress is committed.",
-         &count->records_left_out},
-        {"leat_batches_total", "Batches committed.", &count->batches_applied},
-        {"leat_batches_fenced_total",
-         "Batches refused because somebody else had claimed the partition.",
-         &count->batches_fenced},
-        {"leat_batches_unknown_total",
-         "Batches whose outcome was unknown; their partitions were claimed again.",
-         &count->batches_unknown},
-        {"leat_batches_failed_total", "Batches the database refused with an error.",
-         &count->batches_failed},
-        {"leat_batches_stale_total", "Batch results that came for a partition dropped meanwhile.",
-         &count->batches_stale},
-        {"leat_database_went_back_total",
-         "Times a shard had lost a commit that it had acknowledged.", &count->went_back},
-        {"leat_dead_letters_total", "Records refused for good, kept in leat.dead_letters.",
-         &count->dead_letters},
-        {"leat_keys_held_total", "Times that a refused record has made its key held.",
-         &count->keys_held},
-        {"leat_records_kept_total", "Records of held keys that were kept in leat.parked_keys.",
-         &count->records_kept},
-        {"leat_records_retried_total",
-         "Kept records that the worker has applied, or left out for a control.",
-         &count->records_retried},
-        {"leat_keys_let_go_total", "Held keys of which the worker has applied all.",
-         &count->keys_let_go},
-        {"leat_claims_total", "Claims of partitions.", &count->claims},
-        {"leat_compactions_total", "Compactions of the progress journal.", &count->compactions},
-        {"leat_records_parked_total", "Records that were parked in their shard.",
-         &count->records_parked},
-        {"leat_records_unparked_total",
-         "Records applied, or kept as dead letters, that had been parked.",
-         &count->records_unparked},
-        {"leat_parks_total", "Transactions that parked records.", &count->parks},
-        {"leat_unparks_total", "Transactions that applied parked records.", &count->unparks},
-        {"leat_parked_loads_total", "Chunks of parked records that were read.", &count->loads},
-        {"leat_park_failures_total",
-         "Transactions that parked records, and reads of them, that failed with an error.",
-         &count->park_failures},
+        {"leat_records_applied_total", &count->records_applied},
+        {"leat_records_skipped_total", &count->records_skipped},
+        {"leat_records_skipped_by_control_total", &count->records_left_out},
+        {"leat_batches_total", &count->batches_applied},
+        {"leat_batches_fenced_total", &count->batches_fenced},
+        {"leat_batches_unknown_total", &count->batches_unknown},
+        {"leat_batches_failed_total", &count->batches_failed},
+        {"leat_batches_stale_total", &count->batches_stale},
+        {"leat_database_went_back_total", &count->went_back},
+        {"leat_dead_letters_total", &count->dead_letters},
+        {"leat_keys_held_total", &count->keys_held},
+        {"leat_records_kept_total", &count->records_kept},
+        {"leat_records_retried_total", &count->records_retried},
+        {"leat_keys_let_go_total", &count->keys_let_go},
+        {"leat_claims_total", &count->claims},
+        {"leat_compactions_total", &count->compactions},
+        {"leat_records_parked_total", &count->records_parked},
+        {"leat_records_unparked_total", &count->records_unparked},
+        {"leat_parks_total", &count->parks},
+        {"leat_unparks_total", &count->unparks},
+        {"leat_parked_loads_total", &count->loads},
+        {"leat_park_failures_total", &count->park_failures},
     };
     _Static_assert(sizeof table / sizeof *table <= ENGINE_METRICS_MAX, "room for each");
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         worker->engine_metrics[worker->engine_metric_count++] = (leat_engine_metric){
-            table[i].value,
-            leat_metrics_counter(worker->config.metrics, table[i].name, table[i].help, own)};
+            table[i].value, leat_metrics_counter(worker->config.metrics, table[i].name, own)};
 }
 
 static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
 {
     leat_metrics *metrics = worker->config.metrics;
     leat_worker_shard_state *state = &worker->shards[shard];
-    state->time_lag_ms = leat_metrics_gauge(
-        metrics, "leat_time_lag_seconds",
-        "Now minus the accept time of the oldest record known not to be applied.", own, 1000);
-    state->message_lag = leat_metrics_gauge(
-        metrics, "leat_message_lag",
-        "Records above the low water, of which some may be applied already, and parked ones below it.",
-        own, 1);
-    state->stalled = leat_metrics_gauge(
-        metrics, "leat_subpartitions_stalled",
-        "Subpartitions whose first record was tried in vain: waiting, or being tried again.", own,
-        1);
-    state->connections = leat_metrics_gauge(metrics, "leat_shard_connections",
-                                            "Usable connections to the shard.", own, 1);
-    state->limit = leat_metrics_gauge(
-        metrics, "leat_shard_limit",
-        "Most batches of several subpartitions that the shard is given at once.", own, 1);
-    state->breaker = leat_metrics_gauge(
-        metrics, "leat_shard_breaker_open",
-        "1: the shard answers with outages, and one job is tried at a time; else 0.", own, 1);
-    state->batch_us = leat_metrics_gauge(metrics, "leat_shard_batch_seconds",
-                                         "How long the last batches took, the median.", own,
-                                         1000000);
-    state->connections_busy =
-        leat_metrics_gauge(metrics, "leat_shard_connections_busy",
-                           "Connections to the shard with a job that is not answered yet.", own, 1);
-    state->connections_idle = leat_metrics_gauge(metrics, "leat_shard_connections_idle",
-                                                 "Usable connections to the shard without a job.",
-                                                 own, 1);
-    state->silent_ms = leat_metrics_gauge(
-        metrics, "leat_shard_silent_seconds",
-        "How long the shard has answered nothing though it should; 0: it answers.", own, 1000);
-    state->estimate_ms = leat_metrics_gauge(
-        metrics, "leat_lag_estimate_seconds",
-        "How long what waits will take: records that wait and could be tried, divided by what was applied a second lately.",
-        own, 1000);
+    const struct {
+        const char *name;
+        leat_gauge **gauge;
+    } gauges[] = {
+        {"leat_time_lag_seconds", &state->time_lag_ms},
+        {"leat_message_lag", &state->message_lag},
+        {"leat_subpartitions_stalled", &state->stalled},
+        {"leat_shard_connections", &state->connections},
+        {"leat_shard_limit", &state->limit},
+        {"leat_shard_breaker_open", &state->breaker},
+        {"leat_shard_batch_seconds", &state->batch_us},
+        {"leat_shard_connections_busy", &state->connections_busy},
+        {"leat_shard_connections_idle", &state->connections_idle},
+        {"leat_shard_silent_seconds", &state->silent_ms},
+        {"leat_lag_estimate_seconds", &state->estimate_ms},
+        {"leat_held_keys", &state->held_keys},
+        {"leat_controls_active", &state->controls_active},
+        {"leat_partitions_paused", &state->paused},
+    };
+    const struct {
+        const char *name;
+        leat_counter **counter;
+    } counters[] = {
+        {"leat_rows_total", &state->rows},
+        {"leat_shard_connects_total", &state->connects},
+        {"leat_shard_connect_failures_total", &state->connect_failures},
+        {"leat_patches_dropped_total", &state->patches_dropped},
+        {"leat_holders_terminated_total", &state->holders_terminated},
+    };
+    for (size_t i = 0; i < sizeof gauges / sizeof *gauges; i++)
+        *gauges[i].gauge = leat_metrics_gauge(metrics, gauges[i].name, own);
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        *counters[i].counter = leat_metrics_counter(metrics, counters[i].name, own);
     leat_gauge_set(state->estimate_ms, INT64_MIN);
     leat_worker_parked_register(worker, shard, own);
-    state->held_keys = leat_metrics_gauge(
-        metrics, "leat_held_keys",
-        "Keys whose records are kept in the shard, as far as the worker knows.", own, 1);
-    state->controls_active = leat_metrics_gauge(
-        metrics, "leat_controls_active",
-        "Controls of tenants and keys (`leat control`) in effect in the shard.", own, 1);
-    state->paused = leat_metrics_gauge(
-        metrics, "leat_partitions_paused",
-        "Partitions that are not read on because what they may hold in memory is full.", own, 1);
-    state->rows = leat_metrics_counter(metrics, "leat_rows_total", "Row writes committed.", own);
-    state->connects = leat_metrics_counter(metrics, "leat_shard_connects_total",
-                                           "Connections made to the shard.", own);
-    state->connect_failures = leat_metrics_counter(metrics, "leat_shard_connect_failures_total",
-                                                   "Connection attempts that failed.", own);
-    state->patches_dropped = leat_metrics_counter(
-        metrics, "leat_patches_dropped_total",
-        "PATCHes of missing rows, of routes with patch: existing: dropped.", own);
-    state->holders_terminated =
-        leat_metrics_counter(metrics, "leat_holders_terminated_total",
-                             "Stuck backends terminated because they held a partition.", own);
 }
 
 static void register_partition(leat_worker *worker, uint32_t partition)
@@ -154,9 +108,7 @@ static void register_partition(leat_worker *worker, uint32_t partition)
     leat_buf_byte(&buf, ',');
     leat_metrics_label(&buf, "partition", number);
     worker->stalled_ms[partition] =
-        leat_metrics_gauge(worker->config.metrics, "leat_stalled_seconds",
-                           "Of a partition where something is tried in vain: for how long.",
-                           leat_buf_cstr(&buf), 1000);
+        leat_metrics_gauge(worker->config.metrics, "leat_stalled_seconds", leat_buf_cstr(&buf));
     /* INT64_MIN is left out of a scrape: most partitions never stall. */
     leat_gauge_set(worker->stalled_ms[partition], INT64_MIN);
     leat_buf_free(&buf);
@@ -168,28 +120,14 @@ void leat_worker_metrics_register(leat_worker *worker)
     leat_buf buf = {0};
     const char *own = labels(&buf, worker, NULL);
     register_engine(worker, own);
-    worker->commit_failures =
-        leat_metrics_counter(metrics, "leat_commit_failures_total",
-                             "Offset commits the group refused (displays only).", own);
-    worker->partitions_held = leat_metrics_gauge(metrics, "leat_partitions_held",
-                                                 "Partitions assigned to this worker.", own, 1);
-    worker->partitions_stopped =
-        leat_metrics_gauge(metrics, "leat_partitions_stopped",
-                           "Partitions stopped by an error that needs a person.", own, 1);
-    worker->tables_stopped = leat_metrics_gauge(
-        metrics, "leat_tables_stopped",
-        "Tables with too many dead letters: what they refuse waits for a person.", own, 1);
-    worker->shards_halted = leat_metrics_gauge(
-        metrics, "leat_shards_halted",
-        "Shards with an error that is not understood: one batch is tried there.", own, 1);
-    worker->log_silent_ms = leat_metrics_gauge(metrics, "leat_log_silent_seconds",
-                                               "How long no broker has answered; 0: they answer.",
-                                               own, 1000);
-    worker->log_renewals =
-        leat_metrics_counter(metrics, "leat_log_clients_renewed_total",
-                             "Clients of the log that another one took the place of.", own);
-    worker->bytes_held =
-        leat_metrics_gauge(metrics, "leat_held_bytes", "Bytes of records held in memory.", own, 1);
+    worker->commit_failures = leat_metrics_counter(metrics, "leat_commit_failures_total", own);
+    worker->log_renewals = leat_metrics_counter(metrics, "leat_log_clients_renewed_total", own);
+    worker->partitions_held = leat_metrics_gauge(metrics, "leat_partitions_held", own);
+    worker->partitions_stopped = leat_metrics_gauge(metrics, "leat_partitions_stopped", own);
+    worker->tables_stopped = leat_metrics_gauge(metrics, "leat_tables_stopped", own);
+    worker->shards_halted = leat_metrics_gauge(metrics, "leat_shards_halted", own);
+    worker->log_silent_ms = leat_metrics_gauge(metrics, "leat_log_silent_seconds", own);
+    worker->bytes_held = leat_metrics_gauge(metrics, "leat_held_bytes", own);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         register_shard(worker, shard, labels(&buf, worker, worker->config.shards[shard].name));
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)

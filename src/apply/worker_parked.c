@@ -16,29 +16,14 @@ void leat_worker_parked_register(leat_worker *worker, uint32_t shard, const char
 {
     leat_metrics *metrics = worker->config.metrics;
     leat_worker_parked *parked = &worker->shards[shard].parked;
-    parked->records = leat_metrics_gauge(
-        metrics, "leat_parked_records",
-        "Records that wait in the shard because they could not be applied.", labels, 1);
-    parked->bytes = leat_metrics_gauge(metrics, "leat_parked_bytes",
-                                       "Bytes of parked records, as stored.", labels, 1);
-    parked->chunks = leat_metrics_gauge(metrics, "leat_parked_chunks",
-                                        "Rows that parked records are in.", labels, 1);
-    parked->subpartitions = leat_metrics_gauge(metrics, "leat_parked_subpartitions",
-                                               "Subpartitions with parked records.", labels, 1);
-    parked->oldest_ms = leat_metrics_gauge(
-        metrics, "leat_parked_oldest_seconds",
-        "Now minus the accept time of the oldest parked record, or a little more.", labels, 1000);
-    parked->left_ms = leat_metrics_gauge(
-        metrics, "leat_parked_full_in_seconds",
-        "When the first partition will have used up its share of parked_max, at the rate of the last minute.",
-        labels, 1000);
-    parked->full = leat_metrics_gauge(
-        metrics, "leat_partitions_parked_full",
-        "Partitions that are not read on because their share of parked_max is used up.", labels, 1);
-    parked->size = leat_metrics_gauge(
-        metrics, "leat_parked_relation_bytes",
-        "What the table of parked records takes up, with what was deleted and cannot be given back yet.",
-        labels, 1);
+    parked->records = leat_metrics_gauge(metrics, "leat_parked_records", labels);
+    parked->bytes = leat_metrics_gauge(metrics, "leat_parked_bytes", labels);
+    parked->chunks = leat_metrics_gauge(metrics, "leat_parked_chunks", labels);
+    parked->subpartitions = leat_metrics_gauge(metrics, "leat_parked_subpartitions", labels);
+    parked->oldest_ms = leat_metrics_gauge(metrics, "leat_parked_oldest_seconds", labels);
+    parked->left_ms = leat_metrics_gauge(metrics, "leat_parked_full_in_seconds", labels);
+    parked->full = leat_metrics_gauge(metrics, "leat_partitions_parked_full", labels);
+    parked->size = leat_metrics_gauge(metrics, "leat_parked_relation_bytes", labels);
     leat_gauge_set(parked->size, INT64_MIN);
     atomic_init(&parked->measured, UINT64_MAX);
     parked->told = UINT64_MAX;

@@ -64,7 +64,8 @@ int leat_command_control_unblock(const leat_options *options);
 int leat_command_control_list(const leat_options *options);
 int leat_command_token_new(const leat_options *options);
 int leat_command_send(const leat_options *options);
-int leat_command_config(const leat_options *options); /* prints the reference */
+int leat_command_config(const leat_options *options);  /* prints the reference */
+int leat_command_metrics(const leat_options *options); /* likewise, of the metrics */
 int leat_command_version(const leat_options *options);
 
 #endif

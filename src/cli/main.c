@@ -161,6 +161,8 @@ static const leat_command commands[] = {
      leat_command_send},
     {"config", "", "", 0, "print the reference of all settings",
      "Prints every setting with its type, default, range and meaning.\n", leat_command_config},
+    {"metrics", "", "", 0, "print the reference of all metrics",
+     "Prints every metric of /metrics with its type, labels and meaning.\n", leat_command_metrics},
     {"version", "", "", 0, "print the versions of leat and its libraries", "",
      leat_command_version},
 };

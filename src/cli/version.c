@@ -1,7 +1,7 @@
 /*
- * version.c - leat version and leat config: they need no configuration, so they also work where
- * nothing is set up yet. Where a library reports its version, the running library's is printed, not
- * that of the headers.
+ * version.c - leat version, leat config and leat metrics: they need no configuration, so they also
+ * work where nothing is set up yet. Where a library reports its version, the running library's is
+ * printed, not that of the headers.
  */
 #include <stdio.h>
 
@@ -20,6 +20,7 @@
 
 #include "cli/commands.h"
 #include "config/config.h"
+#include "ops/metric_table.h"
 
 int leat_command_version(const leat_options *options)
 {
@@ -48,5 +49,12 @@ int leat_command_config(const leat_options *options)
 {
     (void)options;
     leat_config_print_reference(stdout);
+    return LEAT_EXIT_OK;
+}
+
+int leat_command_metrics(const leat_options *options)
+{
+    (void)options;
+    leat_metrics_print_reference(stdout);
     return LEAT_EXIT_OK;
 }

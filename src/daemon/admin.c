@@ -34,8 +34,10 @@ static void answer_text(leat_admin *admin, leat_http_request *request, leat_http
 
 static void show_metrics(leat_admin *admin, leat_http_request *request)
 {
-    leat_metrics_write(admin->metrics, &admin->text);
-    answer_text(admin, request, LEAT_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", NULL);
+    leat_metrics_format format = leat_metrics_accepted(leat_http_request_header(request, "accept"));
+    leat_metrics_write(admin->metrics, format, &admin->text);
+    answer_text(admin, request, LEAT_HTTP_OK, leat_metrics_content_type(format),
+                "Vary: Accept\r\n");
 }
 
 static void answer_health(leat_admin *admin, leat_http_request *request, const leat_health *health)

@@ -303,6 +303,8 @@ int leat_serve(const char *command, bool with_edge, bool with_apply, const char 
     }
     leat_signals_configured(leat_daemon_reads_again(&daemon.assembly.config));
     daemon.metrics = leat_metrics_new();
+    leat_gauge_set(
+        leat_metrics_gauge(daemon.metrics, "leat_build_info", "version=\"" LEAT_VERSION "\""), 1);
     init_loop(&daemon);
     int code = serve_until_drained(&daemon);
     leat_signals_over(code);

@@ -41,109 +41,85 @@ static void register_answers(edge_metrics *metrics, leat_metrics *registry)
         char label[16];
         snprintf(label, sizeof label, "code=\"%d\"", status);
         if (!counter)
-            counter = leat_metrics_counter(
-                registry, "leat_requests_total",
-                "Writes by the status code of their answer: requests, and items of batches.",
-                label);
+            counter = leat_metrics_counter(registry, "leat_requests_total", label);
         metrics->answers[counted[i]] = counter;
     }
 }
 
-static void register_protocols(edge_metrics *metrics, leat_metrics *registry)
-{
-    static const char connections[] = "Client connections by the protocol that they began with.";
-    metrics->http_1 = leat_metrics_counter(registry, "leat_edge_protocol_connections_total",
-                                           connections, "protocol=\"http/1.1\"");
-    metrics->http_2 = leat_metrics_counter(registry, "leat_edge_protocol_connections_total",
-                                           connections, "protocol=\"h2\"");
-    metrics->streams = leat_metrics_counter(registry, "leat_edge_streams_total",
-                                            "Requests that came over HTTP/2.", NULL);
-    metrics->tls_handshakes = leat_metrics_counter(registry, "leat_edge_tls_handshakes_total",
-                                                   "TLS handshakes that were completed.", NULL);
-    metrics->tls_resumed = leat_metrics_counter(registry, "leat_edge_tls_resumed_total",
-                                                "Of these, those that resumed a session.", NULL);
-    metrics->tls_failures = leat_metrics_counter(
-        registry, "leat_edge_tls_failures_total",
-        "Connections that ended by a fault of TLS, most in the handshake.", NULL);
-}
-
 static void register_waits(edge_metrics *metrics, leat_metrics *registry)
 {
-    static const char waits[] = "Requests that waited for a write, by what they were told of it.";
-    metrics->waiting = leat_metrics_gauge(registry, "leat_edge_waiting",
-                                          "Requests that wait for a write to be applied.", NULL, 1);
+    metrics->waiting = leat_metrics_gauge(registry, "leat_edge_waiting", NULL);
     for (leat_write_state state = 0; state < LEAT_WRITE_STATE_COUNT; state++) {
         char label[64];
         snprintf(label, sizeof label, "outcome=\"%s\"", leat_write_state_name(state));
-        metrics->waits[state] =
-            leat_metrics_counter(registry, "leat_edge_waits_total", waits, label);
+        metrics->waits[state] = leat_metrics_counter(registry, "leat_edge_waits_total", label);
     }
     metrics->waits_refused =
-        leat_metrics_counter(registry, "leat_edge_waits_total", waits, "outcome=\"refused\"");
-    metrics->questions =
-        leat_metrics_counter(registry, "leat_edge_write_questions_total",
-                             "Questions to shards about writes, each about all that wait.", NULL);
-    metrics->waited = leat_metrics_histogram(
-        registry, "leat_edge_wait_seconds",
-        "How long requests have waited for their write, after the log had it.", NULL);
+        leat_metrics_counter(registry, "leat_edge_waits_total", "outcome=\"refused\"");
+    metrics->questions = leat_metrics_counter(registry, "leat_edge_write_questions_total", NULL);
+    metrics->waited = leat_metrics_histogram(registry, "leat_edge_wait_seconds", NULL);
 }
 
 static void register_limits(edge_metrics *metrics, leat_metrics *registry)
 {
-    static const char name[] = "leat_edge_limited_total",
-                      help[] = "Writes refused because their tenant, key or token has too many.";
+    static const char name[] = "leat_edge_limited_total";
     static const char *const labels[] = {[EDGE_LIMIT_TENANT] = "by=\"tenant\"",
                                          [EDGE_LIMIT_KEY] = "by=\"key\"",
                                          [EDGE_LIMIT_TOKEN] = "by=\"token\""};
     for (edge_limit i = 0; i < EDGE_LIMIT_COUNT; i++)
-        metrics->limited[i] = leat_metrics_counter(registry, name, help, labels[i]);
-    metrics->limited_parked = leat_metrics_counter(registry, name, help, "by=\"parked\"");
-    metrics->limited_lag = leat_metrics_counter(registry, name, help, "by=\"lag\"");
+        metrics->limited[i] = leat_metrics_counter(registry, name, labels[i]);
+    metrics->limited_parked = leat_metrics_counter(registry, name, "by=\"parked\"");
+    metrics->limited_lag = leat_metrics_counter(registry, name, "by=\"lag\"");
+}
+
+static void register_refusals(edge_metrics *metrics, leat_metrics *registry)
+{
+    for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++) {
+        char label[64];
+        snprintf(label, sizeof label, "cause=\"%s\"", leat_log_refusal_name(cause));
+        metrics->refusals[cause] = leat_metrics_counter(registry, "leat_log_refusals_total", label);
+    }
+}
+
+static void register_connections(edge_metrics *metrics, leat_metrics *registry)
+{
+    const struct {
+        const char *name;
+        const char *labels;
+        leat_counter **counter;
+    } counters[] = {
+        {"leat_edge_connections_accepted_total", NULL, &metrics->accepted},
+        {"leat_edge_connections_refused_total", NULL, &metrics->refused},
+        {"leat_edge_malformed_total", NULL, &metrics->malformed},
+        {"leat_edge_timeouts_total", NULL, &metrics->timeouts},
+        {"leat_edge_protocol_connections_total", "protocol=\"http/1.1\"", &metrics->http_1},
+        {"leat_edge_protocol_connections_total", "protocol=\"h2\"", &metrics->http_2},
+        {"leat_edge_streams_total", NULL, &metrics->streams},
+        {"leat_edge_tls_handshakes_total", NULL, &metrics->tls_handshakes},
+        {"leat_edge_tls_resumed_total", NULL, &metrics->tls_resumed},
+        {"leat_edge_tls_failures_total", NULL, &metrics->tls_failures},
+    };
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        *counters[i].counter = leat_metrics_counter(registry, counters[i].name, counters[i].labels);
+    metrics->connections = leat_metrics_gauge(registry, "leat_edge_connections", NULL);
 }
 
 void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
 {
     register_answers(metrics, registry);
     register_waits(metrics, registry);
-    metrics->durable =
-        leat_metrics_histogram(registry, "leat_accept_to_durable_seconds",
-                               "From a request's last byte to its record being durable.", NULL);
-    metrics->in_flight = leat_metrics_gauge(registry, "leat_edge_in_flight",
-                                            "Requests that wait for the log.", NULL, 1);
-    metrics->connections =
-        leat_metrics_gauge(registry, "leat_edge_connections", "Open client connections.", NULL, 1);
-    metrics->batches = leat_metrics_counter(registry, "leat_edge_batches_total",
-                                            "Batches begun; their items are requests, too.", NULL);
-    metrics->batches_open = leat_metrics_gauge(registry, "leat_edge_batches",
-                                               "Batches being received and answered.", NULL, 1);
-    metrics->log_silent_ms =
-        leat_metrics_gauge(registry, "leat_edge_log_silent_seconds",
-                           "How long no broker has answered the edge; 0: they answer.", NULL, 1000);
-    metrics->log_renewals =
-        leat_metrics_counter(registry, "leat_edge_log_clients_renewed_total",
-                             "Clients of the log that another one took the place of.", NULL);
-    metrics->accepted = leat_metrics_counter(registry, "leat_edge_connections_accepted_total",
-                                             "Client connections accepted.", NULL);
-    metrics->refused =
-        leat_metrics_counter(registry, "leat_edge_connections_refused_total",
-                             "Client connections refused because there were too many.", NULL);
-    metrics->malformed = leat_metrics_counter(registry, "leat_edge_malformed_total",
-                                              "Requests refused for breaking HTTP or its limits.",
-                                              NULL);
-    metrics->timeouts = leat_metrics_counter(registry, "leat_edge_timeouts_total",
-                                             "Clients cut off because they were too slow.", NULL);
-    register_protocols(metrics, registry);
     register_limits(metrics, registry);
-    metrics->tokens_verified = leat_metrics_counter(registry, "leat_edge_tokens_verified_total",
-                                                    "JSON Web Tokens whose signature was checked.",
-                                                    NULL);
-    for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++) {
-        char label[64];
-        snprintf(label, sizeof label, "cause=\"%s\"", leat_log_refusal_name(cause));
-        metrics->refusals[cause] =
-            leat_metrics_counter(registry, "leat_log_refusals_total",
-                                 "Records that the log did not take, by cause.", label);
-    }
+    register_refusals(metrics, registry);
+    register_connections(metrics, registry);
+    metrics->durable = leat_metrics_histogram(registry, "leat_accept_to_durable_seconds", NULL);
+    metrics->in_flight = leat_metrics_gauge(registry, "leat_edge_in_flight", NULL);
+    metrics->batches = leat_metrics_counter(registry, "leat_edge_batches_total", NULL);
+    metrics->batches_open = leat_metrics_gauge(registry, "leat_edge_batches", NULL);
+    metrics->log_silent_ms = leat_metrics_gauge(registry, "leat_edge_log_silent_seconds", NULL);
+    metrics->log_renewals =
+        leat_metrics_counter(registry, "leat_edge_log_clients_renewed_total", NULL);
+    metrics->tokens_verified =
+        leat_metrics_counter(registry, "leat_edge_tokens_verified_total", NULL);
 }
 
 static void show_log(leat_edge *edge)

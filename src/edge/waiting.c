@@ -48,7 +48,7 @@ static void answer_waiter(leat_edge *edge, edge_waiter *waiter, const leat_write
     if (waiter->is_discreet)
         told.message[0] = '\0';
     if (!waiter->is_question)
-        leat_observe_us(edge->metrics.waited, leat_mono_us() - waiter->since_us);
+        leat_observe(edge->metrics.waited, leat_mono_us() - waiter->since_us, 1);
     if (waiter->is_question)
         edge_answer_state(edge, waiter->request, &waiter->place, &told, waiter->wait_s);
     else if (answer->state == LEAT_WRITE_DEAD_LETTER)

@@ -417,7 +417,7 @@ void edge_on_appended(void *context, void *tag, leat_append_result result, uint3
     give_ticket(edge, tag);
     if (result == LEAT_APPENDED) {
         edge->taken_us = leat_mono_us();
-        leat_observe_us(edge->metrics.durable, edge->taken_us - ticket.arrived_us);
+        leat_observe(edge->metrics.durable, edge->taken_us - ticket.arrived_us, 1);
         tell_accepted(edge, &ticket, partition, offset);
     } else {
         edge_refuse(edge, &ticket.asker, answers[result], NULL,

@@ -1,143 +1,193 @@
 /*
- * metrics.c - every metric has cells that one thread writes: a counter is a relaxed load and store,
- * not a locked add, and cells lie on cache lines of their own, so counting costs a thread next to
- * nothing and never waits for another. The price is paid by a scrape, which walks all metrics and
- * adds up the cells of one series; it comes every few seconds, a count a million times a second.
+ * metrics.c - every series has cells that one thread each writes: a counter is a relaxed load and
+ * store, not a locked add, and cells lie on cache lines of their own, so counting costs a thread
+ * next to nothing and never waits for another. The price is paid by a scrape, which adds up the
+ * cells of each series; it comes every few seconds, a count a million times a second.
  *
- * Names are checked when they are registered, because a wrong one would be noticed only when
- * somebody needs the graph.
+ * Names and labels are checked when they are registered, because a wrong one would be noticed only
+ * when somebody needs the graph.
  */
 #include "ops/metrics.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
-    FIRST_BUCKET_US = 64,
-    FIRST_BUCKET_BITS = 6,
     CACHE_LINE = 64, /* cells of different threads never share one */
+    FIRST_SLOTS = 256,
 };
 
-typedef enum metric_kind { COUNTER, GAUGE, HISTOGRAM } metric_kind;
-
-static const char *const kind_names[] = {
-    [COUNTER] = "counter", [GAUGE] = "gauge", [HISTOGRAM] = "histogram"};
-
-typedef struct metric {
-    metric_kind kind;
-    const char *name; /* borrowed literals */
-    const char *help;
+typedef struct series {
+    const leat_metric *metric;
     char *labels; /* "" when there are none */
-    int64_t scale;
-    union {
-        void *cell; /* owned */
-        leat_counter *counter;
-        leat_gauge *gauge;
-        leat_histogram *histogram;
-    };
-} metric;
+    uint64_t hash;
+    void **cells; /* [cell_count], each owned */
+    uint32_t cell_count;
+    struct series *next; /* of the same metric */
+} series;
 
 struct leat_metrics {
-    metric *metrics;
-    size_t count;
-    size_t capacity;
+    const leat_metric *table;
+    size_t table_count;
+    series **first, **last; /* [table_count] */
+    series **slots;         /* [slot_count] open addressing, by hash: is it registered already? */
+    size_t slot_count;      /* a power of two, at most half of them used */
+    size_t series_count;
 };
 
 leat_metrics *leat_metrics_new(void)
 {
-    return leat_must_calloc(1, sizeof(leat_metrics));
+    size_t count;
+    const leat_metric *table = leat_metric_table(&count);
+    return leat_metrics_new_of(table, count);
+}
+
+leat_metrics *leat_metrics_new_of(const leat_metric *table, size_t count)
+{
+    leat_metrics *metrics = leat_must_calloc(1, sizeof *metrics);
+    for (size_t i = 0; i < count; i++)
+        LEAT_ASSERT(leat_metric_is_valid(&table[i]));
+    metrics->table = table;
+    metrics->table_count = count;
+    metrics->first = leat_must_calloc(count, sizeof(series *));
+    metrics->last = leat_must_calloc(count, sizeof(series *));
+    metrics->slot_count = FIRST_SLOTS;
+    metrics->slots = leat_must_calloc(metrics->slot_count, sizeof(series *));
+    return metrics;
+}
+
+static void free_series(series *of)
+{
+    for (uint32_t i = 0; i < of->cell_count; i++)
+        free(of->cells[i]);
+    free(of->cells);
+    free(of->labels);
+    free(of);
 }
 
 void leat_metrics_free(leat_metrics *metrics)
 {
     if (!metrics)
         return;
-    for (size_t i = 0; i < metrics->count; i++) {
-        free(metrics->metrics[i].labels);
-        free(metrics->metrics[i].cell);
-    }
-    free(metrics->metrics);
+    for (size_t i = 0; i < metrics->slot_count; i++)
+        if (metrics->slots[i])
+            free_series(metrics->slots[i]);
+    free(metrics->slots);
+    free(metrics->first);
+    free(metrics->last);
     free(metrics);
 }
 
 /* ---- registration ---- */
 
-static bool ends_with(const char *text, const char *end)
+static size_t slot_of(const leat_metrics *metrics, const leat_metric *metric, const char *labels,
+                      uint64_t hash)
 {
-    size_t size = strlen(text);
-    size_t end_size = strlen(end);
-    return size >= end_size && strcmp(text + size - end_size, end) == 0;
+    size_t at = (size_t)hash & (metrics->slot_count - 1);
+    while (metrics->slots[at] && (metrics->slots[at]->metric != metric ||
+                                  strcmp(metrics->slots[at]->labels, labels) != 0))
+        at = (at + 1) & (metrics->slot_count - 1);
+    return at;
 }
 
-/* The rules of `promtool check metrics`. */
-static bool is_valid_name(const char *name, metric_kind kind)
+static void grow(leat_metrics *metrics)
 {
-    if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name) || *name == '_' ||
-        (*name >= '0' && *name <= '9'))
-        return false;
-    if (ends_with(name, "_total") != (kind == COUNTER))
-        return false;
-    return !ends_with(name, "_count") && !ends_with(name, "_sum") && !ends_with(name, "_bucket") &&
-           !ends_with(name, "_ms") && !ends_with(name, "_us") && !ends_with(name, "_milliseconds");
+    series **old = metrics->slots;
+    size_t old_count = metrics->slot_count;
+    metrics->slot_count *= 2;
+    metrics->slots = leat_must_calloc(metrics->slot_count, sizeof(series *));
+    for (size_t i = 0; i < old_count; i++)
+        if (old[i])
+            metrics->slots[slot_of(metrics, old[i]->metric, old[i]->labels, old[i]->hash)] = old[i];
+    free(old);
 }
 
-static metric *add(leat_metrics *metrics, metric_kind kind, const char *name, const char *labels,
-                   size_t cell_size)
+/* Are these the labels that the table says, each with a value? */
+static bool has_labels(const leat_metric *metric, const char *labels)
 {
-    LEAT_ASSERT(is_valid_name(name, kind));
-    for (size_t i = 0; i < metrics->count; i++)
-        LEAT_ASSERT(strcmp(metrics->metrics[i].name, name) != 0 ||
-                    metrics->metrics[i].kind == kind);
-    if (metrics->count == metrics->capacity) {
-        size_t capacity = metrics->capacity ? metrics->capacity * 2 : 64;
-        metric *grown = leat_must_calloc(capacity, sizeof *grown);
-        if (metrics->count > 0)
-            memcpy(grown, metrics->metrics, metrics->count * sizeof *grown);
-        free(metrics->metrics);
-        metrics->metrics = grown;
-        metrics->capacity = capacity;
+    const char *name = metric->labels, *at = labels;
+    while (*name) {
+        size_t size = strcspn(name, ",");
+        if (strncmp(at, name, size) != 0 || at[size] != '=' || at[size + 1] != '"')
+            return false;
+        for (at += size + 2; *at && *at != '"'; at++)
+            if (*at == '\\' && at[1])
+                at++;
+        name += size + (name[size] == ',');
+        if (*at != '"' || (*name && at[1] != ','))
+            return false;
+        at += *name ? 2 : 1;
     }
+    return *at == '\0';
+}
+
+static size_t find_metric(const leat_metrics *metrics, const char *name)
+{
+    for (size_t i = 0; i < metrics->table_count; i++)
+        if (strcmp(metrics->table[i].name, name) == 0)
+            return i;
+    LEAT_ASSERT(!"the metric is in the table");
+    return 0;
+}
+
+static series *find_series(leat_metrics *metrics, size_t index, const char *labels)
+{
+    const leat_metric *metric = &metrics->table[index];
+    uint64_t hash = leat_hash_seeded(leat_slice_of(labels), index);
+    size_t slot = slot_of(metrics, metric, labels, hash);
+    if (metrics->slots[slot])
+        return metrics->slots[slot];
+    series *added = leat_must_calloc(1, sizeof *added);
+    *added = (series){.metric = metric, .labels = leat_must_strdup(labels), .hash = hash};
+    metrics->slots[slot] = added;
+    if (metrics->last[index])
+        metrics->last[index]->next = added;
+    else
+        metrics->first[index] = added;
+    metrics->last[index] = added;
+    if (2 * ++metrics->series_count > metrics->slot_count)
+        grow(metrics);
+    return added;
+}
+
+static void *add_cell(leat_metrics *metrics, const char *name, const char *type, const char *labels,
+                      size_t cell_size)
+{
+    size_t index = find_metric(metrics, name);
+    const leat_metric *metric = &metrics->table[index];
+    LEAT_ASSERT(strcmp(leat_metric_shape_of(metric->kind)->type, type) == 0);
+    LEAT_ASSERT(has_labels(metric, labels ? labels : ""));
+    series *of = find_series(metrics, index, labels ? labels : "");
+    void **cells = leat_must_calloc(of->cell_count + 1, sizeof *cells);
+    if (of->cell_count > 0)
+        memcpy(cells, of->cells, of->cell_count * sizeof *cells);
+    free(of->cells);
+    of->cells = cells;
     size_t size = (cell_size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
     void *cell = aligned_alloc(CACHE_LINE, size);
     LEAT_ASSERT(cell);
     memset(cell, 0, size);
-    metric *added = &metrics->metrics[metrics->count++];
-    *added = (metric){
-        .kind = kind,
-        .name = name,
-        .labels = leat_must_strdup(labels ? labels : ""),
-        .scale = 1,
-        .cell = cell,
-    };
-    return added;
+    of->cells[of->cell_count++] = cell;
+    return cell;
 }
 
-leat_counter *leat_metrics_counter(leat_metrics *metrics, const char *name, const char *help,
-                                   const char *labels)
+leat_counter *leat_metrics_counter(leat_metrics *metrics, const char *name, const char *labels)
 {
-    metric *added = add(metrics, COUNTER, name, labels, sizeof(leat_counter));
-    added->help = help;
-    return added->counter;
+    return add_cell(metrics, name, "counter", labels, sizeof(leat_counter));
 }
 
-leat_gauge *leat_metrics_gauge(leat_metrics *metrics, const char *name, const char *help,
-                               const char *labels, int64_t scale)
+leat_gauge *leat_metrics_gauge(leat_metrics *metrics, const char *name, const char *labels)
 {
-    LEAT_ASSERT(scale > 0);
-    metric *added = add(metrics, GAUGE, name, labels, sizeof(leat_gauge));
-    added->help = help;
-    added->scale = scale;
-    return added->gauge;
+    return add_cell(metrics, name, "gauge", labels, sizeof(leat_gauge));
 }
 
-leat_histogram *leat_metrics_histogram(leat_metrics *metrics, const char *name, const char *help,
-                                       const char *labels)
+leat_histogram *leat_metrics_histogram(leat_metrics *metrics, const char *name, const char *labels)
 {
-    LEAT_ASSERT(ends_with(name, "_seconds"));
-    metric *added = add(metrics, HISTOGRAM, name, labels, sizeof(leat_histogram));
-    added->help = help;
-    return added->histogram;
+    leat_histogram *histogram =
+        add_cell(metrics, name, "histogram", labels, sizeof(leat_histogram));
+    histogram->shape = leat_metric_shape_of(metrics->table[find_metric(metrics, name)].kind);
+    return histogram;
 }
 
 void leat_metrics_label(leat_buf *out, const char *name, const char *value)
@@ -157,17 +207,6 @@ void leat_metrics_label(leat_buf *out, const char *name, const char *value)
 
 /* ---- observing ---- */
 
-/* By the smallest power of two at or above the value: bounds are inclusive. */
-static size_t bucket_of(uint64_t us)
-{
-    if (us <= FIRST_BUCKET_US)
-        return 0;
-    size_t bits = 64 - (size_t)__builtin_clzll(us - 1);
-    size_t bucket = bits - FIRST_BUCKET_BITS;
-    LEAT_ASSERT(bits > FIRST_BUCKET_BITS);
-    return bucket < LEAT_HISTOGRAM_BUCKETS ? bucket : LEAT_HISTOGRAM_BUCKETS;
-}
-
 /* Only the thread that owns the cell adds to it, so no addition is lost. */
 static void add_to(_Atomic uint64_t *cell, uint64_t more)
 {
@@ -175,20 +214,87 @@ static void add_to(_Atomic uint64_t *cell, uint64_t more)
                           memory_order_relaxed);
 }
 
-void leat_observe_us(leat_histogram *histogram, int64_t us)
+void leat_observe(leat_histogram *histogram, int64_t value, uint64_t times)
 {
-    uint64_t value = us > 0 ? (uint64_t)us : 0;
-    add_to(&histogram->buckets[bucket_of(value)], 1);
-    add_to(&histogram->sum_us, value);
+    const leat_metric_shape *shape = histogram->shape;
+    uint32_t at = histogram->last;
+    int64_t counted = value > 0 ? value : 0;
+    while (at < shape->bound_count && counted > shape->bounds[at])
+        at++;
+    while (at > 0 && counted <= shape->bounds[at - 1])
+        at--;
+    histogram->last = at;
+    add_to(&histogram->buckets[at], times);
+    add_to(&histogram->sum, (uint64_t)counted * times);
+}
+
+/* ---- which format ---- */
+
+static leat_slice trim(leat_slice text)
+{
+    while (text.size > 0 && (*text.data == ' ' || *text.data == '\t'))
+        text = (leat_slice){text.data + 1, text.size - 1};
+    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
+        text.size--;
+    return text;
+}
+
+/* Takes what is before the next `end` off the front. */
+static leat_slice take_to(leat_slice *from, char end)
+{
+    const char *at = from->size > 0 ? memchr(from->data, end, from->size) : NULL;
+    size_t size = at ? (size_t)(at - from->data) : from->size;
+    leat_slice taken = {from->data, size};
+    from->data += at ? size + 1 : size;
+    from->size -= at ? size + 1 : size;
+    return trim(taken);
+}
+
+static bool is_word(leat_slice text, const char *word)
+{
+    return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
+}
+
+/* q=0, q=0.0, ...: not wanted. */
+static bool is_unwanted(leat_slice parameter)
+{
+    if (parameter.size < 3 || strncasecmp(parameter.data, "q=", 2) != 0)
+        return false;
+    for (size_t i = 2; i < parameter.size; i++)
+        if (parameter.data[i] != '0' && parameter.data[i] != '.')
+            return false;
+    return true;
+}
+
+leat_metrics_format leat_metrics_accepted(leat_slice accept)
+{
+    while (accept.size > 0) {
+        leat_slice range = take_to(&accept, ',');
+        bool is_open = is_word(take_to(&range, ';'), "application/openmetrics-text");
+        while (is_open && range.size > 0)
+            is_open = !is_unwanted(take_to(&range, ';'));
+        if (is_open)
+            return LEAT_METRICS_OPEN;
+    }
+    return LEAT_METRICS_TEXT;
+}
+
+const char *leat_metrics_content_type(leat_metrics_format format)
+{
+    static const char *const types[LEAT_METRICS_FORMATS] = {
+        [LEAT_METRICS_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
+        [LEAT_METRICS_OPEN] = "application/openmetrics-text; version=1.0.0; charset=utf-8"};
+    LEAT_ASSERT(format < LEAT_METRICS_FORMATS);
+    return types[format];
 }
 
 /* ---- writing ---- */
 
-/* value / scale as a decimal number without rounding; scale is 1 or a power of ten. */
+/* value / scale as a decimal number without rounding; scale is a power of ten. */
 static void put_scaled(leat_buf *out, uint64_t value, uint64_t scale)
 {
     LEAT_ASSERT(scale > 0);
-    leat_buf_printf(out, "%" PRIu64, value / scale);
+    leat_buf_uint(out, value / scale);
     uint64_t rest = value % scale;
     if (rest == 0)
         return;
@@ -200,60 +306,49 @@ static void put_scaled(leat_buf *out, uint64_t value, uint64_t scale)
     }
 }
 
-static void put_series(leat_buf *out, const metric *series, const char *suffix, const char *le)
+/* Prometheus from 3.0 on rewrites `le` to this form, older ones keep what is there: as a decimal
+ * that is never an integer. */
+static void put_bound(leat_buf *out, const leat_metric_shape *shape, uint32_t bucket)
 {
-    leat_buf_text(out, series->name);
+    if (bucket == shape->bound_count) {
+        leat_buf_text(out, "+Inf");
+        return;
+    }
+    put_scaled(out, (uint64_t)shape->bounds[bucket], (uint64_t)shape->scale);
+    if (shape->bounds[bucket] % shape->scale == 0)
+        leat_buf_text(out, ".0");
+}
+
+/* One blank before the value, none between labels: OpenMetrics' readers refuse the whole page for
+ * any other. */
+static void put_series(leat_buf *out, const series *of, const char *suffix)
+{
+    leat_buf_text(out, of->metric->name);
     leat_buf_text(out, suffix);
-    bool labelled = *series->labels != '\0';
-    if (labelled || le) {
+    if (*of->labels) {
         leat_buf_byte(out, '{');
-        leat_buf_text(out, series->labels);
-        if (le)
-            leat_buf_printf(out, "%sle=\"%s\"", labelled ? "," : "", le);
+        leat_buf_text(out, of->labels);
         leat_buf_byte(out, '}');
     }
     leat_buf_byte(out, ' ');
 }
 
-static bool same_series(const metric *a, const metric *b)
+static void write_counter(const series *of, const leat_metric_shape *shape, leat_buf *out)
 {
-    return strcmp(a->name, b->name) == 0 && strcmp(a->labels, b->labels) == 0;
-}
-
-/* Is the metric at `at` the first of its series, or of its name? Cells of several threads may be
- * one series. */
-static bool is_first(const leat_metrics *metrics, size_t at, bool of_name)
-{
-    const metric *here = &metrics->metrics[at];
-    for (size_t i = 0; i < at; i++)
-        if (of_name ? strcmp(metrics->metrics[i].name, here->name) == 0
-                    : same_series(&metrics->metrics[i], here))
-            return false;
-    return true;
-}
-
-static void write_counter(const leat_metrics *metrics, size_t first, leat_buf *out)
-{
-    const metric *series = &metrics->metrics[first];
-    LEAT_ASSERT(series->kind == COUNTER);
     uint64_t sum = 0;
-    for (size_t i = first; i < metrics->count; i++)
-        if (same_series(&metrics->metrics[i], series))
-            sum += atomic_load_explicit(metrics->metrics[i].counter, memory_order_relaxed);
-    put_series(out, series, "", NULL);
-    leat_buf_printf(out, "%" PRIu64 "\n", sum);
+    for (uint32_t i = 0; i < of->cell_count; i++)
+        sum += atomic_load_explicit((leat_counter *)of->cells[i], memory_order_relaxed);
+    put_series(out, of, "");
+    put_scaled(out, sum, (uint64_t)shape->scale);
+    leat_buf_byte(out, '\n');
 }
 
-static void write_gauge(const leat_metrics *metrics, size_t first, leat_buf *out)
+static void write_gauge(const series *of, const leat_metric_shape *shape, leat_buf *out)
 {
-    const metric *series = &metrics->metrics[first];
-    LEAT_ASSERT(series->kind == GAUGE);
     int64_t sum = 0;
     bool known = false;
-    for (size_t i = first; i < metrics->count; i++) {
-        if (!same_series(&metrics->metrics[i], series))
-            continue;
-        int64_t value = atomic_load_explicit(metrics->metrics[i].gauge, memory_order_relaxed);
+    for (uint32_t i = 0; i < of->cell_count; i++) {
+        int64_t value = atomic_load_explicit((leat_gauge *)of->cells[i], memory_order_relaxed);
         if (value == INT64_MIN)
             continue;
         sum += value;
@@ -261,65 +356,78 @@ static void write_gauge(const leat_metrics *metrics, size_t first, leat_buf *out
     }
     if (!known)
         return;
-    put_series(out, series, "", NULL);
+    put_series(out, of, "");
     if (sum < 0)
         leat_buf_byte(out, '-');
-    put_scaled(out, sum < 0 ? 0 - (uint64_t)sum : (uint64_t)sum, (uint64_t)series->scale);
+    put_scaled(out, sum < 0 ? 0 - (uint64_t)sum : (uint64_t)sum, (uint64_t)shape->scale);
+    leat_buf_byte(out, '\n');
+}
+
+static void put_bucket(leat_buf *out, const series *of, const leat_metric_shape *shape,
+                       uint32_t bucket, uint64_t count)
+{
+    leat_buf_text(out, of->metric->name);
+    leat_buf_text(out, "_bucket{");
+    leat_buf_text(out, of->labels);
+    leat_buf_text(out, *of->labels ? ",le=\"" : "le=\"");
+    put_bound(out, shape, bucket);
+    leat_buf_text(out, "\"} ");
+    leat_buf_uint(out, count);
     leat_buf_byte(out, '\n');
 }
 
 /* The count is the sum of the buckets as they were read, so the lines agree although other threads
  * go on observing. */
-static void write_histogram(const leat_metrics *metrics, size_t first, leat_buf *out)
+static void write_histogram(const series *of, const leat_metric_shape *shape, leat_buf *out)
 {
-    const metric *series = &metrics->metrics[first];
-    LEAT_ASSERT(series->kind == HISTOGRAM);
-    uint64_t buckets[LEAT_HISTOGRAM_BUCKETS + 1] = {0};
-    uint64_t sum_us = 0;
-    for (size_t i = first; i < metrics->count; i++) {
-        if (!same_series(&metrics->metrics[i], series))
-            continue;
-        for (size_t b = 0; b <= LEAT_HISTOGRAM_BUCKETS; b++)
-            buckets[b] += atomic_load_explicit(&metrics->metrics[i].histogram->buckets[b],
-                                               memory_order_relaxed);
-        sum_us +=
-            atomic_load_explicit(&metrics->metrics[i].histogram->sum_us, memory_order_relaxed);
+    uint64_t count = 0, sum = 0;
+    for (uint32_t b = 0; b <= shape->bound_count; b++) {
+        for (uint32_t i = 0; i < of->cell_count; i++)
+            count += atomic_load_explicit(&((leat_histogram *)of->cells[i])->buckets[b],
+                                          memory_order_relaxed);
+        put_bucket(out, of, shape, b, count);
     }
-    uint64_t count = 0;
-    for (size_t b = 0; b <= LEAT_HISTOGRAM_BUCKETS; b++) {
-        leat_buf bound = {0};
-        if (b < LEAT_HISTOGRAM_BUCKETS)
-            put_scaled(&bound, (uint64_t)FIRST_BUCKET_US << b, 1000000);
-        else
-            leat_buf_text(&bound, "+Inf");
-        count += buckets[b];
-        const char *le = leat_buf_cstr(&bound);
-        put_series(out, series, "_bucket", le ? le : "");
-        leat_buf_printf(out, "%" PRIu64 "\n", count);
-        leat_buf_free(&bound);
-    }
-    put_series(out, series, "_sum", NULL);
-    put_scaled(out, sum_us, 1000000);
+    for (uint32_t i = 0; i < of->cell_count; i++)
+        sum += atomic_load_explicit(&((leat_histogram *)of->cells[i])->sum, memory_order_relaxed);
+    put_series(out, of, "_sum");
+    put_scaled(out, sum, (uint64_t)shape->scale);
     leat_buf_byte(out, '\n');
-    put_series(out, series, "_count", NULL);
-    leat_buf_printf(out, "%" PRIu64 "\n", count);
+    put_series(out, of, "_count");
+    leat_buf_uint(out, count);
+    leat_buf_byte(out, '\n');
 }
 
-static void write_family(const leat_metrics *metrics, size_t first, leat_buf *out)
+/* OpenMetrics names a counter without the _total that its series have. */
+static void put_head(leat_buf *out, const leat_metric *metric, const leat_metric_shape *shape,
+                     leat_metrics_format format)
 {
-    static void (*const writers[])(const leat_metrics *, size_t, leat_buf *) = {
-        [COUNTER] = write_counter, [GAUGE] = write_gauge, [HISTOGRAM] = write_histogram};
-    const metric *family = &metrics->metrics[first];
-    leat_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help, family->name,
-                    kind_names[family->kind]);
-    for (size_t i = first; i < metrics->count; i++)
-        if (strcmp(metrics->metrics[i].name, family->name) == 0 && is_first(metrics, i, false))
-            writers[family->kind](metrics, i, out);
+    static const char total[] = "_total";
+    bool is_cut = format == LEAT_METRICS_OPEN && strcmp(shape->type, "counter") == 0;
+    int size = (int)(strlen(metric->name) - (is_cut ? sizeof total - 1 : 0));
+    leat_buf_printf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", size, metric->name, metric->help, size,
+                    metric->name, shape->type);
 }
 
-void leat_metrics_write(const leat_metrics *metrics, leat_buf *out)
+static void write_series(const series *of, const leat_metric_shape *shape, leat_buf *out)
 {
-    for (size_t i = 0; i < metrics->count; i++)
-        if (is_first(metrics, i, true))
-            write_family(metrics, i, out);
+    if (shape->bound_count > 0)
+        write_histogram(of, shape, out);
+    else if (strcmp(shape->type, "counter") == 0)
+        write_counter(of, shape, out);
+    else
+        write_gauge(of, shape, out);
+}
+
+void leat_metrics_write(const leat_metrics *metrics, leat_metrics_format format, leat_buf *out)
+{
+    for (size_t i = 0; i < metrics->table_count; i++) {
+        const leat_metric *metric = &metrics->table[i];
+        const leat_metric_shape *shape = leat_metric_shape_of(metric->kind);
+        if (metrics->first[i])
+            put_head(out, metric, shape, format);
+        for (const series *of = metrics->first[i]; of; of = of->next)
+            write_series(of, shape, out);
+    }
+    if (format == LEAT_METRICS_OPEN)
+        leat_buf_text(out, "# EOF\n");
 }

@@ -113,6 +113,12 @@ def test_the_configuration_reference_is_what_the_program_prints():
     assert (ROOT / "docs" / "configuration.md").read_text() == printed
 
 
+def test_the_reference_of_metrics_is_what_the_program_prints():
+    """docs/metrics.md is the output of `leat metrics`."""
+    printed = subprocess.run([ROOT / "build" / "release" / "leat", "metrics"], check=True, capture_output=True, text=True).stdout
+    assert (ROOT / "docs" / "metrics.md").read_text() == printed
+
+
 def test_what_needs_postgres_is_run_on_its_versions():
     """A C test that asks for a PostgreSQL is in the suite `postgres`."""
     listed = re.search(r"^on_postgres = \[(.*?)\]", (ROOT / "tests" / "meson.build").read_text(), re.M | re.S).group(1)

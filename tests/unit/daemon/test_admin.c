@@ -18,6 +18,9 @@ typedef struct admin_world {
     test_answer answer;
 } admin_world;
 
+static const leat_metric table[] = {
+    {"leat_writes_total", LEAT_METRIC_OF_EDGE, LEAT_METRIC_COUNTER, "", "Writes.", NULL}};
+
 static bool is_ready(void *context, leat_buf *why)
 {
     const admin_world *world = context;
@@ -30,8 +33,8 @@ static admin_world *world_with(const char *token, bool (*ready)(void *context, l
 {
     admin_world *world = leat_must_calloc(1, sizeof *world);
     ck_assert_int_eq(uv_loop_init(&world->loop), 0);
-    world->metrics = leat_metrics_new();
-    world->writes = leat_metrics_counter(world->metrics, "leat_writes_total", "Writes.", NULL);
+    world->metrics = leat_metrics_new_of(table, 1);
+    world->writes = leat_metrics_counter(world->metrics, "leat_writes_total", NULL);
     leat_http_config config;
     leat_http_config_defaults(&config);
     config.port = 0;
@@ -92,6 +95,22 @@ START_TEST(test_metrics)
     snprintf(text, sizeof text, "%sleat_writes_total 2\n", head);
     expect(world, "GET /metrics?x=y", 200, text);
     expect(world, "HEAD /metrics", 200, "");
+    world_free(world);
+}
+END_TEST
+
+/* As OpenMetrics to whoever asks for it. */
+START_TEST(test_open_metrics)
+{
+    admin_world *world = world_new(is_ready);
+    expect_with(world, "GET /metrics",
+                "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n", 200,
+                "# HELP leat_writes Writes.\n# TYPE leat_writes counter\nleat_writes_total 0\n"
+                "# EOF\n");
+    char room[80];
+    ck_assert_str_eq(test_header(&world->answer, "content-type", room, sizeof room),
+                     "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    ck_assert_str_eq(test_header(&world->answer, "vary", room, sizeof room), "Accept");
     world_free(world);
 }
 END_TEST
@@ -163,6 +182,7 @@ int main(void)
     Suite *suite = suite_create("admin");
     TCase *pages = tcase_create("pages");
     tcase_add_test(pages, test_metrics);
+    tcase_add_test(pages, test_open_metrics);
     tcase_add_test(pages, test_health);
     tcase_add_test(pages, test_others);
     tcase_add_test(pages, test_token);

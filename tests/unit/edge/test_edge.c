@@ -809,7 +809,7 @@ static void on_drained(void *context)
 static bool metrics_say(edge_world *world, const char *line)
 {
     leat_buf text = {0};
-    leat_metrics_write(world->metrics, &text);
+    leat_metrics_write(world->metrics, LEAT_METRICS_TEXT, &text);
     bool found = strstr(leat_buf_cstr(&text), line) != NULL;
     leat_buf_free(&text);
     return found;
