@@ -10,54 +10,14 @@
  * those not taken yet are together above a bound. Counting them looks at every connection, so it is
  * done seldom; in between what is given counts as not taken.
  */
-#define ZLIB_CONST
 #include "edge/internal.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <zlib.h>
 
 #include "edge/openapi.h"
 #include "edge/viewer.h"
 
-#define POLICY                                                                                     \
-    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self' "            \
-    "'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "                 \
-    "form-action 'none'; frame-ancestors 'none'\r\n"                                               \
-    "Referrer-Policy: no-referrer\r\n"
-#define HEAD_FORMAT                                                                                \
-    "ETag: %s\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"                   \
-    "Vary: Accept-Encoding\r\n%s"
-
-enum { HEADERS_MAX = 768, UNSENT_MAX = 32 * 1024 * 1024, LOOK_EVERY_US = 100 * 1000 };
-
-/* ---- what the client has, and takes ---- */
-
-static bool header_has(const leat_http_request *request, const char *name, const char *word)
-{
-    leat_slice value = leat_http_request_header(request, name);
-    return value.size > 0 && memmem(value.data, value.size, word, strlen(word)) != NULL;
-}
-
-/* "gzip" or "gzip;q=0.5", not "gzip;q=0". */
-static bool takes_gzip(const leat_http_request *request)
-{
-    return header_has(request, "accept-encoding", "gzip") &&
-           (!header_has(request, "accept-encoding", "gzip;q=0") ||
-            header_has(request, "accept-encoding", "gzip;q=0."));
-}
-
-/* Answers and returns true when the client has what it asks for. */
-static bool answer_unchanged(leat_http_request *request, const char *etag)
-{
-    char headers[HEADERS_MAX];
-    if (!header_has(request, "if-none-match", etag))
-        return false;
-    int size = snprintf(headers, sizeof headers, HEAD_FORMAT, etag, "");
-    LEAT_ASSERT(size > 0 && (size_t)size < sizeof headers);
-    leat_http_answer(request, LEAT_HTTP_NOT_MODIFIED, NULL, (leat_slice){"", 0}, headers);
-    return true;
-}
+enum { UNSENT_MAX = 32 * 1024 * 1024, LOOK_EVERY_US = 100 * 1000 };
 
 /* ---- large answers ---- */
 
@@ -75,14 +35,6 @@ static bool answer_full(leat_edge *edge, leat_http_request *request)
     edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,
                       "too many such answers wait to be read by their clients");
     return true;
-}
-
-static void answer_large(leat_edge *edge, leat_http_request *request, const char *content_type,
-                         leat_slice body, const char *headers)
-{
-    if (leat_http_request_method(request) != LEAT_HTTP_HEAD)
-        edge->docs.unsent += body.size;
-    leat_http_answer(request, LEAT_HTTP_OK, content_type, body, headers);
 }
 
 /* ---- the description ---- */
@@ -107,18 +59,20 @@ static bool refresh(leat_edge *edge)
 
 static void answer_description(leat_edge *edge, leat_http_request *request)
 {
-    char headers[HEADERS_MAX];
+    char headers[LEAT_HTTP_TAGGED_MAX];
     if (!refresh(edge)) {
         edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL, "out of memory");
         return;
     }
     const edge_docs *docs = &edge->docs;
-    if (answer_unchanged(request, docs->etag) || answer_full(edge, request))
+    if (leat_http_answer_unchanged(request, docs->etag) || answer_full(edge, request))
         return;
-    int size = snprintf(headers, sizeof headers, HEAD_FORMAT, docs->etag, "");
+    int size = snprintf(headers, sizeof headers, LEAT_HTTP_TAGGED_FORMAT, docs->etag, "");
     LEAT_ASSERT(size > 0 && (size_t)size < sizeof headers);
-    answer_large(edge, request, LEAT_HTTP_JSON,
-                 (leat_slice){docs->description.data, docs->description.size}, headers);
+    if (leat_http_request_method(request) != LEAT_HTTP_HEAD)
+        edge->docs.unsent += docs->description.size;
+    leat_http_answer(request, LEAT_HTTP_OK, LEAT_HTTP_JSON,
+                     (leat_slice){docs->description.data, docs->description.size}, headers);
 }
 
 void edge_docs_fini(leat_edge *edge)
@@ -128,52 +82,16 @@ void edge_docs_fini(leat_edge *edge)
 
 /* ---- the page ---- */
 
-/* False: out of memory. The data is the program's own, and so not at fault. */
-static bool unpack(const edge_viewer_file *file, leat_buf *out)
+static void answer_file(leat_edge *edge, leat_http_request *request, const leat_http_file *file)
 {
-    enum { WITH_GZIP_HEAD = 16 };
-    char *room = leat_buf_reserve(out, file->size);
-    z_stream stream = {.next_in = (z_const Bytef *)file->gzip.data,
-                       .avail_in = (uInt)file->gzip.size,
-                       .next_out = (Bytef *)room,
-                       .avail_out = (uInt)file->size};
-    if (!room || inflateInit2(&stream, MAX_WBITS + WITH_GZIP_HEAD) != Z_OK)
-        return false;
-    int code = inflate(&stream, Z_FINISH);
-    inflateEnd(&stream);
-    if (code == Z_MEM_ERROR)
-        return false;
-    LEAT_ASSERT(code == Z_STREAM_END && stream.avail_out == 0);
-    out->size += file->size;
-    return true;
-}
-
-static void answer_file(leat_edge *edge, leat_http_request *request, const edge_viewer_file *file)
-{
-    char headers[HEADERS_MAX];
-    if (answer_unchanged(request, file->etag) || answer_full(edge, request))
+    bool is_head = leat_http_request_method(request) == LEAT_HTTP_HEAD;
+    size_t bytes;
+    if (leat_http_answer_unchanged(request, file->etag) || answer_full(edge, request))
         return;
-    bool packed = takes_gzip(request);
-    leat_buf plain = {0};
-    if (!packed && !unpack(file, &plain)) {
+    if (leat_http_answer_file(request, file, &bytes) != 0)
         edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL, "out of memory");
-        leat_buf_free(&plain);
-        return;
-    }
-    int size = snprintf(headers, sizeof headers, HEAD_FORMAT, file->etag,
-                        packed ? "Content-Encoding: gzip\r\n" POLICY : POLICY);
-    LEAT_ASSERT(size > 0 && (size_t)size < sizeof headers);
-    answer_large(edge, request, file->content_type,
-                 packed ? file->gzip : (leat_slice){plain.data, plain.size}, headers);
-    leat_buf_free(&plain);
-}
-
-static const edge_viewer_file *file_of(leat_slice path)
-{
-    for (const edge_viewer_file *file = edge_viewer_files; file->path; file++)
-        if (leat_slice_is(path, file->path))
-            return file;
-    return NULL;
+    else if (!is_head)
+        edge->docs.unsent += bytes;
 }
 
 bool edge_docs_is_asked(const leat_edge *edge, const leat_http_request *request)
@@ -183,13 +101,13 @@ bool edge_docs_is_asked(const leat_edge *edge, const leat_http_request *request)
     if (!edge->config.docs || (method != LEAT_HTTP_GET && method != LEAT_HTTP_HEAD))
         return false;
     return leat_slice_is(path, "/openapi.json") || leat_slice_is(path, "/docs") ||
-           file_of(path) != NULL;
+           leat_http_find_file(edge_viewer_files, path) != NULL;
 }
 
 void edge_docs_answer(leat_edge *edge, leat_http_request *request)
 {
     leat_slice path = leat_http_request_path(request);
-    const edge_viewer_file *file = file_of(path);
+    const leat_http_file *file = leat_http_find_file(edge_viewer_files, path);
     LEAT_ASSERT(edge_docs_is_asked(edge, request));
     if (leat_slice_is(path, "/openapi.json"))
         answer_description(edge, request);
