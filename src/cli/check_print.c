@@ -7,7 +7,7 @@
 
 #include <inttypes.h>
 
-#include "cli/json.h"
+#include "daemon/json.h"
 
 static const char *const verdict_names[] = {"ok", "warning", "FAILED", "skipped"};
 static const char *const verdict_words[] = {"ok", "warning", "failed", "skipped"};

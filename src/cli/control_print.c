@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "base/printable.h"
-#include "cli/json.h"
+#include "daemon/json.h"
 
 void leat_control_print(const char *shard, const leat_control *control)
 {
@@ -21,25 +21,11 @@ void leat_control_print(const char *shard, const leat_control *control)
     leat_buf_free(&clean);
 }
 
-void leat_control_add_json(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_control *control)
-{
-    int64_t left_ms = (control->until_us - leat_mono_us()) / 1000;
-    yyjson_mut_obj_add_int(doc, object, "control", control->id);
-    leat_json_add_text(doc, object, "action", control->holds ? "hold" : "skip");
-    leat_json_add_text(doc, object, "table", control->table);
-    leat_json_add_text(doc, object, control->table ? "key" : "tenant", control->what);
-    leat_json_add_text(doc, object, "since", control->since);
-    leat_json_add_text(doc, object, "until", control->until);
-    leat_json_add_seconds(doc, object, "left", left_ms > 0 ? left_ms : 0);
-    yyjson_mut_obj_add_uint(doc, object, "keep", control->keep);
-    leat_json_add_reason(doc, object, "reason", control->reason);
-}
-
 void leat_control_print_json(const char *shard, const leat_control *control)
 {
     yyjson_mut_val *root;
     yyjson_mut_doc *doc = leat_json_new(&root);
     leat_json_add_text(doc, root, "shard", shard);
-    leat_control_add_json(doc, root, control);
+    leat_json_add_control(doc, root, control);
     leat_json_print(stdout, doc);
 }

@@ -11,10 +11,8 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/utf8.h"
-#include "cli/json.h"
+#include "daemon/json.h"
 #include "base/printable.h"
-#include "record/base64.h"
 
 /* ---- text ---- */
 
@@ -100,24 +98,13 @@ static void print_text(FILE *out, const char *name, const char *value)
     print_field(out, name, text_or(value, "-"));
 }
 
-/* Numbers stay as they were written. */
-static yyjson_doc *read_json(const char *data, size_t size)
-{
-    yyjson_doc *doc = NULL;
-    char *copy = leat_must_calloc(size + YYJSON_PADDING_SIZE, 1);
-    memcpy(copy, data, size);
-    doc = yyjson_read_opts(copy, size, YYJSON_READ_NUMBER_AS_RAW, NULL, NULL);
-    free(copy);
-    return doc;
-}
-
 static void print_body(FILE *out, const leat_dead_letter *letter)
 {
     if (!letter->body) {
         print_text(out, "body", NULL);
         return;
     }
-    yyjson_doc *doc = read_json(letter->body, letter->body_size);
+    yyjson_doc *doc = leat_json_read((leat_slice){letter->body, letter->body_size});
     size_t size = 0;
     char *pretty = doc ? yyjson_write(doc, YYJSON_WRITE_PRETTY_TWO_SPACES, &size) : NULL;
     if (pretty)
@@ -149,69 +136,12 @@ void leat_dead_print_whole(FILE *out, const leat_dead_entry *entry)
 
 /* ---- JSON ---- */
 
-static void add_base64(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name,
-                       const char *data, size_t size)
-{
-    leat_buf text = {0};
-    leat_base64_encode((leat_slice){data, size}, &text);
-    yyjson_mut_obj_add_strncpy(doc, object, name, text.data ? text.data : "", text.size);
-    leat_buf_free(&text);
-}
-
-static void add_key(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_dead_letter *letter)
-{
-    if (!letter->key)
-        yyjson_mut_obj_add_null(doc, object, "key");
-    else if (leat_utf8_is_text((leat_slice){letter->key, letter->key_size}))
-        yyjson_mut_obj_add_strncpy(doc, object, "key", letter->key, letter->key_size);
-    else
-        add_base64(doc, object, "key_base64", letter->key, letter->key_size);
-}
-
-/* Returns false if it is not JSON. */
-static bool add_json(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name,
-                     const char *data, size_t size)
-{
-    yyjson_doc *read = read_json(data, size);
-    if (!read)
-        return false;
-    yyjson_mut_obj_add_val(doc, object, name, yyjson_val_mut_copy(doc, yyjson_doc_get_root(read)));
-    yyjson_doc_free(read);
-    return true;
-}
-
-static void add_body(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_dead_letter *letter)
-{
-    if (!letter->body)
-        yyjson_mut_obj_add_null(doc, object, "body");
-    else if (!add_json(doc, object, "body", letter->body, letter->body_size))
-        add_base64(doc, object, "body_base64", letter->body, letter->body_size);
-}
-
-static void fill_object(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_dead_entry *entry)
-{
-    const leat_dead_letter *letter = entry->letter;
-    leat_json_add_text(doc, object, "at", letter->at);
-    leat_json_add_text(doc, object, "shard", entry->shard);
-    yyjson_mut_obj_add_int(doc, object, "source", letter->source);
-    yyjson_mut_obj_add_uint(doc, object, "partition", letter->partition);
-    yyjson_mut_obj_add_int(doc, object, "offset", letter->offset);
-    leat_json_add_text(doc, object, "route", letter->route);
-    add_key(doc, object, letter);
-    leat_json_add_text(doc, object, "op", letter->op);
-    if (!letter->headers ||
-        !add_json(doc, object, "headers", letter->headers, strlen(letter->headers)))
-        yyjson_mut_obj_add_null(doc, object, "headers");
-    add_body(doc, object, letter);
-    leat_json_add_text(doc, object, "sqlstate", letter->sqlstate);
-    leat_json_add_text(doc, object, "message", letter->message);
-    leat_json_add_text(doc, object, "accepted_at", letter->accepted_at);
-}
-
 void leat_dead_print_json(FILE *out, const leat_dead_entry *entry)
 {
     yyjson_mut_val *object;
     yyjson_mut_doc *doc = leat_json_new(&object);
-    fill_object(doc, object, entry);
+    leat_json_add_text(doc, object, "at", entry->letter->at);
+    leat_json_add_text(doc, object, "shard", entry->shard);
+    leat_json_add_dead(doc, object, entry->letter);
     leat_json_print(out, doc);
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/diag.h"
-#include "cli/json.h"
+#include "daemon/json.h"
 #include "cli/with_assembly.h"
 #include "daemon/assembly_lag.h"
 

@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "cli/control.h"
-#include "cli/json.h"
+#include "daemon/json.h"
 #include "base/printable.h"
 #include "cli/with_assembly.h"
 #include "daemon/assembly_lag.h"
@@ -242,7 +242,7 @@ static void add_work(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_st
     yyjson_mut_obj_add_bool(doc, object, "pooled", shard->troubles.is_pooled);
     yyjson_mut_val *controls = yyjson_mut_obj_add_arr(doc, object, "controls");
     for (uint32_t i = 0; shard->controls && i < leat_control_set_count(shard->controls); i++)
-        leat_control_add_json(doc, yyjson_mut_arr_add_obj(doc, controls),
+        leat_json_add_control(doc, yyjson_mut_arr_add_obj(doc, controls),
                               leat_control_set_at(shard->controls, i));
 }
 

@@ -1,0 +1,239 @@
+/*
+ * control_put.c - which tenant or row is meant, in which shard it is, and the control there. How a
+ * key is spelled and which shard it belongs to, any shard that answers can say (ground.h).
+ */
+#include "daemon/control_put.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/text.h"
+
+enum { KEEP_DEFAULT = 100 };
+#define FOR_MAX_MS (INT64_C(31) * 24 * 3600 * 1000)
+
+/* Where a control belongs. */
+typedef struct target {
+    const char *table; /* NULL: a tenant */
+    char what[LEAT_KEY_BYTES_MAX + 1];
+    uint32_t shard; /* of the layout */
+} target;
+
+/* The configured shard of a target. */
+static const leat_config_shard *shard_of(const leat_ground *on, const target *at, leat_error *error)
+{
+    const char *name = on->layout.shards[at->shard].name;
+    const leat_config_shard *shard = leat_assembly_find_shard(on->assembly, name);
+    if (!shard)
+        leat_fail(error, "it belongs to shard %s, which %s does not have", name,
+                  on->assembly->config.file);
+    return shard;
+}
+
+/* ---- what it is about ---- */
+
+static void set_what(target *ret, const leat_key *key)
+{
+    memcpy(ret->what, key->canonical, key->canonical_size);
+    ret->what[key->canonical_size] = '\0';
+}
+
+static int find_key(const leat_ground *on, const leat_wish *wish, target *ret, leat_error *error)
+{
+    leat_key key;
+    const leat_route *route = leat_ground_find_route(on, wish, error);
+    if (!route)
+        return -1;
+    if (leat_key_decode(route, leat_slice_of(wish->key), &key, error) != 0)
+        return leat_fail_prefix(error, "%skey: it is no key of table %s", wish->dashes,
+                                route->table->label);
+    set_what(ret, &key);
+    ret->table = route->table->label;
+    ret->shard = leat_layout_shard_of_key(&on->layout, route, &key);
+    return 0;
+}
+
+/* A tenant is one text in all routes: where two spell it in two ways, it is two tenants, and which
+ * one is meant must be known. */
+static int find_tenant(const leat_ground *on, const leat_wish *wish, target *ret, leat_error *error)
+{
+    const leat_routes *routes = &on->version->routes;
+    leat_error why = {"no route has a tenant (routes[].tenant)"};
+    bool found = false;
+    for (uint32_t i = 0; i < routes->count; i++) {
+        leat_key key;
+        target other = {.table = NULL};
+        if (routes->routes[i].tenant_key_position < 0 ||
+            leat_key_decode_tenant(&routes->routes[i], leat_slice_of(wish->tenant), &key, &why) !=
+                0)
+            continue;
+        set_what(&other, &key);
+        if (found && strcmp(ret->what, other.what) != 0)
+            return leat_fail(error,
+                             "%stenant: it is %s for one route and %s for another: write the form "
+                             "that is meant in full",
+                             wish->dashes, ret->what, other.what);
+        other.shard = leat_layout_shard_of_tenant(&on->layout,
+                                                  (leat_slice){key.canonical, key.canonical_size});
+        *ret = other;
+        found = true;
+    }
+    return found ? 0
+                 : leat_fail(error, "%stenant: there is no tenant %s: %s", wish->dashes,
+                             wish->tenant, why.text);
+}
+
+int leat_control_check(const leat_wish *wish, leat_error *error)
+{
+    if (!wish->tenant == !wish->key)
+        return leat_fail(error, "give one of %stenant and %skey", wish->dashes, wish->dashes);
+    if (wish->tenant && (wish->table || wish->route))
+        return leat_fail(error,
+                         "%stenant is a tenant of all tables: %stable and %sroute belong to %skey",
+                         wish->dashes, wish->dashes, wish->dashes, wish->dashes);
+    if (wish->table && wish->route)
+        return leat_fail(error, "%stable and %sroute exclude each other", wish->dashes,
+                         wish->dashes);
+    return 0;
+}
+
+static int find_target(const leat_ground *on, const leat_wish *wish, target *ret, leat_error *error)
+{
+    return wish->key ? find_key(on, wish, ret, error) : find_tenant(on, wish, ret, error);
+}
+
+/* ---- in effect ---- */
+
+static int read_times(const leat_wish *wish, leat_control_wish *ret, leat_error *error)
+{
+    if (!wish->duration)
+        return leat_fail(error, "%sfor is needed: a control must end by itself", wish->dashes);
+    if (!leat_text_number(wish->duration, LEAT_UNIT_MS, &ret->for_ms) || ret->for_ms < 1000 ||
+        ret->for_ms > FOR_MAX_MS)
+        return leat_fail(error, "%sfor must be from 1s to 744h (%s), not %s", wish->dashes,
+                         leat_text_number_form(LEAT_UNIT_MS), wish->duration);
+    return 0;
+}
+
+int leat_control_read_wish(const leat_wish *wish, leat_control_wish *ret, leat_error *error)
+{
+    int64_t keep = KEEP_DEFAULT;
+    if (read_times(wish, ret, error) != 0)
+        return -1;
+    if (wish->keep && (!leat_text_number(wish->keep, LEAT_UNIT_ONE, &keep) || keep < 0 ||
+                       keep > LEAT_CONTROL_KEEP_MAX))
+        return leat_fail(error, "%skeep must be a number from 0 to %d, not %s", wish->dashes,
+                         LEAT_CONTROL_KEEP_MAX, wish->keep);
+    if (wish->hold && wish->keep)
+        return leat_fail(error, "%skeep is for records that are skipped: %shold keeps all of them",
+                         wish->dashes, wish->dashes);
+    ret->holds = wish->hold;
+    ret->keep = wish->hold ? 0 : (uint32_t)keep;
+    ret->reason = wish->reason ? wish->reason : "";
+    if (strlen(ret->reason) > LEAT_CONTROL_REASON_MAX)
+        return leat_fail(error, "%sreason is longer than %d bytes", wish->dashes,
+                         LEAT_CONTROL_REASON_MAX);
+    return 0;
+}
+
+int leat_control_block(const leat_ground *on, const leat_wish *wish, leat_buf *ret_said,
+                       leat_error *error)
+{
+    leat_control_wish control;
+    leat_control_put put;
+    target at = {.table = NULL};
+    char name[LEAT_CONTROL_NAME_SIZE];
+    if (find_target(on, wish, &at, error) != 0 ||
+        leat_control_read_wish(wish, &control, error) != 0)
+        return 1;
+    const leat_config_shard *shard = shard_of(on, &at, error);
+    if (!shard)
+        return 1;
+    control.table = at.table;
+    control.what = at.what;
+    if (leat_shard_put_control(leat_assembly_address(shard), on->source.id, &control, &put,
+                               error) != 0)
+        return leat_fail_prefix(error, "shard %s", shard->name);
+    leat_control_name(at.table, at.what, name, sizeof name);
+    leat_buf_printf(ret_said,
+                    "control %" PRId64
+                    ": records of %s are %s in shard %s until %s%s; every process "
+                    "follows within two seconds",
+                    put.id, name, control.holds ? "held" : "skipped", shard->name, put.until,
+                    put.was_there ? ", its end has changed" : "");
+    return 0;
+}
+
+/* ---- not any more ---- */
+
+/* A control of a tenant holds for its keys: one key cannot be taken out of it. 1: it has one. */
+static int check_not_its_tenants(const leat_ground *on, const leat_config_shard *shard,
+                                 const leat_wish *wish, const target *at, leat_error *error)
+{
+    leat_control_set *set;
+    const leat_route *route = wish->key ? leat_ground_find_route(on, wish, error) : NULL;
+    if (!route || route->tenant_key_position < 0)
+        return 0;
+    if (leat_shard_read_controls(leat_assembly_address(shard), on->source.id, &set, error) != 0)
+        return -1;
+    int status = 0;
+    leat_slice tenant = leat_route_tenant(route, leat_slice_of(at->what));
+    for (uint32_t i = 0; status == 0 && i < leat_control_set_count(set); i++) {
+        const leat_control *control = leat_control_set_at(set, i);
+        if (control->table || !leat_slice_is(tenant, control->what))
+            continue;
+        status = 1;
+        leat_fail(error,
+                  "key %s is %s with its tenant until %s (control %" PRId64
+                  "): nothing was changed; `leat control unblock --tenant %s` ends it",
+                  at->what, control->holds ? "held" : "skipped", control->until, control->id,
+                  control->what);
+    }
+    leat_control_set_drop(set);
+    return status;
+}
+
+int leat_control_unblock(const leat_ground *on, const leat_wish *wish, leat_buf *ret_said,
+                         leat_error *error)
+{
+    target at = {.table = NULL};
+    char name[LEAT_CONTROL_NAME_SIZE];
+    bool was_there;
+    if (find_target(on, wish, &at, error) != 0)
+        return 1;
+    const leat_config_shard *shard = shard_of(on, &at, error);
+    if (!shard)
+        return 1;
+    leat_control_name(at.table, at.what, name, sizeof name);
+    int status = check_not_its_tenants(on, shard, wish, &at, error);
+    if (status == 0)
+        status = leat_shard_remove_control(leat_assembly_address(shard), on->source.id, at.table,
+                                           at.what, &was_there, error);
+    if (status != 0) {
+        leat_fail_prefix(error, "shard %s", shard->name);
+        return status;
+    }
+    if (!was_there) {
+        leat_fail(error, "shard %s: there is no control of %s", shard->name, name);
+        return 1;
+    }
+    leat_buf_printf(ret_said, "records of %s are applied again in shard %s", name, shard->name);
+    return 0;
+}
+
+/* ---- what there is ---- */
+
+int leat_control_read(const leat_assembly *assembly, const leat_config_shard *shard,
+                      leat_control_set **ret, leat_error *error)
+{
+    leat_source source;
+    const char *topic = leat_config_topic(&assembly->config);
+    leat_layout *layout = leat_must_calloc(1, sizeof *layout);
+    leat_shard_address at = leat_assembly_address(shard);
+    int found = leat_shard_read_source(at, topic, &source, layout, error);
+    free(layout);
+    if (found == 1)
+        return leat_fail(error, "it was not set up for topic %s: run `leat init` first", topic);
+    return found == 0 ? leat_shard_read_controls(at, source.id, ret, error) : -1;
+}
