@@ -4,7 +4,6 @@ A pooler lends its server sessions, a transaction at a time, to whoever comes: w
 shows is one thing: every column of every row is what the accepted writes add up to.
 """
 
-import contextlib
 import random
 import re
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from confluent_kafka import Producer
 
 from lib.harness import script, wait_until
 
@@ -76,12 +76,13 @@ def run_simple(db, command):
 def make_pooled(make_world):
     """A world whose one shard is reached through PgBouncer 1 only; tests read it directly."""
 
-    def make(*options, connections=4, **settings):
+    def make(*options, connections=4, subpartitions=256, **settings):
         settings = {"table_sql": TABLE_SQL, "routes": ROUTES, "catalog_every": "1s", **settings}
         world = make_world(**{"shards": 1, "partitions": 4, "workers": 2, **settings})
         world.pooler = Pooler(world.env["PG_DSN_1"], *options)
         world.settings["shards"][0].update(
             dsn=world.pooler.dsn.replace("dbname=leat", f"dbname={world.name}"), connections=connections)
+        world.settings["log"]["subpartitions"] = subpartitions
         world.write_config()
         world.init()
         return world
@@ -435,54 +436,71 @@ def test_a_failover_behind_the_pooler_is_met_without_a_write(make_pooled, option
         standby.close()
 
 
-@contextlib.contextmanager
-def rows_of_an_app_locked(dsn, app):
-    """By a session that goes past the pooler."""
-    with psycopg.connect(dsn) as other:
-        for table in TABLES:
-            other.execute(f"insert into {table} (app, id) select {app}, generate_series(0, 7) on conflict do nothing")
-            other.execute(f"select from {table} where app = {app} for update")
-        yield
-        other.rollback()
+CHILDREN_SQL = """create table parents (id int primary key);
+                  create table children (app int, id int, n int not null default 0, parent int references parents, primary key (app, id))"""
+CHILD_ROUTE = {"path": "/apps/{app}/children/{id}", "table": "children", "tenant": "app", "columns": {"n": "add"}}
+
+
+class Orphans:
+    """Rows in many subpartitions, whose parent has not come: what is written to them is parked, in many chunks."""
+
+    ROWS, PARENT, LEAST = 1500, 7, 1000  # chunks, in one round
+
+    def __init__(self, world):
+        self.world, self.rounds = world, 0
+        self.producer = Producer({"bootstrap.servers": world.brokers})
+
+    def write(self):
+        """Once more to each; until that is parked, too."""
+        before = self.chunks()
+        for row in range(self.ROWS):
+            self.producer.produce(self.world.name, key=f"{100 + row}/1", value=f'{{"n": 1, "parent": {self.PARENT}}}', partition=row % 4,
+                                  headers={"route": "children", "op": "patch"})
+        assert self.producer.flush(30) == 0
+        self.rounds += 1
+        self.wait_for(before + self.LEAST)
+
+    def chunks(self):
+        return self.world.rows("select count(*) from leat.parked")[0][0]
+
+    def wait_for(self, chunks):
+        wait_until(lambda: self.chunks() >= chunks, f"{chunks} chunks, {self.chunks()} are", 60)
+
+    def expect_all(self):
+        """Their parent comes; then each record is there once."""
+        with self.world.db("a") as db:
+            db.execute(f"insert into parents values ({self.PARENT})")
+        wait_until(lambda: self.chunks() == 0, "nothing to be parked", 60)
+        assert self.world.rows("select count(*), min(n), max(n) from children") == [(self.ROWS, self.rounds, self.rounds)]
 
 
 def test_a_failover_behind_the_pooler_loses_nothing_that_is_parked(make_pooled):
-    """Rows of one app stay locked, so that its records are parked. The standby has some of that; it lacks what was parked and
-    applied later, takes over, and the worker is killed. What was parked is there again, each record once."""
-    world = make_pooled("--debian", 13, "--prepared", 100, apply={"compact_every": "200ms", "patience": "1h"})
+    """Thousands of chunks wait. The standby has half of them; it lacks what was parked and applied later, takes over, and the worker is
+    killed. What was parked is there again, each record once."""
+    world = make_pooled("--debian", 13, "--prepared", 100, table_sql=f"{TABLE_SQL} {CHILDREN_SQL}", routes=[*ROUTES, CHILD_ROUTE],
+                        subpartitions=1024, apply={"compact_every": "200ms", "patience": "1h"})
     edge, apply = world.start("edge"), world.start("apply")
-    locked = rows_of_an_app_locked(world.dsns["a"], 1)
-
-    def parked():
-        return world.rows("select coalesce(sum(records), 0) from leat.parked")[0][0]
-
-    locked.__enter__()
-    load = Load(world, edge)
-    wait_until(lambda: parked() > 50, "records to be parked", 60)
-    standby = Standby(world.env["PG_DSN_1"])
+    load, orphans = Load(world, edge), Orphans(world)  # nothing is parked where nobody else is applied
+    orphans.write()
+    standby, primary = Standby(world.env["PG_DSN_1"]), world.store.dsns["a"]
     try:
         standby.catch_up()
         standby.hear_no_more()
-        before = parked()
-        wait_until(lambda: parked() > before + 50, "more that the standby lacks", 60)
+        orphans.write()
         standby.sql("select pg_promote()")
         there = standby.dsn.replace("dbname=leat", f"dbname={world.name}")
-        with rows_of_an_app_locked(there, 1):  # also there, before anything is applied
-            world.pooler.lead_to(standby.dsn)
-            primary, world.store.dsns["a"] = world.store.dsns["a"], there
-            wait_until(lambda: parked() > before + 50, "what was lost to be parked again", 60)
-            apply.kill()
-            apply = world.start("apply")
-            accepted = load.finish()
-            half = sum(accepted.values()) / 2  # rows of other apps that share a subpartition with a locked one are parked too
-            wait_until(lambda: sum(found(world).values()) > half, "the other apps", 60)
-            assert parked() > 0
+        assert orphans.LEAST <= standby.sql("select count(*) from leat.parked", there)[0][0] < 2 * orphans.LEAST
+        world.pooler.lead_to(standby.dsn)
+        world.store.dsns["a"] = there
+        orphans.wait_for(2 * orphans.LEAST)  # what was lost is parked again
+        apply.kill()
+        apply = world.start("apply")
+        accepted = load.finish()
+        orphans.expect_all()
         expect_applied(world, accepted)
-        wait_until(lambda: parked() == 0, "nothing to be parked")
         assert apply.terminate() == 0
     finally:
         load.stopped.set()
         world.store.dsns["a"] = primary
-        locked.__exit__(None, None, None)
         script("pgbouncer", "stop", 1)
         standby.close()
