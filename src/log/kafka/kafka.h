@@ -9,6 +9,7 @@
  *   admin.c        the same, blocking; ends with the table of the role, as writer.c and reader.c do
  *   ahead.c        the records ahead of an offset, blocking
  *   writer.c       the writer: life, records, answers
+ *   writer_send.c  the writer: a record on its way into its client
  *   writer_slots.c   the writer: a slot for each record that waits
  *   writer_client.c  the writer: its client, and the next one
  *   writer_limit.c   the writer: how large a record may be

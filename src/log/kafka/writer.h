@@ -148,6 +148,15 @@ leat_writer_slot *leat_writer_take_slot(leat_kafka_writer *writer, const leat_re
                                         void *tag);
 void leat_writer_give_slot(leat_kafka_writer *writer, leat_writer_slot *slot);
 
+/* ---- writer_send.c ---- */
+
+#define LEAT_WRITER_FULL "too many writes wait for the log"
+
+/* Gives the record to the client, which copies it. As of leat_log_append; unless 0, the slot is
+ * still the caller's. */
+int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_writer_slot *slot,
+                     leat_error *error) LEAT_MUST_CHECK;
+
 /* ---- writer_client.c ---- */
 
 int leat_writer_open_client(leat_kafka_writer *writer, leat_error *error) LEAT_MUST_CHECK;
