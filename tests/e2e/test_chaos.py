@@ -98,6 +98,7 @@ def freeze_past_session(world, appliers, index):
     wait_until(lambda: frozen.text().count("lost") + frozen.text().count("revoked") > lost, "the woken member to learn it", 60)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(1200)
 def test_nothing_lost_twice_or_out_of_order(make_world):
     """300,000 PATCHes (add and append) over 20,000 keys, 8 partitions, two shards, two appliers; each is killed with -9

@@ -5,6 +5,8 @@ import pytest
 from lib.harness import wait_until
 from lib.standby import standby_is_gone
 
+pytestmark = pytest.mark.alone
+
 COUNTERS = {"table_sql": "create table counters (id int primary key, n int not null default 0)",
             "route": {"path": "/counters/{id}", "table": "counters", "columns": {"n": "add"}}, "shards": 1, "partitions": 1}
 

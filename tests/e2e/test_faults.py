@@ -56,6 +56,7 @@ def test_an_outsider_that_claims_fences_the_worker_which_recovers(make_world):
         assert numbers == list(range(app, 200, 10))
 
 
+@pytest.mark.alone
 def test_a_dead_shard_holds_up_only_itself(make_world):
     """With one PostgreSQL stopped the other shard's writes go on; when it returns, the waiting writes are applied, once."""
     world = make_world(**COUNTER)
@@ -81,6 +82,7 @@ def test_a_dead_shard_holds_up_only_itself(make_world):
     assert all(numbers == [0, 1] for numbers, in world.rows("select list from counters"))
 
 
+@pytest.mark.alone
 def test_the_edge_starts_and_accepts_while_every_database_is_down(make_world):
     """The catalog file is enough for the edge; the writes wait in the log."""
     world = make_world(**COUNTER)
@@ -99,6 +101,7 @@ def test_the_edge_starts_and_accepts_while_every_database_is_down(make_world):
     wait_until(lambda: world.rows("select n from counters") == [(1,)], "the write")
 
 
+@pytest.mark.alone
 def test_the_edge_starts_while_kafka_is_down(make_world):
     """With a catalog file the edge starts without a broker, answers 503 or 504, and accepts once the broker is there."""
     world = make_world(**COUNTER)
@@ -145,6 +148,7 @@ def test_idle_clients_leave_the_process_its_descriptors(make_world):
         wait_until(lambda: http.put(path, json={}).status_code == 202, "room for a client")
 
 
+@pytest.mark.alone
 def test_the_edge_says_503_or_504_without_a_broker_and_recovers(make_world):
     """Without a broker no write is answered 202; it never was in the log (503) or may be (504); later ones are accepted
     again without a restart."""

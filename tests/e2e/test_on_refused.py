@@ -231,6 +231,7 @@ def orphans(world):
     return [n for (n,) in world.rows(f"select n from children where parent = {MISSING}")]
 
 
+@pytest.mark.alone
 def test_a_failover_that_loses_how_rows_were_let_go(takes_over):
     """Parents come, what is kept is applied and so is what follows; a server takes over that knows nothing of that. There the rows are
     held as before and nothing of them is written until their parents come again. Then each has its writes once and in order."""

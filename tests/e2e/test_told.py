@@ -154,6 +154,7 @@ def test_a_process_without_a_word(one):
         wait_until_well(one)
 
 
+@pytest.mark.alone
 def test_a_standby_that_is_gone(one):
     """A commit waits for it: status shows that and the setting; leat's own reports are still written."""
     leat = one.start("run")

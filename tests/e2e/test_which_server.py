@@ -9,6 +9,8 @@ from lib.forwarder import Forwarder
 from lib.harness import environment, script, wait_until
 from lib.standby import Standby, port_in
 
+pytestmark = pytest.mark.alone
+
 THINGS = {"table_sql": "create table things (id int primary key, v text)", "route": {"path": "/things/{id}", "table": "things"},
           "shards": 1, "partitions": 1}
 
