@@ -123,19 +123,23 @@ def connect_sqlite(path):
 
 
 class Postgres:
-    """A database in each cluster, for each shard one, that is called as the World is."""
+    """A database for each shard in a cluster of its own, called as the World is; where there are fewer clusters the first one has the
+    other shards' too."""
 
     kind, connections = "postgres", 4
 
     def __init__(self, name, directory, env):
         self.name, self.env = name, env
-        self.dsns = {}
+        self.dsns, self.made = {}, []
 
     def make(self, number, shard, table_sql):
-        server = self.env[f"PG_DSN_{number}"]
+        server, database = self.env.get(f"PG_DSN_{number}"), self.name
+        if not server:
+            server, database = self.env["PG_DSN_1"], self.name + shard
         with psycopg.connect(server, autocommit=True) as db:
-            db.execute(f"create database {self.name}")
-        self.dsns[shard] = server.replace("dbname=leat", f"dbname={self.name}")
+            db.execute(f"create database {database}")
+        self.made.append((server, database))
+        self.dsns[shard] = server.replace("dbname=leat", f"dbname={database}")
         with self.connect(shard) as db:
             db.execute(table_sql)
 
@@ -143,9 +147,9 @@ class Postgres:
         return {"name": shard, "dsn": self.dsns[shard], "connections": self.connections}
 
     def close(self):
-        for number, _ in enumerate(self.dsns, 1):
-            with psycopg.connect(self.env[f"PG_DSN_{number}"], autocommit=True) as db:
-                db.execute(f"drop database if exists {self.name} with (force)")
+        for server, database in self.made:
+            with psycopg.connect(server, autocommit=True) as db:
+                db.execute(f"drop database if exists {database} with (force)")
 
     def connect(self, shard):
         return psycopg.connect(self.dsns[shard], autocommit=True)
