@@ -19,6 +19,7 @@ static const struct {
 } headers[LEAT_HEADER_COUNT] = {
     [LEAT_HEADER_ROUTE] = {"route", offsetof(leat_record, route)},
     [LEAT_HEADER_OP] = {"op", offsetof(leat_record, op)},
+    [LEAT_HEADER_IDEMPOTENCY] = {"idempotency", offsetof(leat_record, idempotency)},
 };
 
 const char *leat_header_name(leat_header header)

@@ -20,6 +20,7 @@
 typedef enum leat_header {
     LEAT_HEADER_ROUTE,
     LEAT_HEADER_OP,
+    LEAT_HEADER_IDEMPOTENCY,
     LEAT_HEADER_COUNT,
 } leat_header;
 

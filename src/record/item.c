@@ -128,7 +128,7 @@ static void move_key(leat_item *item, const char *from)
 int leat_item_own(leat_item *item)
 {
     leat_slice *const parts[] = {&item->record.value, &item->record.route, &item->record.op,
-                                 &item->record.key};
+                                 &item->record.idempotency, &item->record.key};
     size_t size = 1;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         size += parts[i]->size;

@@ -7,6 +7,12 @@
 
 #include "record/route.h"
 
+/* What tells a write that is sent again: see idempotency.h. */
+typedef struct leat_write_id {
+    uint64_t a, b;        /* 128 bits of a hash: who it is */
+    uint64_t fingerprint; /* of what it says */
+} leat_write_id;
+
 /* A record as in the log. Slices are borrowed from its sender or deliverer. */
 typedef struct leat_record {
     uint32_t partition;
@@ -15,9 +21,10 @@ typedef struct leat_record {
     int32_t epoch;       /* read: the leader epoch it was written in; -1: not known */
     leat_slice key;
     leat_slice value;
-    leat_slice route;      /* header `route`; empty: the only one */
-    leat_slice op;         /* header `op`; empty: put. A put without a value is a delete */
-    uint32_t header_bytes; /* read: of all headers, names and values together */
+    leat_slice route;       /* header `route`; empty: the only one */
+    leat_slice op;          /* header `op`; empty: put. A put without a value is a delete */
+    leat_slice idempotency; /* header `idempotency`; empty: it has no key (idempotency.h) */
+    uint32_t header_bytes;  /* read: of all headers, names and values together */
     bool value_is_null;
 } leat_record;
 
@@ -32,14 +39,15 @@ typedef struct leat_item {
     leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated
                                  with the item */
     leat_value key[LEAT_KEY_VALUES_MAX]; /* as in leat_key */
-    leat_slice headers;  /* all the record's headers, packed (headers.h); without data: not read,
-                            because few records need them */
-    char *owned_headers; /* NULL, or memory that headers borrows */
-    char *owned_record;  /* NULL, or memory that the record borrows: see leat_item_own */
-    char *owned;         /* NULL, or memory that canonical_key and key texts borrow */
-    char *fault;         /* NULL, or the fault of a malformed record (owned) */
-    void *chunk;         /* NULL, or the memory that the item is in itself, with other parked
-                            records: their reader's */
+    leat_slice headers;     /* all the record's headers, packed (headers.h); without data: not read,
+                               because few records need them */
+    char *owned_headers;    /* NULL, or memory that headers borrows */
+    char *owned_record;     /* NULL, or memory that the record borrows: see leat_item_own */
+    char *owned;            /* NULL, or memory that canonical_key and key texts borrow */
+    char *fault;            /* NULL, or the fault of a malformed record (owned) */
+    leat_write_id write_id; /* of a record with an idempotency key; set for each of its batches */
+    void *chunk;            /* NULL, or the memory that the item is in itself, with other parked
+                               records: their reader's */
     const struct leat_control *control; /* of a record that the batch leaves out: keep it as a dead
                                            letter for that reason; NULL: do not. Meaningful while
                                            the record is `skip` in its batch; set anew for each */

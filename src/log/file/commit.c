@@ -184,7 +184,8 @@ static int insert(leat_committer *c, leat_local_append *append)
     LEAT_ASSERT(record->partition < c->log->head.partition_count);
     leat_committer_part *part = &c->parts[record->partition];
     int code = leat_committer_prepare(c, &part->insert,
-                                      "INSERT INTO leat_records_%u VALUES (?, ?, ?, ?, ?, ?)",
+                                      "INSERT INTO leat_records_%u (" LEAT_LOCAL_COLUMNS
+                                      ") VALUES (?, ?, ?, ?, ?, ?, ?)",
                                       record->partition);
     if (code != SQLITE_OK)
         return code;

@@ -30,7 +30,7 @@
 #include "log/log_ops.h"
 
 enum {
-    LEAT_LOCAL_VERSION = 1, /* of the tables */
+    LEAT_LOCAL_VERSION = 2, /* of the tables */
     LEAT_LOCAL_PARTITIONS_MAX = 4096,
     LEAT_LOCAL_RECORD_MAX = 16 * 1024 * 1024 + 64 * 1024, /* key, value and headers of one record */
     LEAT_LOCAL_WAITING_MAX = 100 * 1000, /* records and bytes appended, not yet answered */
@@ -50,6 +50,7 @@ typedef enum leat_local_mode { LEAT_LOCAL_READ, LEAT_LOCAL_WRITE, LEAT_LOCAL_MAK
 typedef struct leat_local_head {
     char identity[40]; /* 32 hex digits, made at random with the file */
     uint32_t partition_count;
+    int64_t version; /* of its tables; LEAT_LOCAL_VERSION or older */
 } leat_local_head;
 
 /* Opens a connection; READ and WRITE never create a file. Waits up to `busy_ms` for another
@@ -63,8 +64,11 @@ sqlite3_stmt *leat_local_prepare(sqlite3 *db, leat_error *error, const char *for
     LEAT_PRINTF(3, 4);
 /* Puts the connection's last error after "words: ", with the file's name; returns -1. */
 int leat_local_fail(sqlite3 *db, leat_error *error, const char *words);
-/* 0 read, 1 there is no log in the file yet, -1 error: another kind of file, or another version. */
+/* 0 read, 1 there is no log in the file yet, -1 error: another kind of file, or a newer version. */
 int leat_local_head_read(sqlite3 *db, leat_local_head *ret, leat_error *error) LEAT_MUST_CHECK;
+/* Makes the tables those of LEAT_LOCAL_VERSION; by the process that has the lock, before it reads
+ * or writes records. */
+int leat_local_upgrade(sqlite3 *db, const leat_local_head *head, leat_error *error) LEAT_MUST_CHECK;
 /* 0 made, 1 there is a log already, -1 error. */
 int leat_local_make(const char *file, uint32_t partition_count, int busy_ms,
                     leat_error *error) LEAT_MUST_CHECK;
@@ -196,7 +200,7 @@ typedef struct leat_local_record {
 } leat_local_record;
 
 /* The columns for leat_local_record_read. */
-#define LEAT_LOCAL_COLUMNS "offset, accepted_ms, route, op, key, value"
+#define LEAT_LOCAL_COLUMNS "offset, accepted_ms, route, op, idempotency, key, value"
 /* The record of the statement's current row; NULL: out of memory. To be freed. */
 leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition);
 size_t leat_local_record_size(const leat_record *record);

@@ -13,7 +13,7 @@
 /* The columns of LEAT_LOCAL_COLUMNS: offset and accepted_ms come before the headers, key and value
  * after them. */
 enum { FIRST_HEADER = 2, KEY = FIRST_HEADER + LEAT_HEADER_COUNT, VALUE };
-_Static_assert(LEAT_HEADER_COUNT == 2, "each header has a column of the file");
+_Static_assert(LEAT_HEADER_COUNT == 3, "each header has a column of the file");
 
 static leat_slice column(sqlite3_stmt *row, int at)
 {

@@ -53,7 +53,9 @@ static int read_file(leat_local_log *log, const leat_topic_spec *spec, leat_erro
     int result = leat_local_head_read(db, &log->head, error);
     if (result == 1)
         leat_fail(error, "log.local.path: there is no log in %s", log->file);
-    if (result == 0 && (check_count(log, spec, error) != 0 || read_state(log, db, error) != 0))
+    if (result == 0 &&
+        (check_count(log, spec, error) != 0 || leat_local_upgrade(db, &log->head, error) != 0 ||
+         read_state(log, db, error) != 0))
         result = -1;
     sqlite3_close_v2(db);
     return result == 0 ? 0 : -1;

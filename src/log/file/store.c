@@ -106,7 +106,7 @@ static int check_head(sqlite3 *db, sqlite3_stmt *row, leat_local_head *ret, leat
 {
     const char *file = sqlite3_db_filename(db, NULL);
     int64_t version = sqlite3_column_int64(row, 0);
-    if (version != LEAT_LOCAL_VERSION)
+    if (version < 1 || version > LEAT_LOCAL_VERSION)
         return leat_fail(error,
                          "log.local.path: %s is a log of version %lld, this leat knows version %d",
                          file, (long long)version, LEAT_LOCAL_VERSION);
@@ -116,6 +116,7 @@ static int check_head(sqlite3 *db, sqlite3_stmt *row, leat_local_head *ret, leat
         return leat_fail(error, "log.local.path: %s: table leat_log makes no sense", file);
     snprintf(ret->identity, sizeof ret->identity, "%s", (const char *)identity);
     ret->partition_count = (uint32_t)count;
+    ret->version = version;
     return 0;
 }
 
@@ -201,7 +202,7 @@ static const char head_sql[] =
 
 static const char partition_sql[] =
     "CREATE TABLE leat_records_%u (offset INTEGER PRIMARY KEY, accepted_ms INTEGER NOT NULL, route TEXT, op TEXT,"
-    " key BLOB, value BLOB) STRICT;"
+    " idempotency TEXT, key BLOB, value BLOB) STRICT;"
     "INSERT INTO leat_partitions VALUES (%u, 0, 0, -1, 0, -1)";
 
 static int make_partition(sqlite3 *db, uint32_t partition, leat_error *error)
@@ -254,6 +255,33 @@ int leat_local_make(const char *file, uint32_t partition_count, int busy_ms, lea
     int result = make_in(db, partition_count, error);
     sqlite3_close_v2(db);
     return result;
+}
+
+/* ---- from an older version ---- */
+
+/* Version 1 had no idempotency keys. */
+static int upgrade_in(sqlite3 *db, uint32_t partition_count, leat_error *error)
+{
+    char sql[LEAT_LOCAL_SQL_SIZE];
+    if (leat_local_run(db, "BEGIN IMMEDIATE", error) != 0)
+        return -1;
+    for (uint32_t p = 0; p < partition_count; p++) {
+        snprintf(sql, sizeof sql, "ALTER TABLE leat_records_%u ADD COLUMN idempotency TEXT", p);
+        if (leat_local_run(db, sql, error) != 0)
+            return -1;
+    }
+    snprintf(sql, sizeof sql, "UPDATE leat_log SET version = %d; COMMIT", LEAT_LOCAL_VERSION);
+    return leat_local_run(db, sql, error);
+}
+
+int leat_local_upgrade(sqlite3 *db, const leat_local_head *head, leat_error *error)
+{
+    LEAT_ASSERT(head->version > 0 && head->version <= LEAT_LOCAL_VERSION);
+    if (head->version == LEAT_LOCAL_VERSION || upgrade_in(db, head->partition_count, error) == 0)
+        return 0;
+    if (!sqlite3_get_autocommit(db))
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return -1;
 }
 
 /* ---- whose it is ---- */

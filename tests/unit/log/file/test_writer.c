@@ -295,8 +295,8 @@ START_TEST(refuses_what_is_no_log)
 
     fixture_open(&f, 1);
     leat_log_close(&f.config);
-    make_other(&f, "UPDATE leat_log SET version = 2");
-    expect_refused(&f, "version 2, this leat knows version 1");
+    make_other(&f, "UPDATE leat_log SET version = 3");
+    expect_refused(&f, "version 3, this leat knows version 2");
     fixture_end(&f);
 
     fixture_file(&f);
@@ -306,6 +306,49 @@ START_TEST(refuses_what_is_no_log)
     fclose(file);
     expect_refused(&f, "not a database");
     fixture_end(&f);
+}
+END_TEST
+
+static void expect_text(const fixture *f, const char *sql, const char *expected)
+{
+    sqlite3 *db;
+    sqlite3_stmt *row;
+    ck_assert_int_eq(sqlite3_open(f->file, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(row), SQLITE_ROW);
+    ck_assert_str_eq((const char *)sqlite3_column_text(row, 0), expected);
+    sqlite3_finalize(row);
+    sqlite3_close_v2(db);
+}
+
+/* Its records stay as they were, and new ones go behind them. */
+START_TEST(a_log_of_version_1_is_taken_over)
+{
+    fixture f;
+    leat_error error = {0};
+    leat_log_identity identity;
+    fixture_open(&f, 2);
+    fixture_write(&f);
+    fixture_append_keys(&f, 1, 0, 3, 1);
+    fixture_await_answers(&f);
+    fixture_write_end(&f);
+    leat_log_close(&f.config);
+    make_other(&f, "ALTER TABLE leat_records_0 DROP COLUMN idempotency;"
+                   "ALTER TABLE leat_records_1 DROP COLUMN idempotency;"
+                   "UPDATE leat_log SET version = 1");
+    ck_assert_int_eq(leat_log_identify(&f.config, 1000, &identity, &error), 0);
+    expect_text(&f, "SELECT version FROM leat_log", "1"); /* whoever only asks changes nothing */
+    fixture_hold(&f, 2);
+    fixture_write(&f);
+    leat_record record = record_of(LEAT_SLICE("{}"));
+    record.partition = 1;
+    record.idempotency = LEAT_SLICE("k-1");
+    ck_assert_int_eq(fixture_append(&f, &record, NULL, &error), 0);
+    fixture_await_answers(&f);
+    expect_text(&f, "SELECT version FROM leat_log", "2");
+    expect_text(&f, "SELECT group_concat(offset || coalesce(idempotency, '-')) FROM leat_records_1",
+                "0-,1-,2-,3k-1");
+    finish(&f);
 }
 END_TEST
 
@@ -392,6 +435,7 @@ int main(void)
     tcase_add_test(tests, keeps_its_partitions);
     tcase_add_test(tests, is_made_once);
     tcase_add_test(tests, refuses_what_is_no_log);
+    tcase_add_test(tests, a_log_of_version_1_is_taken_over);
     tcase_add_test(tests, an_empty_file_is_filled);
     tcase_add_test(tests, others_can_ask_while_it_is_open);
     suite_add_tcase(suite, tests);
