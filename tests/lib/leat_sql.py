@@ -312,7 +312,7 @@ class Shard:
         """The state a standby may have: give it to `fail_over` to lose all that was committed since."""
         return {table: self.observer.run(f"SELECT * FROM {table}") for table in
                 ("leat.partitions", "leat.progress", "leat.parked", "leat.held", "leat.parked_keys", "leat.dead_letters",
-                 "hits")}
+                 "leat.idempotency", "hits")}
 
     def fail_over(self, state):
         with self.observer.transaction():

@@ -59,7 +59,7 @@ static const char missing_sql[] =
     "       SELECT p.privilege, p.at, 'TABLE' AS kind, format('%I.%I', n.nspname, c.relname) AS object"
     "         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace,"
     "              unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS p (privilege, at)"
-    "        WHERE (n.nspname = 'leat' AND c.relkind = 'r'"
+    "        WHERE (n.nspname = 'leat' AND c.relkind IN ('r', 'p')"
     "               OR EXISTS (SELECT FROM wanted AS w WHERE w.schema = n.nspname AND w.name = c.relname))"
     "          AND NOT has_table_privilege(c.oid, p.privilege)"
     "        UNION ALL "

@@ -18,6 +18,7 @@
 --            subpartition: the park has moved it already.
 --   load     one statement: leat.load.
 --   hold     a batch whose records are kept as those of held keys: leat.hold or leat.keep_held before its rows.
+--   note     a batch with records that have an idempotency key: leat.note_keys before its rows, after all of the above.
 --   retry    no worker's: one transaction, leat.retry, leat.held_records, then their rows or dead letters, leat.retried.
 --   compact  one statement: leat.compact.
 --
@@ -32,12 +33,14 @@
 --   LT007  a key is not held, or it is, and the worker believes the opposite. DETAIL is its partition and hash.
 --   LT008  a row statement touched fewer rows than it must: a BEFORE trigger returned NULL, or another session was faster.
 --   LT009  a chunk is not what the worker believes. DETAIL is the partition's number.
+--   LT010  records of a batch repeat writes that are applied. DETAIL says which: see leat.note_keys.
 --
 -- Advisory locks, all with two ints and held until the end of the transaction:
 --
 --   (1818583412 # source, partition)  batches and compactions share it, a claim has it alone. 1818583412 is the text
 --                                     'leat' as a number, so that the keys do not collide with other programs'.
 --   (1818583412, -1)                  one `leat init` at a time.
+--   (1818583412, -2)                  one leat.rotate_keys at a time.
 
 SELECT pg_advisory_xact_lock(1818583412, -1);
 
@@ -48,17 +51,17 @@ CREATE TABLE IF NOT EXISTS leat.schema_version (
     version int NOT NULL
 );
 
-INSERT INTO leat.schema_version (version) VALUES (6) ON CONFLICT DO NOTHING;
+INSERT INTO leat.schema_version (version) VALUES (7) ON CONFLICT DO NOTHING;
 
 DO $$
 DECLARE
     found_version int := (SELECT version FROM leat.schema_version);
 BEGIN
-    IF found_version > 6 THEN
-        RAISE EXCEPTION 'schema leat has version %, this program knows version 6', found_version
+    IF found_version > 7 THEN
+        RAISE EXCEPTION 'schema leat has version %, this program knows version 7', found_version
             USING ERRCODE = 'LT005', HINT = 'Use a newer leat.';
     END IF;
-    UPDATE leat.schema_version SET version = 6 WHERE version < 6;
+    UPDATE leat.schema_version SET version = 7 WHERE version < 7;
 END
 $$;
 
@@ -361,6 +364,37 @@ BEGIN
             CONSTRAINT controls_once UNIQUE NULLS NOT DISTINCT (source, "table", what)
         );
         PERFORM leat.grant_as_progress('leat.controls');
+    END IF;
+END
+$$;
+
+-- The idempotency keys of writes that are applied, each by a hash of 128 bits (`a`, `b`) that its source and row are part of.
+-- A row's writes are applied one batch after the other, so no two transactions look for one key at once, and a look-up is as
+-- good as a unique index over all slots.
+--
+-- Keys are noted in the slot that was opened last, and forgotten by the slot, which costs nothing however many they are. A slot
+-- is open for a part of their lifetime. leat.rotate_keys goes round.
+DO $$
+BEGIN
+    IF to_regclass('leat.idempotency') IS NULL THEN
+        CREATE TABLE leat.idempotency (
+            a           bigint NOT NULL,
+            b           bigint NOT NULL,
+            fingerprint bigint NOT NULL,     -- of what the write says
+            slot        smallint NOT NULL,
+            PRIMARY KEY (a, b, slot)
+        ) PARTITION BY LIST (slot);
+        FOR i IN 0 .. 7 LOOP
+            EXECUTE format('CREATE TABLE leat.idempotency_%s PARTITION OF leat.idempotency FOR VALUES IN (%s)'
+                           ' WITH (autovacuum_vacuum_insert_threshold = -1)', i, i);
+            PERFORM leat.grant_as_progress(format('leat.idempotency_%s', i)::regclass);
+        END LOOP;
+        CREATE TABLE leat.idempotency_slots (
+            slot      smallint PRIMARY KEY CHECK (slot BETWEEN 0 AND 7),
+            opened_ms bigint NOT NULL        -- since 1970, by the accept times of what was applied: see leat.rotate_keys
+        );
+        INSERT INTO leat.idempotency_slots (slot, opened_ms) VALUES (0, 0);
+        PERFORM leat.grant_as_progress('leat.idempotency'), leat.grant_as_progress('leat.idempotency_slots');
     END IF;
 END
 $$;
@@ -843,6 +877,113 @@ BEGIN
                 USING ERRCODE = 'LT009', DETAIL = p_partition::text;
         END IF;
     END LOOP;
+END
+$$;
+
+-- ---- idempotency keys ----
+
+-- Notes the keys of records, one element each, none twice; in the transaction that writes their rows, and before. LT010 if some
+-- are noted already: DETAIL has for each of them, up to 200, its element of `p_records`, and `=`, or `!` where what was noted
+-- says something else. Such a batch is sent again without them. What it was told then still holds: a commit that has noted
+-- a key was the row's, so it is among those that leat.advance asks for, or older than the claim.
+CREATE OR REPLACE FUNCTION leat.note_keys(p_records bigint[], p_a bigint[], p_b bigint[], p_fingerprints bigint[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+DECLARE
+    known text;
+BEGIN
+    PERFORM leat.plan_rows();
+    -- LIMIT makes it a look-up for each, whatever the planner believes about the table.
+    SELECT string_agg(concat(f.record, f.mark), ' ') INTO known
+      FROM (SELECT k.record, CASE WHEN i.fingerprint = k.fingerprint THEN '=' ELSE '!' END AS mark
+              FROM unnest(p_records, p_a, p_b, p_fingerprints) AS k (record, a, b, fingerprint)
+              CROSS JOIN LATERAL (SELECT n.fingerprint FROM leat.idempotency AS n WHERE n.a = k.a AND n.b = k.b LIMIT 1) AS i
+             LIMIT 200) AS f;
+    IF known IS NOT NULL THEN
+        RAISE EXCEPTION 'writes with these idempotency keys are applied' USING ERRCODE = 'LT010', DETAIL = known;
+    END IF;
+    INSERT INTO leat.idempotency (a, b, fingerprint, slot)
+    SELECT k.a, k.b, k.fingerprint, (SELECT s.slot FROM leat.idempotency_slots AS s ORDER BY s.opened_ms DESC LIMIT 1)
+      FROM unnest(p_a, p_b, p_fingerprints) AS k (a, b, fingerprint);
+END
+$$;
+
+-- Empties a slot that is not open, nor was since it was emptied last: whoever may take it out of leat.idempotency_slots may have
+-- that done. For everybody else nothing is left to do. So it needs no privilege of its own.
+CREATE OR REPLACE FUNCTION leat.empty_slot(p_slot smallint)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM leat.idempotency_slots AS s WHERE s.slot = p_slot) THEN
+        RAISE EXCEPTION 'the idempotency keys of slot % may be needed', p_slot USING ERRCODE = 'object_in_use';
+    END IF;
+    EXECUTE format('TRUNCATE leat.idempotency_%s', p_slot);
+END
+$$;
+
+-- Opens the next slot once the last one has been open for a quarter of the lifetime, and empties those that nobody needs any
+-- more. Time is that of what was applied: the newest record's accept time, and never later than this server's clock. So an
+-- outage of the workers or the log shortens nothing.
+--
+-- A slot was open until the next one was opened. It is emptied a lifetime and a quarter after that, by the time of the
+-- partition that is furthest behind (of those that have applied anything within a lifetime), and not while anything older than
+-- its end and a lifetime is parked or held: its repeats may be among that. There are eight slots, so it is emptied in any case
+-- when seven others were opened after it: then `early` says so. `bytes`: what all of them take up.
+--
+-- Emptying waits for batches that use the slot, and new ones wait for it: so not for long (55P03, to be tried again).
+CREATE OR REPLACE FUNCTION leat.rotate_keys(p_lifetime_ms bigint, OUT early boolean, OUT bytes bigint)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
+AS $$
+DECLARE
+    newest_ms  bigint;
+    behind_ms  bigint;
+    waiting_ms bigint;
+    last       record;
+    old        record;
+    next       smallint;
+BEGIN
+    early := false;
+    bytes := (SELECT sum(pg_total_relation_size(t.relid)) FROM pg_partition_tree('leat.idempotency') AS t);
+    IF NOT pg_try_advisory_xact_lock(1818583412, -2) THEN
+        RETURN;
+    END IF;
+    newest_ms := least((SELECT max(p.newest_at_ms) FROM leat.partitions AS p),
+                    (extract(epoch FROM clock_timestamp()) * 1000)::bigint);
+    behind_ms := least(newest_ms, (SELECT min(p.newest_at_ms) FROM leat.partitions AS p WHERE p.newest_at_ms > newest_ms - p_lifetime_ms));
+    SELECT s.slot, s.opened_ms INTO last FROM leat.idempotency_slots AS s ORDER BY s.opened_ms DESC LIMIT 1;
+    IF newest_ms IS NULL OR newest_ms <= 0 THEN
+        RETURN;
+    END IF;
+    IF last.opened_ms = 0 THEN
+        UPDATE leat.idempotency_slots SET opened_ms = newest_ms;
+        RETURN;
+    END IF;
+    PERFORM set_config('lock_timeout', '200', true);
+    FOR old IN
+        SELECT e.slot, e.end_ms
+          FROM (SELECT s.slot, lead(s.opened_ms) OVER (ORDER BY s.opened_ms) AS end_ms FROM leat.idempotency_slots AS s) AS e
+         WHERE e.end_ms + p_lifetime_ms + p_lifetime_ms / 4 <= behind_ms ORDER BY e.end_ms
+    LOOP
+        waiting_ms := coalesce(waiting_ms, least((SELECT min(c.oldest_ms) FROM leat.parked AS c),
+                                           (SELECT min(k.accepted_ms) FROM leat.parked_keys AS k)));
+        EXIT WHEN waiting_ms <= old.end_ms + p_lifetime_ms;
+        DELETE FROM leat.idempotency_slots AS s WHERE s.slot = old.slot;
+        PERFORM leat.empty_slot(old.slot);
+    END LOOP;
+    IF newest_ms - last.opened_ms < p_lifetime_ms / 4 THEN
+        RETURN;
+    END IF;
+    SELECT n.slot INTO next FROM generate_series(0, 7) AS n (slot)
+     WHERE NOT EXISTS (SELECT FROM leat.idempotency_slots AS s WHERE s.slot = n.slot) LIMIT 1;
+    IF NOT FOUND THEN
+        SELECT s.slot INTO next FROM leat.idempotency_slots AS s ORDER BY s.opened_ms LIMIT 1;
+        DELETE FROM leat.idempotency_slots AS s WHERE s.slot = next;
+        PERFORM leat.empty_slot(next);
+        early := true;
+    END IF;
+    INSERT INTO leat.idempotency_slots (slot, opened_ms) VALUES (next, newest_ms);
 END
 $$;
 

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS leat_schema_version (
     version INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO leat_schema_version (one, version) VALUES (1, 5) ON CONFLICT DO NOTHING;
+INSERT INTO leat_schema_version (one, version) VALUES (1, 6) ON CONFLICT DO NOTHING;
 
 -- The meaning of offsets: the log they belong to and the placement of its records. One row per topic.
 CREATE TABLE IF NOT EXISTS leat_sources (
@@ -161,6 +161,17 @@ CREATE TABLE IF NOT EXISTS leat_controls (
     until_ms INTEGER NOT NULL,
     reason   TEXT NOT NULL,         -- the operator's; '': none
     UNIQUE (source, "table", what)
+) STRICT;
+
+-- The idempotency keys of writes that are applied, each by a hash of 128 bits (`a`, `b`) that its source and row are part of.
+-- Those noted first are forgotten first, a few with each one that is noted.
+CREATE TABLE IF NOT EXISTS leat_idempotency (
+    id          INTEGER PRIMARY KEY,
+    a           INTEGER NOT NULL,
+    b           INTEGER NOT NULL,
+    fingerprint INTEGER NOT NULL,   -- of what the write says
+    noted_ms    INTEGER NOT NULL,   -- when the write was accepted, and never later than this process's clock
+    UNIQUE (a, b)
 ) STRICT;
 
 -- Reports of the processes that apply to this file, for `leat status`. One row per process; nothing depends on

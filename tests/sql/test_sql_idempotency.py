@@ -1,0 +1,258 @@
+"""Idempotency keys: a repeat is found in the transaction of its write, whatever happens to the transactions before it; and slots
+are emptied no earlier than they may be."""
+import pytest
+
+from leat_sql import fails_with, owner_with_batches
+
+LIFETIME = 24 * 3600 * 1000
+QUARTER = LIFETIME // 4
+DAY_1 = 1_700_000_000_000  # milliseconds since 1970; in the past for the server
+
+
+def note(session, *keys, says=1):
+    """Notes keys; each is a number, its record is that number times ten."""
+    session.run("SELECT leat.note_keys(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])", [key * 10 for key in keys],
+                list(keys), [-key for key in keys], [says] * len(keys))
+
+
+def batch(session, claim, seq, *keys, says=1, needs=()):
+    with session.transaction():
+        session.advance(claim, seq, needs=needs)
+        note(session, *keys, says=says)
+        session.hit()
+
+
+def noted(shard):
+    return [row[0] for row in shard.observer.run("SELECT a FROM leat.idempotency ORDER BY a")]
+
+
+def slots(shard):
+    """[(slot, opened_ms since DAY_1)], the first that was opened first."""
+    return [(slot, opened - DAY_1) for slot, opened in
+            shard.observer.run("SELECT slot, opened_ms FROM leat.idempotency_slots ORDER BY opened_ms")]
+
+
+def rotate(session, at=None, partition=0):
+    """At that time after DAY_1, by what partition 0 has applied."""
+    if at is not None:
+        session.run("UPDATE leat.partitions SET newest_at_ms = %s WHERE partition = %s", DAY_1 + at, partition)
+    return session.value("SELECT early FROM leat.rotate_keys(%s)", LIFETIME)
+
+
+# ---- notes ----
+
+
+def test_a_repeat_is_refused_and_named(shard):
+    a, claim = owner_with_batches(shard, 0)
+    batch(a, claim, 1, 1, 2, 3)
+    assert noted(shard) == [1, 2, 3] and shard.hits() == 1
+    with fails_with("LT010") as error:
+        batch(a, claim, 2, 4, 2, 5)
+    assert error.diag.message_detail == "20="
+    with fails_with("LT010") as error:
+        batch(a, claim, 2, 1, 6, 3, says=2)
+    assert sorted(error.diag.message_detail.split()) == ["10!", "30!"]
+    assert noted(shard) == [1, 2, 3] and shard.hits() == 1 and shard.seqs() == [1]
+    batch(a, claim, 2, 4, 5)
+    assert noted(shard) == [1, 2, 3, 4, 5] and shard.hits() == 2
+
+
+def test_both_halves_of_a_key_count(shard):
+    a = shard.session()
+    note(a, 1)
+    a.run("SELECT leat.note_keys(ARRAY[0, 1]::bigint[], ARRAY[1, 2]::bigint[], ARRAY[-2, -1]::bigint[], ARRAY[1, 1]::bigint[])")
+    assert a.value("SELECT count(*) FROM leat.idempotency") == 3
+
+
+def test_at_most_200_repeats_are_named(shard):
+    a = shard.session()
+    note(a, *range(1, 1001))
+    with fails_with("LT010") as error:
+        note(a, *range(1, 1001))
+    assert len(error.diag.message_detail.split()) == 200
+
+
+def test_a_key_goes_with_its_transaction(shard):
+    a, claim = owner_with_batches(shard, 0)
+    a.begin()
+    a.advance(claim, 1)
+    note(a, 1)
+    a.rollback()
+    assert noted(shard) == []
+    a.begin()
+    a.advance(claim, 1)
+    note(a, 1)
+    with fails_with("22012"):
+        a.run("SELECT 1 / 0")
+    a.rollback()
+    batch(a, claim, 1, 1)
+    assert noted(shard) == [1] and shard.hits() == 1
+
+
+def test_a_new_owner_waits_for_the_batch_of_the_old_one(shard):
+    a, claim = owner_with_batches(shard, 0)
+    b = shard.session()
+    a.begin()
+    a.advance(claim, 1)
+    note(a, 1)
+    a.hit()
+    taking = b.later(b.claim)
+    shard.until_waiting(b)
+    a.commit()
+    new = taking.result()
+    with fails_with("LT010"):
+        batch(b, new, 2, 1)
+    assert shard.hits() == 1
+    with fails_with("LT001"):  # and what the old one sends late is about nothing
+        batch(a, claim, 2, 2)
+    assert noted(shard) == [1]
+
+
+def test_without_the_lock_of_advance_a_repeat_would_be_written(shard):
+    """The harm: two transactions look for a key that neither has committed. The index stops the second, late and as an error."""
+    a, b = shard.session(), shard.session()
+    a.begin()
+    note(a, 1)
+    later = b.later(note, b, 1)
+    shard.until_waiting(b)
+    a.commit()
+    with fails_with("23505"):
+        later.result()
+
+
+def test_what_is_known_of_a_repeat_does_not_outlive_a_failover(shard):
+    """The first write of a key is lost with its batch; a batch that leaves its repeat out needs that batch, or has lost its claim."""
+    a, claim = owner_with_batches(shard, 1)
+    state = shard.save()
+    batch(a, claim, 2, 1, needs=[1])
+    with fails_with("LT010"):
+        batch(a, claim, 3, 1, needs=[2])
+    shard.fail_over(state)
+    with fails_with("LT002"):  # sent without it
+        a.batch(claim, 3, needs=[2])
+    assert shard.hits() == 1 and noted(shard) == []
+    new = a.claim()
+    batch(a, new, 2, 1)
+    assert shard.hits() == 2
+
+
+def test_a_look_up_does_not_read_the_table(shard):
+    a = shard.session()
+    note(a, *range(1, 20001))
+    a.run("ANALYZE leat.idempotency")
+    a.run("SET plan_cache_mode = force_generic_plan")
+    with a.transaction():
+        note(a, *range(20001, 20101))
+        assert a.run("SELECT sum(seq_tup_read), sum(idx_scan) FROM pg_stat_xact_user_tables WHERE relname LIKE 'idempotency%%'"
+                     " AND relname <> 'idempotency_slots'") == [(0, 800)]
+
+
+# ---- slots ----
+
+
+def test_slots_are_opened_and_emptied_by_the_time_of_what_was_applied(shard):
+    a = shard.session()
+    assert not rotate(a) and slots(shard) == [(0, -DAY_1)]  # nothing was ever applied
+    rotate(a, 0)
+    assert slots(shard) == [(0, 0)]
+    note(a, 1)
+    rotate(a, QUARTER - 1)
+    assert slots(shard) == [(0, 0)]
+    for n in range(1, 7):
+        assert not rotate(a, n * QUARTER)
+        note(a, 1 + n)
+        assert noted(shard) == list(range(max(1, n - 4), 2 + n)), n
+    assert slots(shard) == [(n % 6, n * QUARTER) for n in range(1, 7)]
+    for n in range(7, 30):
+        rotate(a, n * QUARTER)
+        note(a, 1 + n)
+        assert noted(shard) == list(range(n - 4, 2 + n)), n
+
+
+def test_a_key_lives_for_its_lifetime_in_every_slot(shard):
+    """However the times of writes lie in their slots."""
+    a = shard.session()
+    step = QUARTER // 3
+    for n in range(60):
+        rotate(a, n * step)
+        note(a, n + 1)
+        alive = noted(shard)
+        assert alive == list(range(alive[0], n + 2))
+        assert alive[0] == 1 or (n + 1 - alive[0]) * step >= LIFETIME
+
+
+def test_an_outage_shortens_nothing(shard):
+    """A week in which nothing is applied, and then what was accepted before it."""
+    a = shard.session()
+    rotate(a, 0)
+    note(a, 1)
+    for _ in range(20):
+        rotate(a)
+    with fails_with("LT010"):
+        note(a, 1)
+
+
+def test_a_time_in_the_future_empties_nothing(shard):
+    a = shard.session()
+    rotate(a, 0)
+    note(a, 1)
+    a.run("UPDATE leat.partitions SET newest_at_ms = 1::bigint << 60")
+    rotate(a)
+    now = a.value("SELECT (extract(epoch FROM now()) * 1000)::bigint")
+    assert abs(slots(shard)[-1][1] + DAY_1 - now) < 60_000
+
+
+@pytest.mark.parametrize("behind", ["a partition", "a chunk", "a held key"])
+def test_what_is_behind_keeps_keys_and_not_for_ever(shard, behind):
+    a, claim = owner_with_batches(shard, 0)
+    rotate(a, 0)
+    rotate(a, 1, partition=1)
+    note(a, 1)
+    rotate(a, QUARTER)
+    if behind == "a chunk":
+        with a.transaction():
+            a.advance(claim, 1, moved={0: 9})
+            a.put_chunk(5, 9, oldest_ms=DAY_1 + QUARTER)
+    if behind == "a held key":
+        a.run("SELECT leat.hold(1, 0, 7, 't', 'k', NULL, 'm', 3, %s, 1, 'r')", DAY_1 + QUARTER)
+    early = []
+    for n in range(2, 9):
+        if behind == "a partition":
+            rotate(a, min(n, 5) * QUARTER, partition=1)
+        early.append(rotate(a, n * QUARTER))
+        note(a, n)
+    assert early == [False] * 6 + [True]  # the ninth slot is the first
+    assert 1 not in noted(shard) and 2 in noted(shard)
+
+
+def test_a_partition_without_writes_keeps_nothing_for_ever(shard):
+    a = shard.session()
+    rotate(a, 0, partition=1)
+    rotate(a, 0)
+    note(a, 1)
+    for n in range(1, 7):
+        assert not rotate(a, n * QUARTER)
+    assert noted(shard) == []
+
+
+def test_batches_in_the_way_are_not_waited_for(shard):
+    a, b = shard.session(), shard.session()
+    rotate(a, 0)
+    rotate(a, QUARTER)
+    b.begin()
+    note(b, 1)
+    with fails_with("55P03"):
+        rotate(a, 6 * QUARTER)
+    b.commit()
+    assert not rotate(a, 6 * QUARTER)
+    assert [slot for slot, _ in slots(shard)] == [1, 0]
+
+
+def test_only_one_session_rotates(shard):
+    a, b = shard.session(), shard.session()
+    rotate(a, 0)
+    a.begin()
+    rotate(a, QUARTER)
+    assert not rotate(b)
+    a.commit()
+    assert slots(shard) == [(0, 0), (1, QUARTER)]
