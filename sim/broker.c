@@ -52,13 +52,14 @@ static sim_record *copy_record(const leat_record *from)
 {
     sim_record *made = leat_must_calloc(1, sizeof *made);
     made->bytes = leat_must_calloc(1, from->key.size + from->value.size + from->route.size +
-                                          from->op.size + 1);
+                                          from->op.size + from->idempotency.size + 1);
     char *at = made->bytes;
     made->record = *from;
     made->record.key = keep(&at, from->key);
     made->record.value = keep(&at, from->value);
     made->record.route = keep(&at, from->route);
     made->record.op = keep(&at, from->op);
+    made->record.idempotency = keep(&at, from->idempotency);
     return made;
 }
 
@@ -109,11 +110,12 @@ sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint3
     find_row(world, made);
     take_in(partition, made);
     world->broker.record_count++;
-    sim_trace(world, "log: partition %u offset %lld: request %d, %.*s %.*s %.*s%s%s",
+    sim_trace(world, "log: partition %u offset %lld: request %d, %.*s %.*s %.*s %.*s%s%s",
               record->partition, (long long)made->record.offset, (int)request,
               (int)record->route.size, record->route.data, (int)record->key.size, record->key.data,
-              (int)record->value.size, record->value.data, poison->sqlstate[0] ? " poisoned " : "",
-              poison->sqlstate);
+              (int)record->value.size, record->value.data, (int)record->idempotency.size,
+              record->idempotency.data ? record->idempotency.data : "",
+              poison->sqlstate[0] ? " poisoned " : "", poison->sqlstate);
     sim_readers_wake(world, record->partition);
     return made;
 }

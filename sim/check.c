@@ -1,5 +1,6 @@
 /* check.c - which checker runs when. */
 #include "check.h"
+#include "notes.h"
 
 #include "world.h"
 
@@ -10,7 +11,8 @@ void sim_check_before_commit(sim_world *world, const sim_state *state, const sim
     sim_check_effects(world, state, commit);
     sim_check_order(world, state, commit);
     sim_check_keys(world, state, commit);
-    sim_check_dead_letters(world, commit);
+    sim_check_repeats(world, state, commit);
+    sim_check_dead_letters(world, state, commit);
 }
 
 void sim_check_after_commit(sim_world *world, const sim_state *state, const sim_commit *commit)

@@ -26,6 +26,8 @@
  *   dead_letters  only a record that the database refuses for good is kept as a dead letter, and
  *                 only when nothing newer was heard of the record or the shard; none is where its
  *                 route holds keys, or stops
+ *   repeats       of the writes with one idempotency key one has an effect, and none counts as its
+ *                 repeat without it
  *   patience      a record that may be accepted later is not a dead letter before a process has
  *                 tried it for as long as it must, not counting the time in which it stood still
  *   room          nothing is parked beyond a partition's and a subpartition's share of parked_max;
@@ -122,7 +124,7 @@ void sim_check_end(sim_world *world);
 /* check_*.c */
 void sim_check_effects(sim_world *world, const sim_state *state, const sim_commit *commit);
 void sim_check_order(sim_world *world, const sim_state *state, const sim_commit *commit);
-void sim_check_dead_letters(sim_world *world, const sim_commit *commit);
+void sim_check_dead_letters(sim_world *world, const sim_state *state, const sim_commit *commit);
 void sim_check_progress(sim_world *world, const sim_state *state, uint32_t partition);
 void sim_check_memory(sim_world *world, const sim_process *process);
 void sim_check_tables(sim_world *world, uint32_t shard);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "notes.h"
 #include "world.h"
 
 void sim_check_effects(sim_world *world, const sim_state *state, const sim_commit *commit)
@@ -100,12 +101,16 @@ void sim_check_verdict(sim_world *world, const sim_process *process, const sim_r
             refused == 0 ? "one of it failed" : "the shard was in trouble");
 }
 
-void sim_check_dead_letters(sim_world *world, const sim_commit *commit)
+void sim_check_dead_letters(sim_world *world, const sim_state *state, const sim_commit *commit)
 {
     for (uint32_t i = 0; i < commit->fate_count; i++) {
         const sim_record *record = commit->fates[i].record;
         bool is_refused = record->poison.sqlstate[0] && !sim_poison_kills(&record->poison);
         bool is_bad = is_refused || record->row < 0;
+        if (commit->fates[i].fate == FATE_DEAD && sim_check_is_conflict(world, state, commit, i)) {
+            world->sometimes->count[SOMETIMES_CONFLICTING]++;
+            continue;
+        }
         if (commit->fates[i].fate == FATE_DEAD && !is_bad)
             sim_fail(
                 world, "dead_letters",

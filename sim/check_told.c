@@ -60,8 +60,10 @@ void leat_write_waits_tell(leat_write_waits *waits, uint32_t partition, int64_t 
     const sim_record *record = sim_broker_at(&world->broker, partition, offset);
     (void)sqlstate;
     (void)message;
+    const sim_partition *log = &world->broker.partitions[partition];
     bool is_true = record && record->fates_ever & 1u << fates[state];
-    if (!is_true && !is_true_of_any(&world->broker.partitions[partition], offset, fates[state]))
+    bool is_repeat = state == LEAT_WRITE_APPLIED && is_true_of_any(log, offset, FATE_REPEAT);
+    if (!is_true && !is_repeat && !is_true_of_any(log, offset, fates[state]))
         sim_fail(world, "told", "partition %u offset %lld is told to be %s, and no database has it",
                  partition, (long long)offset, leat_write_state_name(state));
     world->sometimes->count[SOMETIMES_TOLD]++;

@@ -148,6 +148,57 @@ static void put_body(sim_world *world, const client_write *write, uint32_t numbe
     leat_buf_byte(out, '}');
 }
 
+/* ---- again ---- */
+
+enum { TIMES_MAX = 4, AGAIN_MS = 400 };
+
+static void on_again(sim_world *world, void *object, uint64_t argument)
+{
+    (void)argument;
+    sim_clients *clients = &world->clients;
+    const sim_request *before = object;
+    sim_request *request = leat_must_calloc(1, sizeof *request);
+    *request = *before;
+    clients->to_repeat--;
+    clients->requests[clients->count] = request;
+    request->index = clients->count++;
+    request->status = 0;
+    request->times++;
+    memcpy(request->body, before->body_again, before->body_again_size);
+    request->body_size = before->body_again_size;
+    if (request->method != LEAT_HTTP_DELETE && sim_below(world, 8) == 0) { /* another write */
+        snprintf(request->body, sizeof request->body, "{\"n\":7}");
+        request->body_size = strlen(request->body);
+        request->poison = (sim_poison){.sqlstate = ""};
+    }
+    memcpy(request->body_again, request->body, request->body_size);
+    request->body_again_size = request->body_size;
+    sim_http_request(world, request);
+}
+
+void sim_clients_answered(sim_world *world, const sim_request *request)
+{
+    if (!request->key[0] || request->times == TIMES_MAX)
+        return;
+    bool is_open = request->status == 503 || request->status == 504;
+    if (!is_open && (int64_t)sim_below(world, 1000) >= world->options.values[OPT_REPEATS])
+        return;
+    world->clients.to_repeat++;
+    sim_clock_plan(&world->clock, world->clock.now_us + 1000 * sim_around(world, AGAIN_MS),
+                   on_again, (void *)(uintptr_t)request, 0);
+}
+
+/* Only now and then a key of its own: what repeats it has the same. */
+static void give_key(sim_world *world, sim_request *request)
+{
+    int64_t keys = world->options.values[OPT_KEYS];
+    if (keys == 0 || (int64_t)sim_below(world, 1000) >= keys)
+        return;
+    snprintf(request->key, sizeof request->key, "k%u", request->index);
+    memcpy(request->body_again, request->body, request->body_size);
+    request->body_again_size = request->body_size;
+}
+
 /* ---- through the edge ---- */
 
 static void make_bad(sim_world *world, sim_request *request)
@@ -187,6 +238,7 @@ static void send_request(sim_world *world, uint32_t number)
     leat_buf_free(&body);
     if (sim_chance(world, world->options.values[OPT_BAD_REQUESTS]))
         make_bad(world, request);
+    give_key(world, request);
     sim_http_request(world, request);
 }
 
@@ -296,7 +348,8 @@ void sim_clients_begin(sim_world *world)
     sim_clients *clients = &world->clients;
     *clients = (sim_clients){.metrics = leat_metrics_new()};
     clients->requests =
-        leat_must_calloc((size_t)world->options.values[OPT_RECORDS] + 1, sizeof *clients->requests);
+        leat_must_calloc((1 + TIMES_MAX) * (size_t)world->options.values[OPT_RECORDS] + 1,
+                         sizeof *clients->requests);
     uv_loop_init(&clients->loop);
     leat_edge_config config = {
         .log = {.topic = "writes"},
@@ -329,6 +382,6 @@ void sim_clients_end(sim_world *world)
 bool sim_clients_are_done(const sim_world *world)
 {
     const sim_clients *clients = &world->clients;
-    return clients->sent == world->options.values[OPT_RECORDS] &&
+    return clients->sent == world->options.values[OPT_RECORDS] && clients->to_repeat == 0 &&
            clients->answered == clients->count;
 }

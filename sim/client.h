@@ -22,6 +22,7 @@ typedef struct sim_clients {
     uint32_t count;
     uint32_t sent;
     uint32_t answered;
+    uint32_t to_repeat;  /* requests that will be sent again */
     sim_poison *poisons; /* by number; a record names it in `guard` */
     uint32_t poison_count;
 } sim_clients;
@@ -34,6 +35,10 @@ const char *sim_poison_now(const sim_world *world, const sim_poison *poison);
 /* Of one with this guard. */
 const char *sim_clients_poison(sim_world *world, leat_slice guard);
 
+/* It is answered: a client that has a key may send it again, and does so where the answer does not
+ * say that it is done. */
+void sim_clients_answered(sim_world *world, const sim_request *request);
+
 /* ---- http.c ---- */
 
 struct leat_http_request {
@@ -42,6 +47,10 @@ struct leat_http_request {
     char path[96];
     char body[512];
     size_t body_size;
+    char key[16];         /* "": it has none */
+    char body_again[512]; /* of one with a key; as it was sent */
+    size_t body_again_size;
+    uint32_t times; /* that it was sent before */
     int64_t arrived_us;
     int status; /* 0: not answered */
     sim_poison poison;

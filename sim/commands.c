@@ -257,6 +257,16 @@ static ran run_retry(sim_session *session, const sim_command *command)
     return RAN_DONE;
 }
 
+static ran run_note(sim_session *session, const sim_command *command)
+{
+    sim_commit *tx = transaction(session, COMMIT_BATCH);
+    if (refusal(session, false))
+        return failed(session, refusal(session, false), 0);
+    const char *error = sim_notes_note(session->server->world, &session->server->state.notes,
+                                       command, &tx->notes, &session->answer);
+    return error ? failed(session, error, 0) : RAN_DONE;
+}
+
 static ran run_retried(sim_session *session, const sim_command *command)
 {
     const char *error = sim_held_retry(stored(session, command->partition), command,
@@ -379,6 +389,7 @@ static ran (*const run[])(sim_session *session, const sim_command *command) = {
     [CMD_READ_PARKED] = run_read_parked,
     [CMD_HOLD] = run_hold,
     [CMD_KEEP] = run_hold,
+    [CMD_NOTE] = run_note,
     [CMD_RETRY] = run_retry,
     [CMD_RETRIED] = run_retried,
     [CMD_SYNC] = run_sync,

@@ -97,10 +97,8 @@ leat_slice leat_http_request_header(const leat_http_request *request, const char
 leat_slice leat_http_request_header_line(const leat_http_request *request, const char *name,
                                          uint32_t index)
 {
-    (void)request;
-    (void)name;
-    (void)index;
-    return (leat_slice){NULL, 0};
+    bool is_key = strcmp(name, "idempotency-key") == 0 && index == 0 && request->key[0];
+    return is_key ? leat_slice_of(request->key) : (leat_slice){NULL, 0};
 }
 
 bool leat_http_request_may_wait(leat_http_request *request)
@@ -133,6 +131,7 @@ void leat_http_answer(leat_http_request *request, leat_http_code code, const cha
     if (status >= 400 && status < 500)
         world->sometimes->count[SOMETIMES_REFUSED_REQUEST]++;
     sim_check_answer(world, request, body);
+    sim_clients_answered(world, request);
 }
 
 /* ---- requests that are streamed: there are none ---- */

@@ -114,6 +114,8 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_DEAR] = {"dear", RARE, 2, 40, 0},
     [OPT_LAG_LIMIT_MS] = {"lag_limit_ms", FAULT, 20, 10000, 0},
     [OPT_SWOLLEN] = {"swollen", FAULT, 500, 20000, 0},
+    [OPT_KEYS] = {"keys", FAULT, 50, 1000, 0},
+    [OPT_REPEATS] = {"repeats", SCALE, 20, 600, 20},
 };
 
 /* A power of two below the span is drawn first, so that no logarithm's rounding depends on the

@@ -114,6 +114,8 @@ typedef enum sim_option {
     OPT_DEAR,          /* each row of the first tenant takes as long as so many statements */
     OPT_LAG_LIMIT_MS,  /* of what waits for a shard; beyond it, its loudest tenants are refused */
     OPT_SWOLLEN,       /* what was parked and deleted takes up the disk for a while */
+    OPT_KEYS,          /* of requests with an idempotency key, in 1,000 */
+    OPT_REPEATS,       /* of these that are sent again although they were answered, likewise */
     OPTION_COUNT,
 } sim_option;
 

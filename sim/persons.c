@@ -49,6 +49,23 @@ static bool is_hopeless(const sim_world *world, const sim_record *record)
     return is_senseless(record) || (record->poison.heals_at_us == INT64_MAX && world->is_healing);
 }
 
+/* A repeat of a write that is applied is taken away without its row. */
+static sim_fate write_once(sim_world *world, const sim_server *server, const sim_record *record,
+                           sim_commit *tx)
+{
+    leat_write_id id;
+    if (sim_notes_identify(world, record, &id)) {
+        const leat_write_id *known = sim_notes_find(&server->state.notes, &id);
+        known = known ? known : sim_notes_find(&tx->notes, &id);
+        world->sometimes->count[SOMETIMES_PERSON_REPEATED] += known != NULL;
+        if (known)
+            return known->fingerprint == id.fingerprint ? FATE_REPEAT : FATE_DEAD;
+        sim_notes_add(&tx->notes, &id);
+    }
+    write_row(world, server, record, tx);
+    return FATE_APPLIED;
+}
+
 /* Writes the first records, or gives up the first one. */
 static void retry(sim_world *world, sim_server *server, uint32_t at, uint64_t key)
 {
@@ -62,8 +79,8 @@ static void retry(sim_world *world, sim_server *server, uint32_t at, uint64_t ke
     tx->retry_key = key;
     uint32_t most = 1 + sim_below(world, STEP_MAX), done = 0;
     for (; done < count && done < most && !is_refused(world, server, kept[done].record); done++) {
-        write_row(world, server, kept[done].record, tx);
-        sim_commit_put_fate(tx, kept[done].record, FATE_APPLIED);
+        sim_fate fate = write_once(world, server, kept[done].record, tx);
+        sim_commit_put_fate(tx, kept[done].record, fate);
     }
     world->sometimes->count[SOMETIMES_PERSON_RETRIED] += done > 0;
     if (done == 0 && count > 0 && kept[0].record->poison.sqlstate[0] &&

@@ -23,6 +23,7 @@ typedef enum sim_command_kind {
     CMD_READ_PARKED, /* and which keys are held */
     CMD_HOLD,
     CMD_KEEP,
+    CMD_NOTE,    /* idempotency keys */
     CMD_RETRY,   /* locks the key */
     CMD_RETRIED, /* what was written is kept no longer */
     CMD_SYNC,
@@ -52,6 +53,8 @@ struct sim_command {
     leat_engine_load load;                               /* LOAD */
     uint32_t kept_count;
     sim_kept *kept; /* HOLD, KEEP, RETRIED; the world's */
+    uint32_t note_count;
+    sim_note *notes; /* NOTE; the world's */
 };
 
 /* A pipeline: all that a client sends for one job. Owned by the world. */
@@ -83,6 +86,8 @@ struct sim_answer {
     bool is_held; /* a retry */
     const leat_engine_held *held;
     uint32_t held_count;
+    const leat_engine_known *known; /* a batch that failed with LT010 */
+    uint32_t known_count;
     uint64_t parked_bytes;   /* a park */
     leat_engine_chunk chunk; /* a load */
 };

@@ -252,7 +252,7 @@ static leat_sql_part part_of(const pool_member *connection, sim_command_kind at)
     if (at == CMD_ROWS)
         return LEAT_SQL_ROWS;
     if (connection->kind != LEAT_ENGINE_JOB_BATCH || at == CMD_ADVANCE || at == CMD_UNPARK ||
-        at == CMD_HOLD || at == CMD_KEEP || at == CMD_RETRY || at == CMD_RETRIED)
+        at == CMD_HOLD || at == CMD_KEEP || at == CMD_NOTE || at == CMD_RETRY || at == CMD_RETRIED)
         return LEAT_SQL_OWN;
     return connection->is_letter ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
 }
@@ -289,6 +289,8 @@ static leat_engine_job_result result_of(const pool_member *connection, const sim
     }
     result.parked_bytes = answer->parked_bytes;
     result.is_held = answer->is_held;
+    result.known = answer->known;
+    result.known_count = answer->known_count;
     return result;
 }
 
@@ -304,6 +306,7 @@ static void count_up(const pool_member *connection, const leat_engine_job_result
     sometimes->count[SOMETIMES_LOADED] += is_applied && connection->kind == LEAT_ENGINE_JOB_LOAD;
     sometimes->count[SOMETIMES_CLAIMED_PARKED] += result->parked_count > 0;
     sometimes->count[SOMETIMES_CLAIMED_HELD] += result->held_count > 0;
+    sometimes->count[SOMETIMES_TOLD_REPEATS] += result->outcome == LEAT_ENGINE_REPEATED;
     sometimes->count[SOMETIMES_KEY_TURNED] += result->outcome == LEAT_ENGINE_KEY_TURNED;
 }
 
@@ -407,6 +410,8 @@ static sim_fate fate_of(const leat_engine_batch *batch, const leat_engine_batch_
         return FATE_DEAD;
     if (batch->hold || record->keep)
         return FATE_KEPT;
+    if (record->repeat)
+        return record->conflict ? FATE_DEAD : FATE_REPEAT;
     return record->skip ? FATE_LEFT_OUT : FATE_APPLIED;
 }
 
@@ -419,7 +424,8 @@ static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_engi
         pipeline->records[i] = record_of(sink, &batch->records[i]);
         pipeline->fates[i] = fate_of(batch, &batch->records[i]);
         if (!batch->dead && !batch->hold && batch->cut_count == 0)
-            sim_check_left_out(sink->world, pipeline->records[i], batch->records[i].skip);
+            sim_check_left_out(sink->world, pipeline->records[i],
+                               batch->records[i].skip && !batch->records[i].repeat);
         if (batch->is_look && !batch->records[i].skip)
             sim_fail(sink->world, "controls", "partition %u offset %lld is written by a look",
                      batch->records[i].partition, (long long)batch->records[i].offset);
@@ -485,7 +491,7 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
         return NULL;
     }
     statements = has_rows ? leat_rows_statement_count(sink->rows) : 1;
-    sim_pipeline *pipeline = new_pipeline(sink, 2 * batch->part_count + statements + 4);
+    sim_pipeline *pipeline = new_pipeline(sink, 2 * batch->part_count + statements + 5);
     pipeline->lock_timeout_us = 1000 * batch->lock_timeout_ms;
     for (uint32_t i = 0; i < batch->part_count; i++)
         add(pipeline, CMD_ADVANCE)->part = batch->parts[i];
@@ -496,6 +502,8 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
         sim_held_build(sink->world, pipeline, batch, batch->parts[i].partition);
     if (batch->retry_key != 0)
         sim_held_build_retry(sink->world, pipeline, batch, CMD_RETRY);
+    if (has_rows)
+        sim_notes_build(sink->world, pipeline, batch);
     for (uint32_t i = 0; i < statements && has_rows; i++)
         add_rows(sink, pipeline, i);
     if (batch->retry_key != 0)

@@ -88,6 +88,10 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_SWOLLEN] = "swollen",
     [SOMETIMES_REFUSED_LATE] = "refused_late",
     [SOMETIMES_REFUSED_PARKED] = "refused_parked",
+    [SOMETIMES_REPEATED] = "repeated",
+    [SOMETIMES_CONFLICTING] = "conflicting",
+    [SOMETIMES_TOLD_REPEATS] = "told_repeats",
+    [SOMETIMES_PERSON_REPEATED] = "person_repeated",
     [SOMETIMES_TOLD] = "told",
 };
 

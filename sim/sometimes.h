@@ -92,7 +92,11 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_PERSON_RETRIED,
     SOMETIMES_PERSON_DISCARDED,
     SOMETIMES_PERSON_LET_GO, /* a key */
-    SOMETIMES_TOLD,          /* what became of a write */
+    SOMETIMES_REPEATED,      /* a record counts as a repeat */
+    SOMETIMES_CONFLICTING,   /* a record has the key of one that says something else */
+    SOMETIMES_TOLD_REPEATS,  /* a batch is answered with those of it that a shard knows */
+    SOMETIMES_PERSON_REPEATED,
+    SOMETIMES_TOLD, /* what became of a write */
     SOMETIMES_COUNT,
 } sim_sometimes_kind;
 

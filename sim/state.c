@@ -30,6 +30,7 @@ void sim_commit_free(sim_commit *commit)
     free(commit->images);
     free(commit->fates);
     free(commit->kept);
+    sim_notes_free(&commit->notes);
     free(commit->compaction);
     free(commit);
 }
@@ -114,6 +115,7 @@ void sim_state_end(sim_state *state)
         free(state->partitions[p].held);
         free(state->partitions[p].kept);
     }
+    sim_notes_free(&state->notes);
     free(state->rows);
     free(state->partitions);
     *state = (sim_state){0};
@@ -170,6 +172,8 @@ void sim_state_apply(sim_state *state, const sim_commit *commit)
     if (commit->parked_count > 0 || commit->step_count > 0)
         sim_parked_apply(&state->partitions[commit->progress[0].partition], commit);
     sim_held_apply(state, commit);
+    for (uint32_t i = 0; i < commit->notes.count; i++)
+        sim_notes_add(&state->notes, &commit->notes.all[i]);
     for (uint32_t i = 0; i < commit->fate_count; i++)
         set_fate(state, &commit->fates[i]);
     if (commit->kind == COMMIT_CLAIM) {

@@ -10,6 +10,7 @@
 #include "broker.h"
 #include "engine/batch.h"
 #include "held.h"
+#include "notes.h"
 #include "parked.h"
 
 typedef enum sim_fate {
@@ -18,7 +19,8 @@ typedef enum sim_fate {
     FATE_DEAD,
     FATE_PARKED,
     FATE_LEFT_OUT,
-    FATE_KEPT, /* of a held key */
+    FATE_KEPT,   /* of a held key */
+    FATE_REPEAT, /* of a write that is applied */
 } sim_fate;
 
 /* A row of leat.progress. */
@@ -59,6 +61,7 @@ typedef struct sim_state {
     uint32_t partition_count;
     uint32_t subpartitions;
     sim_partition_state *partitions;
+    sim_notes notes;
 } sim_state;
 
 typedef struct sim_row_image {
@@ -96,6 +99,7 @@ struct sim_commit {
     uint64_t locked_key; /* 0, or: by a retry */
     uint64_t retry_key;  /* 0, or: its records were kept of this key */
     bool lets_go;        /* and it is no longer held */
+    sim_notes notes;
 };
 
 void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broker *broker);

@@ -192,6 +192,7 @@ static append *copy_append(leat_log_writer *writer, const leat_record *record, v
     sent->record.value = keep(sent, &used, record->value);
     sent->record.route = keep(sent, &used, record->route);
     sent->record.op = keep(sent, &used, record->op);
+    sent->record.idempotency = keep(sent, &used, record->idempotency);
     sent->offset = -1;
     sim_list_add(&writer->world->garbage, sent);
     return sent;

@@ -93,8 +93,10 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
         int status = leat_worker_fill_headers(worker, batch->records[i].payload);
         LEAT_ASSERT(status == 0); /* out of memory: ending here loses nothing */
     }
-    if (job->kind == LEAT_ENGINE_JOB_BATCH)
+    if (job->kind == LEAT_ENGINE_JOB_BATCH) {
         leat_worker_leave_out(worker, job, now_us);
+        leat_worker_mark_repeats(worker, job);
+    }
     if (is_park)
         leat_worker_note_parked(worker, job);
     if (job->kind == LEAT_ENGINE_JOB_LOAD)
@@ -269,6 +271,7 @@ static void own(leat_worker *worker, uint32_t partition, bool is_mine)
     if (worker->is_mine[partition] == is_mine)
         return;
     worker->is_mine[partition] = is_mine;
+    leat_repeats_drop(&worker->repeats, partition);
     if (worker->config.writes)
         leat_write_waits_own(worker->config.writes, partition, is_mine);
     shard->owned = is_mine ? shard->owned + 1 : shard->owned - 1;
@@ -352,6 +355,7 @@ void leat_worker_decode_item(leat_worker *worker, leat_item *item)
     int decoded =
         leat_item_decode(&version->routes, &worker->config.catalog->source.placement, item);
     LEAT_ASSERT(decoded == 0);
+    worker->repeats.has_keys = worker->repeats.has_keys || item->record.idempotency.size > 0;
     int placed = leat_item_check_place(&worker->config.catalog->layout, item);
     LEAT_ASSERT(placed == 0);
 }
@@ -462,6 +466,7 @@ static void on_done(void *context, uint32_t job_id, const leat_engine_job_result
     leat_worker *worker = context;
     leat_engine_job_result own = *result;
     own.catalog_read_us = by_own_clock(worker, result->catalog_read_us);
+    leat_worker_take_repeats(worker, job_id, &own);
     leat_worker_tell_writes(worker, job_id, &own);
     leat_worker_chunk *chunk = leat_worker_read_chunk(worker, job_id, &own);
     uint32_t taken =

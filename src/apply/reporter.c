@@ -34,6 +34,7 @@ enum {
     WAITS_EVERY_MS = 1000,
     CONTROLS_EVERY_MS = 1000,
     PARKED_SIZE_EVERY_MS = 5000,
+    ROTATE_EVERY_MS = 10000,
     CHANGED_MS = 2000,                /* between two rows, at least */
     PARTITIONS_BYTES_MAX = 32 * 1024, /* with the facts less than LEAT_REPORT_BYTES_MAX */
     RETRY_MS = 2000,                  /* after a failure: a server that crashed has lost the row */
@@ -70,6 +71,7 @@ typedef struct reporter_shard {
     int64_t waits_since_ms; /* since when they wait, wall clock */
     int64_t controls_ms;    /* the controls are not read before, monotonic; likewise the next */
     int64_t parked_size_ms;
+    int64_t rotate_ms;
     leat_rate_limit rate_limit;
 } reporter_shard;
 
@@ -184,6 +186,33 @@ static void read_parked_size(reporter_shard *at)
     if (status < 0)
         leat_debug("size of leat.parked not read shard=%s reason=\"%s\"",
                    config->shards[at->shard].name, error.text);
+}
+
+/* ---- idempotency keys ---- */
+
+/* Several processes may do this at once. */
+static void rotate_keys(reporter_shard *at)
+{
+    const leat_reporter_config *config = &at->reporter->config;
+    leat_shard_rotated rotated;
+    leat_error error;
+    if (mono_ms() < at->rotate_ms)
+        return;
+    at->rotate_ms = mono_ms() + ROTATE_EVERY_MS;
+    int status = leat_shard_reporter_rotate_keys(at->shard_reporter, config->idempotency_ms,
+                                                 &rotated, &error);
+    const char *shard = config->shards[at->shard].name;
+    if (status < 0)
+        leat_debug("idempotency keys not rotated shard=%s reason=\"%s\"", shard, error.text);
+    if (status != 0)
+        return;
+    for (uint32_t i = 0; i < config->worker_count; i++)
+        leat_worker_idempotency_size(config->workers[i], at->shard, rotated.bytes);
+    if (rotated.early)
+        leat_warn(
+            "idempotency keys are forgotten although older records wait, parked or held or in "
+            "a partition that is behind: repeats among those may be applied again shard=%s",
+            shard);
 }
 
 /* ---- the row ---- */
@@ -310,6 +339,7 @@ static void run_once(reporter_shard *at)
     leat_buf report = {0};
     read_controls(at);
     read_parked_size(at);
+    rotate_keys(at);
     if (gather_report(at, &report) == LEAT_WAITS_NOW && at->row != ROW_UNKNOWN)
         read_waits(at);
     if (!report.failed && is_due(at, &report))

@@ -124,6 +124,7 @@ static int make_sinks(leat_worker *worker, leat_error *error)
             .schema_versions = worker->config.schema_versions,
             .controls = worker->config.controls,
             .lock_timeout_ms = worker->config.lock_timeout_ms,
+            .idempotency_ms = worker->config.idempotency_ms,
             .seed = worker->config.engine.seed + shard,
             .standstill = &worker->standstill,
         };
@@ -165,6 +166,7 @@ static void start_handles(leat_worker *worker)
 static void release_memory(leat_worker *worker)
 {
     leat_items_fini(&worker->items);
+    leat_repeats_fini(&worker->repeats);
     leat_engine_free(worker->engine);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
         leat_buf_free(&worker->shards[shard].report.facts);

@@ -38,7 +38,8 @@ typedef struct leat_worker_config {
     leat_engine_config engine; /* limits; partitions, shards and jobs_max are filled in from the
                                   rest */
     int64_t lock_timeout_ms;
-    int64_t lag_limit_ms; /* of a shard, estimated: then its loudest tenants are told; 0: none */
+    int64_t idempotency_ms; /* lifetime of idempotency keys */
+    int64_t lag_limit_ms;   /* of a shard, estimated: then its loudest tenants are told; 0: none */
     leat_metrics *metrics;
 } leat_worker_config;
 
@@ -75,6 +76,8 @@ leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
                                             leat_buf *partitions, leat_buf *facts);
 /* What parked records take up on the disk of the shard, as it was measured. Any thread. */
 void leat_worker_parked_size(leat_worker *worker, uint32_t shard, uint64_t bytes);
+/* What noted idempotency keys take up there, likewise. */
+void leat_worker_idempotency_size(leat_worker *worker, uint32_t shard, uint64_t bytes);
 /* Waits for the thread and frees. */
 void leat_worker_free(leat_worker *worker);
 

@@ -32,6 +32,9 @@ static void register_engine(leat_worker *worker, const char *own)
         {"leat_records_applied_total", &count->records_applied},
         {"leat_records_skipped_total", &count->records_skipped},
         {"leat_records_skipped_by_control_total", &count->records_left_out},
+        {"leat_records_repeated_total", &count->records_repeated},
+        {"leat_records_conflicting_total", &count->records_conflicting},
+        {"leat_batches_repeated_total", &count->batches_repeated},
         {"leat_batches_total", &count->batches_applied},
         {"leat_batches_fenced_total", &count->batches_fenced},
         {"leat_batches_unknown_total", &count->batches_unknown},
@@ -79,6 +82,7 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         {"leat_lag_estimate_seconds", &state->estimate_ms},
         {"leat_held_keys", &state->held_keys},
         {"leat_controls_active", &state->controls_active},
+        {"leat_idempotency_bytes", &state->idempotency_bytes},
         {"leat_partitions_paused", &state->paused},
     };
     const struct {

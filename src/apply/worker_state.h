@@ -11,6 +11,7 @@
 #include "apply/heads.h"
 #include "apply/items.h"
 #include "apply/late.h"
+#include "apply/repeats.h"
 #include "apply/worker.h"
 #include "base/standstill.h"
 #include "base/rate_limit.h"
@@ -81,6 +82,7 @@ typedef struct leat_worker_shard_state {
     leat_gauge *message_lag;
     leat_gauge *stalled;
     leat_gauge *held_keys;
+    leat_gauge *idempotency_bytes;
     leat_worker_parked parked;
     struct {
         uint64_t unparked;  /* records, then */
@@ -134,6 +136,7 @@ struct leat_worker {
     leat_engine *engine;
     leat_log_reader *reader;
     leat_items items;
+    leat_repeats repeats;
     uint32_t jobs_max;
     const leat_engine_job **running;  /* [jobs_max]: that the sinks have, by id */
     leat_worker_load *loads;          /* [jobs_max]: of the load with that job's id */
@@ -274,6 +277,13 @@ void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *fact
 void leat_worker_note_run(leat_worker *worker, const leat_engine_job *job);
 void leat_worker_tell_writes(leat_worker *worker, uint32_t job_id,
                              const leat_engine_job_result *result);
+
+/* worker_repeats.c: marks the records of a batch that repeat writes which are applied, before it
+ * goes to the sink and after leat_worker_leave_out; and takes from an answer what is to be known of
+ * them, before the engine does. */
+void leat_worker_mark_repeats(leat_worker *worker, const leat_engine_job *job);
+void leat_worker_take_repeats(leat_worker *worker, uint32_t job_id,
+                              const leat_engine_job_result *result);
 
 /* worker_metrics.c */
 void leat_worker_metrics_register(leat_worker *worker);

@@ -7,6 +7,7 @@
  * decides is asked in the shard.
  */
 #include "apply/worker_state.h"
+#include "record/idempotency.h"
 
 enum { TELL_AT_ONCE = 256 }; /* under the lock that requests of the edge wait for */
 
@@ -27,17 +28,19 @@ static bool is_wanted(const leat_worker *worker, const leat_engine_batch *batch)
 static void tell(leat_write_waits *waits, const leat_engine_batch *batch,
                  const leat_engine_batch_record *record)
 {
-    static const char kept[] = "an earlier write to this row is held";
     const leat_engine_reason *reason = batch->dead ? batch->dead : batch->hold;
-    leat_write_state state = batch->dead                       ? LEAT_WRITE_DEAD_LETTER
+    leat_write_state state = batch->dead || record->conflict   ? LEAT_WRITE_DEAD_LETTER
                              : batch->hold                     ? LEAT_WRITE_HELD
+                             : record->repeat                  ? LEAT_WRITE_APPLIED
                              : record->skip                    ? LEAT_WRITE_SKIPPED
                              : leat_engine_batch_keeps(record) ? LEAT_WRITE_HELD
                                                                : LEAT_WRITE_APPLIED;
     leat_write_waits_tell(waits, record->partition, record->offset, state,
                           reason ? reason->sqlstate : NULL,
                           reason                     ? reason->message
-                          : state == LEAT_WRITE_HELD ? kept
+                          : record->conflict         ? leat_idempotency_conflict
+                          : record->repeat           ? leat_idempotency_repeat
+                          : state == LEAT_WRITE_HELD ? "an earlier write to this row is held"
                                                      : NULL);
 }
 

@@ -124,6 +124,7 @@ typedef struct leat_config {
     int64_t drain_ms;
     int64_t lock_timeout_ms;
     int64_t patience_ms;
+    int64_t idempotency_ms; /* lifetime of idempotency keys */
     int64_t dead_letters_per_minute;
     int64_t dead_letters_percent;
 } leat_config;

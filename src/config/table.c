@@ -387,6 +387,10 @@ static const leat_setting settings[] = {
          "How long a record is retried, counted from when it was read, if a row that it refers to is missing or it violates a "
          "unique constraint. Then it becomes a dead letter. With `on_refused: hold` its row is held at once, others go on, and "
          "what is kept is retried for this long, counted from then; after that it stays held. With `stop` it has no end."},
+    {"apply.idempotency_lifetime", TOP(idempotency_ms), TIME(MINUTE, 7 * 24 * HOUR, "24h"),
+     .help =
+         "How long after a write with an `Idempotency-Key` was accepted a repeat of it is known as one, at least. Each key takes "
+         "about 100 bytes of its shard until then and for up to as long again."},
     {"apply.dead_letters_per_minute", TOP(dead_letters_per_minute), COUNT(0, 1000000, "100"),
      .help =
          "Up to this many dead letters of a table in a minute, for each worker and shard, do not stop the table, whatever their "

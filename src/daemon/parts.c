@@ -312,6 +312,7 @@ int leat_daemon_make_workers(leat_daemon *daemon, leat_error *error)
         .shards = daemon->shards,
         .owner = daemon->owner,
         .lock_timeout_ms = daemon->assembly.config.lock_timeout_ms,
+        .idempotency_ms = daemon->assembly.config.idempotency_ms,
         .lag_limit_ms = daemon->assembly.config.lag_limit_ms,
         .metrics = daemon->metrics,
     };
@@ -339,6 +340,7 @@ int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error)
         .workers = daemon->workers,
         .worker_count = daemon->worker_count,
         .controls = daemon->controls,
+        .idempotency_ms = daemon->assembly.config.idempotency_ms,
     };
     if (daemon->worker_count == 0)
         return 0;

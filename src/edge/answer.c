@@ -87,7 +87,9 @@ void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
 
 /* ---- what became of a write ---- */
 
-enum { PREFERENCE_SIZE = 64 };
+enum { PREFERENCE_SIZE = 96 };
+
+#define REPEAT_HEADER "Idempotent-Replayed: true\r\n"
 
 /* Empty where nothing was waited for. */
 static const char *preference(uint32_t wait_s, const char *more, char ret[PREFERENCE_SIZE])
@@ -142,7 +144,7 @@ void edge_answer_waited(leat_edge *edge, leat_http_request *request, const leat_
     bool is_applied = state->state == LEAT_WRITE_APPLIED;
     write_report(edge, place, state);
     answer(edge, request, is_applied ? LEAT_HTTP_OK : LEAT_HTTP_ACCEPTED,
-           preference(wait_s, "", header));
+           preference(wait_s, is_applied && *state->message ? REPEAT_HEADER : "", header));
 }
 
 void edge_answer_state(leat_edge *edge, leat_http_request *request, const leat_write_place *place,

@@ -217,6 +217,7 @@ static void take_item(edge_batch *batch, leat_slice json)
     write.path = item.path;
     write.query = item.query;
     write.body = item.body;
+    write.idempotency = item.idempotency_key;
     if (item.body.size > edge->config.http.body_max)
         edge_refuse(edge, &write.asker, LEAT_HTTP_TOO_LARGE, NULL, "the body is too large");
     else
@@ -433,6 +434,11 @@ leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request
         fault = "Content-Type must be " NDJSON " or " LEAT_HTTP_JSON;
     if (fault) {
         edge_answer_error(edge, request, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
+        return LEAT_HTTP_BODY_ANSWERED;
+    }
+    if (leat_http_request_header_line(request, "idempotency-key", 0).data) {
+        edge_answer_error(edge, request, LEAT_HTTP_BAD_REQUEST, "idempotency-key",
+                          "in a batch each item has its own \"idempotency_key\"");
         return LEAT_HTTP_BODY_ANSWERED;
     }
     if (!has_share(edge, request)) {

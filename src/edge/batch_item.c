@@ -124,14 +124,25 @@ static int take_path(yyjson_val *value, edge_item *ret, edge_item_error *error)
     return 0;
 }
 
-enum { HAS_METHOD = 1, HAS_PATH = 2, HAS_BODY = 4 };
+/* What it may be is decided where the header's is. */
+static int take_key(yyjson_val *value, edge_item *ret, edge_item_error *error)
+{
+    if (!yyjson_is_str(value))
+        return fail(error, LEAT_HTTP_BAD_REQUEST, "idempotency_key",
+                    "\"idempotency_key\" must be a string");
+    ret->idempotency_key = (leat_slice){yyjson_get_str(value), yyjson_get_len(value)};
+    return 0;
+}
+
+enum { HAS_METHOD = 1, HAS_PATH = 2, HAS_BODY = 4, HAS_KEY = 8 };
 
 static unsigned member_of(yyjson_val *name)
 {
-    return yyjson_equals_str(name, "method") ? HAS_METHOD
-           : yyjson_equals_str(name, "path") ? HAS_PATH
-           : yyjson_equals_str(name, "body") ? HAS_BODY
-                                             : 0;
+    return yyjson_equals_str(name, "method")            ? HAS_METHOD
+           : yyjson_equals_str(name, "path")            ? HAS_PATH
+           : yyjson_equals_str(name, "body")            ? HAS_BODY
+           : yyjson_equals_str(name, "idempotency_key") ? HAS_KEY
+                                                        : 0;
 }
 
 static int take_members(yyjson_val *object, leat_slice json, edge_item *ret, edge_item_error *error)
@@ -143,8 +154,10 @@ static int take_members(yyjson_val *object, leat_slice json, edge_item *ret, edg
     {
         unsigned member = member_of(name);
         if (!member)
-            return fail(error, LEAT_HTTP_BAD_REQUEST, NULL,
-                        "an item has \"method\", \"path\" and \"body\", and no other member");
+            return fail(
+                error, LEAT_HTTP_BAD_REQUEST, NULL,
+                "an item has \"method\", \"path\", \"body\" and \"idempotency_key\", and no "
+                "other member");
         if (seen & member)
             return fail(error, LEAT_HTTP_BAD_REQUEST, NULL, "a member is there twice");
         seen |= member;
@@ -154,6 +167,8 @@ static int take_members(yyjson_val *object, leat_slice json, edge_item *ret, edg
             return -1;
         if (member == HAS_BODY && !yyjson_is_null(value))
             ret->body = member_bytes(json, index);
+        if (member == HAS_KEY && !yyjson_is_null(value) && take_key(value, ret, error) != 0)
+            return -1;
     }
     if (!(seen & HAS_METHOD))
         return fail(error, LEAT_HTTP_BAD_REQUEST, "method", "\"method\" is missing");

@@ -1,5 +1,6 @@
 /*
- * batch_item.h - one item of a batch: {"method":"PATCH","path":"/apps/7/devices/x","body":{...}}.
+ * batch_item.h - one item of a batch: {"method":"PATCH","path":"/apps/7/devices/x","body":{...}},
+ * perhaps with an "idempotency_key".
  * Pure. The body is taken as its bytes stand in the item, so a number keeps every digit, and what
  * is in the log is what the client wrote.
  */
@@ -19,9 +20,10 @@ void edge_item_reader_fini(edge_item_reader *reader);
 
 typedef struct edge_item {
     leat_http_method method;
-    leat_slice path;  /* without query, in the reader until its next item */
-    leat_slice query; /* likewise; empty when there is none */
-    leat_slice body;  /* within the item; empty when it is absent or null */
+    leat_slice path;            /* without query, in the reader until its next item */
+    leat_slice query;           /* likewise; empty when there is none */
+    leat_slice body;            /* within the item; empty when it is absent or null */
+    leat_slice idempotency_key; /* in the reader; without data: absent or null */
 } edge_item;
 
 typedef struct edge_item_error {

@@ -67,6 +67,7 @@ static void on_request(void *context, leat_http_request *request)
         .path = leat_http_request_path(request),
         .query = leat_http_request_query(request),
         .body = leat_http_request_body(request),
+        .idempotency = leat_http_request_header_line(request, "idempotency-key", 0),
         .arrived_us = leat_http_request_arrived_us(request),
     };
     edge_write_take(edge, &write);

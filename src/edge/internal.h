@@ -103,6 +103,7 @@ typedef struct edge_write {
     edge_asker asker;
     leat_http_method method;
     leat_slice path, query, body; /* valid until it is taken */
+    leat_slice idempotency;       /* likewise: the key as it was sent; without data: none */
     int64_t arrived_us;
     /* found on the way */
     const leat_route *route; /* of shard 0 */

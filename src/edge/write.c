@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "edge/batch_item.h"
+#include "record/idempotency.h"
 
 enum { TROUBLE_AFTER_US = 1000 * 1000 };
 
@@ -227,6 +228,22 @@ static bool check_body(leat_edge *edge, const edge_write *write)
     return check_content(edge, write) && (write->op == LEAT_DELETE || check_json(edge, write));
 }
 
+/* Answers and returns false when it has an idempotency key that is none. */
+static bool check_idempotency(leat_edge *edge, edge_write *write)
+{
+    const edge_asker *asker = &write->asker;
+    if (!write->idempotency.data)
+        return true;
+    const char *fault = leat_idempotency_key_read(write->idempotency, &write->idempotency);
+    if (!fault && !asker->batch &&
+        leat_http_request_header_line(asker->request, "idempotency-key", 1).data)
+        fault = "a request has one Idempotency-Key at most";
+    if (fault)
+        edge_refuse(edge, asker, LEAT_HTTP_BAD_REQUEST,
+                    asker->batch ? "idempotency_key" : "idempotency-key", fault);
+    return !fault;
+}
+
 /* ---- where it goes ---- */
 
 static bool method_to_op(leat_http_method method, leat_route_op *ret_op)
@@ -363,6 +380,7 @@ static void append(leat_edge *edge, const edge_write *write)
         .value = write->body,
         .route = write->names_route ? leat_slice_of(write->route->name) : none,
         .op = write->op == LEAT_PUT ? none : leat_slice_of(leat_route_op_name(write->op)),
+        .idempotency = write->idempotency.data ? write->idempotency : none,
     };
     leat_error error = {0};
     uint64_t *in_flight = &edge->in_flight_of[write->partition];
@@ -391,7 +409,7 @@ static void append(leat_edge *edge, const edge_write *write)
 void edge_write_take(leat_edge *edge, edge_write *write)
 {
     leat_body_parser_reset(edge->parser);
-    if (find_route(edge, write) && may_write(edge, write) &&
+    if (find_route(edge, write) && may_write(edge, write) && check_idempotency(edge, write) &&
         edge_batch_keeps_order(&write->asker) && admit(edge, write) &&
         edge_admission_admit(edge, &write->asker, write->route, write->partition) &&
         check_body(edge, write))

@@ -18,6 +18,7 @@ static const char *const outcome_names[LEAT_ENGINE_OUTCOME_COUNT] = {
     [LEAT_ENGINE_WENT_BACK] = "went back",
     [LEAT_ENGINE_CHUNK_GONE] = "chunk gone",
     [LEAT_ENGINE_KEY_TURNED] = "key turned",
+    [LEAT_ENGINE_REPEATED] = "repeated",
     [LEAT_ENGINE_UNKNOWN] = "unknown",
 };
 

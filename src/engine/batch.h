@@ -18,9 +18,12 @@ typedef struct leat_engine_batch_record {
     int64_t offset;
     uint32_t partition;
     uint16_t subpartition;
-    bool skip; /* its progress moves, but it is not written: leat_engine_skip */
-    bool keep; /* its key is held: it is kept behind the key's other records instead of written */
-    uint64_t key; /* of table and key; meaningful with `keep`, or in a `hold` or retry */
+    bool skip;   /* its progress moves, but it is not written: leat_engine_skip */
+    bool keep;   /* its key is held: it is kept behind the key's other records instead of written */
+    bool repeat; /* beside `skip`: it is the repeat of a write that was applied: leat_engine_repeat
+                  */
+    bool conflict; /* beside `repeat`: it says something else, and is kept as a dead letter */
+    uint64_t key;  /* of table and key; meaningful with `keep`, or in a `hold` or retry */
 } leat_engine_batch_record;
 
 /* One that is left out is not kept either. */
@@ -81,7 +84,9 @@ enum { LEAT_BATCH_CHUNKS_MAX = 8, LEAT_BATCH_CUTS_MAX = 16 };
  * subpartitions as if the records were applied. */
 typedef struct leat_engine_batch {
     uint32_t record_count;
-    uint32_t skipped; /* of them; never of a dead letter */
+    uint32_t skipped;   /* of them; never of a dead letter */
+    uint32_t repeated;  /* of these */
+    uint32_t conflicts; /* of these */
     leat_engine_batch_record *records;
     uint32_t part_count;
     leat_engine_batch_part *parts;
@@ -178,7 +183,9 @@ typedef enum leat_engine_outcome {
     LEAT_ENGINE_CHUNK_GONE,     /* LT009: what is parked is not what the worker believes */
     LEAT_ENGINE_KEY_TURNED, /* LT007: a key of it is not held, as the worker believes, or it is: a
                                claim of `partition` tells */
-    LEAT_ENGINE_UNKNOWN,    /* it may have been applied, or still be: connection lost, FATAL */
+    LEAT_ENGINE_REPEATED, /* failed: LT010: some of its records are repeats (`known`) of writes that
+                             are applied. Nothing is wrong, and it is sent again without them */
+    LEAT_ENGINE_UNKNOWN,  /* it may have been applied, or still be: connection lost, FATAL */
     LEAT_ENGINE_OUTCOME_COUNT,
 } leat_engine_outcome;
 
@@ -214,6 +221,12 @@ typedef struct leat_engine_chunk {
     size_t size;
     int codec;
 } leat_engine_chunk;
+
+/* A record of a batch that repeats a write which is applied. */
+typedef struct leat_engine_known {
+    uint32_t record;  /* index in the batch */
+    bool is_conflict; /* it has that write's idempotency key, but says something else */
+} leat_engine_known;
 
 struct leat_engine_record;
 
@@ -259,6 +272,9 @@ typedef struct leat_engine_job_result {
     uint32_t left_out; /* records of a held key: so many of them, the first ones, the caller would
                           leave out (leat_engine_look) */
     bool is_held;      /* an applied retry: the key still is, because it has more records */
+    /* REPEATED: some of them, at least one. The caller knows them when the batch is run again. */
+    const leat_engine_known *known;
+    uint32_t known_count;
 } leat_engine_job_result;
 
 const char *leat_engine_outcome_name(leat_engine_outcome outcome);

@@ -47,6 +47,7 @@ void leat_notice_add(leat_engine *engine, leat_job_slot *slot, uint32_t queue, u
     slot->notice.result.loaded = NULL;
     slot->notice.result.held = NULL;
     slot->notice.result.kept = NULL;
+    slot->notice.result.known = NULL;
 }
 
 /* ---- emitting ---- */

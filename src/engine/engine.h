@@ -208,6 +208,13 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
  * for a dead letter or a `hold`. It counts as neither applied nor refused: nothing is learned from
  * it about its table. Has no effects. */
 void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index);
+/* The same for a record that repeats a write which is applied (or is before it in the batch): with
+ * `is_conflict` the sink keeps it as a dead letter, because it says something else. It is not left
+ * out for a control. */
+void leat_engine_repeat(leat_engine *engine, uint32_t job_id, uint32_t index, bool is_conflict);
+/* Is what the part's batch was made of still as it was then? Else an answer to it is about another
+ * claim. */
+bool leat_engine_part_is_current(const leat_engine *engine, const leat_engine_batch_part *part);
 /* The caller's mind about records has changed: those that wait in the shard, and that `is_wanted`
  * is true of, are tried at once. It is called for the first record of each subpartition that waits,
  * and may not call the engine. A record that is parked and not loaded is tried without a
@@ -432,9 +439,12 @@ void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table
                        leat_engine_table_view *ret);
 
 typedef struct leat_engine_counters {
-    uint64_t records_applied;  /* dead letters are not among them, and kept ones neither */
-    uint64_t records_skipped;  /* read again, applied before */
-    uint64_t records_left_out; /* committed without being written: leat_engine_skip */
+    uint64_t records_applied;     /* dead letters are not among them, and kept ones neither */
+    uint64_t records_skipped;     /* read again, applied before */
+    uint64_t records_left_out;    /* committed without being written: leat_engine_skip */
+    uint64_t records_repeated;    /* likewise: leat_engine_repeat, those that follow among them */
+    uint64_t records_conflicting; /* which are dead letters, and counted there too */
+    uint64_t batches_repeated;    /* sent again because of such records */
     uint64_t batches_applied;
     uint64_t batches_fenced;
     uint64_t batches_unknown;

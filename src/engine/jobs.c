@@ -128,6 +128,9 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
         else
             leat_partition_reclaim(engine, partition, false);
         break;
+    case LEAT_ENGINE_REPEATED:
+        part_again(engine, partition, slot, part);
+        break;
     case LEAT_ENGINE_UNKNOWN:
         part_unknown(engine, slot, part, result);
         break;
@@ -162,6 +165,8 @@ static uint64_t *counter_of(leat_engine_counters *counters, leat_engine_outcome 
     case LEAT_ENGINE_WENT_BACK:
     case LEAT_ENGINE_CHUNK_GONE:
         return &counters->went_back;
+    case LEAT_ENGINE_REPEATED:
+        return &counters->batches_repeated;
     case LEAT_ENGINE_UNKNOWN:
         return &counters->batches_unknown;
     default:

@@ -368,7 +368,10 @@ static void applied(leat_engine *engine, leat_partition *partition, leat_held_pl
     LEAT_ASSERT(!batch->is_look || batch->skipped == batch->record_count);
     partition->progress.last_seq[partition->retry.subpartition] = part->seq;
     engine->counters.records_applied += batch->record_count - batch->skipped;
-    engine->counters.records_left_out += batch->skipped;
+    engine->counters.records_left_out += batch->skipped - batch->repeated;
+    engine->counters.records_repeated += batch->repeated;
+    engine->counters.records_conflicting += batch->conflicts;
+    engine->counters.dead_letters += batch->conflicts;
     engine->counters.records_retried += batch->record_count;
     if (result->is_held) {
         place->failures = place->ended = 0;
@@ -398,6 +401,11 @@ static void answered(leat_engine *engine, leat_partition *partition, const leat_
     case LEAT_ENGINE_NOT_YET:
     case LEAT_ENGINE_RECORD_ERROR:
         refused(engine, partition, place, batch, result);
+        break;
+    case LEAT_ENGINE_REPEATED: /* it is loaded again, and the caller knows them by then */
+        engine->counters.batches_repeated++;
+        leat_held_set_due(&partition->held, place, engine->now_us);
+        end(engine, partition);
         break;
     default:
         try_later(engine, partition, place);

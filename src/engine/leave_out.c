@@ -25,6 +25,22 @@ void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index)
     batch->skipped++;
 }
 
+void leat_engine_repeat(leat_engine *engine, uint32_t job_id, uint32_t index, bool is_conflict)
+{
+    leat_engine_skip(engine, job_id, index);
+    leat_engine_batch *batch = &engine->jobs[job_id].job.batch;
+    batch->records[index].repeat = true;
+    batch->records[index].conflict = is_conflict;
+    batch->repeated++;
+    batch->conflicts += is_conflict;
+}
+
+bool leat_engine_part_is_current(const leat_engine *engine, const leat_engine_batch_part *part)
+{
+    LEAT_ASSERT(part->partition < engine->config.partition_count);
+    return engine->partitions[part->partition].incarnation == part->incarnation;
+}
+
 void leat_engine_recheck(leat_engine *engine, int64_t now_us, uint32_t shard,
                          bool (*is_wanted)(void *context, void *payload), void *context)
 {

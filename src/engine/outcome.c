@@ -75,9 +75,11 @@ static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
 {
     leat_queue *queue = &engine->queues[id];
     const leat_engine_batch_record *in_batch = not_written(engine, &slot->job.batch, id);
-    uint32_t skipped = 0, kept = 0;
+    uint32_t skipped = 0, repeated = 0, conflicts = 0, kept = 0;
     for (uint32_t i = 0; in_batch && i < records; i++) {
         skipped += in_batch[i].skip;
+        repeated += in_batch[i].repeat;
+        conflicts += in_batch[i].conflict;
         kept += in_batch[i].keep;
     }
     LEAT_ASSERT(queue->retry.dead == (slot->job.batch.dead || slot->job.batch.hold));
@@ -90,7 +92,10 @@ static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
         notify_dead(engine, slot, id, LEAT_NOTICE_DEAD);
     } else {
         engine->counters.records_applied += records - skipped - kept;
-        engine->counters.records_left_out += skipped;
+        engine->counters.records_left_out += skipped - repeated;
+        engine->counters.records_repeated += repeated;
+        engine->counters.records_conflicting += conflicts;
+        engine->counters.dead_letters += conflicts;
         engine->counters.records_kept += kept;
         leat_guard_applied(engine, id, records, in_batch);
     }

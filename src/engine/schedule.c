@@ -95,7 +95,7 @@ leat_job_slot *leat_schedule_take(leat_engine *engine, leat_shard *shard, leat_e
     slot->job.shard = (uint32_t)(shard - engine->shards);
     slot->job.partition = 0;
     slot->job.incarnation = 0;
-    slot->job.batch.skipped = 0;
+    slot->job.batch.skipped = slot->job.batch.repeated = slot->job.batch.conflicts = 0;
     slot->job.batch.record_count = 0;
     slot->job.batch.part_count = 0;
     slot->job.batch.dead = slot->job.batch.hold = NULL;

@@ -277,6 +277,16 @@ int leat_shard_reporter_read_parked_size(leat_shard_reporter *reporter, uint64_t
                : 1;
 }
 
+int leat_shard_reporter_rotate_keys(leat_shard_reporter *reporter, int64_t lifetime_ms,
+                                    leat_shard_rotated *ret, leat_error *error)
+{
+    LEAT_ASSERT(lifetime_ms > 0);
+    *ret = (leat_shard_rotated){0};
+    return reporter->ops->rotate_keys
+               ? reporter->ops->rotate_keys(reporter, lifetime_ms, ret, error)
+               : 1;
+}
+
 void leat_shard_reporter_free(leat_shard_reporter *reporter)
 {
     if (reporter)

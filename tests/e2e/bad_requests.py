@@ -42,6 +42,9 @@ MEDIA = [case(415, "unsupported_media_type", content_type=value) for value in (
     *[case(415, "unsupported_media_type", content_encoding=value) for value in ("gzip", "br", "deflate", "x")],
 ]
 
+KEYS_OF_WRITES = [case(400, "bad_request", "idempotency-key", idempotency_key=value) for value in (
+    "", '""', '"', "a b", '"a\\"b"', "a\\b", '"a";q=1', '"a", "b"', "x" * 256)]
+
 BODIES = [case(400, "bad_json", body=body) for body in (
     b"{", b"}", b"[]", b"[{}]", b"null", b"1", b'"{}"', b"true", b"{}{}", b"{} x", b"{},", b'{"t"}', b'{"t":}', b'{"t" "x"}',
     b'{"t":"x",}', b"{'t': 'x'}", b"{t: 1}", b'{"t":"x"', b'{"t":"x}', b'{"t":tru}', b'{"num":01}', b'{"num":1.}', b'{"num":.5}',
@@ -95,4 +98,4 @@ PATHS = [
         "", "%", "%1", "%zz", "x", "-", "+", "1.0", "1e3", "9223372036854775808", "0x1", "%E2%91%A0", "1%20", "null", "--1")],
 ]
 
-CASES = [*NOWHERE, *METHODS, *MEDIA, *BODIES, *COLUMNS, *VALUES, *PATHS]
+CASES = [*NOWHERE, *METHODS, *MEDIA, *KEYS_OF_WRITES, *BODIES, *COLUMNS, *VALUES, *PATHS]

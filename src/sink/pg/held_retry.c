@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/idempotency.h"
 #include "sink/kept.h"
 #include "sink/pg/blocking.h"
 #include "sink/pg/dead_letter.h"
+#include "sink/pg/notes.h"
 #include "sink/pg/rows.h"
 
 enum { LOCK_MS = 10000, STEP_US = 60000000 };
@@ -29,6 +31,7 @@ typedef struct held_step {
     uint32_t count; /* of the records that were read */
     leat_engine_batch_record records[LEAT_HELD_STEP_RECORDS];
     leat_item items[LEAT_HELD_STEP_RECORDS];
+    leat_pg_notes notes;
 } held_step;
 
 /* A step ends in one of these ways. */
@@ -127,6 +130,91 @@ static int read_records(held_step *step, uint32_t limit, leat_error *error)
     return status;
 }
 
+/* ---- idempotency keys ---- */
+
+static void mark(held_step *step, uint32_t index, bool is_conflict)
+{
+    step->records[index].skip = step->records[index].repeat = true;
+    step->records[index].conflict = is_conflict;
+}
+
+/* Those that are known, which the transaction of the key's row keeps from becoming more. */
+static int find_known(held_step *step, leat_error *error)
+{
+    leat_pg_note_params(&step->params, &step->notes);
+    PGresult *result = call(
+        step,
+        "SELECT k.record, (i.fingerprint <> k.fingerprint)::int4::int8"
+        "  FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[]) AS k (record, a, b, fingerprint)"
+        "  CROSS JOIN LATERAL (SELECT n.fingerprint FROM leat.idempotency AS n"
+        "                       WHERE n.a = k.a AND n.b = k.b LIMIT 1) AS i",
+        error);
+    int status = result ? 0 : -1;
+    for (int row = 0; status == 0 && row < PQntuples(result); row++) {
+        int64_t record, is_conflict;
+        if (leat_pg_field_int8(result, row, 0, &record) < 0 ||
+            leat_pg_field_int8(result, row, 1, &is_conflict) < 0 || record >= step->count)
+            status = leat_fail(error, "idempotency keys are not of a form that is known");
+        else
+            mark(step, (uint32_t)record, is_conflict != 0);
+    }
+    PQclear(result);
+    return status;
+}
+
+static bool has_key(const held_step *step, uint32_t index)
+{
+    return !step->records[index].skip && leat_idempotency_has_key(&step->items[index]);
+}
+
+/* Within the step the first of a key counts. */
+static void find_repeats(held_step *step)
+{
+    for (uint32_t i = 1; i < step->count; i++)
+        for (uint32_t j = 0; j < i && has_key(step, i); j++) {
+            const leat_write_id *id = &step->items[i].write_id, *first = &step->items[j].write_id;
+            if (has_key(step, j) && id->a == first->a && id->b == first->b)
+                mark(step, i, id->fingerprint != first->fingerprint);
+        }
+}
+
+static int identify(held_step *step, leat_error *error)
+{
+    leat_buf scratch = {0};
+    int status = 0;
+    for (uint32_t i = 0; status == 0 && i < step->count; i++)
+        if (has_key(step, i) && !leat_idempotency_identify(step->work->key->source, &step->items[i],
+                                                           &scratch, &step->items[i].write_id))
+            status = leat_fail(error, "out of memory");
+    leat_buf_free(&scratch);
+    return status;
+}
+
+static int take_notes(held_step *step, leat_error *error)
+{
+    const leat_engine_batch batch = {.record_count = step->count, .records = step->records};
+    return leat_pg_notes_take(&step->notes, &batch) == 0 ? 0 : leat_fail(error, "out of memory");
+}
+
+/* Marks those that repeat a write which is applied, and notes the keys of the others. */
+static int note_keys(held_step *step, leat_error *error)
+{
+    const leat_engine_batch batch = {.record_count = step->count, .records = step->records};
+    if (!leat_pg_notes_any(&batch))
+        return 0;
+    if (identify(step, error) != 0 || take_notes(step, error) != 0 || find_known(step, error) != 0)
+        return -1;
+    find_repeats(step);
+    if (take_notes(step, error) != 0)
+        return -1;
+    if (step->notes.count == 0)
+        return 0;
+    leat_pg_note_params(&step->params, &step->notes);
+    PGresult *result = call(step, leat_pg_note_sql, error);
+    PQclear(result);
+    return result ? 0 : -1;
+}
+
 /* ---- rows ---- */
 
 static void note_reason(held_step *step, const char *sqlstate, const char *message)
@@ -170,10 +258,31 @@ static held_end write_statement(held_step *step, uint32_t at, leat_error *error)
     return result ? STEP_DONE : refused_or_failed(step, error);
 }
 
+static held_end write_letter(held_step *step, uint32_t index, const leat_engine_reason *reason,
+                             leat_error *error)
+{
+    leat_dead_letter_params(&step->params, step->work->key->source, &step->records[index], reason);
+    PGresult *result = call(step, leat_dead_letter_sql, error);
+    PQclear(result);
+    return result ? STEP_DONE : STEP_FAILED;
+}
+
+static held_end write_conflicts(held_step *step, leat_error *error)
+{
+    leat_engine_reason reason = {.sqlstate = ""};
+    snprintf(reason.message, sizeof reason.message, "%s", leat_idempotency_conflict);
+    for (uint32_t i = 0; i < step->count; i++)
+        if (step->records[i].conflict && write_letter(step, i, &reason, error) != STEP_DONE)
+            return STEP_FAILED;
+    return STEP_DONE;
+}
+
 static held_end write_rows(held_step *step, leat_error *error)
 {
     leat_rows_fault fault = {0};
     leat_engine_batch batch = {.record_count = step->count, .records = step->records};
+    if (note_keys(step, error) != 0)
+        return STEP_FAILED;
     if (leat_rows_build(step->rows, &batch, step->work->routes, &fault) < 0) {
         *error = fault.error;
         if (!leat_kept_is_refusal(fault.outcome))
@@ -184,18 +293,15 @@ static held_end write_rows(held_step *step, leat_error *error)
     held_end end = STEP_DONE;
     for (uint32_t i = 0; end == STEP_DONE && i < leat_rows_statement_count(step->rows); i++)
         end = write_statement(step, i, error);
-    return end;
+    return end == STEP_DONE ? write_conflicts(step, error) : end;
 }
 
 static held_end write_letters(held_step *step, leat_error *error)
 {
-    const leat_shard_held_key *key = step->work->key;
     for (uint32_t i = 0; i < step->count; i++) {
-        leat_engine_reason reason = leat_kept_letter_reason(key, step->records[i].offset);
-        leat_dead_letter_params(&step->params, key->source, &step->records[i], &reason);
-        PGresult *result = call(step, leat_dead_letter_sql, error);
-        PQclear(result);
-        if (!result)
+        leat_engine_reason reason =
+            leat_kept_letter_reason(step->work->key, step->records[i].offset);
+        if (write_letter(step, i, &reason, error) != STEP_DONE)
             return STEP_FAILED;
     }
     return STEP_DONE;
@@ -316,6 +422,7 @@ int leat_pg_end_hold(const char *dsn, const leat_held_work *work, leat_held_resu
     drop_records(step);
     leat_rows_free(step->rows);
     leat_pg_params_free(&step->params);
+    leat_pg_notes_fini(&step->notes);
     free(step);
     return status;
 }

@@ -205,6 +205,7 @@ static void release(leat_pg_pool *pool)
     leat_shapes_drop(pool->shared.shapes);
     leat_rows_free(pool->shared.rows);
     leat_pg_keys_fini(&pool->shared.keys);
+    leat_pg_notes_fini(&pool->shared.notes);
     leat_pg_dsn_free(pool->shared.dsn);
     free(pool->shard_name);
     free(pool->members);

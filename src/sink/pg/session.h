@@ -21,6 +21,7 @@
 
 #include "sink/pg/conn.h"
 #include "sink/pg/keys.h"
+#include "sink/pg/notes.h"
 #include "sink/pg/rows.h"
 #include "sink/pg/shapes.h"
 #include "sink/sink.h"
@@ -40,6 +41,7 @@ typedef struct leat_pg_shared {
     leat_controls *controls; /* NULL: claims read none */
     leat_rows *rows;
     leat_pg_keys keys;         /* of the batch that is being sent */
+    leat_pg_notes notes;       /* likewise */
     leat_shapes *shapes;       /* of the routes below */
     const leat_routes *routes; /* the newest that a batch was built with; NULL: none yet */
     bool is_nameless; /* a name was gone: here prepared statements do not last from one transaction
@@ -93,8 +95,8 @@ const leat_pg_server *leat_pg_session_server(const leat_pg_session *session);
 leat_engine_job_kind leat_pg_session_job_kind(const leat_pg_session *session);
 uint32_t leat_pg_session_job_partition(const leat_pg_session *session);
 /* Takes the result of a job that is over; the session is free for the next. The targets of
- * `ret->progress`, `ret->parked` and `ret->held` live until a later job is over. `ret_chunk`: NULL,
- * or the memory of `ret->chunk` or `ret->kept`, which the caller frees. */
+ * `ret->progress`, `ret->parked`, `ret->held` and `ret->known` live until a later job is over.
+ * `ret_chunk`: NULL, or the memory of `ret->chunk` or `ret->kept`, which the caller frees. */
 uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret,
                               leat_engine_chunk **ret_chunk);
 

@@ -1,15 +1,18 @@
 /*
  * session_kept.c - the part of a batch that is about records which are kept instead of written:
- * dead letters, and those of held keys. Held keys come after the progress and before the rows,
- * because the last step of a retry locks the key's row first and writes rows afterwards. Records
- * that are kept behind such a key are one call for each partition; memory of the pool is enough for
- * them, because a job is sent in one go.
+ * dead letters, and those of held keys; and about idempotency keys. Held keys come after the
+ * progress and before the rows, because the last step of a retry locks the key's row first and
+ * writes rows afterwards. Records that are kept behind such a key are one call for each partition;
+ * memory of the pool is enough for them, because a job is sent in one go.
  */
 #include "sink/pg/session_state.h"
 
+#include <stdio.h>
+
+#include "record/idempotency.h"
 #include "sink/pg/dead_letter.h"
 
-enum { PREPARES = 1 };
+enum { PREPARES = 1, NOTES = 2 /* the call, prepared */ };
 
 /* ---- dead letters ---- */
 
@@ -21,13 +24,24 @@ void leat_pg_session_send_letter(leat_pg_session *session, const leat_engine_bat
     leat_pg_session_query(session, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
 }
 
+/* It is of a write that was accepted, so it is stored or the batch fails. */
+static void send_conflict(leat_pg_session *session, const leat_engine_batch_record *record)
+{
+    leat_engine_reason reason = {.sqlstate = ""};
+    snprintf(reason.message, sizeof reason.message, "%s", leat_idempotency_conflict);
+    leat_dead_letter_params(&session->params, session->shared->source_id, record, &reason);
+    leat_pg_session_query(session, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
+}
+
 /* Records that are left out and of which a letter is kept; a few of a batch have one. */
 void leat_pg_session_send_left_out(leat_pg_session *session, const leat_engine_batch *batch)
 {
     leat_pg_params *params = &session->params;
     for (uint32_t i = 0; batch->skipped > 0 && i < batch->record_count; i++) {
         const leat_item *item = batch->records[i].payload;
-        if (!batch->records[i].skip || !item->control)
+        if (batch->records[i].conflict)
+            send_conflict(session, &batch->records[i]);
+        if (!batch->records[i].skip || batch->records[i].repeat || !item->control)
             continue;
         leat_engine_reason reason = {.sqlstate = ""};
         leat_control_describe(item->control, reason.message, sizeof reason.message);
@@ -45,7 +59,7 @@ uint32_t leat_pg_session_keys_most(const leat_engine_batch *batch)
     uint32_t calls = batch->hold ? 1 : batch->retry_key ? 2 : 0;
     if (batch->kept > 0)
         calls += batch->part_count;
-    return calls > 0 ? calls + PREPARES : 0;
+    return (calls > 0 ? calls + PREPARES : 0) + NOTES;
 }
 
 /* Half a pipeline must never be committed. */
@@ -91,6 +105,36 @@ void leat_pg_session_send_keys(leat_pg_session *session, const leat_engine_batch
     leat_pg_retry_params(&session->params, session->shared->source_id, batch, lock_timeout_ms);
     leat_pg_session_query(session, COMMAND_RETRY, leat_pg_retry_sql);
 }
+
+/* ---- idempotency keys ---- */
+
+void leat_pg_session_send_notes(leat_pg_session *session, const leat_engine_batch *batch)
+{
+    leat_pg_notes *notes = &session->shared->notes;
+    if (!leat_pg_notes_any(batch))
+        return;
+    if (leat_pg_notes_take(notes, batch) != 0) {
+        leat_pg_conn_break(session->conn, "out of memory");
+        return;
+    }
+    leat_pg_note_params(&session->params, notes);
+    leat_pg_session_call(session, (job_command){.kind = COMMAND_NOTE, .statement = NOTE_NUMBER},
+                         leat_pg_note_sql);
+}
+
+/* Without knowing which, the batch would be sent as it was, again and again. */
+void leat_pg_session_take_known(leat_pg_session *session, const PGresult *error)
+{
+    const char *detail = PQresultErrorField(error, PG_DIAG_MESSAGE_DETAIL);
+    session->result.known = session->known;
+    session->result.known_count =
+        leat_pg_known_read(detail ? detail : "", session->record_count, session->known);
+    if (session->result.known_count == 0)
+        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "LT010",
+                             "leat.note_keys has not said which keys it knows");
+}
+
+/* ---- the end of a retry ---- */
 
 /* Also of a key that is not held any more: then its records are gone, and this says so. */
 void leat_pg_session_send_retried(leat_pg_session *session, const leat_engine_batch *batch)

@@ -131,7 +131,7 @@ static leat_sql_part part_of_commit(const leat_pg_session *session)
 {
     if (session->kind != LEAT_ENGINE_JOB_BATCH)
         return LEAT_SQL_OWN;
-    if (has_command(session, COMMAND_DEAD_LETTER))
+    if (has_command(session, COMMAND_DEAD_LETTER) && !has_command(session, COMMAND_ROWS))
         return LEAT_SQL_LETTER;
     bool is_kept = has_command(session, COMMAND_KEYS) && !has_command(session, COMMAND_ROWS);
     return is_kept ? LEAT_SQL_OWN : LEAT_SQL_ROWS;
@@ -223,6 +223,8 @@ static void take_error(leat_pg_session *session, const job_command *command, con
     if (outcome == LEAT_ENGINE_FENCED || outcome == LEAT_ENGINE_WENT_BACK ||
         outcome == LEAT_ENGINE_CHUNK_GONE || outcome == LEAT_ENGINE_KEY_TURNED)
         session->result.partition = read_partition(error);
+    if (outcome == LEAT_ENGINE_REPEATED)
+        leat_pg_session_take_known(session, error);
     if (is_state(error, "23505") && outcome == LEAT_ENGINE_NOT_YET)
         take_unique_violation(session, command, error);
     if (command->kind == COMMAND_CLAIM && is_state(error, "55P03"))
@@ -448,6 +450,7 @@ static void take_answer(leat_pg_session *session, const job_command *command,
     case COMMAND_UNPARK:
     case COMMAND_PARK:
     case COMMAND_KEYS:
+    case COMMAND_NOTE:
     case COMMAND_RETRY:
     case COMMAND_SETTINGS:
     case COMMAND_ROWS:

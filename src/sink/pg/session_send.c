@@ -314,6 +314,7 @@ static void start_rows(leat_pg_session *session, const leat_engine_batch *batch)
     session->row_count = leat_rows_count(shared->rows);
     if (!begin_batch(session, batch, 6 * (size_t)statement_count + batch->skipped))
         return;
+    leat_pg_session_send_notes(session, batch);
     for (uint32_t i = 0; i < statement_count; i++)
         send_rows(session, i);
     leat_pg_session_send_left_out(session, batch);
@@ -416,6 +417,7 @@ static void begin_job(leat_pg_session *session, const leat_engine_job *job)
                                                               : job->partition;
     session->row_count = 0;
     session->dropped_count = 0;
+    session->record_count = job->batch.record_count;
     session->failed = false;
     session->knows_server = false;
     session->claim_read = false;

@@ -15,6 +15,7 @@ typedef enum command_kind {
     COMMAND_UNPARK,
     COMMAND_PARK,
     COMMAND_KEYS,    /* holds a key, keeps records of held ones, or checks that they are not */
+    COMMAND_NOTE,    /* notes idempotency keys */
     COMMAND_RETRY,   /* takes a held key */
     COMMAND_RETRIED, /* and says whether it still is */
     COMMAND_LOAD,
@@ -51,6 +52,7 @@ enum {
     UNPARK_NUMBER,
     LOAD_NUMBER,
     KEEP_NUMBER,
+    NOTE_NUMBER,
     MISSING_NUMBERS, /* one a route */
     STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
     NAME_SIZE = 40,
@@ -107,6 +109,8 @@ struct leat_pg_session {
     uint32_t partition;
     uint32_t row_count;
     uint64_t dropped_count;
+    uint32_t record_count; /* of the batch */
+    leat_engine_known known[LEAT_PG_KNOWN_MAX];
     bool failed;
     bool sets_isolation; /* the job's transaction sets READ COMMITTED itself */
     leat_engine_job_result result;
@@ -147,11 +151,14 @@ void leat_pg_session_query(leat_pg_session *session, command_kind kind, const ch
 /* session_kept.c: a dead letter; the letters of records that are left out. */
 void leat_pg_session_send_letter(leat_pg_session *session, const leat_engine_batch *batch);
 void leat_pg_session_send_left_out(leat_pg_session *session, const leat_engine_batch *batch);
-/* What a batch does about held keys before its rows, and after them; and the most commands that
- * these are. */
+/* What a batch does about held and idempotency keys before its rows, and after them; and the most
+ * commands that these are. */
 uint32_t leat_pg_session_keys_most(const leat_engine_batch *batch);
 void leat_pg_session_send_keys(leat_pg_session *session, const leat_engine_batch *batch,
                                int64_t lock_timeout_ms);
+void leat_pg_session_send_notes(leat_pg_session *session, const leat_engine_batch *batch);
+/* After LT010: which records of the batch are repeats. */
+void leat_pg_session_take_known(leat_pg_session *session, const PGresult *error);
 void leat_pg_session_send_retried(leat_pg_session *session, const leat_engine_batch *batch);
 /* Sends the question that a failure asks, in a transaction of its own. */
 void leat_pg_session_ask(leat_pg_session *session);

@@ -185,6 +185,24 @@ static int read_parked_size(leat_shard_reporter *base, uint64_t *ret_bytes, leat
     return end(reporter, result ? 0 : -1, error);
 }
 
+static int rotate_keys(leat_shard_reporter *base, int64_t lifetime_ms, leat_shard_rotated *ret,
+                       leat_error *error)
+{
+    static const char sql[] = "SELECT early::int, bytes FROM leat.rotate_keys($1::bigint)";
+    pg_reporter *reporter = (pg_reporter *)base;
+    char lifetime[24];
+    const char *const values[] = {lifetime};
+    snprintf(lifetime, sizeof lifetime, "%" PRId64, lifetime_ms);
+    if (begin(reporter, error) != 0)
+        return -1;
+    PGresult *result = leat_pg_query(&reporter->pg, sql, 1, values, error);
+    if (result)
+        *ret = (leat_shard_rotated){.early = leat_pg_integer(result, 0, 0) != 0,
+                                    .bytes = (uint64_t)leat_pg_integer(result, 0, 1)};
+    PQclear(result);
+    return end(reporter, result ? 0 : -1, error);
+}
+
 static void free_reporter(leat_shard_reporter *base)
 {
     pg_reporter *reporter = (pg_reporter *)base;
@@ -210,4 +228,5 @@ const leat_shard_reporter_ops leat_pg_reporter = {.open = open_reporter,
                                                   .read_writes = read_writes,
                                                   .rest = rest,
                                                   .read_parked_size = read_parked_size,
+                                                  .rotate_keys = rotate_keys,
                                                   .free = free_reporter};

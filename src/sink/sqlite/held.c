@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/idempotency.h"
 #include "sink/kept.h"
 #include "sink/sqlite/dead_letter.h"
 #include "sink/sqlite/keys.h"
+#include "sink/sqlite/notes.h"
 #include "sink/sqlite/rows.h"
 #include "sink/sqlstate.h"
 
@@ -166,12 +168,51 @@ static void note_reason(held_step *step, const char *sqlstate, const char *messa
     snprintf(step->ret->reason.message, sizeof step->ret->reason.message, "%s", message);
 }
 
+static int write_letter(held_step *step, uint32_t index, const leat_engine_reason *reason,
+                        leat_error *error)
+{
+    const leat_shard_held_key *key = step->work->key;
+    leat_engine_batch_record at = {.offset = step->offsets[index], .partition = key->partition};
+    return leat_sqlite_store_dead_letter(&step->sqlite, key->source, &at, &step->items[index],
+                                         reason) == 0
+               ? 0
+               : fail_sqlite(step, error);
+}
+
+/* Notes its idempotency key, where it has one. 1: it is the repeat of a write that is applied, and
+ * there is nothing to write; a conflict is a dead letter now. */
+static int note_key(held_step *step, uint32_t index, leat_error *error)
+{
+    leat_item *item = &step->items[index];
+    leat_buf scratch = {0};
+    if (!leat_idempotency_has_key(item))
+        return 0;
+    bool is_identified =
+        leat_idempotency_identify(step->work->key->source, item, &scratch, &item->write_id);
+    leat_buf_free(&scratch);
+    if (!is_identified)
+        return leat_fail(error, "out of memory");
+    leat_sqlite_noted noted = leat_sqlite_note(&step->sqlite, item, 0);
+    if (noted == LEAT_SQLITE_NOTE_FAILED)
+        return fail_sqlite(step, error);
+    leat_engine_reason reason = {.sqlstate = ""};
+    snprintf(reason.message, sizeof reason.message, "%s", leat_idempotency_conflict);
+    if (noted == LEAT_SQLITE_CONFLICT && write_letter(step, index, &reason, error) != 0)
+        return -1;
+    return noted != LEAT_SQLITE_NOTED;
+}
+
 /* `ret_refused`: the index of the record that is refused. */
 static held_end write_rows(held_step *step, uint32_t *ret_refused, leat_error *error)
 {
     leat_sqlite_counts counts = {0};
     for (uint32_t i = 0; i < step->count; i++) {
         leat_sqlite_fault fault;
+        int noted = note_key(step, i, error);
+        if (noted < 0)
+            return STEP_FAILED;
+        if (noted > 0)
+            continue;
         if (leat_sqlite_rows_write(step->rows, &step->sqlite, step->work->routes, &step->items[i],
                                    &counts, &fault) == 0)
             continue;
@@ -187,13 +228,9 @@ static held_end write_letters(held_step *step, leat_error *error)
 {
     const leat_shard_held_key *key = step->work->key;
     for (uint32_t i = 0; i < step->count; i++) {
-        leat_engine_batch_record at = {.offset = step->offsets[i], .partition = key->partition};
         leat_engine_reason reason = leat_kept_letter_reason(key, step->offsets[i]);
-        if (leat_sqlite_store_dead_letter(&step->sqlite, key->source, &at, &step->items[i],
-                                          &reason) == 0)
-            continue;
-        fail_sqlite(step, error);
-        return STEP_FAILED;
+        if (write_letter(step, i, &reason, error) != 0)
+            return STEP_FAILED;
     }
     return STEP_DONE;
 }

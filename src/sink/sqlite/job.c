@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "record/chunk.h"
+#include "record/idempotency.h"
 #include "sink/sqlite/controls.h"
 #include "sink/sqlstate.h"
 
@@ -151,6 +152,46 @@ static int refuse_record(leat_sqlite_job *job, leat_sqlite_runner *runner, const
     return -1;
 }
 
+/* Notes the idempotency keys of what is written. Those that are known are told, and then the batch
+ * is sent again without them. */
+static int note_keys(leat_sqlite_job *job, leat_sqlite_runner *runner)
+{
+    job->result.known = job->known;
+    for (uint32_t i = 0; i < job->record_count; i++) {
+        const job_record *record = &job->records[i];
+        if (record->at.skip || record->at.keep || !leat_idempotency_has_key(&record->item))
+            continue;
+        leat_sqlite_noted noted =
+            leat_sqlite_note(&runner->sqlite, &record->item, runner->idempotency_ms);
+        if (noted == LEAT_SQLITE_NOTE_FAILED)
+            return fail_sqlite(job, runner, LEAT_SQL_OWN);
+        if (noted != LEAT_SQLITE_NOTED && job->result.known_count < LEAT_SQLITE_KNOWN_MAX)
+            job->known[job->result.known_count++] =
+                (leat_engine_known){record->index, noted == LEAT_SQLITE_CONFLICT};
+    }
+    if (job->result.known_count == 0)
+        return 0;
+    fail(job, LEAT_ENGINE_REPEATED, "LT010", "writes with these idempotency keys are applied");
+    return -1;
+}
+
+/* What is kept of a record that is not written. */
+static int write_letter(leat_sqlite_job *job, leat_sqlite_runner *runner, const job_record *record)
+{
+    leat_engine_reason reason = {.sqlstate = ""};
+    int status;
+    if (record->at.repeat && !record->at.conflict)
+        return 0;
+    snprintf(reason.message, sizeof reason.message, "%s", leat_idempotency_conflict);
+    if (record->at.conflict)
+        status = leat_sqlite_store_dead_letter(&runner->sqlite, runner->source_id, &record->at,
+                                               &record->item, &reason);
+    else
+        status = leat_sqlite_keep_letter(&runner->sqlite, runner->source_id, &record->at,
+                                         &record->item, &record->kept);
+    return status == 0 ? 0 : fail_sqlite(job, runner, LEAT_SQL_LETTER);
+}
+
 static int write_rows(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     LEAT_ASSERT(!job->is_dead);
@@ -163,9 +204,8 @@ static int write_rows(leat_sqlite_job *job, leat_sqlite_runner *runner)
         if (leat_engine_batch_keeps(&record->at))
             continue;
         if (record->at.skip) {
-            if (leat_sqlite_keep_letter(&runner->sqlite, runner->source_id, &record->at,
-                                        &record->item, &record->kept) != 0)
-                return fail_sqlite(job, runner, LEAT_SQL_LETTER);
+            if (write_letter(job, runner, record) != 0)
+                return -1;
             continue;
         }
         if (leat_sqlite_rows_write(runner->rows, &runner->sqlite, routes, &record->item,
@@ -264,7 +304,7 @@ static int run_batch(leat_sqlite_job *job, leat_sqlite_runner *runner)
         return -1;
     if (job->is_hold)
         return 0;
-    if (!job->is_dead && write_rows(job, runner) != 0)
+    if (!job->is_dead && (note_keys(job, runner) != 0 || write_rows(job, runner) != 0))
         return -1;
     if (!job->is_dead)
         return job->retry_key ? end_retry(job, runner) : 0;

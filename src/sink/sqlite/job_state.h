@@ -9,7 +9,10 @@
 #include "sink/sqlite/dead_letter.h"
 #include "sink/sqlite/job.h"
 #include "sink/sqlite/keys.h"
+#include "sink/sqlite/notes.h"
 #include "sink/sqlite/parked.h"
+
+enum { LEAT_SQLITE_KNOWN_MAX = 256 };
 
 /* A record of the batch, copied. */
 typedef struct job_record {
@@ -46,6 +49,7 @@ struct leat_sqlite_job {
     leat_arena texts;
 
     leat_engine_job_result result;
+    leat_engine_known known[LEAT_SQLITE_KNOWN_MAX];
     leat_engine_progress progress;
     leat_sqlite_parked parked;
     leat_sqlite_keys keys;

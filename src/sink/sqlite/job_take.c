@@ -40,7 +40,7 @@ static int copy_record(leat_sqlite_job *job, const leat_engine_batch_record *fro
     leat_slice fault = leat_slice_of("");
     *record = (job_record){.at = *from, .item = *(const leat_item *)from->payload, .index = index};
     leat_item *item = &record->item;
-    if (from->skip && item->control) {
+    if (from->skip && !from->repeat && item->control) {
         record->kept = (leat_kept_letter){item->control->id, item->control->keep, {.sqlstate = ""}};
         leat_control_describe(item->control, record->kept.reason.message,
                               sizeof record->kept.reason.message);
@@ -53,8 +53,13 @@ static int copy_record(leat_sqlite_job *job, const leat_engine_batch_record *fro
     item->canonical_key = (leat_slice){NULL, 0};
     if (item->fault)
         fault = leat_slice_of(item->fault);
-    leat_slice *const slices[] = {&item->record.key, &item->record.value, &item->record.route,
-                                  &item->record.op,  &item->headers,      &fault};
+    leat_slice *const slices[] = {&item->record.key,
+                                  &item->record.value,
+                                  &item->record.route,
+                                  &item->record.op,
+                                  &item->headers,
+                                  &item->record.idempotency,
+                                  &fault};
     for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
         if (copy_slice(job, slices[i]) != 0)
             return -1;

@@ -293,7 +293,8 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
                                         .schema_versions = config->schema_versions,
                                         .controls = config->controls,
                                         .shard = config->shard,
-                                        .source_id = config->source_id};
+                                        .source_id = config->source_id,
+                                        .idempotency_ms = config->idempotency_ms};
     sink->work.data = sink;
     uv_timer_init(loop, &sink->retry);
     uv_idle_init(loop, &sink->turn);

@@ -75,6 +75,7 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
     keep(kept->value, sizeof kept->value, record->value);
     keep(kept->route, sizeof kept->route, record->route);
     keep(kept->op, sizeof kept->op, record->op);
+    keep(kept->idempotency, sizeof kept->idempotency, record->idempotency);
     writer->waiting++;
     return 0;
 }

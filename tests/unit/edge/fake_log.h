@@ -16,6 +16,7 @@ typedef struct fake_record {
     char value[1024];
     char route[80];
     char op[16];
+    char idempotency[300];
 } fake_record;
 
 struct leat_log_writer {

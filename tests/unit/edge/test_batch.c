@@ -100,6 +100,14 @@ static const struct {
      "{\"status\":400,\"error\":\"bad_request\",\"field\":null,\"message\":\"an item has "},
     {"{\"method\":\"PUT\",\"path\":\"/apps/7/devices/d\",\"body\":{},\"body\":{}}",
      "{\"status\":400,\"error\":\"bad_request\",\"field\":null,\"message\":\"a member is there twice"},
+    {"{\"method\":\"DELETE\",\"path\":\"/apps/7/devices/k\",\"idempotency_key\":\"k-1\"}",
+     "{\"status\":202,"},
+    {"{\"method\":\"DELETE\",\"path\":\"/apps/7/devices/k\",\"idempotency_key\":null}",
+     "{\"status\":202,"},
+    {"{\"method\":\"DELETE\",\"path\":\"/apps/7/devices/k\",\"idempotency_key\":1}",
+     "{\"status\":400,\"error\":\"bad_request\",\"field\":\"idempotency_key\","},
+    {"{\"method\":\"DELETE\",\"path\":\"/apps/7/devices/k\",\"idempotency_key\":\"a b\"}",
+     "{\"status\":400,\"error\":\"bad_request\",\"field\":\"idempotency_key\","},
     {"7", "{\"status\":400,\"error\":\"bad_json\",\"field\":null,\"message\":\"an item must be"},
     {"\"a,]\"", "{\"status\":400,\"error\":\"bad_json\","},
     {"nonsense", "{\"status\":400,\"error\":\"bad_json\",\"field\":null,\"message\":\"not JSON: "},
@@ -141,12 +149,14 @@ START_TEST(test_items)
     const char *answer = read_answer(world, true);
     expect_status(world, 207);
     expect_answers(answer, is_array);
-    ck_assert_uint_eq(world->log->count, 5);
+    ck_assert_uint_eq(world->log->count, 7);
     ck_assert_str_eq(world->log->records[0].key, "7/a");
     ck_assert_str_eq(world->log->records[1].value, "{\"tags\":{\"a\":\"}]\\\"\"},\"price\":1.10}");
     ck_assert_str_eq(world->log->records[1].op, "patch");
     ck_assert_str_eq(world->log->records[2].op, "delete");
-    ck_assert_str_eq(world->log->records[4].key, "7/z");
+    ck_assert_str_eq(world->log->records[4].idempotency, "k-1");
+    ck_assert_str_eq(world->log->records[5].idempotency, "");
+    ck_assert_str_eq(world->log->records[6].key, "7/z");
     leat_buf_free(&body);
     world_free(world);
 }

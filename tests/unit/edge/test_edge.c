@@ -184,6 +184,27 @@ START_TEST(test_route_header_with_several_routes)
 }
 END_TEST
 
+/* The header is the draft's, a structured field's string, or the bare text. */
+START_TEST(test_idempotency_key)
+{
+    static const char *const lines[] = {"Idempotency-Key: \"k-1\"\r\n", "idempotency-key: k-1\r\n",
+                                        ""};
+    edge_world *world = world_new();
+    world_open(world);
+    for (uint32_t i = 0; i < COUNT_OF(lines); i++) {
+        send_request(world, "DELETE /apps/7/devices/x", lines[i], "");
+        ck_assert_str_eq(wait_record(world, i + 1)->idempotency, i < 2 ? "k-1" : "");
+        fake_log_answer(world->log, i, LEAT_APPENDED, i, NULL);
+        expect_answer(world, 202);
+    }
+    send_request(world, "POST /batch", "Content-Type: application/json\r\nIdempotency-Key: k-1\r\n",
+                 "[]");
+    expect_answer(world, 400);
+    expect_start(world, "{\"error\":\"bad_request\",\"field\":\"idempotency-key\",");
+    world_free(world);
+}
+END_TEST
+
 static const struct {
     const char *line;
     const char *headers;
@@ -224,6 +245,10 @@ static const struct {
      "{\"error\":\"unsupported_media_type\","},
     {"DELETE /apps/7/devices/x", "Content-Encoding: gzip\r\n", "", 415,
      "{\"error\":\"unsupported_media_type\","},
+    {"DELETE /apps/7/devices/x", "Idempotency-Key: a b\r\n", "", 400,
+     "{\"error\":\"bad_request\",\"field\":\"idempotency-key\",\"message\":\"an idempotency key"},
+    {"DELETE /apps/7/devices/x", "Idempotency-Key: a\r\nIdempotency-Key: b\r\n", "", 400,
+     "{\"error\":\"bad_request\",\"field\":\"idempotency-key\",\"message\":\"a request has one"},
     {"PUT /healthz", "", "{}", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
     {"DELETE /readyz", "", "", 405, "{\"error\":\"method_not_allowed\","},
 };
@@ -940,6 +965,7 @@ static Suite *suite(void)
     tcase_add_test(records, test_route_header_with_several_routes);
     suite_add_tcase(s, records);
     TCase *answers = tcase_create("answers");
+    tcase_add_test(answers, test_idempotency_key);
     tcase_add_loop_test(answers, test_refused, 0, COUNT_OF(refused));
     tcase_add_loop_test(answers, test_answers_of_the_log, 0, COUNT_OF(from_log));
     tcase_add_loop_test(answers, test_log_that_takes_nothing, 0, COUNT_OF(at_append));

@@ -1,0 +1,52 @@
+/*
+ * notes.h - leat.idempotency of a simulated database, and what leat.note_keys does there. Nothing
+ * is forgotten: when slots are emptied is tested on real databases.
+ */
+#ifndef SIM_NOTES_H
+#define SIM_NOTES_H
+
+#include "engine/batch.h"
+#include "record/item.h"
+
+typedef struct sim_world sim_world;
+typedef struct sim_pipeline sim_pipeline;
+typedef struct sim_command sim_command;
+typedef struct sim_answer sim_answer;
+struct sim_record;
+
+/* Those of a transaction, or of a database. */
+typedef struct sim_notes {
+    leat_write_id *all;
+    uint32_t count, capacity;
+} sim_notes;
+
+/* A key that a statement is to note. */
+typedef struct sim_note {
+    uint32_t record; /* of the batch */
+    leat_write_id id;
+} sim_note;
+
+void sim_notes_add(sim_notes *notes, const leat_write_id *id);
+void sim_notes_free(sim_notes *notes);
+/* NULL: it is not noted. */
+const leat_write_id *sim_notes_find(const sim_notes *notes, const leat_write_id *id);
+
+/* The statement for the keys of what the batch writes. None where there are none. */
+void sim_notes_build(sim_world *world, sim_pipeline *pipeline, const leat_engine_batch *batch);
+/* NULL, or the SQLSTATE that it fails with; with LT010 the answer has what is known. */
+const char *sim_notes_note(sim_world *world, const sim_notes *notes, const sim_command *command,
+                           sim_notes *tx, sim_answer *answer);
+/* Has the record a key, and which? */
+bool sim_notes_identify(const sim_world *world, const struct sim_record *record,
+                        leat_write_id *ret);
+
+/* check_repeats.c: a key has one effect, and what counts as a repeat repeats one; before each
+ * commit. */
+struct sim_state;
+typedef struct sim_commit sim_commit;
+void sim_check_repeats(sim_world *world, const struct sim_state *state, const sim_commit *commit);
+/* Does a write that is applied have the record's key, and say something else? */
+bool sim_check_is_conflict(const sim_world *world, const struct sim_state *state,
+                           const sim_commit *commit, uint32_t fate);
+
+#endif
