@@ -43,9 +43,9 @@ static const default_property defaults[] = {
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "allow.auto.create.topics", "false"},
     {LEAT_KAFKA_WRITER, "enable.idempotence", "true"},
     {LEAT_KAFKA_WRITER, "acks", "all"},
-    /* Few and short waits: a client of the edge waits for the answer, and gets one after at most
-     * this long. */
-    {LEAT_KAFKA_WRITER, "linger.ms", "0.5"},
+    /* The writer waits by itself, and where it pays only (hold.h). */
+    {LEAT_KAFKA_WRITER, "linger.ms", "1"},
+    /* A client of the edge waits for the answer, and gets one after at most this long. */
     {LEAT_KAFKA_WRITER, "delivery.timeout.ms", "10000"},
     {LEAT_KAFKA_WRITER, "queue.buffering.max.kbytes", "65536"},
     {LEAT_KAFKA_WRITER, "queue.buffering.max.messages", TEXT_OF(LEAT_LOG_QUEUE_DEFAULT)},
@@ -229,7 +229,8 @@ rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *co
 leat_log_config leat_kafka_config_copy(const leat_log_config *from)
 {
     LEAT_ASSERT(from->brokers && from->topic);
-    leat_log_property *properties = leat_must_calloc(from->property_count + 1, sizeof *properties);
+    leat_log_property *properties =
+        leat_must_calloc(from->property_count + LEAT_KAFKA_OWN_PROPERTIES, sizeof *properties);
     for (uint32_t i = 0; i < from->property_count; i++) {
         properties[i].name = leat_must_strdup(from->properties[i].name);
         properties[i].value = leat_must_strdup(from->properties[i].value);

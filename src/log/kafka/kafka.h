@@ -10,6 +10,7 @@
  *   ahead.c        the records ahead of an offset, blocking
  *   writer.c       the writer: life, records, answers
  *   writer_send.c  the writer: a record on its way into its client
+ *   hold.c         the writer: when records of a partition go, and which go together
  *   writer_slots.c   the writer: a slot for each record that waits
  *   writer_client.c  the writer: its client, and the next one
  *   writer_limit.c   the writer: how large a record may be
@@ -65,7 +66,8 @@ static inline void *leat_kafka_unconst(const void *memory)
     return (void *)(uintptr_t)memory;
 }
 
-/* A copy that owns all it points at, with room for one property after the user's. */
+/* A copy that owns all it points at, with room for some properties after the user's. */
+enum { LEAT_KAFKA_OWN_PROPERTIES = 2 };
 leat_log_config leat_kafka_config_copy(const leat_log_config *from);
 void leat_kafka_config_free(leat_log_config *config, uint32_t user_properties);
 

@@ -95,13 +95,13 @@ static void judge_acked(leat_kafka_writer *writer)
     writer->acked = NULL;
     writer->acked_end = &writer->acked;
     while (slot) {
-        leat_writer_slot *next = slot->next_acked;
+        leat_writer_slot *next = slot->next;
         if (leat_topic_guard_is_shown(&writer->guard, &slot->ack)) {
             answer_acked(writer, slot, NULL);
         } else {
-            slot->next_acked = NULL;
+            slot->next = NULL;
             *writer->acked_end = slot;
-            writer->acked_end = &slot->next_acked;
+            writer->acked_end = &slot->next;
             check_at_broker(writer, slot->ack.broker);
         }
         slot = next;
@@ -113,7 +113,7 @@ static void give_up_before(leat_kafka_writer *writer, int64_t before_us, const c
 {
     while (writer->acked && writer->acked->ack.at_us < before_us) {
         leat_writer_slot *slot = writer->acked;
-        writer->acked = slot->next_acked;
+        writer->acked = slot->next;
         if (!writer->acked)
             writer->acked_end = &writer->acked;
         answer_acked(writer, slot, why);
@@ -147,9 +147,9 @@ static void on_recreated(leat_kafka_writer *writer, leat_writer_slot *slot)
 static void wait_for_check(leat_kafka_writer *writer, leat_writer_slot *slot)
 {
     LEAT_ASSERT(!*writer->acked_end);
-    slot->next_acked = NULL;
+    slot->next = NULL;
     *writer->acked_end = slot;
-    writer->acked_end = &slot->next_acked;
+    writer->acked_end = &slot->next;
 }
 
 static void note_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report)

@@ -15,8 +15,9 @@ enum {
     TICK_MS = 500,
     LAST_ANSWERS_MS = 500,
     FREE_MS = 2000,
-    FRAME_MAX = 512, /* the overhead of a batch of one record beyond its key and value, headers
-                        included */
+    WITHOUT_POLLS = 2, /* handles */
+    FRAME_MAX = 512,   /* the overhead of a batch of one record beyond its key and value, headers
+                          included */
 };
 
 /* ---- answers ---- */
@@ -69,6 +70,8 @@ static void on_reports(leat_kafka_writer *writer, rd_kafka_event_t *event)
     int64_t now_us = leat_mono_us();
     while ((report = rd_kafka_event_message_next(event))) {
         stored = stored || !report->err;
+        const leat_writer_slot *slot = report->_private;
+        leat_hold_answered(&writer->partitions[slot->partition].hold);
         if (report->err)
             on_refused(writer, report);
         else
@@ -82,6 +85,8 @@ static void on_reports(leat_kafka_writer *writer, rd_kafka_event_t *event)
 
 void leat_writer_answer_rest(leat_kafka_writer *writer)
 {
+    leat_writer_give_up_held(writer);
+    leat_writer_answer_unsent(writer);
     leat_writer_give_up_acked(
         writer, "the writer ended before it was known whether the topic is still the same");
     for (uint32_t p = 0; p < writer->partition_count; p++)
@@ -139,6 +144,7 @@ static void on_wake(uv_poll_t *poll, int status, int events)
     serve_reports(writer, 0);
     serve_answers(writer);
     leat_writer_continue_renewal(writer);
+    leat_writer_look_soon(writer);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -152,20 +158,27 @@ static void on_tick(uv_timer_t *timer)
 
 static int attach_to_loop(leat_kafka_writer *writer, uv_loop_t *loop, leat_error *error)
 {
-    int result = uv_poll_init(loop, &writer->poll, writer->wake_fd);
-    if (result != 0)
-        return leat_fail(error, "uv_poll_init: %s", uv_strerror(result));
+    writer->timer.data = writer->turn.data = writer->poll.data = writer->alarm.data = writer;
     uv_timer_init(loop, &writer->timer);
-    writer->open_handles = 2;
-    writer->poll.data = writer;
-    writer->timer.data = writer;
+    uv_idle_init(loop, &writer->turn);
+    writer->open_handles = WITHOUT_POLLS;
+    uv_poll_t *polls[] = {&writer->poll, &writer->alarm};
+    int fds[] = {writer->wake_fd, writer->alarm_fd};
+    for (size_t i = 0; i < sizeof polls / sizeof *polls; i++) {
+        int result = uv_poll_init(loop, polls[i], fds[i]);
+        if (result != 0)
+            return leat_fail(error, "uv_poll_init: %s", uv_strerror(result));
+        writer->open_handles++;
+    }
     uv_poll_start(&writer->poll, UV_READABLE, on_wake);
     uv_timer_start(&writer->timer, on_tick, TICK_MS, TICK_MS);
+    leat_writer_send_start(writer);
     return 0;
 }
 
 static void forget(leat_kafka_writer *writer)
 {
+    leat_writer_send_fini(writer);
     if (writer->wake_fd >= 0)
         close(writer->wake_fd);
     leat_kafka_config_free(&writer->config, writer->user_properties);
@@ -173,6 +186,36 @@ static void forget(leat_kafka_writer *writer)
     free(writer->partitions);
     free(writer->slots);
     free(writer);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    leat_kafka_writer *writer = handle->data;
+    LEAT_ASSERT(writer->open_handles > 0);
+    if (--writer->open_handles == 0)
+        forget(writer);
+}
+
+/* Its memory is freed when the loop has closed those handles that were opened. */
+static void leave_loop(leat_kafka_writer *writer)
+{
+    uv_handle_t *handles[] = {(uv_handle_t *)&writer->timer, (uv_handle_t *)&writer->turn,
+                              (uv_handle_t *)&writer->poll, (uv_handle_t *)&writer->alarm};
+    uint32_t opened = writer->open_handles;
+    for (uint32_t i = 0; i < opened; i++)
+        uv_close(handles[i], on_closed);
+    if (opened == 0)
+        forget(writer);
+}
+
+static int prepare(leat_kafka_writer *writer, uv_loop_t *loop, const rd_kafka_conf_t *conf,
+                   leat_error *error)
+{
+    writer->wake_fd = leat_kafka_wake_new(error);
+    if (writer->wake_fd < 0 || leat_writer_send_init(writer, conf, error) != 0 ||
+        leat_writer_open_client(writer, error) != 0)
+        return -1;
+    return leat_writer_make_slots(writer, error) == 0 ? attach_to_loop(writer, loop, error) : -1;
 }
 
 static leat_log_writer *create(uv_loop_t *loop, const leat_log_config *config,
@@ -183,26 +226,24 @@ static leat_log_writer *create(uv_loop_t *loop, const leat_log_config *config,
                                                                                   taken */
     if (!conf)
         return NULL;
-    rd_kafka_conf_destroy(conf);
     leat_kafka_writer *writer = leat_must_calloc(1, sizeof *writer);
     writer->base.ops = &leat_kafka_writer_ops;
     writer->on_appended = on_appended;
     writer->context = context;
     writer->config = leat_kafka_config_copy(config);
     writer->user_properties = config->property_count;
+    writer->wake_fd = writer->alarm_fd = -1;
     leat_writer_watch_init(writer, identity);
-    writer->wake_fd = leat_kafka_wake_new(error);
-    if (writer->wake_fd < 0 || leat_writer_open_client(writer, error) != 0)
-        goto failed;
-    if (leat_writer_make_slots(writer, error) != 0 || attach_to_loop(writer, loop, error) != 0)
-        goto failed;
+    int result = prepare(writer, loop, conf, error);
+    rd_kafka_conf_destroy(conf);
+    if (result != 0) {
+        leat_writer_close_client(writer, FREE_MS);
+        leave_loop(writer);
+        return NULL;
+    }
     leat_kafka_pulse_init(&writer->pulse, writer->client->label, &writer->config,
                           LEAT_WRITER_SIGN_US);
     return &writer->base;
-failed:
-    leat_writer_close_client(writer, FREE_MS);
-    forget(writer);
-    return NULL;
 }
 
 static int append_record(leat_log_writer *base, const leat_record *record, void *tag,
@@ -216,7 +257,7 @@ static int append_record(leat_log_writer *base, const leat_record *record, void 
     }
     leat_writer_slot *slot = leat_writer_take_slot(writer, record, tag);
     if (!slot) {
-        leat_fail(error, "%s", LEAT_WRITER_FULL);
+        leat_fail(error, LEAT_WRITER_FULL);
         return 1;
     }
     int result = leat_writer_send(writer, record, slot, error);
@@ -236,18 +277,12 @@ static int64_t oldest_us(const leat_log_writer *base, uint32_t partition, int64_
     return age_us > 0 ? age_us : 1;
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-    leat_kafka_writer *writer = handle->data;
-    LEAT_ASSERT(writer->open_handles > 0);
-    if (--writer->open_handles == 0)
-        forget(writer);
-}
-
 static void serve_until(leat_kafka_writer *writer, int64_t until_us)
 {
     LEAT_ASSERT(writer->wake_fd >= 0);
     while (writer->client && writer->waiting > 0 && leat_mono_us() < until_us) {
+        leat_writer_hand_over_all(writer);
+        leat_writer_answer_unsent(writer);
         serve_reports(writer, 20);
         serve_answers(writer);
     }
@@ -257,6 +292,7 @@ static void free_writer(leat_log_writer *base, int timeout_ms)
 {
     leat_kafka_writer *writer = (leat_kafka_writer *)base;
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
+    leat_writer_hand_over_all(writer);
     serve_until(writer, until_us);
     if (writer->client && writer->waiting > 0) {
         leat_writer_purge(writer);
@@ -264,8 +300,7 @@ static void free_writer(leat_log_writer *base, int timeout_ms)
     }
     leat_writer_answer_rest(writer);
     leat_writer_close_client(writer, FREE_MS);
-    uv_close((uv_handle_t *)&writer->poll, on_closed);
-    uv_close((uv_handle_t *)&writer->timer, on_closed);
+    leave_loop(writer);
 }
 
 const leat_log_writer_ops leat_kafka_writer_ops = {

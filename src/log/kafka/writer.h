@@ -5,6 +5,7 @@
 #define LEAT_LOG_KAFKA_WRITER_H
 
 #include "base/shares.h"
+#include "log/kafka/hold.h"
 #include "log/kafka/kafka.h"
 #include "log/kafka/topic_guard.h"
 
@@ -22,7 +23,8 @@ typedef struct leat_writer_slot {
     struct leat_writer_slot *older; /* of the same partition */
     struct leat_writer_slot *newer; /* or the next free one */
     leat_topic_ack ack;             /* acknowledged, waits for a check of the topic */
-    struct leat_writer_slot *next_acked;
+    rd_kafka_resp_err_t unsent_for; /* the client has not taken it, and it is not answered yet */
+    struct leat_writer_slot *next;  /* of those acknowledged, or not taken */
 } leat_writer_slot;
 
 typedef enum leat_writer_fault {
@@ -39,6 +41,8 @@ typedef struct leat_writer_partition {
     int64_t fault_us;        /* since when */
     int64_t fault_ms;        /* the same by the wall clock */
     uint32_t in_sync;        /* replicas, by the last check */
+    leat_hold hold;
+    bool is_holding; /* it is in writer->holding */
 } leat_writer_partition;
 
 /*
@@ -79,9 +83,11 @@ typedef struct leat_kafka_writer {
     leat_log_writer base;
     uv_poll_t poll;
     uv_timer_t timer;
+    uv_idle_t turn;  /* active: some records are to be looked at before the loop sleeps */
+    uv_poll_t alarm; /* of alarm_fd */
     uint32_t open_handles;
     leat_log_config config;   /* a copy: a client may have to be recreated */
-    uint32_t user_properties; /* of config; our batch.size may follow them */
+    uint32_t user_properties; /* of config; our linger.ms follows them, and perhaps batch.size */
     char batch_size[LEAT_WRITER_NUMBER_SIZE];
     leat_appended_cb on_appended;
     void *context;
@@ -102,10 +108,20 @@ typedef struct leat_kafka_writer {
     int64_t state_us; /* when it was entered */
     leat_kafka_pulse pulse;
     char failed[LEAT_LOG_WHY_SIZE]; /* why the writer gave up; "": it has not */
+    long record_max;                /* the client's own limit, message.max.bytes */
     long limit;                     /* the topic's max.message.bytes; 0: not known */
     long min_in_sync;               /* the topic's min.insync.replicas; 0: not known */
     bool limit_asked;
     bool limit_refused; /* the brokers do not report it */
+
+    /* ---- writer_send.c ---- */
+    int64_t linger_us; /* the longest that a record is held */
+    int alarm_fd;
+    int64_t alarm_us;  /* it is set for then; 0: it is not */
+    uint32_t *holding; /* partitions that may hold records; room for partition_count */
+    uint32_t holding_count;
+    leat_writer_slot *unsent; /* not taken by the client, and not answered yet */
+    leat_writer_slot **unsent_end;
 
     /* ---- topic_watch.c ---- */
     leat_log_identity identity; /* the identity to be found; partition_count 0: the first one found
@@ -152,10 +168,24 @@ void leat_writer_give_slot(leat_kafka_writer *writer, leat_writer_slot *slot);
 
 #define LEAT_WRITER_FULL "too many writes wait for the log"
 
-/* Gives the record to the client, which copies it. As of leat_log_append; unless 0, the slot is
- * still the caller's. */
+/* `conf`: as configured. */
+int leat_writer_send_init(leat_kafka_writer *writer, const rd_kafka_conf_t *conf,
+                          leat_error *error) LEAT_MUST_CHECK;
+/* Its handles are on the loop. */
+void leat_writer_send_start(leat_kafka_writer *writer);
+void leat_writer_send_fini(leat_kafka_writer *writer);
+/* Takes the record on its way to the client. As of leat_log_append; unless 0, the slot is still the
+ * caller's. */
 int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_writer_slot *slot,
                      leat_error *error) LEAT_MUST_CHECK;
+/* Some records were answered: others may be due. */
+void leat_writer_look_soon(leat_kafka_writer *writer);
+/* The client gets all that is held. */
+void leat_writer_hand_over_all(leat_kafka_writer *writer);
+/* It gets none of it, and all is answered in the next turn: it is certainly not stored. */
+void leat_writer_give_up_held(leat_kafka_writer *writer);
+/* Answers what the client has not taken. */
+void leat_writer_answer_unsent(leat_kafka_writer *writer);
 
 /* ---- writer_client.c ---- */
 

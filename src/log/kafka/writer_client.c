@@ -51,6 +51,9 @@ int leat_writer_open_client(leat_kafka_writer *writer, leat_error *error)
     if (!writer->client)
         return -1;
     rd_kafka_t *rk = writer->client->rk;
+    writer->record_max = leat_writer_config_number(writer, "message.max.bytes");
+    for (uint32_t p = 0; p < writer->partition_count; p++)
+        writer->partitions[p].hold.out = 0; /* the one before answers no more */
     writer->topic = rd_kafka_topic_new(rk, writer->config.topic, NULL);
     writer->reports = rd_kafka_queue_get_main(rk);
     writer->answers = rd_kafka_queue_new(rk);
@@ -90,10 +93,12 @@ void leat_writer_begin_renewal(leat_kafka_writer *writer)
     enter(writer, LEAT_WRITER_RENEWING);
     writer->sign_us = 0;
     writer->pulse.renewals++;
+    leat_writer_hand_over_all(writer);
 }
 
 void leat_writer_renew(leat_kafka_writer *writer)
 {
+    leat_writer_give_up_held(writer);
     if (writer->state == LEAT_WRITER_OPEN)
         leat_writer_begin_renewal(writer);
     leat_writer_purge(writer);

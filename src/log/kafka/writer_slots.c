@@ -21,6 +21,11 @@ static leat_writer_partition *partition_at(leat_kafka_writer *writer, uint32_t p
             memcpy(grown, writer->partitions, writer->partition_count * sizeof *grown);
         free(writer->partitions);
         writer->partitions = grown;
+        uint32_t *holding = leat_must_calloc(p + 1, sizeof *holding);
+        if (writer->holding_count > 0)
+            memcpy(holding, writer->holding, writer->holding_count * sizeof *holding);
+        free(writer->holding);
+        writer->holding = holding;
         writer->partition_count = p + 1;
     }
     return &writer->partitions[p];

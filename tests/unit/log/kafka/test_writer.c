@@ -263,6 +263,38 @@ START_TEST(free_answers_what_waits)
 }
 END_TEST
 
+static uint32_t out_of(const answers *a, uint32_t partition)
+{
+    return ((const leat_kafka_writer *)a->writer)->partitions[partition].hold.out;
+}
+
+static bool are_handed_over(const void *context)
+{
+    const answers *a = context;
+    return out_of(a, 0) + out_of(a, 1) == a->sent - 1;
+}
+
+START_TEST(holds_what_follows_an_unanswered_one_but_not_for_long)
+{
+    answers *a = start();
+    open_writer(a);
+    append(a, 1);
+    await_answers(a, 1);
+    fixture_slow(&a->f, FOR_EVER_MS);
+    append(a, 2);
+    fixture_await(&a->f, are_handed_over, a);
+    append(a, 20);
+    ck_assert_uint_eq(out_of(a, 0), 1); /* the turn is not over */
+    fixture_await(&a->f, are_handed_over, a);
+    ck_assert_uint_eq(answered(a), 1);
+    append(a, 4); /* these are held when the writer ends */
+    leat_log_writer_free(a->writer, 0);
+    ck_assert_uint_eq(answered(a), 27);
+    fixture_close(&a->f);
+    free(a);
+}
+END_TEST
+
 static void other_topic(leat_log_identity *identity)
 {
     identity->topic_id[0] = identity->topic_id[0] == 'x' ? 'y' : 'x';
@@ -592,6 +624,7 @@ int main(void)
     tcase_add_test(tests, full_means_later);
     tcase_add_test(tests, survives_a_fatal_error);
     tcase_add_test(tests, free_answers_what_waits);
+    tcase_add_test(tests, holds_what_follows_an_unanswered_one_but_not_for_long);
     tcase_add_loop_test(tests, takes_nothing_for_another_topic, 0, sizeof others / sizeof *others);
     tcase_add_test(tests, takes_writes_for_the_topic_that_was_set_up);
     tcase_add_test(tests, is_troubled_after_some_refusals_and_tries_on);

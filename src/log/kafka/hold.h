@@ -1,0 +1,55 @@
+/*
+ * hold.h - records of one partition on their way to the client library, and when they go. The
+ * library sends what it is given, so this is where records wait for others to share a request with.
+ * It has a timer of its own for that (linger.ms), but that one delays every record, whether others
+ * come or not, and its clock is the time-out of poll(2): half a millisecond becomes a whole one.
+ *
+ * Here a record waits only where it pays: while the partition's last request is not answered, or
+ * has just been answered and was so large that others are likely to follow. At the latest the
+ * records go when the bound has passed since the last ones went. So a record that comes alone goes
+ * at once, and many share few requests. The idea is Nagle's, of small segments in TCP (RFC 896).
+ *
+ * The records leave in the order in which they came, and their bytes are in one piece of memory
+ * that is used again and again. No clock and no I/O.
+ */
+#ifndef LEAT_LOG_KAFKA_HOLD_H
+#define LEAT_LOG_KAFKA_HOLD_H
+
+#include "base/buf.h"
+#include "record/item.h"
+
+enum {
+    LEAT_HOLD_BYTES = 64 * 1024
+}; /* at this many they go at once; a larger record, never held,
+      too */
+
+typedef struct leat_hold {
+    leat_buf bytes; /* those from `at` on are held */
+    size_t at;
+    uint32_t count;    /* records held */
+    uint32_t out;      /* handed over, and not answered yet */
+    uint32_t last;     /* as many went together last time */
+    int64_t handed_us; /* when that was; 0: never */
+} leat_hold;
+
+void leat_hold_fini(leat_hold *hold);
+/* Copies the record. False: out of memory, nothing has changed. `tag` comes back with it. */
+bool leat_hold_add(leat_hold *hold, const leat_record *record, void *tag) LEAT_MUST_CHECK;
+/* Bytes of the record as they count here. */
+size_t leat_hold_size(const leat_record *record);
+/* No further record is held: they go now. */
+bool leat_hold_is_full(const leat_hold *hold);
+/* Do they go? False where none is held. */
+bool leat_hold_is_due(const leat_hold *hold, int64_t bound_us, int64_t now_us);
+/* When they go at the latest. */
+int64_t leat_hold_due_us(const leat_hold *hold, int64_t bound_us);
+/* All that are held go now: leat_hold_take follows until there is none left. */
+void leat_hold_begin(leat_hold *hold, int64_t now_us);
+/* Takes the first one off: true, or false where none is left. Its slices are valid until the next
+ * call; the partition is not filled in. */
+bool leat_hold_take(leat_hold *hold, leat_record *ret, void **ret_tag) LEAT_MUST_CHECK;
+/* One was given to the client library; one of those was answered. */
+void leat_hold_went(leat_hold *hold);
+void leat_hold_answered(leat_hold *hold);
+
+#endif
