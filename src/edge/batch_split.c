@@ -1,9 +1,11 @@
 /*
- * batch_split.c - one byte at a time over what has come, with the state kept in between. An item
- * that grows beyond its limit is dropped as it comes, so that no more than one item's bytes are
- * ever kept for it; it still ends where it ends, and the next one is found.
+ * batch_split.c - once over what has come, in an array one byte at a time, with the state kept in
+ * between. An item that grows beyond its limit is dropped as it comes, so that no more than one
+ * item's bytes are ever kept for it; it still ends where it ends, and the next one is found.
  */
 #include "edge/batch_split.h"
+
+#include <string.h>
 
 void leat_split_init(leat_split *split, bool is_array, size_t item_max)
 {
@@ -66,10 +68,10 @@ static leat_split_result item_ends(leat_split *split, leat_slice bytes, size_t s
 static leat_split_result next_line(leat_split *split, leat_slice bytes, bool is_last,
                                    leat_slice *ret_item, size_t *ret_used)
 {
-    size_t at = split->scanned;
-    while (at < bytes.size && bytes.data[at] != '\n')
-        at++;
-    bool has_end = at < bytes.size;
+    size_t left = bytes.size - split->scanned;
+    const char *end = left > 0 ? memchr(bytes.data + split->scanned, '\n', left) : NULL;
+    size_t at = end ? (size_t)(end - bytes.data) : bytes.size;
+    bool has_end = end != NULL;
     if (!has_end && !is_last)
         return item_goes_on(split, bytes, ret_used);
     if (!has_end && bytes.size == 0 && !split->skips)
