@@ -10,6 +10,11 @@ static const leat_log_admin_ops *admin_of(const leat_log_config *config)
     return config->file ? &leat_local_admin_ops : &leat_kafka_admin_ops;
 }
 
+static const leat_log_walk_ops *walk_of(const leat_log_config *config)
+{
+    return config->file ? &leat_local_walk_ops : &leat_kafka_walk_ops;
+}
+
 static const leat_log_writer_ops *writer_of(const leat_log_config *config)
 {
     return config->file ? &leat_local_writer_ops : &leat_kafka_writer_ops;
@@ -78,6 +83,27 @@ int leat_log_read_ahead(const leat_log_config *config, uint32_t partition_count,
 {
     LEAT_ASSERT(offsets && ret);
     return admin_of(config)->read_ahead(config, partition_count, offsets, timeout_ms, ret, error);
+}
+
+/* ---- walk ---- */
+
+leat_log_walk *leat_log_walk_new(const leat_log_config *config, uint32_t partition_count,
+                                 const leat_log_span *spans, leat_error *error)
+{
+    LEAT_ASSERT(partition_count > 0 && spans);
+    return walk_of(config)->create(config, partition_count, spans, error);
+}
+
+int leat_log_walk_next(leat_log_walk *walk, int timeout_ms, leat_record *ret, leat_error *error)
+{
+    LEAT_ASSERT(timeout_ms >= 0);
+    return walk->ops->next(walk, timeout_ms, ret, error);
+}
+
+void leat_log_walk_free(leat_log_walk *walk)
+{
+    if (walk)
+        walk->ops->free(walk);
 }
 
 /* ---- writer ---- */

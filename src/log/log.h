@@ -112,6 +112,26 @@ int leat_log_read_ahead(const leat_log_config *config, uint32_t partition_count,
                         const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
                         leat_error *error) LEAT_MUST_CHECK;
 
+/* ---- a walk: records read again, blocking, for commands; any thread ---- */
+
+typedef struct leat_log_walk leat_log_walk;
+
+/* Of one partition: the records at the offsets from `from` on and below `to`. */
+typedef struct leat_log_span {
+    int64_t from;
+    int64_t to; /* not above `from`: nothing is read */
+} leat_log_span;
+
+/* Begins to read the spans, one for each partition, and joins no group. NULL: `error` has why. */
+leat_log_walk *leat_log_walk_new(const leat_log_config *config, uint32_t partition_count,
+                                 const leat_log_span *spans, leat_error *error);
+/* The next record, those of a partition in their order; valid until the next call. 1: there it is,
+ * 0: all spans are read, 2: nothing came within `timeout_ms`, -1: a span cannot be read, as one
+ * whose beginning is no longer in the log. */
+int leat_log_walk_next(leat_log_walk *walk, int timeout_ms, leat_record *ret,
+                       leat_error *error) LEAT_MUST_CHECK;
+void leat_log_walk_free(leat_log_walk *walk);
+
 /* ---- health: of a writer or reader, on its loop's thread ---- */
 
 enum { LEAT_LOG_WHY_SIZE = 512 };

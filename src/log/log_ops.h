@@ -1,5 +1,5 @@
 /*
- * log_ops.h - the backends' side of log.h: a table for each of the three roles, under the terms
+ * log_ops.h - the backends' side of log.h: a table for each of the four roles, under the terms
  * that log.h states for the function of that name. The file of a backend that plays a role ends
  * with its table; log.c picks the backend and is the only one that calls through. Not for use
  * outside src/log.
@@ -27,6 +27,13 @@ typedef struct leat_log_admin_ops {
                       const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
                       leat_error *error);
 } leat_log_admin_ops;
+
+typedef struct leat_log_walk_ops {
+    leat_log_walk *(*create)(const leat_log_config *config, uint32_t partition_count,
+                             const leat_log_span *spans, leat_error *error);
+    int (*next)(leat_log_walk *walk, int timeout_ms, leat_record *ret, leat_error *error);
+    void (*free)(leat_log_walk *walk);
+} leat_log_walk_ops;
 
 typedef struct leat_log_writer_ops {
     leat_log_writer *(*create)(uv_loop_t *loop, const leat_log_config *config,
@@ -63,7 +70,11 @@ typedef struct leat_log_reader_ops {
     void (*free)(leat_log_reader *reader, int timeout_ms);
 } leat_log_reader_ops;
 
-/* The first member of writers and readers. */
+/* The first member of walks, writers and readers. */
+struct leat_log_walk {
+    const leat_log_walk_ops *ops;
+};
+
 struct leat_log_writer {
     const leat_log_writer_ops *ops;
 };
@@ -72,13 +83,15 @@ struct leat_log_reader {
     const leat_log_reader_ops *ops;
 };
 
-/* log/kafka/admin.c, writer.c, reader.c */
+/* log/kafka/admin.c, walk.c, writer.c, reader.c */
 extern const leat_log_admin_ops leat_kafka_admin_ops;
+extern const leat_log_walk_ops leat_kafka_walk_ops;
 extern const leat_log_writer_ops leat_kafka_writer_ops;
 extern const leat_log_reader_ops leat_kafka_reader_ops;
 
-/* log/file/admin.c, writer.c, reader.c */
+/* log/file/admin.c, walk.c, writer.c, reader.c */
 extern const leat_log_admin_ops leat_local_admin_ops;
+extern const leat_log_walk_ops leat_local_walk_ops;
 extern const leat_log_writer_ops leat_local_writer_ops;
 extern const leat_log_reader_ops leat_local_reader_ops;
 

@@ -4,6 +4,7 @@
  *
  *   admin.c     questions to the file, blocking; ends with the table of the role, as writer.c and
  *               reader.c do
+ *   walk.c      records read again, blocking
  *   store.c     connections to the file, its tables, its lock
  *   shared.c    the log as one process has it: what its writer and its readers share
  *   commit.c    the thread that commits what is appended

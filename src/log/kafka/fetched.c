@@ -114,7 +114,7 @@ static void read_headers(const rd_kafka_message_t *message, leat_record *record)
     }
 }
 
-static leat_record record_of(uint32_t partition, const rd_kafka_message_t *message)
+leat_record leat_kafka_record(uint32_t partition, const rd_kafka_message_t *message)
 {
     leat_record record = {.partition = partition,
                           .offset = message->offset,
@@ -142,7 +142,7 @@ static void note_offered(leat_part *part, int64_t offset, int32_t epoch)
 static void offer(leat_kafka_reader *reader, uint32_t partition, rd_kafka_message_t *message)
 {
     leat_part *part = &reader->parts[partition];
-    leat_record record = record_of(partition, message);
+    leat_record record = leat_kafka_record(partition, message);
     uint32_t generation = part->generation;
     reader->handed++;
     if (reader->events.record(reader->events.context, &record, message)) {

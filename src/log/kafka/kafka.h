@@ -8,6 +8,7 @@
  *   ask.c          questions to the brokers (topic, offsets, settings) and their answers
  *   admin.c        the same, blocking; ends with the table of the role, as writer.c and reader.c do
  *   ahead.c        the records ahead of an offset, blocking
+ *   walk.c         records read again, blocking
  *   writer.c       the writer: life, records, answers
  *   writer_send.c  the writer: a record on its way into its client
  *   hold.c         the writer: when records of a partition go, and which go together
@@ -133,6 +134,11 @@ void leat_kafka_pulse_answered(leat_kafka_pulse *pulse);
 unsigned leat_kafka_pulse_check(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us);
 /* Fills `ret` when they do not answer; otherwise sets only its count. */
 void leat_kafka_pulse_health(const leat_kafka_pulse *pulse, leat_log_health *ret);
+
+/* ---- fetched.c ---- */
+
+/* A message without an error; its bytes are borrowed. */
+leat_record leat_kafka_record(uint32_t partition, const rd_kafka_message_t *message);
 
 /* ---- headers.c ---- */
 
