@@ -20,6 +20,7 @@ enum {
 
 #define ALIKE       4.0004 /* costs that differ by no more than this are alike, */
 #define ALIKE_USUAL 8.0008 /* and those that are no more than so many usual ones */
+#define SHORT       1.0001 /* all records of a short batch, of its fixed part */
 
 static leat_slice tenant_of(const leat_engine_batch_record *record)
 {
@@ -55,14 +56,17 @@ static void check_alike(sim_world *world, const sim_process *process, uint32_t s
 {
     const leat_tenants *tenants = &process->worker->engine->shards[shard].ready.tenants;
     double usual_us = ALIKE_USUAL * tenants->cost.usual_us;
-    double least_us = cost_of(tenants, &batch->records[0]);
+    double least_us = cost_of(tenants, &batch->records[0]), all_us = 0;
     if (leat_tenants_is_one(tenants))
         return;
     for (uint32_t i = 0; i < batch->record_count; i++) {
         double us = cost_of(tenants, &batch->records[i]);
+        all_us += us;
         if (is_head(batch, i) && us < least_us)
             least_us = us;
     }
+    if (all_us <= SHORT * tenants->cost.fixed_us)
+        return;
     for (uint32_t i = 0; i < batch->record_count; i++) {
         double us = cost_of(tenants, &batch->records[i]);
         if (us > usual_us && us > ALIKE * least_us)

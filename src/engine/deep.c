@@ -11,6 +11,9 @@ static const struct limit {
     uint32_t shares, percent;
 } limits[] = {{4, 50}, {2, 75}};
 
+/* They have waited so many times as long as others, and so much more: */
+enum { LONGER = 2, LONGER_US = 250 * 1000 };
+
 void leat_deep_offered(leat_engine *engine, leat_partition *partition, leat_queue *queue)
 {
     if (partition->span_left == 0) {
@@ -39,6 +42,29 @@ bool leat_deep_is(const leat_engine *engine, const leat_partition *partition, ui
            memory.bytes * active > shares * partition->room.bytes;
 }
 
+/* How long the first record in memory has waited; 0: there is none. */
+static int64_t waited_us(const leat_engine *engine, const leat_queue *queue)
+{
+    leat_run memory = leat_queue_memory(queue);
+    return memory.count > 0 ? engine->now_us - engine->pool.slots[memory.head].read_us : 0;
+}
+
+static bool hold_others_up(const leat_engine *engine, const leat_partition *partition,
+                           uint32_t shares)
+{
+    uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
+    int64_t deep_us = 0, others_us = 0;
+    if (engine->shards[partition->shard].ready.tenants.ready == 0)
+        return true;
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
+        int64_t us = waited_us(engine, &engine->queues[first + i]);
+        int64_t *longest =
+            leat_deep_is(engine, partition, first + i, shares) ? &deep_us : &others_us;
+        *longest = us > *longest ? us : *longest;
+    }
+    return deep_us > LONGER * others_us + LONGER_US;
+}
+
 /* Do the deep queues fill the partition, all together? */
 static bool fill_up(const leat_engine *engine, const leat_partition *partition,
                     const struct limit *limit)
@@ -60,6 +86,7 @@ uint32_t leat_deep_shares(const leat_engine *engine, const leat_partition *parti
 {
     for (size_t k = 0; partition->paused_for_room && k < sizeof limits / sizeof limits[0]; k++)
         if (fill_up(engine, partition, &limits[k]))
-            return limits[k].shares;
+            return hold_others_up(engine, partition, limits[k].shares) ? limits[k].shares
+                                                                       : UINT32_MAX;
     return UINT32_MAX;
 }

@@ -8,6 +8,12 @@
  * Only deep ones that fill most of the partition, all together, are why it is paused. Else the
  * others fill it: it is slow as a whole, and some are always deeper than others because they wait
  * for their turn. To park those would do their work twice when there is too much of it already.
+ *
+ * And only deep ones that hold others up: the shard has nothing else that could run, so what is not
+ * read for their sake would be applied at once; or they have waited for much longer than others of
+ * the partition, so it is they that get too little done. Where the shard is busy with a backlog of
+ * keys of which one is hot, that one is deep all the time, and its writes fold: it waits no longer
+ * than others do.
  */
 #ifndef LEAT_ENGINE_DEEP_H
 #define LEAT_ENGINE_DEEP_H
@@ -22,7 +28,7 @@ uint32_t leat_deep_active(const leat_partition *partition);
 bool leat_deep_is(const leat_engine *engine, const leat_partition *partition, uint32_t id,
                   uint32_t shares);
 /* More than how many shares a deep queue of the partition holds; UINT32_MAX: it is not paused for
- * want of room, or they are not why. */
+ * want of room, they are not why, or they hold nobody up. */
 uint32_t leat_deep_shares(const leat_engine *engine, const leat_partition *partition);
 
 #endif

@@ -31,6 +31,7 @@ typedef struct room {
     double least_us, most_us; /* of a record: of the tenants of its queues, and of all */
     double usual_us;          /* costs up to this are alike */
     uint32_t company;         /* most tenants, by those that are in it */
+    bool any_cost;            /* all costs are alike */
     double us;
     uint32_t records;
     uint64_t bytes;
@@ -157,12 +158,12 @@ static uint32_t fit_one(const leat_engine *engine, leat_job_slot *slot, leat_ten
 
 static bool is_not_dearer(const room *left, double row_us)
 {
-    return row_us <= left->usual_us || row_us <= ALIKE * left->least_us;
+    return left->any_cost || row_us <= left->usual_us || row_us <= ALIKE * left->least_us;
 }
 
 static bool is_not_cheaper(const room *left, double row_us)
 {
-    return left->most_us <= left->usual_us || row_us >= left->most_us / ALIKE;
+    return left->any_cost || left->most_us <= left->usual_us || row_us >= left->most_us / ALIKE;
 }
 
 static uint32_t company_of(const leat_tenant *tenant)
@@ -247,12 +248,33 @@ static uint32_t next_tenant(const leat_bill *bill, const leat_tenants *tenants, 
     for (uint32_t class = 0; class < LEAT_COST_CLASSES; class ++) {
         uint32_t at = tenants->first[class];
         if (at == LEAT_PAIRING_NONE || !is_not_dearer(left, tenants->at[at].row_us) ||
-            !is_not_cheaper(left, tenants->at[at].row_us) || !may_join(bill, tenants, left, at))
+            !is_not_cheaper(left, tenants->at[at].row_us) || !may_join(bill, tenants, left, at) ||
+            (left->any_cost && tenants->at[at].row_us > left->us))
             continue;
         if (next == LEAT_PAIRING_NONE || tenants->at[at].served_us < tenants->at[next].served_us)
             next = at;
     }
     return next;
+}
+
+/* Nobody is left who costs about the same. Others may join a short batch, as long as all records
+ * together take no longer than its fixed part: they cost those that are in it little, and a batch
+ * of their own costs the shard more. */
+static void let_others_join(const leat_bill *bill, const leat_tenants *tenants, room *left)
+{
+    double short_us = tenants->cost.fixed_us - bill->rows_us;
+    left->any_cost = true;
+    left->us = short_us < left->us ? short_us : left->us;
+}
+
+/* LEAT_PAIRING_NONE: the batch is whole. */
+static uint32_t next_or_other(const leat_bill *bill, const leat_tenants *tenants, room *left)
+{
+    uint32_t next = next_tenant(bill, tenants, left);
+    if (next != LEAT_PAIRING_NONE || left->any_cost)
+        return next;
+    let_others_join(bill, tenants, left);
+    return next_tenant(bill, tenants, left);
 }
 
 /* Its tenants have run in a group that is small enough. */
@@ -291,7 +313,7 @@ void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shar
     leat_bill_begin(&slot->bill, tenants);
     uint32_t usual = left.records;
     while (left.records > 0) {
-        uint32_t at = slot->queues == 0 ? lead : next_tenant(&slot->bill, tenants, &left);
+        uint32_t at = slot->queues == 0 ? lead : next_or_other(&slot->bill, tenants, &left);
         if (at == LEAT_PAIRING_NONE)
             break;
         if (tenants->at[at].row_us < left.least_us)

@@ -5,7 +5,8 @@
  *   - it is filled up to an estimated time, not to a number of records: 250 ms, or 50 ms where the
  *     shard has one connection, on which everybody waits for it;
  *   - it holds only tenants whose records cost about the same. Else the batches of all would take
- * as long as those of the most expensive one;
+ *     as long as those of the most expensive one. When there are no more of these, others fill it
+ *     up as long as it is short: its records take no longer than its fixed part;
  *   - batches that are slow, by their estimate, have at most half of the shard's slots, so that
  *     others always find one;
  *   - there are at most so many at once as the database can do (concurrency.h).

@@ -148,11 +148,18 @@ static bool is_due(const leat_engine *engine, uint32_t id, uint32_t shares)
     return engine->queues[id].place != LEAT_QUEUE_IN_FLIGHT && is_wanted(engine, id, shares);
 }
 
+/* As of the last look: when a deep queue has just come out of its batch, the shard has something
+ * that could run, which is this queue. */
+static uint32_t deep_shares(const leat_partition *partition)
+{
+    return partition->paused_for_room ? partition->deep_shares : UINT32_MAX;
+}
+
 /* `flying`: those in a batch count too. */
 static bool is_any_due(const leat_engine *engine, const leat_partition *partition, bool flying)
 {
     uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
-    uint32_t shares = leat_deep_shares(engine, partition);
+    uint32_t shares = deep_shares(partition);
     for (uint32_t i = 0; i < engine->config.subpartitions; i++)
         if (flying ? is_wanted(engine, first + i, shares) : is_due(engine, first + i, shares))
             return true;
@@ -179,6 +186,7 @@ void leat_park_look(leat_engine *engine, leat_partition *partition)
 {
     leat_park_plan(engine, partition);
     bool may = may_park(engine, partition);
+    partition->deep_shares = leat_deep_shares(engine, partition);
     partition->park_wanted = may && is_any_due(engine, partition, true);
     if (may && is_any_due(engine, partition, false))
         queue_up(engine, partition);
@@ -260,7 +268,7 @@ static const leat_engine_job *make(leat_engine *engine, leat_shard *shard,
     draft made = {.engine = engine,
                   .slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_PARK)};
     made.part = leat_schedule_begin_part(engine, &made.slot->job.batch, id);
-    uint32_t shares = leat_deep_shares(engine, partition);
+    uint32_t shares = deep_shares(partition);
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         uint32_t queue = leat_queue_id(engine, id, i);
         if (made.slot->job.batch.cut_count < LEAT_BATCH_CUTS_MAX && is_due(engine, queue, shares))
@@ -443,6 +451,7 @@ void leat_park_dropped(leat_engine *engine, leat_partition *partition)
                          leat_partition_id(engine, partition));
     partition->park_queued = false;
     partition->park_wanted = false;
+    partition->deep_shares = UINT32_MAX;
     partition->parking = false;
     partition->park_failures = 0;
 }

@@ -183,6 +183,53 @@ START_TEST(a_tenant_with_slow_rows_has_batches_of_its_own)
 }
 END_TEST
 
+/* A batch takes 4 ms, 10 us more for each record, and 1 ms more for each of B. */
+static void applied_at_cost(story *s)
+{
+    const leat_engine_batch *batch = &story_job(s, 0)->batch;
+    int64_t us = 4000 + 10 * (int64_t)batch->record_count;
+    for (uint32_t i = 0; i < batch->record_count; i++)
+        us += batch->records[i].subpartition == 2 ? 1000 : 0;
+    applied_after(s, 0, us);
+}
+
+static int64_t learn_costs(story *s)
+{
+    int64_t offset = 0;
+    for (int round = 0; round < 400; round++, offset += 200) {
+        load_of(s, A, 1, offset, offset + 10 * (round % 8));
+        load_of(s, C, 3, offset + 100, offset + 100 + 5 * (round % 9));
+        if (round % 4 == 0)
+            load_of(s, B, 2, offset + 150, offset + 150 + round % 7);
+        for (story_settle(s); s->open_count > 0;)
+            applied_at_cost(s);
+    }
+    return offset;
+}
+
+START_TEST(tenants_of_other_costs_fill_up_a_short_batch_and_no_long_one)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    int64_t offset = learn_costs(&s);
+    load_of(&s, A, 1, offset, offset); /* alone, so that the rest waits for one batch */
+    story_settle(&s);
+    load_of(&s, B, 2, offset + 1, offset + 2);
+    load_of(&s, C, 3, offset + 3, offset + 3);
+    applied_at_cost(&s);
+    ck_assert_uint_eq(s.open_count, 1);
+    ck_assert_uint_eq(records(&s, 0), 3);
+    load_of(&s, A, 1, offset + 4, offset + 4);
+    load_of(&s, B, 2, offset + 5, offset + 104);
+    load_of(&s, C, 3, offset + 105, offset + 105);
+    applied_at_cost(&s);
+    ck_assert_uint_eq(s.open_count, 1);
+    ck_assert_uint_lt(records(&s, 0), 50);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(slow_batches_leave_half_of_the_slots)
 {
     story s;
@@ -236,5 +283,6 @@ STORY_MAIN("fair", the_one_that_was_served_least_goes_first,
            a_record_of_another_tenant_behind_the_head_is_charged_to_that_one,
            a_batch_is_filled_up_to_a_time,
            a_deep_queue_gives_more_than_a_batch_and_then_has_it_for_itself,
-           a_tenant_with_slow_rows_has_batches_of_its_own, slow_batches_leave_half_of_the_slots,
+           a_tenant_with_slow_rows_has_batches_of_its_own,
+           tenants_of_other_costs_fill_up_a_short_batch_and_no_long_one, slow_batches_leave_half_of_the_slots,
            a_shard_that_slows_down_gets_fewer_batches_at_once)

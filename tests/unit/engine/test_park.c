@@ -450,24 +450,65 @@ static void fill(story *s, uint32_t shallow)
         ;
 }
 
-START_TEST(a_full_partition_parks_its_deep_subpartition)
+/* Each 10 ms the only job is applied, and 5 gets as much as there is room for, until the job is a
+ * park. Returns how many were applied. */
+static uint32_t applied_until_park(story *s, uint32_t most)
 {
-    story s;
-    park_begin(&s, 1);
-    s.config.records_max = 60;
-    s.config.batch_records_max = 1;
-    s.config.batch_bytes_max = 10;
-    story_reading(&s, 1);
-    fill(&s, 20);
-    story_settle(&s);
-    for (uint32_t i = 0; i < 40 && story_job(&s, 0)->kind != LEAT_ENGINE_JOB_PARK; i++) {
-        story_done(&s, 0, LEAT_ENGINE_APPLIED);
-        story_pass(&s, 1000);
+    uint32_t applied = 0;
+    int64_t offset = 1000;
+    for (; applied < most && story_job(s, 0)->kind != LEAT_ENGINE_JOB_PARK; applied++) {
+        while (story_read_sized(s, 0, 5, offset, 10) == LEAT_ENGINE_TAKEN)
+            offset++;
+        story_done(s, 0, LEAT_ENGINE_APPLIED);
+        story_pass(s, 10000);
     }
-    const leat_engine_job *job = story_job(&s, 0);
+    return applied;
+}
+
+static void parks_only_5(story *s)
+{
+    const leat_engine_job *job = story_job(s, 0);
     ck_assert_int_eq(job->kind, LEAT_ENGINE_JOB_PARK);
     ck_assert_uint_eq(job->batch.parts[0].count, 1);
     ck_assert_int_eq(job->batch.parts[0].subpartitions[0], 5);
+}
+
+/* While others of it wait as long, the shard is busy with them, and it is in its turn. */
+START_TEST(a_full_partition_parks_its_deep_subpartition_once_nothing_else_can_run)
+{
+    story s;
+    park_begin(&s, 1);
+    s.config.records_max = 100;
+    s.config.batch_records_max = 1;
+    s.config.batch_bytes_max = 10;
+    s.config.age_bound_us = 1000;
+    story_reading(&s, 1);
+    fill(&s, 30);
+    story_settle(&s);
+    ck_assert_uint_ge(applied_until_park(&s, 120), 60); /* it has every second turn */
+    parks_only_5(&s);
+    story_end(&s);
+}
+END_TEST
+
+/* The shard is busy with another partition all the time. */
+START_TEST(a_deep_subpartition_that_waits_for_much_longer_than_others_is_parked)
+{
+    story s;
+    park_begin(&s, 2);
+    s.config.records_max = 400;
+    s.config.batch_records_max = 1;
+    s.config.batch_bytes_max = 10;
+    s.config.age_bound_us = 1000;
+    story_reading(&s, 1);
+    fill(&s, 6); /* which are the oldest, and soon applied */
+    s.now_us += 1000;
+    for (uint32_t i = 0; i < 80; i++)
+        story_read_sized(&s, 1, 10 + i % 40, i, 10);
+    story_settle(&s);
+    ck_assert_uint_ge(applied_until_park(&s, 90), 25);
+    parks_only_5(&s);
+    ck_assert_uint_gt(story_view(&s, 1).records, 0);
     story_end(&s);
 }
 END_TEST
@@ -476,18 +517,15 @@ START_TEST(what_is_deep_is_not_parked_while_the_disk_is_large)
 {
     story s;
     park_begin(&s, 1);
-    s.config.records_max = 60;
+    s.config.records_max = 100;
     s.config.batch_records_max = 1;
     s.config.batch_bytes_max = 10;
+    s.config.age_bound_us = 1000;
     story_reading(&s, 1);
     leat_engine_parked_size(s.engine, s.now_us, 0, LEAT_ENGINE_PARKED_SIZE_LEAST);
-    fill(&s, 20);
+    fill(&s, 30);
     story_settle(&s);
-    for (uint32_t i = 0; i < 40; i++) {
-        ck_assert_int_eq(story_job(&s, 0)->kind, LEAT_ENGINE_JOB_BATCH);
-        story_done(&s, 0, LEAT_ENGINE_APPLIED);
-        story_pass(&s, 1000);
-    }
+    ck_assert_uint_eq(applied_until_park(&s, 120), 120);
     story_end(&s);
 }
 END_TEST
@@ -680,7 +718,8 @@ STORY_MAIN("park", a_stalled_subpartition_is_parked_with_its_progress,
            an_unknown_park_is_claimed_again, a_chunk_that_is_not_there_is_claimed_again,
            a_chunk_that_cannot_be_read_stalls_its_subpartition_alone,
            a_partition_that_may_park_no_more_is_paused,
-           a_full_partition_parks_its_deep_subpartition, where_all_hold_as_much_nothing_is_parked,
+           a_full_partition_parks_its_deep_subpartition_once_nothing_else_can_run,
+           a_deep_subpartition_that_waits_for_much_longer_than_others_is_parked, where_all_hold_as_much_nothing_is_parked,
            where_the_others_fill_it_the_deep_ones_are_not_parked,
            a_claim_finds_what_is_parked_and_spreads_the_first_tries,
            with_one_slot_a_load_and_a_try_take_turns,
