@@ -58,8 +58,8 @@ static bool hold_others_up(const leat_engine *engine, const leat_partition *part
         return true;
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         int64_t us = waited_us(engine, &engine->queues[first + i]);
-        int64_t *longest =
-            leat_deep_is(engine, partition, first + i, shares) ? &deep_us : &others_us;
+        int64_t *longest = leat_deep_is(engine, partition, first + i, shares) ? &deep_us
+                                                                              : &others_us;
         *longest = us > *longest ? us : *longest;
     }
     return deep_us > LONGER * others_us + LONGER_US;

@@ -284,5 +284,5 @@ STORY_MAIN("fair", the_one_that_was_served_least_goes_first,
            a_batch_is_filled_up_to_a_time,
            a_deep_queue_gives_more_than_a_batch_and_then_has_it_for_itself,
            a_tenant_with_slow_rows_has_batches_of_its_own,
-           tenants_of_other_costs_fill_up_a_short_batch_and_no_long_one, slow_batches_leave_half_of_the_slots,
-           a_shard_that_slows_down_gets_fewer_batches_at_once)
+           tenants_of_other_costs_fill_up_a_short_batch_and_no_long_one,
+           slow_batches_leave_half_of_the_slots, a_shard_that_slows_down_gets_fewer_batches_at_once)
