@@ -101,6 +101,7 @@ static int make_engine(leat_worker *worker, leat_error *error)
     config.parked_max_bytes = parked_max;
     worker->jobs_max = config.jobs_max;
     worker->running = leat_must_calloc(worker->jobs_max, sizeof(leat_engine_job *));
+    worker->began_us = leat_must_calloc(worker->jobs_max, sizeof *worker->began_us);
     worker->loads = leat_must_calloc(worker->jobs_max, sizeof *worker->loads);
     worker->held_back = leat_must_calloc(worker->jobs_max, sizeof *worker->held_back);
     worker->engine = leat_engine_new(&config, error);
@@ -175,6 +176,7 @@ static void release_memory(leat_worker *worker)
     }
     pthread_mutex_destroy(&worker->report_lock);
     free(worker->running);
+    free(worker->began_us);
     free(worker->loads);
     free(worker->held_back);
     free(worker->fills);

@@ -84,6 +84,8 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         {"leat_controls_active", &state->controls_active},
         {"leat_idempotency_bytes", &state->idempotency_bytes},
         {"leat_partitions_paused", &state->paused},
+        {"leat_shard_held_records", &state->held_records},
+        {"leat_shard_held_bytes", &state->held_bytes},
     };
     const struct {
         const char *name;
@@ -101,6 +103,7 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         *counters[i].counter = leat_metrics_counter(metrics, counters[i].name, own);
     leat_gauge_set(state->estimate_ms, INT64_MIN);
     leat_worker_parked_register(worker, shard, own);
+    leat_worker_account_register(worker, shard, own);
 }
 
 static void register_partition(leat_worker *worker, uint32_t partition)
@@ -148,6 +151,7 @@ typedef struct shard_sum {
     int64_t stalled;
     int64_t held_keys;
     int64_t paused;
+    int64_t records, bytes; /* in memory */
     leat_parked_sum parked;
 } shard_sum;
 
@@ -188,6 +192,8 @@ static void add_partition(leat_worker *worker, uint32_t partition,
     sum->stalled += view->stalled;
     sum->held_keys += view->held_keys;
     sum->paused += view->full;
+    sum->records += view->records;
+    sum->bytes += (int64_t)view->bytes;
     int64_t lag = leat_log_reader_end(worker->reader, partition) - (view->low + 1);
     int64_t since = behind_since(worker, partition, view, lag > 0 || view->oldest_ms > 0);
     leat_worker_parked_add(worker, partition, view, &sum->parked);
@@ -216,6 +222,8 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         int64_t usable = atomic_load_explicit(&state->usable, memory_order_relaxed),
                 idle = usable - (int64_t)flight.jobs;
         leat_gauge_set(state->paused, sums[shard].paused);
+        leat_gauge_set(state->held_records, sums[shard].records);
+        leat_gauge_set(state->held_bytes, sums[shard].bytes);
         leat_engine_shard_view view;
         leat_engine_shard(worker->engine, shard, &view);
         leat_gauge_set(state->limit, view.limit);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "apply/blame.h"
 #include "apply/facts.h"
 #include "apply/fill.h"
 #include "apply/flood.h"
@@ -53,6 +54,9 @@ typedef struct leat_worker_parked {
     int64_t swollen_since_ms;  /* 0: it is not */
 } leat_worker_parked;
 
+/* By the class of their SQLSTATE: account.c. */
+enum { LEAT_ERROR_CLASSES = 15 };
+
 typedef struct leat_worker_shard_state {
     leat_sink *sink;
     uint32_t partitions;       /* of the shard */
@@ -95,6 +99,13 @@ typedef struct leat_worker_shard_state {
     leat_late late;
     int64_t late_since_ms; /* 0: it is not */
     leat_gauge *estimate_ms;
+    leat_blame blame;
+    leat_counter *database_us;
+    leat_counter *errors[LEAT_ERROR_CLASSES];
+    leat_histogram *batch_records;
+    leat_histogram *apply_lag;
+    leat_gauge *held_records;
+    leat_gauge *held_bytes;
 } leat_worker_shard_state;
 
 /* The place that a chunk is loaded for. */
@@ -139,6 +150,7 @@ struct leat_worker {
     leat_repeats repeats;
     uint32_t jobs_max;
     const leat_engine_job **running;  /* [jobs_max]: that the sinks have, by id */
+    int64_t *began_us;                /* [jobs_max]: since when, by leat_mono_us */
     leat_worker_load *loads;          /* [jobs_max]: of the load with that job's id */
     leat_worker_held_back *held_back; /* [jobs_max]: to be answered in this turn of the loop */
     uint32_t held_back_count;
@@ -272,9 +284,14 @@ void leat_worker_note_read(leat_worker *worker, const leat_item *item);
 void leat_worker_follow_drain(leat_worker *worker);
 void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts);
 
+/* account.c: counts what a job's answer says; before the engine takes it. */
+void leat_worker_account(leat_worker *worker, uint32_t job_id,
+                         const leat_engine_job_result *result);
+void leat_worker_account_register(leat_worker *worker, uint32_t shard, const char *labels);
+
 /* write_report.c: remembers a job that a sink gets, and tells those who wait for one of its records
  * what became of it; before the engine takes the answer. */
-void leat_worker_note_run(leat_worker *worker, const leat_engine_job *job);
+void leat_worker_note_run(leat_worker *worker, const leat_engine_job *job, int64_t now_us);
 void leat_worker_tell_writes(leat_worker *worker, uint32_t job_id,
                              const leat_engine_job_result *result);
 

@@ -11,9 +11,10 @@
 
 enum { TELL_AT_ONCE = 256 }; /* under the lock that requests of the edge wait for */
 
-void leat_worker_note_run(leat_worker *worker, const leat_engine_job *job)
+void leat_worker_note_run(leat_worker *worker, const leat_engine_job *job, int64_t now_us)
 {
     LEAT_ASSERT(job->id < worker->jobs_max);
+    worker->began_us[job->id] = now_us;
     worker->running[job->id] = job;
 }
 

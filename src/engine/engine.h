@@ -397,6 +397,10 @@ typedef struct leat_engine_holder_view {
 bool leat_engine_holder(const leat_engine *engine, uint32_t partition,
                         leat_engine_holder_view *ret);
 
+/* Are the payloads of a batch that was given to a sink still held? A partition of it may have been
+ * given back since: then some are released. */
+bool leat_engine_is_current(const leat_engine *engine, const leat_engine_batch *batch);
+
 /* The jobs of a shard that are in flight. */
 typedef struct leat_engine_flight_view {
     uint32_t jobs;

@@ -91,6 +91,15 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition,
     LEAT_ASSERT(ret->stalled_records <= ret->records + ret->parked_records);
 }
 
+bool leat_engine_is_current(const leat_engine *engine, const leat_engine_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->part_count; i++)
+        if (engine->partitions[batch->parts[i].partition].incarnation !=
+            batch->parts[i].incarnation)
+            return false;
+    return true;
+}
+
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret)
 {
     *ret = (leat_engine_flight_view){

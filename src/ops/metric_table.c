@@ -108,6 +108,8 @@ static const leat_metric metrics[] = {
      "Now minus the accept time of the oldest record known not to be applied.",
      "It keeps growing while the shard is down; after a start during the outage it counts from that start. Absent, as the "
      "message lag is, if the worker holds no partition of the shard."},
+    {"leat_apply_lag_seconds", SHARD(LAG), "From a record's acceptance to its being applied.",
+     "By the clock that stamped it and the worker's. Records that become dead letters, are kept or left out do not count."},
     {"leat_message_lag", SHARD(GAUGE),
      "Records above the low water, of which some may be applied already, and parked ones below it.",
      "Summed over the partitions held: the log's end minus (low water + 1); everything up to the low water is applied or "
@@ -163,6 +165,19 @@ static const leat_metric metrics[] = {
      "([fairness.md](design/fairness.md#how-much-a-shard-is-asked-to-do))."},
     {"leat_shard_batch_seconds", SHARD(GAUGE_US), "How long the last batches took, the median.",
      NULL},
+    {"leat_batch_records", SHARD(SIZE), "Records in the batches that were committed.",
+     "`rate(leat_batch_records_sum) / rate(leat_rows_total)` is the fold ratio: records for each row write."},
+    {"leat_shard_database_seconds_total", SHARD(COUNTER_US),
+     "Time from giving jobs to the shard until they were answered, all together.",
+     "Its rate is the number of connections that are busy on average."},
+    {"leat_shard_errors_total", LEAT_METRIC_OF_SHARD, LEAT_METRIC_COUNTER, "worker,shard,class",
+     "Jobs that the shard has refused, or that were lost, by the class of the SQLSTATE.",
+     "The first two characters: `08`, `22`, `23`, `25`, `40`, `42`, `53`, `54`, `55`, `57`, `58`, `XX`, `LT` (leat's own), or "
+     "`other`; `none`: there is no SQLSTATE, as of a connection that was lost."},
+    {"leat_shard_held_records", SHARD(GAUGE), "Records of the shard that are held in memory.",
+     NULL},
+    {"leat_shard_held_bytes", SHARD(GAUGE), "Bytes of these records.",
+     "With several shards each may have half of `apply.memory`."},
     {"leat_shard_breaker_open", SHARD(GAUGE),
      "1: the shard answers with outages, and one job is tried at a time; else 0.", NULL},
     {"leat_shard_connections_busy", SHARD(GAUGE),

@@ -1,0 +1,84 @@
+/*
+ * heavy.c - a table small enough to be walked: the names stand together, so a search reads four
+ * cache lines.
+ */
+#include "ops/heavy.h"
+
+#include <string.h>
+
+#define NOTHING 1e-9 /* what fades below this is over: halves of halves never are */
+
+static uint32_t place_of(const leat_heavy *heavy, uint64_t name)
+{
+    for (uint32_t i = 0; i < LEAT_HEAVY_MAX; i++)
+        if (heavy->names[i] == name && heavy->entries[i].weight > 0)
+            return i;
+    return LEAT_HEAVY_MAX;
+}
+
+static uint32_t lightest(const leat_heavy *heavy)
+{
+    uint32_t least = 0;
+    for (uint32_t i = 1; i < LEAT_HEAVY_MAX; i++)
+        if (heavy->entries[i].weight < heavy->entries[least].weight)
+            least = i;
+    return least;
+}
+
+void leat_heavy_add(leat_heavy *heavy, uint64_t name, leat_slice text, double weight)
+{
+    LEAT_ASSERT(weight >= 0);
+    if (weight <= 0)
+        return;
+    heavy->total += weight;
+    uint32_t at = place_of(heavy, name);
+    if (at < LEAT_HEAVY_MAX) {
+        heavy->entries[at].weight += weight;
+        return;
+    }
+    at = lightest(heavy);
+    leat_heavy_entry *entry = &heavy->entries[at];
+    size_t size = text.size < LEAT_HEAVY_TEXT_MAX ? text.size : LEAT_HEAVY_TEXT_MAX;
+    heavy->names[at] = name;
+    entry->error = entry->weight;
+    entry->weight += weight;
+    if (size > 0)
+        memcpy(entry->text, text.data, size);
+    entry->text[size] = '\0';
+}
+
+void leat_heavy_fade(leat_heavy *heavy, double factor)
+{
+    LEAT_ASSERT(factor >= 0 && factor <= 1);
+    heavy->total *= factor;
+    for (uint32_t i = 0; i < LEAT_HEAVY_MAX; i++) {
+        leat_heavy_entry *entry = &heavy->entries[i];
+        bool is_over = entry->weight * factor < NOTHING;
+        entry->weight = is_over ? 0 : entry->weight * factor;
+        entry->error = is_over ? 0 : entry->error * factor;
+    }
+}
+
+const leat_heavy_entry *leat_heavy_find(const leat_heavy *heavy, uint64_t name)
+{
+    uint32_t at = place_of(heavy, name);
+    return at < LEAT_HEAVY_MAX ? &heavy->entries[at] : NULL;
+}
+
+uint32_t leat_heavy_largest(const leat_heavy *heavy, double share, uint32_t *ret, uint32_t max)
+{
+    LEAT_ASSERT(max > 0 && max <= LEAT_HEAVY_MAX);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < LEAT_HEAVY_MAX; i++) {
+        double certain = leat_heavy_certain(&heavy->entries[i]);
+        if (certain <= 0 || certain < share * heavy->total)
+            continue;
+        uint32_t at = count < max ? count++ : max;
+        if (at == max && leat_heavy_certain(&heavy->entries[ret[--at]]) >= certain)
+            continue;
+        for (; at > 0 && leat_heavy_certain(&heavy->entries[ret[at - 1]]) < certain; at--)
+            ret[at] = ret[at - 1];
+        ret[at] = i;
+    }
+    return count;
+}
