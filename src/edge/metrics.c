@@ -114,7 +114,7 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
     metrics->durable = leat_metrics_histogram(registry, "leat_accept_to_durable_seconds", NULL);
     metrics->in_flight = leat_metrics_gauge(registry, "leat_edge_in_flight", NULL);
     metrics->batches = leat_metrics_counter(registry, "leat_edge_batches_total", NULL);
-    metrics->batches_open = leat_metrics_gauge(registry, "leat_edge_batches", NULL);
+    metrics->batches_open = leat_metrics_gauge(registry, "leat_edge_batches_open", NULL);
     metrics->log_silent_ms = leat_metrics_gauge(registry, "leat_edge_log_silent_seconds", NULL);
     metrics->log_renewals =
         leat_metrics_counter(registry, "leat_edge_log_clients_renewed_total", NULL);

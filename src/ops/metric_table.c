@@ -71,7 +71,7 @@ static const leat_metric metrics[] = {
      "Questions to shards about writes, each about all that wait there.", NULL},
     {"leat_edge_batches_total", EDGE(COUNTER), "", "Batches begun; their items are requests, too.",
      NULL},
-    {"leat_edge_batches", EDGE(GAUGE), "", "Batches being received and answered.", NULL},
+    {"leat_edge_batches_open", EDGE(GAUGE), "", "Batches being received and answered.", NULL},
     {"leat_edge_connections", EDGE(GAUGE), "", "Open client connections.", NULL},
     {"leat_edge_connections_accepted_total", EDGE(COUNTER), "", "Client connections accepted.",
      NULL},
