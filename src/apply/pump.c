@@ -380,6 +380,7 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     leat_engine_taken taken =
         leat_engine_record_read(worker->engine, leat_worker_event_us(worker), &offered);
     if (taken == LEAT_ENGINE_TAKEN) {
+        leat_skew_read(&worker->skew, record->accepted_ms);
         leat_worker_note_read(worker, item);
         if (leat_engine_waits(worker->engine, item->record.partition, item->subpartition))
             own_record(worker, item);

@@ -36,6 +36,7 @@ static void on_show(uv_timer_t *timer)
     leat_worker_follow_drain(timer->data);
     leat_worker_follow_parked_size(timer->data);
     leat_worker_metrics_show(timer->data);
+    leat_worker_update_culprits(timer->data);
     leat_worker_update_reports(timer->data);
 }
 
@@ -225,6 +226,7 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
         worker->shards[worker->shard_of[partition]].partitions++;
     }
     uv_loop_init(&worker->loop);
+    uv_loop_configure(&worker->loop, UV_METRICS_IDLE_TIME);
     start_handles(worker);
     if (make_engine(worker, error) != 0 || make_sinks(worker, error) != 0 ||
         make_reader(worker, error) != 0) {

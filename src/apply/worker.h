@@ -6,6 +6,7 @@
 #ifndef LEAT_APPLY_WORKER_H
 #define LEAT_APPLY_WORKER_H
 
+#include "apply/culprits.h"
 #include "engine/engine.h"
 #include "log/log.h"
 #include "ops/metrics.h"
@@ -74,6 +75,9 @@ typedef enum leat_worker_waits {
  * a comma unless the buffer is empty. Any thread; at most half a second old. */
 leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
                                             leat_buf *partitions, leat_buf *facts);
+/* Adds who is to blame for a shard's lag, as far as this worker knows. Any thread; at most half a
+ * second old. */
+void leat_worker_add_culprits(leat_worker *worker, uint32_t shard, leat_culprits *to);
 /* What parked records take up on the disk of the shard, as it was measured. Any thread. */
 void leat_worker_parked_size(leat_worker *worker, uint32_t shard, uint64_t bytes);
 /* What noted idempotency keys take up there, likewise. */

@@ -282,7 +282,7 @@ static void add_shard(const report_draft *draft)
 
 /* ---- partitions ---- */
 
-static const char *state_name(const leat_engine_partition_view *view)
+const char *leat_worker_partition_state(const leat_engine_partition_view *view)
 {
     static const char *const names[] = {
         [LEAT_ENGINE_UNASSIGNED] = "not assigned",
@@ -358,18 +358,18 @@ static void add_stuck(const report_draft *draft, const char *kind, const stuck_p
     if (at->count == 0)
         return;
     fact_text text;
-    leat_fact fact = {.kind = kind,
-                      .text = put_text(&text, "nothing is applied above the low water",
-                                       "partition=%" PRIu32 " offset=%" PRId64
-                                       " state=\"%s\" records=%" PRIu32 " in_flight=%" PRIu32
-                                       " partitions=%" PRIu32,
-                                       at->partition, at->view.low + 1, state_name(&at->view),
-                                       at->view.records, at->view.in_flight, at->count),
-                      .since_ms = at->since_ms,
-                      .partition = at->partition,
-                      .subpartition = -1,
-                      .offset = at->view.low + 1,
-                      .count = at->count};
+    leat_fact fact = {
+        .kind = kind,
+        .text = put_text(&text, "nothing is applied above the low water",
+                         "partition=%" PRIu32 " offset=%" PRId64 " state=\"%s\" records=%" PRIu32
+                         " in_flight=%" PRIu32 " partitions=%" PRIu32,
+                         at->partition, at->view.low + 1, leat_worker_partition_state(&at->view),
+                         at->view.records, at->view.in_flight, at->count),
+        .since_ms = at->since_ms,
+        .partition = at->partition,
+        .subpartition = -1,
+        .offset = at->view.low + 1,
+        .count = at->count};
     leat_facts_add(draft->facts, &fact);
     if (may_log(draft, kind, "", ""))
         leat_warn("%s shard=%s %s", text.message, draft->name, text.keys);

@@ -86,6 +86,7 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         {"leat_partitions_paused", &state->paused},
         {"leat_shard_held_records", &state->held_records},
         {"leat_shard_held_bytes", &state->held_bytes},
+        {"leat_incident_signature", &state->signature_shown},
     };
     const struct {
         const char *name;
@@ -134,6 +135,9 @@ void leat_worker_metrics_register(leat_worker *worker)
     worker->tables_stopped = leat_metrics_gauge(metrics, "leat_tables_stopped", own);
     worker->shards_halted = leat_metrics_gauge(metrics, "leat_shards_halted", own);
     worker->log_silent_ms = leat_metrics_gauge(metrics, "leat_log_silent_seconds", own);
+    worker->clock_ahead_ms = leat_metrics_gauge(metrics, "leat_clock_ahead_seconds", own);
+    worker->busy_total = leat_metrics_counter(metrics, "leat_worker_busy_seconds_total", own);
+    worker->idle_total = leat_metrics_counter(metrics, "leat_worker_idle_seconds_total", own);
     worker->bytes_held = leat_metrics_gauge(metrics, "leat_held_bytes", own);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         register_shard(worker, shard, labels(&buf, worker, worker->config.shards[shard].name));

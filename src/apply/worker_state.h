@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "apply/blame.h"
+#include "apply/culprits.h"
 #include "apply/facts.h"
 #include "apply/fill.h"
 #include "apply/flood.h"
@@ -13,6 +13,8 @@
 #include "apply/items.h"
 #include "apply/late.h"
 #include "apply/repeats.h"
+#include "apply/signature.h"
+#include "apply/skew.h"
 #include "apply/worker.h"
 #include "base/standstill.h"
 #include "base/rate_limit.h"
@@ -106,6 +108,10 @@ typedef struct leat_worker_shard_state {
     leat_histogram *apply_lag;
     leat_gauge *held_records;
     leat_gauge *held_bytes;
+    leat_signature signature;
+    int64_t signature_since_ms;
+    leat_gauge *signature_shown;
+    leat_culprits culprits; /* under leat_worker.report_lock */
 } leat_worker_shard_state;
 
 /* The place that a chunk is loaded for. */
@@ -178,6 +184,13 @@ struct leat_worker {
     int64_t *behind_since_ms; /* [partition_count]: accept time of the oldest record not applied, as
                                  far as known; 0: none */
 
+    struct {
+        int64_t at_us, idle_us; /* when and what was measured last; 0: never */
+        double share;           /* of its time that the loop was busy lately */
+    } busy;
+    leat_culprits culprits; /* while they are collected: large for a stack frame */
+    leat_skew skew;
+
     leat_engine_metric engine_metrics[ENGINE_METRICS_MAX];
     uint32_t engine_metric_count;
     leat_counter *commit_failures;
@@ -188,6 +201,9 @@ struct leat_worker {
     leat_counter *log_renewals;
     leat_gauge *tables_stopped;
     leat_gauge *shards_halted;
+    leat_gauge *clock_ahead_ms;
+    leat_counter *busy_total;
+    leat_counter *idle_total;
 
     leat_log_health log_health; /* under report_lock */
 
@@ -262,6 +278,11 @@ void leat_worker_end_minute(leat_worker *worker, int64_t now_us);
  * may be NULL. */
 const char *leat_worker_describe_record(const leat_worker *worker, uint32_t table,
                                         const leat_item *item, char ret[LEAT_RECORD_TEXT_SIZE]);
+
+/* In words, for people. */
+const char *leat_worker_partition_state(const leat_engine_partition_view *view);
+/* worker_culprits.c: after leat_worker_metrics_show, as often. */
+void leat_worker_update_culprits(leat_worker *worker);
 
 /* worker_parked.c: adds up what is parked, shows it and logs it; then the fact about a shard where
  * it needs a person. False: it does not. */

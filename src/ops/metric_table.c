@@ -128,6 +128,10 @@ static const leat_metric metrics[] = {
      "Records that are read and not applied, parked, or not read yet, divided by what was applied a second lately, while "
      "there was something to apply all the time; without those of stalled subpartitions and stopped partitions. Absent "
      "while that rate is not known."},
+    {"leat_incident_signature", SHARD(GAUGE),
+     "1: the lag has grown for 30 s while the worker was idle; else 0.",
+     "It is not slow, it is kept from working: by a lock, a record, the shard. `/culprits` and a line of the log say by "
+     "whom, as far as is known. Idle: busy for less than a fifth of its time."},
     {"leat_parked_records", SHARD(GAUGE),
      "Records that wait in the shard because they could not be applied.",
      "What is [parked](contention.md), of the partitions held."},
@@ -213,6 +217,14 @@ static const leat_metric metrics[] = {
      "How long no broker has answered; 0: they answer.", "0 below 10 s."},
     {"leat_log_clients_renewed_total", WORKER(COUNTER),
      "Clients of the log that another one took the place of.", NULL},
+    {"leat_clock_ahead_seconds", WORKER(GAUGE_MS),
+     "How far records that were read in the last minute come from the future; 0: they do not.",
+     "A clock is ahead of this machine's: an edge's or, where the topic has the brokers' time, a broker's. Time lags are too "
+     "small by as much. From 1 s on it is logged. Of a clock that is behind nothing can be told."},
+    {"leat_worker_busy_seconds_total", WORKER(COUNTER_US),
+     "Time that the worker's loop had something to do.", "Of one processor, at most."},
+    {"leat_worker_idle_seconds_total", WORKER(COUNTER_US),
+     "Time that the worker's loop has waited for something to do.", NULL},
     {"leat_held_bytes", WORKER(GAUGE), "Bytes of records held in memory.",
      "At most `apply.memory`."},
     {"leat_records_applied_total", WORKER(COUNTER),

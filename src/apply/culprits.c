@@ -1,0 +1,342 @@
+/*
+ * culprits.c - rows of a fixed number, kept sorted, and their JSON. What a tenant or key is shown
+ * with is certain: the weight of a sketch without its error. An estimate that is too high would
+ * name somebody for what others did.
+ */
+#include "apply/culprits.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <yyjson.h>
+
+#include "base/utf8.h"
+
+#define SHARE_LEAST 0.01 /* of all: whoever has less is nobody's trouble */
+
+void leat_culprit_text(char ret[LEAT_CULPRIT_TEXT_SIZE], leat_slice text)
+{
+    leat_buf clean = {0};
+    leat_utf8_append(&clean, text);
+    size_t size = clean.size < LEAT_CULPRIT_TEXT_SIZE ? clean.size : LEAT_CULPRIT_TEXT_SIZE - 1;
+    while (size > 0 && size < clean.size && ((unsigned char)clean.data[size] & 0xc0) == 0x80)
+        size--;
+    if (size > 0)
+        memcpy(ret, clean.data, size);
+    ret[size] = '\0';
+    leat_buf_free(&clean);
+}
+
+/* ---- rows ---- */
+
+static bool is_older(const leat_culprit_record *a, const leat_culprit_record *b)
+{
+    return a->since_ms < b->since_ms;
+}
+
+void leat_culprits_add_record(leat_culprits *to, const leat_culprit_record *record)
+{
+    uint32_t at = to->partition_count;
+    if (at == LEAT_CULPRITS_PARTITIONS && !is_older(record, &to->partitions[--at]))
+        return;
+    if (to->partition_count < LEAT_CULPRITS_PARTITIONS)
+        to->partition_count++;
+    for (; at > 0 && is_older(record, &to->partitions[at - 1]); at--)
+        to->partitions[at] = to->partitions[at - 1];
+    to->partitions[at] = *record;
+}
+
+/* One that holds a low water is never the one that is left out. */
+static bool is_heavier(const leat_culprit_share *a, const leat_culprit_share *b)
+{
+    if ((a->oldest_ms > 0) != (b->oldest_ms > 0))
+        return a->oldest_ms > 0;
+    return a->database_s != b->database_s ? a->database_s > b->database_s : a->records > b->records;
+}
+
+static void put_share(leat_culprit_share *rows, uint32_t *count, const leat_culprit_share *row)
+{
+    uint32_t at = *count;
+    if (at == LEAT_CULPRITS_SHARES && !is_heavier(row, &rows[--at]))
+        return;
+    if (*count < LEAT_CULPRITS_SHARES)
+        ++*count;
+    for (; at > 0 && is_heavier(row, &rows[at - 1]); at--)
+        rows[at] = rows[at - 1];
+    rows[at] = *row;
+}
+
+/* The row of this name, out of its place; false: there is none. */
+static bool take_share(leat_culprit_share *rows, uint32_t *count, uint64_t name,
+                       leat_culprit_share *ret)
+{
+    for (uint32_t i = 0; i < *count; i++) {
+        if (rows[i].name != name)
+            continue;
+        *ret = rows[i];
+        memmove(&rows[i], &rows[i + 1], (--*count - i) * sizeof *rows);
+        return true;
+    }
+    return false;
+}
+
+static void merge_share(leat_culprit_share *rows, uint32_t *count, const leat_culprit_share *row)
+{
+    leat_culprit_share sum = *row, before;
+    if (take_share(rows, count, row->name, &before)) {
+        sum.records += before.records;
+        sum.per_s += before.per_s;
+        sum.database_s += before.database_s;
+        sum.waited_s += before.waited_s;
+        sum.database = sum.database > before.database ? sum.database : before.database;
+        if (sum.oldest_ms == 0 || (before.oldest_ms > 0 && before.oldest_ms < sum.oldest_ms))
+            sum.oldest_ms = before.oldest_ms;
+    }
+    put_share(rows, count, &sum);
+}
+
+void leat_culprits_add_holder(leat_culprits *to, leat_slice tenant, int64_t accepted_ms)
+{
+    leat_culprit_share share = {.name = leat_hash(tenant), .oldest_ms = accepted_ms};
+    if (tenant.size == 0 || accepted_ms <= 0)
+        return;
+    leat_culprit_text(share.text, tenant);
+    merge_share(to->tenants, &to->tenant_count, &share);
+}
+
+/* ---- out of the sketches ---- */
+
+static double certain_of(const leat_heavy *heavy, uint64_t name)
+{
+    const leat_heavy_entry *entry = leat_heavy_find(heavy, name);
+    return entry ? leat_heavy_certain(entry) : 0;
+}
+
+static leat_culprit_share share_of(const leat_heavy *of, uint64_t name, const char *text,
+                                   double span_us)
+{
+    double database_us = certain_of(&of[LEAT_BLAME_DATABASE], name),
+           all_us = of[LEAT_BLAME_DATABASE].total;
+    leat_culprit_share share = {
+        .name = name,
+        .records = certain_of(&of[LEAT_BLAME_RECORDS], name),
+        .database_s = database_us / 1e6,
+        .database = all_us > 0 ? database_us / all_us : 0,
+        .waited_s = certain_of(&of[LEAT_BLAME_WAITED], name) / 1e3,
+    };
+    share.per_s = span_us > 0 ? share.records * 1e6 / span_us : 0;
+    leat_culprit_text(share.text, leat_slice_of(text));
+    return share;
+}
+
+/* Some of each measure, so that whoever leads in one is there. */
+static void add_shares(leat_culprit_share *rows, uint32_t *count, const leat_heavy *of,
+                       double span_us)
+{
+    enum { OF_EACH = LEAT_CULPRITS_SHARES / LEAT_BLAME_BY_COUNT + 1 };
+    for (leat_blame_by by = 0; by < LEAT_BLAME_BY_COUNT; by++) {
+        uint32_t places[OF_EACH];
+        uint32_t found = leat_heavy_largest(&of[by], SHARE_LEAST, places, OF_EACH);
+        for (uint32_t i = 0; i < found; i++) {
+            leat_culprit_share before;
+            uint64_t name = of[by].names[places[i]];
+            leat_culprit_share share = share_of(of, name, of[by].entries[places[i]].text, span_us);
+            if (take_share(rows, count, name, &before))
+                share.oldest_ms = before.oldest_ms;
+            put_share(rows, count, &share);
+        }
+    }
+}
+
+void leat_culprits_add_blame(leat_culprits *to, const leat_blame *blame)
+{
+    add_shares(to->tenants, &to->tenant_count, blame->tenants, blame->span_us);
+    add_shares(to->keys, &to->key_count, blame->keys, blame->span_us);
+}
+
+void leat_culprits_add(leat_culprits *to, const leat_culprits *from)
+{
+    for (uint32_t i = 0; i < from->partition_count; i++)
+        leat_culprits_add_record(to, &from->partitions[i]);
+    for (uint32_t i = 0; i < from->tenant_count; i++)
+        merge_share(to->tenants, &to->tenant_count, &from->tenants[i]);
+    for (uint32_t i = 0; i < from->key_count; i++)
+        merge_share(to->keys, &to->key_count, &from->keys[i]);
+    if (!from->is_alert || (to->is_alert && to->alert_since_ms <= from->alert_since_ms))
+        return;
+    to->is_alert = true;
+    to->alert_since_ms = from->alert_since_ms;
+    memcpy(to->alert, from->alert, sizeof to->alert);
+}
+
+/* ---- in words ---- */
+
+static double seconds_since(int64_t then_ms, int64_t now_ms)
+{
+    return then_ms > 0 && then_ms < now_ms ? (double)(now_ms - then_ms) / 1000 : 0;
+}
+
+static void describe_record(const leat_culprit_record *record, int64_t now_ms, leat_buf *out)
+{
+    leat_buf_printf(out, "offset %" PRId64 " of partition %" PRIu32, record->offset,
+                    record->partition);
+    if (*record->key)
+        leat_buf_printf(out, " (key '%s'%s%s%s)", record->key, *record->tenant ? ", tenant '" : "",
+                        record->tenant, *record->tenant ? "'" : "");
+    leat_buf_printf(out, " holds it for %.0f s: %s", seconds_since(record->since_ms, now_ms),
+                    record->reason);
+    if (record->attempts > 0)
+        leat_buf_printf(out, " (%" PRIu32 " attempts)", record->attempts);
+}
+
+static const leat_culprit_share *heaviest(const leat_culprits *culprits)
+{
+    const leat_culprit_share *most = NULL;
+    for (uint32_t i = 0; i < culprits->tenant_count; i++)
+        if (!most || culprits->tenants[i].database > most->database)
+            most = &culprits->tenants[i];
+    return most && most->database > 0 ? most : NULL;
+}
+
+void leat_culprits_describe(const leat_culprits *culprits, int64_t now_ms, char *ret, size_t size)
+{
+    leat_buf text = {0};
+    const leat_culprit_share *tenant = heaviest(culprits);
+    if (culprits->partition_count > 0)
+        describe_record(&culprits->partitions[0], now_ms, &text);
+    if (tenant)
+        leat_buf_printf(&text, "%stenant '%s' has %.0f %% of the database's time",
+                        text.size > 0 ? "; " : "", tenant->text, 100 * tenant->database);
+    const char *whole = leat_buf_cstr(&text);
+    snprintf(ret, size, "%s", whole ? whole : "");
+    leat_buf_free(&text);
+}
+
+/* ---- JSON ---- */
+
+typedef struct object {
+    yyjson_mut_doc *doc;
+    yyjson_mut_val *root;
+} object;
+
+static object object_new(const char *shard)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    LEAT_ASSERT(doc);
+    object made = {doc, yyjson_mut_obj(doc)};
+    yyjson_mut_doc_set_root(doc, made.root);
+    yyjson_mut_obj_add_strcpy(doc, made.root, "shard", shard);
+    return made;
+}
+
+static void put_text(const object *to, const char *name, const char *text)
+{
+    if (*text)
+        yyjson_mut_obj_add_strcpy(to->doc, to->root, name, text);
+    else
+        yyjson_mut_obj_add_null(to->doc, to->root, name);
+}
+
+/* Rounded: more digits would only be noise. */
+static void put_real(const object *to, const char *name, double value)
+{
+    yyjson_mut_obj_add_real(to->doc, to->root, name, (double)(int64_t)(value * 1000 + 0.5) / 1000);
+}
+
+static void put_since(const object *to, const char *name, int64_t then_ms, int64_t now_ms)
+{
+    if (then_ms > 0)
+        put_real(to, name, seconds_since(then_ms, now_ms));
+    else
+        yyjson_mut_obj_add_null(to->doc, to->root, name);
+}
+
+/* Frees the object. */
+static void put_object(const object *from, leat_buf *out)
+{
+    size_t size = 0;
+    char *text = yyjson_mut_write(from->doc, YYJSON_WRITE_ESCAPE_UNICODE, &size);
+    out->failed = out->failed || !text;
+    if (text && out->size > 0)
+        leat_buf_byte(out, ',');
+    if (text)
+        leat_buf_append(out, text, size);
+    free(text);
+    yyjson_mut_doc_free(from->doc);
+}
+
+static void write_record(const leat_culprit_record *record, const char *shard, int64_t now_ms,
+                         leat_buf *out)
+{
+    object row = object_new(shard);
+    yyjson_mut_obj_add_uint(row.doc, row.root, "partition", record->partition);
+    yyjson_mut_obj_add_sint(row.doc, row.root, "low", record->low);
+    yyjson_mut_obj_add_sint(row.doc, row.root, "offset", record->offset);
+    put_text(&row, "tenant", record->tenant);
+    put_text(&row, "key", record->key);
+    put_since(&row, "age_s", record->accepted_ms, now_ms);
+    put_since(&row, "since_s", record->since_ms, now_ms);
+    put_text(&row, "reason", record->reason);
+    put_text(&row, "sqlstate", record->sqlstate);
+    yyjson_mut_obj_add_uint(row.doc, row.root, "attempts", record->attempts);
+    put_object(&row, out);
+}
+
+static void write_share(const leat_culprit_share *share, const char *name, const char *shard,
+                        int64_t now_ms, leat_buf *out)
+{
+    object row = object_new(shard);
+    put_text(&row, name, share->text);
+    put_real(&row, "records", share->records);
+    put_real(&row, "records_s", share->per_s);
+    put_real(&row, "database_s", share->database_s);
+    put_real(&row, "database_ratio", share->database);
+    put_real(&row, "waited_s", share->waited_s);
+    put_since(&row, "oldest_s", share->oldest_ms, now_ms);
+    put_object(&row, out);
+}
+
+void leat_culprits_write(const leat_culprits *culprits, const char *shard, int64_t now_ms,
+                         uint32_t most, leat_culprits_text *out)
+{
+    for (uint32_t i = 0; i < culprits->partition_count && i < most; i++)
+        write_record(&culprits->partitions[i], shard, now_ms, &out->partitions);
+    for (uint32_t i = 0; i < culprits->tenant_count && i < most; i++)
+        write_share(&culprits->tenants[i], "tenant", shard, now_ms, &out->tenants);
+    for (uint32_t i = 0; i < culprits->key_count && i < most; i++)
+        write_share(&culprits->keys[i], "key", shard, now_ms, &out->keys);
+    if (!culprits->is_alert)
+        return;
+    object row = object_new(shard);
+    put_text(&row, "name", "incident_signature");
+    put_text(&row, "text", culprits->alert);
+    put_since(&row, "since_s", culprits->alert_since_ms, now_ms);
+    put_object(&row, &out->alerts);
+}
+
+void leat_culprits_join(const leat_culprits_text *text, leat_buf *out)
+{
+    const struct {
+        const char *before;
+        const leat_buf *list;
+    } lists[] = {{"{\"partitions\":[", &text->partitions},
+                 {"],\"tenants\":[", &text->tenants},
+                 {"],\"keys\":[", &text->keys},
+                 {"],\"alerts\":[", &text->alerts}};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        leat_buf_text(out, lists[i].before);
+        leat_buf_append(out, lists[i].list->data, lists[i].list->size);
+        out->failed = out->failed || lists[i].list->failed;
+    }
+    leat_buf_text(out, "]}");
+}
+
+void leat_culprits_text_free(leat_culprits_text *text)
+{
+    leat_buf_free(&text->partitions);
+    leat_buf_free(&text->tenants);
+    leat_buf_free(&text->keys);
+    leat_buf_free(&text->alerts);
+}

@@ -1,0 +1,173 @@
+/*
+ * worker_culprits.c - collects, twice a second, who is to blame for each shard's lag (culprits.h),
+ * and notices the signature of a worker that is kept from working (signature.h), and clocks that
+ * differ (skew.h). Partitions that are a moment behind cost nothing here.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "apply/worker_state.h"
+#include "base/diag.h"
+
+enum { BEHIND_MS = 1000 };
+
+/* ---- the record that holds a low water ---- */
+
+static void set_item(leat_culprit_record *record, const leat_item *item, leat_slice *ret_tenant)
+{
+    bool is_decoded = item->route && !item->fault;
+    if (is_decoded)
+        *ret_tenant = leat_route_tenant(item->route, item->canonical_key);
+    leat_culprit_text(record->tenant, *ret_tenant);
+    leat_culprit_text(record->key, is_decoded ? item->canonical_key : item->record.key);
+}
+
+static void set_reason(leat_culprit_record *record, const leat_engine_holder_view *holder)
+{
+    if (holder->attempts > 0)
+        snprintf(record->reason, sizeof record->reason, "%s%s%s",
+                 leat_engine_outcome_name(holder->outcome), *holder->message ? ": " : "",
+                 holder->message);
+    else
+        snprintf(record->reason, sizeof record->reason, "%s",
+                 holder->is_behind_parked ? "earlier records of its subpartition are parked"
+                 : holder->is_in_flight   ? "in a batch that the database has not answered"
+                                          : "waits for its turn");
+    if (holder->attempts > 0)
+        snprintf(record->sqlstate, sizeof record->sqlstate, "%s", holder->sqlstate);
+}
+
+static void set_unread(leat_culprit_record *record, const leat_engine_partition_view *view,
+                       int64_t since_ms)
+{
+    record->offset = view->low + 1;
+    record->since_ms = since_ms;
+    snprintf(record->reason, sizeof record->reason, "%s",
+             view->state == LEAT_ENGINE_STOPPED   ? view->reason
+             : view->state == LEAT_ENGINE_READING ? "not read from the log yet"
+                                                  : leat_worker_partition_state(view));
+}
+
+static void add_partition(leat_worker *worker, uint32_t partition, int64_t now_ms,
+                          leat_culprits *culprits)
+{
+    leat_engine_partition_view view;
+    leat_engine_holder_view holder;
+    leat_slice tenant = {0};
+    leat_engine_partition(worker->engine, partition, &view);
+    leat_culprit_record record = {.partition = partition, .low = view.low};
+    if (leat_engine_holder(worker->engine, partition, &holder)) {
+        int64_t now_us = leat_worker_now_us(worker);
+        record.offset = holder.offset;
+        record.accepted_ms = holder.accepted_ms;
+        record.since_ms = now_ms - (now_us - holder.since_us) / 1000;
+        record.attempts = holder.attempts;
+        set_reason(&record, &holder);
+        set_item(&record, holder.payload, &tenant);
+        leat_culprits_add_holder(culprits, tenant, holder.accepted_ms);
+    } else {
+        set_unread(&record, &view, worker->behind_since_ms[partition]);
+    }
+    leat_culprits_add_record(culprits, &record);
+}
+
+/* ---- the signature ---- */
+
+/* Since the last time: what the loop did not spend waiting for something to do. */
+static void measure_busy(leat_worker *worker)
+{
+    const double weight = 0.1; /* half a second each: over about the last five */
+    int64_t now_us = leat_mono_us();
+    int64_t idle_us = (int64_t)(uv_metrics_idle_time(&worker->loop) / 1000);
+    int64_t passed_us = now_us - worker->busy.at_us, idled_us = idle_us - worker->busy.idle_us;
+    if (worker->busy.at_us > 0 && passed_us > 0) {
+        int64_t busy_us = passed_us > idled_us ? passed_us - idled_us : 0;
+        double share = (double)busy_us / (double)passed_us;
+        worker->busy.share += weight * (share - worker->busy.share);
+        leat_count(worker->busy_total, (uint64_t)busy_us);
+        leat_count(worker->idle_total, (uint64_t)(passed_us - busy_us));
+    }
+    worker->busy.at_us = now_us;
+    worker->busy.idle_us = idle_us;
+}
+
+static void follow_clocks(leat_worker *worker, int64_t now_ms)
+{
+    bool has_changed = leat_skew_look(&worker->skew, leat_worker_now_us(worker), now_ms);
+    leat_gauge_set(worker->clock_ahead_ms, worker->skew.ahead_ms);
+    if (has_changed && worker->skew.is_on)
+        leat_warn("records come from the future, so time lags are shown too small worker=%u "
+                  "reason=\"a record was accepted %" PRId64
+                  " ms from now\" advice=\"set the clocks "
+                  "of this machine, the edges and the brokers\"",
+                  worker->config.index, worker->skew.ahead_ms);
+    else if (has_changed)
+        leat_info("records no longer come from the future worker=%u", worker->config.index);
+}
+
+static void follow_signature(leat_worker *worker, uint32_t shard, int64_t lag_ms,
+                             leat_culprits *culprits)
+{
+    leat_worker_shard_state *state = &worker->shards[shard];
+    const char *name = worker->config.shards[shard].name;
+    int64_t now_ms = leat_wall_ms();
+    bool has_changed = leat_signature_sample(&state->signature, leat_worker_now_us(worker), lag_ms,
+                                             worker->busy.share);
+    leat_gauge_set(state->signature_shown, state->signature.is_on);
+    if (state->signature.is_on) {
+        char who[LEAT_CULPRIT_ALERT_SIZE - 64];
+        leat_culprits_describe(culprits, now_ms, who, sizeof who);
+        culprits->is_alert = true;
+        if (has_changed)
+            state->signature_since_ms = now_ms;
+        culprits->alert_since_ms = state->signature_since_ms;
+        snprintf(culprits->alert, sizeof culprits->alert,
+                 "the lag grows while the worker is idle%s%s", *who ? ": " : "", who);
+        if (has_changed)
+            leat_warn("the lag grows while the worker is idle shard=%s reason=\"%s\"", name, who);
+    } else if (has_changed) {
+        leat_info("the lag no longer grows while the worker is idle shard=%s", name);
+    }
+}
+
+/* ---- all of it ---- */
+
+static void update_shard(leat_worker *worker, uint32_t shard, int64_t now_ms)
+{
+    leat_worker_shard_state *state = &worker->shards[shard];
+    leat_culprits *culprits = &worker->culprits;
+    int64_t lag_ms = 0;
+    memset(culprits, 0, sizeof *culprits);
+    leat_blame_pass(&state->blame, leat_worker_now_us(worker));
+    leat_culprits_add_blame(culprits, &state->blame);
+    for (uint32_t partition = 0; partition < worker->partition_count; partition++) {
+        int64_t since_ms = worker->behind_since_ms[partition];
+        if (worker->shard_of[partition] != shard || since_ms == 0)
+            continue;
+        lag_ms = now_ms - since_ms > lag_ms ? now_ms - since_ms : lag_ms;
+        if (now_ms - since_ms >= BEHIND_MS)
+            add_partition(worker, partition, now_ms, culprits);
+    }
+    follow_signature(worker, shard, lag_ms, culprits);
+    pthread_mutex_lock(&worker->report_lock);
+    state->culprits = *culprits;
+    pthread_mutex_unlock(&worker->report_lock);
+}
+
+void leat_worker_update_culprits(leat_worker *worker)
+{
+    int64_t now_ms = leat_wall_ms();
+    measure_busy(worker);
+    follow_clocks(worker, now_ms);
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++)
+        update_shard(worker, shard, now_ms);
+}
+
+void leat_worker_add_culprits(leat_worker *worker, uint32_t shard, leat_culprits *to)
+{
+    LEAT_ASSERT(shard < worker->shard_count);
+    pthread_mutex_lock(&worker->report_lock);
+    leat_culprits_add(to, &worker->shards[shard].culprits);
+    pthread_mutex_unlock(&worker->report_lock);
+}

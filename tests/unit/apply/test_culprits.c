@@ -1,0 +1,234 @@
+/* Who is to blame: what batches are counted for, rows that are kept and added up, and their JSON.
+ */
+#include "../../lib/test_placement.h"
+#include "../record/fixture.h"
+#include "apply/culprits.h"
+#include "record/item.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <yyjson.h>
+
+enum { ITEMS = 100, NOW_MS = 100000 };
+
+typedef struct world {
+    leat_table table;
+    leat_routes routes;
+    leat_item items[ITEMS];
+    char keys[ITEMS][32];
+    leat_engine_batch_record records[ITEMS];
+    leat_engine_batch batch;
+    leat_blame blame;
+    leat_culprits culprits;
+} world;
+
+/* A batch of `count` records, of which every `each`th is tenant 7's and the others each their own;
+ * all were accepted a second ago. */
+static void fill(world *w, uint32_t count, uint32_t each)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        leat_item *item = &w->items[i];
+        leat_item_clear(item);
+        *item = (leat_item){0};
+        snprintf(w->keys[i], sizeof w->keys[i], "%u/%u", i % each == 0 ? 7 : 1000 + i, i);
+        item->record = (leat_record){.key = leat_slice_of(w->keys[i]),
+                                     .value = LEAT_SLICE("{}"),
+                                     .accepted_ms = NOW_MS - 1000};
+        ck_assert_int_eq(leat_item_decode(&w->routes, &test_placement, item), 0);
+        ck_assert_ptr_nonnull(item->route);
+        w->records[i] = (leat_engine_batch_record){.payload = item, .offset = i};
+    }
+    w->batch = (leat_engine_batch){.record_count = count, .records = w->records};
+}
+
+static world *world_new(void)
+{
+    world *w = leat_must_calloc(1, sizeof *w);
+    w->table = fixture_table();
+    w->routes.count = 1;
+    w->routes.routes[0] = fixture_route(&w->table, "/{app_id}/{device}");
+    w->routes.routes[0].tenant_key_position = 0;
+    leat_blame_pass(&w->blame, 1);
+    return w;
+}
+
+static void world_free(world *w)
+{
+    for (uint32_t i = 0; i < ITEMS; i++)
+        leat_item_clear(&w->items[i]);
+    leat_table_fini(&w->table);
+    free(w);
+}
+
+static const leat_culprit_share *find(const leat_culprit_share *rows, uint32_t count,
+                                      const char *text)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(rows[i].text, text) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+/* Half of the records, half of the time, whichever records are looked at. */
+START_TEST(test_a_loud_tenant)
+{
+    world *w = world_new();
+    fill(w, ITEMS, 2);
+    for (int i = 0; i < 200; i++)
+        leat_blame_batch(&w->blame, &w->batch, true, 5000, NOW_MS);
+    leat_blame_pass(&w->blame, 1 + 9000000);
+    leat_culprits_add_blame(&w->culprits, &w->blame);
+    const leat_culprit_share *loud = find(w->culprits.tenants, w->culprits.tenant_count, "7");
+    ck_assert_ptr_nonnull(loud);
+    ck_assert_ptr_eq(loud, &w->culprits.tenants[0]);
+    ck_assert(loud->records > 8000 && loud->records < 12000);
+    ck_assert(loud->per_s > loud->records / 9.01 && loud->per_s < loud->records / 8.99);
+    ck_assert(loud->database_s > 0.4 && loud->database_s < 0.6);
+    ck_assert(loud->database > 0.4 && loud->database < 0.6);
+    ck_assert(loud->waited_s > 8000 && loud->waited_s < 12000);
+    world_free(w);
+}
+END_TEST
+
+/* A batch of one record is always seen; one that fails costs time, and applies nothing. */
+START_TEST(test_a_slow_record)
+{
+    world *w = world_new();
+    fill(w, ITEMS, 1000);
+    for (int i = 0; i < 100; i++)
+        leat_blame_batch(&w->blame, &w->batch, true, 1000, NOW_MS);
+    fill(w, 1, 1);
+    leat_blame_batch(&w->blame, &w->batch, false, 5000000, NOW_MS);
+    leat_culprits_add_blame(&w->culprits, &w->blame);
+    ck_assert_str_eq(w->culprits.keys[0].text, "7/0");
+    ck_assert_str_eq(w->culprits.tenants[0].text, "7");
+    ck_assert(w->culprits.tenants[0].database_s > 4.9 && w->culprits.tenants[0].database > 0.9);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(test_it_fades)
+{
+    world *w = world_new();
+    fill(w, 1, 1);
+    leat_blame_batch(&w->blame, &w->batch, true, 1000000, NOW_MS);
+    for (int second = 1; second <= 60; second++)
+        leat_blame_pass(&w->blame, 1 + second * INT64_C(1000000));
+    leat_culprits_add_blame(&w->culprits, &w->blame);
+    ck_assert(w->culprits.tenants[0].database_s > 0.4 && w->culprits.tenants[0].database_s < 0.5);
+    ck_assert(w->culprits.tenants[0].per_s > 0.005 && w->culprits.tenants[0].per_s < 0.03);
+    world_free(w);
+}
+END_TEST
+
+static leat_culprit_record record_since(uint32_t partition, int64_t since_ms)
+{
+    return (leat_culprit_record){.partition = partition, .since_ms = since_ms, .reason = "why"};
+}
+
+/* The oldest stay, in order; the same tenant of two workers is one. */
+START_TEST(test_rows_of_workers_are_added)
+{
+    leat_culprits *one = leat_must_calloc(1, sizeof *one), *two = leat_must_calloc(1, sizeof *two);
+    for (uint32_t i = 0; i < 2 * LEAT_CULPRITS_PARTITIONS; i++) {
+        leat_culprit_record record = record_since(i, 1000 + (i * 7) % 32);
+        leat_culprits_add_record(i % 2 ? one : two, &record);
+    }
+    leat_culprits_add_holder(one, LEAT_SLICE("t"), 500);
+    leat_culprits_add_holder(two, LEAT_SLICE("t"), 400);
+    leat_culprits_add_holder(two, LEAT_SLICE("u"), 600);
+    leat_culprits_add_holder(two, LEAT_SLICE(""), 600);
+    one->tenants[0].database_s = 1;
+    two->tenants[0].database_s = 2;
+    two->is_alert = true;
+    two->alert_since_ms = 5;
+    snprintf(two->alert, sizeof two->alert, "it is so");
+    leat_culprits_add(one, two);
+    ck_assert_uint_eq(one->partition_count, LEAT_CULPRITS_PARTITIONS);
+    for (uint32_t i = 0; i < LEAT_CULPRITS_PARTITIONS; i++)
+        ck_assert_int_eq(one->partitions[i].since_ms, 1000 + i);
+    ck_assert_uint_eq(one->tenant_count, 2);
+    const leat_culprit_share *t = find(one->tenants, 2, "t");
+    ck_assert(t && t->oldest_ms == 400 && t->database_s >= 1);
+    ck_assert(one->is_alert && strcmp(one->alert, "it is so") == 0);
+    free(one);
+    free(two);
+}
+END_TEST
+
+START_TEST(test_json)
+{
+    leat_culprits *culprits = leat_must_calloc(1, sizeof *culprits);
+    leat_culprits_text text = {0};
+    leat_buf out = {0};
+    leat_culprit_record record = record_since(3, NOW_MS - 2500);
+    record.low = 6;
+    record.offset = 7;
+    record.attempts = 4;
+    memcpy(record.sqlstate, "55P03", 6);
+    leat_culprit_text(record.key, LEAT_SLICE("a\"\n\xff\xc3\xa9"));
+    leat_culprits_add_record(culprits, &record);
+    leat_culprits_write(culprits, "eu", NOW_MS, LEAT_CULPRITS_PARTITIONS, &text);
+    leat_culprits_write(culprits, "us", NOW_MS, 0, &text);
+    leat_culprits_join(&text, &out);
+    ck_assert_str_eq(leat_buf_cstr(&out),
+                     "{\"partitions\":[{\"shard\":\"eu\",\"partition\":3,\"low\":6,\"offset\":7,"
+                     "\"tenant\":null,\"key\":\"a\\\"\\n\\uFFFD\\u00E9\",\"age_s\":null,"
+                     "\"since_s\":2.5,\"reason\":\"why\",\"sqlstate\":\"55P03\",\"attempts\":4}],"
+                     "\"tenants\":[],\"keys\":[],\"alerts\":[]}");
+    leat_buf_free(&out);
+    culprits->is_alert = true;
+    culprits->alert_since_ms = NOW_MS - 1000;
+    leat_culprits_describe(culprits, NOW_MS, culprits->alert, sizeof culprits->alert);
+    leat_culprits_add_holder(culprits, LEAT_SLICE("t"), NOW_MS - 3000);
+    leat_culprits_write(culprits, "eu", NOW_MS, 1, &text);
+    leat_culprits_join(&text, &out);
+    yyjson_doc *doc = yyjson_read(out.data, out.size, 0);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    yyjson_val *alert = yyjson_arr_get_first(yyjson_obj_get(root, "alerts")),
+               *tenant = yyjson_arr_get_first(yyjson_obj_get(root, "tenants"));
+    ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "partitions")), 2);
+    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(alert, "name")), "incident_signature");
+    ck_assert_ptr_nonnull(
+        strstr(yyjson_get_str(yyjson_obj_get(alert, "text")), "offset 7 of partition 3"));
+    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(tenant, "tenant")), "t");
+    ck_assert_double_eq(yyjson_get_num(yyjson_obj_get(tenant, "oldest_s")), 3);
+    yyjson_doc_free(doc);
+    leat_culprits_text_free(&text);
+    leat_buf_free(&out);
+    free(culprits);
+}
+END_TEST
+
+START_TEST(test_text_is_cut_between_characters)
+{
+    char ret[LEAT_CULPRIT_TEXT_SIZE], text[2 * LEAT_CULPRIT_TEXT_SIZE];
+    for (size_t i = 0; i < sizeof text; i += 2)
+        memcpy(&text[i], "\xc3\xa9", 2);
+    leat_culprit_text(ret, (leat_slice){text, sizeof text});
+    ck_assert_uint_eq(strlen(ret), (LEAT_CULPRIT_TEXT_SIZE - 1) / 2 * 2);
+    leat_culprit_text(ret, (leat_slice){NULL, 0});
+    ck_assert_str_eq(ret, "");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("culprits");
+    TCase *tests = tcase_create("culprits");
+    tcase_add_test(tests, test_a_loud_tenant);
+    tcase_add_test(tests, test_a_slow_record);
+    tcase_add_test(tests, test_it_fades);
+    tcase_add_test(tests, test_rows_of_workers_are_added);
+    tcase_add_test(tests, test_json);
+    tcase_add_test(tests, test_text_is_cut_between_characters);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_tap(runner, "-");
+    srunner_run_all(runner, CK_SILENT);
+    srunner_free(runner);
+    return 0;
+}
