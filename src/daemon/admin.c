@@ -17,6 +17,7 @@ struct leat_admin {
     leat_digest token;
     leat_metrics *metrics;
     bool (*ready)(void *context, leat_buf *why);
+    void (*culprits)(void *context, leat_buf *out);
     void *context;
     leat_buf text;
 };
@@ -38,6 +39,15 @@ static void show_metrics(leat_admin *admin, leat_http_request *request)
     leat_metrics_write(admin->metrics, format, &admin->text);
     answer_text(admin, request, LEAT_HTTP_OK, leat_metrics_content_type(format),
                 "Vary: Accept\r\n");
+}
+
+static void show_culprits(leat_admin *admin, leat_http_request *request)
+{
+    if (admin->culprits)
+        admin->culprits(admin->context, &admin->text);
+    else
+        leat_buf_text(&admin->text, "{}");
+    answer_text(admin, request, LEAT_HTTP_OK, LEAT_HTTP_JSON, NULL);
 }
 
 static void answer_health(leat_admin *admin, leat_http_request *request, const leat_health *health)
@@ -88,6 +98,7 @@ static void on_request(void *context, leat_http_request *request)
         bool is_open;
         void (*show)(leat_admin *admin, leat_http_request *request);
     } pages[] = {{"/metrics", false, show_metrics},
+                 {"/culprits", false, show_culprits},
                  {"/healthz", true, show_health},
                  {"/readyz", true, show_ready}};
     leat_admin *admin = context;
@@ -106,13 +117,14 @@ static void on_request(void *context, leat_http_request *request)
                      "Allow: GET, HEAD\r\n");
         return;
     }
-    answer_error(admin, request, LEAT_HTTP_NO_ROUTE, "/metrics, /healthz and /readyz are here",
-                 NULL);
+    answer_error(admin, request, LEAT_HTTP_NO_ROUTE,
+                 "/metrics, /culprits, /healthz and /readyz are here", NULL);
 }
 
 leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, const char *token,
                            leat_metrics *metrics, bool (*ready)(void *context, leat_buf *why),
-                           void *context, leat_error *error)
+                           void (*culprits)(void *context, leat_buf *out), void *context,
+                           leat_error *error)
 {
     leat_admin *admin = leat_must_calloc(1, sizeof *admin);
     LEAT_ASSERT(!token || *token);
@@ -121,6 +133,7 @@ leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, cons
         admin->token = leat_digest_of(leat_slice_of(token));
     admin->metrics = metrics;
     admin->ready = ready;
+    admin->culprits = culprits;
     admin->context = context;
     leat_http_config http = *config;
     http.connections_max = LEAT_ADMIN_CONNECTIONS;

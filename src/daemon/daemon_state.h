@@ -74,6 +74,8 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHEC
 int leat_daemon_make_workers(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 /* None when admin is off. */
 int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
+/* culprits.c: who is to blame for the shards' lags (apply/culprits.h), as JSON. Main thread. */
+void leat_daemon_write_culprits(leat_daemon *daemon, leat_buf *out);
 /* Asks the shards for those who wait, once the edge runs; else there is none. */
 int leat_daemon_start_write_watch(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 /* Of the workers, once they run; without workers there is none. */

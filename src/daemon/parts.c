@@ -375,6 +375,11 @@ static bool is_ready(void *context, leat_buf *why)
     return true;
 }
 
+static void show_culprits(void *context, leat_buf *out)
+{
+    leat_daemon_write_culprits(context, out);
+}
+
 int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error)
 {
     const char *address = daemon->assembly.config.admin;
@@ -387,7 +392,7 @@ int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error)
         return leat_config_blame(&daemon->assembly.config, error, "admin");
     http.host = daemon->admin_host;
     daemon->admin = leat_admin_new(&daemon->loop, &http, daemon->assembly.config.admin_token,
-                                   daemon->metrics, is_ready, daemon, error);
+                                   daemon->metrics, is_ready, show_culprits, daemon, error);
     if (!daemon->admin)
         return leat_config_blame(&daemon->assembly.config, error, "admin");
     leat_info("admin listens url=http://%s:%d", daemon->admin_host[0] ? daemon->admin_host : "*",

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 
+import httpx
 import pytest
 
 from lib.harness import wait_until
@@ -76,6 +77,11 @@ def test_a_locked_row(one):
             assert stalled["sqlstate"] == "55P03" and stalled["offset"] >= 0 and stalled["seconds"] >= 1
             assert one.metric(leat, "leat_subpartitions_stalled") == 1 == one.metric(leat, "leat_partitions_paused")
             assert one.metric(leat, "leat_stalled_seconds") >= 1
+            culprits = httpx.get(f"http://{leat.address('admin listens')}/culprits", timeout=10).json()
+            holder, = (p for p in culprits["partitions"] if p["partition"] == stalled["partition"])
+            assert (holder["shard"], holder["key"], holder["tenant"], holder["sqlstate"]) == ("a", "1", None, "55P03")
+            assert holder["offset"] == stalled["offset"] and holder["low"] == holder["offset"] - 1 and holder["attempts"] >= 1
+            assert holder["age_s"] >= 1 and holder["reason"].startswith("contention: ") and culprits["keys"][0]["key"] == "1"
             full = wait_for_trouble(one, kind="full", partition=stalled["partition"])
             assert full["count"] == 1 and "memory is full" in full["words"]
         wait_until_well(one)

@@ -29,6 +29,12 @@ static bool is_ready(void *context, leat_buf *why)
     return world->ready;
 }
 
+static void say_culprits(void *context, leat_buf *out)
+{
+    (void)context;
+    leat_buf_text(out, "{\"partitions\":[]}");
+}
+
 static admin_world *world_with(const char *token, bool (*ready)(void *context, leat_buf *why))
 {
     admin_world *world = leat_must_calloc(1, sizeof *world);
@@ -39,8 +45,8 @@ static admin_world *world_with(const char *token, bool (*ready)(void *context, l
     leat_http_config_defaults(&config);
     config.port = 0;
     leat_error error = {""};
-    world->admin =
-        leat_admin_new(&world->loop, &config, token, world->metrics, ready, world, &error);
+    world->admin = leat_admin_new(&world->loop, &config, token, world->metrics, ready, say_culprits,
+                                  world, &error);
     ck_assert_msg(world->admin, "%s", error.text);
     world->reader.fd = test_connect(leat_admin_port(world->admin));
     return world;
@@ -115,6 +121,22 @@ START_TEST(test_open_metrics)
 }
 END_TEST
 
+/* As JSON; behind the token, since it has keys. */
+START_TEST(test_culprits)
+{
+    admin_world *world = world_with("secret", NULL);
+    expect_with(world, "GET /culprits", "Authorization: Bearer secret\r\n", 200,
+                "{\"partitions\":[]}");
+    char room[64];
+    ck_assert_str_eq(test_header(&world->answer, "content-type", room, sizeof room),
+                     "application/json");
+    test_send_text(&world->loop, world->reader.fd, "GET /culprits HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert(test_read_answer(&world->loop, &world->reader, false, &world->answer));
+    ck_assert_int_eq(world->answer.status, 401);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(test_health)
 {
     admin_world *world = world_new(is_ready);
@@ -134,9 +156,9 @@ START_TEST(test_others)
     expect(world, "GET /readyz", 200, "{\"status\":\"ok\"}");
     expect(
         world, "GET /", 404,
-        "{\"error\":\"no_route\",\"field\":null,\"message\":\"/metrics, /healthz and /readyz are here\","
+        "{\"error\":\"no_route\",\"field\":null,\"message\":\"/metrics, /culprits, /healthz and /readyz are here\","
         "\"type\":\"urn:leat:error:no_route\",\"title\":\"Not Found\",\"status\":404,"
-        "\"detail\":\"/metrics, /healthz and /readyz are here\"}");
+        "\"detail\":\"/metrics, /culprits, /healthz and /readyz are here\"}");
     expect(
         world, "DELETE /metrics", 405,
         "{\"error\":\"method_not_allowed\",\"field\":null,\"message\":\"this path takes GET, HEAD\","
@@ -183,6 +205,7 @@ int main(void)
     TCase *pages = tcase_create("pages");
     tcase_add_test(pages, test_metrics);
     tcase_add_test(pages, test_open_metrics);
+    tcase_add_test(pages, test_culprits);
     tcase_add_test(pages, test_health);
     tcase_add_test(pages, test_others);
     tcase_add_test(pages, test_token);
