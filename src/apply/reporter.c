@@ -35,9 +35,12 @@ enum {
     CONTROLS_EVERY_MS = 1000,
     PARKED_SIZE_EVERY_MS = 5000,
     ROTATE_EVERY_MS = 10000,
-    CHANGED_MS = 2000,                /* between two rows, at least */
-    PARTITIONS_BYTES_MAX = 32 * 1024, /* with the facts less than LEAT_REPORT_BYTES_MAX */
-    RETRY_MS = 2000,                  /* after a failure: a server that crashed has lost the row */
+    CHANGED_MS = 2000, /* between two rows, at least */
+    /* With the facts less than LEAT_REPORT_BYTES_MAX: */
+    PARTITIONS_BYTES_MAX = 24 * 1024,
+    CULPRITS_BYTES_MAX = 15 * 1024,
+    CULPRITS_ROWS = 3,   /* of each kind */
+    RETRY_MS = 2000,     /* after a failure: a server that crashed has lost the row */
     REMEMBER_MS = 15000, /* a wait is reported for this long after it was seen: a job that met a
                             lock pauses between two attempts */
 };
@@ -64,7 +67,8 @@ typedef struct reporter_shard {
     leat_shard_reporter *shard_reporter;
     row_state row;
     int64_t tried_ms; /* the last attempt to send, monotonic */
-    leat_buf sent;    /* the report sent last */
+    leat_buf sent;    /* the report sent last, without its culprits: they change all the time */
+    leat_culprits culprits; /* while they are gathered: large for a stack frame */
     leat_shard_waits waits;
     int64_t waits_ms;       /* when they were seen, monotonic */
     int64_t waits_tried_ms; /* when they were last asked for, monotonic */
@@ -245,7 +249,8 @@ static yyjson_mut_val *list_of(yyjson_mut_doc *doc, const leat_buf *elements)
     return value;
 }
 
-/* {"partitions": [0, 2], "facts": [...]}; of partitions that do not fit, only their number. */
+/* {"partitions": [0, 2], "facts": [...]}; of partitions that do not fit, only their number. The
+ * culprits come later. */
 static void write_report(const leat_buf *partitions, const leat_buf *facts, leat_buf *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -264,6 +269,31 @@ static void write_report(const leat_buf *partitions, const leat_buf *facts, leat
     out->failed = out->failed || !text;
     free(text);
     yyjson_mut_doc_free(doc);
+}
+
+/* Appends them to an object, as its last member. Without what does not fit they are still in the
+ * process's own /culprits. */
+static void add_culprits(reporter_shard *at, leat_buf *report)
+{
+    const leat_reporter_config *config = &at->reporter->config;
+    leat_culprits_text text = {0};
+    leat_buf culprits = {0};
+    memset(&at->culprits, 0, sizeof at->culprits);
+    for (uint32_t i = 0; i < config->worker_count; i++)
+        leat_worker_add_culprits(config->workers[i], at->shard, &at->culprits);
+    leat_culprits_write(&at->culprits, config->shards[at->shard].name, leat_wall_ms(),
+                        CULPRITS_ROWS, &text);
+    leat_culprits_join(&text, &culprits);
+    if (!culprits.failed && culprits.size <= CULPRITS_BYTES_MAX && report->size > 0) {
+        LEAT_ASSERT(report->data[report->size - 1] == '}');
+        report->size--;
+        leat_buf_text(report, ",\"culprits\":");
+        leat_buf_append(report, culprits.data, culprits.size);
+        leat_buf_byte(report, '}');
+    }
+    LEAT_ASSERT(report->size <= LEAT_REPORT_BYTES_MAX);
+    leat_culprits_text_free(&text);
+    leat_buf_free(&culprits);
 }
 
 static leat_worker_waits gather_report(reporter_shard *at, leat_buf *report)
@@ -314,15 +344,19 @@ static void send_report(reporter_shard *at, leat_buf *report_text)
 {
     const leat_reporter *reporter = at->reporter;
     leat_error error;
+    leat_buf whole = {0};
+    leat_buf_append(&whole, report_text->data, report_text->size);
+    add_culprits(at, &whole);
     leat_shard_report report = {.instance = reporter->instance,
                                 .host = reporter->host,
                                 .pid = getpid(),
                                 .started_ms = reporter->started_ms,
                                 .clock_ms = leat_wall_ms(),
-                                .json = leat_buf_cstr(report_text)};
+                                .json = leat_buf_cstr(&whole)};
     if (!report.json)
         return;
     bool is_sent = leat_shard_reporter_send(at->shard_reporter, &report, &error) == 0;
+    leat_buf_free(&whole);
     at->tried_ms = mono_ms();
     enter_row(at, is_sent ? ROW_SENT : ROW_UNKNOWN);
     if (!is_sent) {

@@ -14,6 +14,7 @@
 #include "base/printable.h"
 #include "cli/with_assembly.h"
 #include "daemon/assembly_lag.h"
+#include "watch/culprit_lines.h"
 #include "watch/troubles.h"
 
 enum { CONTROLS_SHOWN = 16 }; /* of a shard */
@@ -30,6 +31,7 @@ typedef struct shard_status {
     char held[LEAT_LAG_HELD_SIZE];    /* about its first partition that an open transaction holds
                                          back; empty: there is none */
     leat_troubles troubles;
+    leat_buf culprits, culprits_json; /* of the processes at work: leat_culprit_lines */
 } shard_status;
 
 typedef struct overview {
@@ -79,6 +81,7 @@ static void read_shard(overview *all, uint32_t shard, uint32_t max_seconds)
         leat_lag_held(held, ret->held);
     leat_troubles_find(leat_assembly_address(&all->assembly->config.shards[shard]), lag, shard,
                        max_seconds, &ret->troubles);
+    leat_culprit_lines(&lag->works[shard], &ret->culprits, &ret->culprits_json);
 }
 
 static void read_all(overview *all, uint32_t max_seconds)
@@ -94,8 +97,11 @@ static void read_all(overview *all, uint32_t max_seconds)
 
 static void overview_free(overview *all)
 {
-    for (uint32_t shard = 0; shard < all->shard_count; shard++)
+    for (uint32_t shard = 0; shard < all->shard_count; shard++) {
         leat_troubles_fini(&all->shards[shard].troubles);
+        leat_buf_free(&all->shards[shard].culprits);
+        leat_buf_free(&all->shards[shard].culprits_json);
+    }
     leat_lag_fini(&all->lag);
     free(all);
 }
@@ -157,6 +163,19 @@ static void print_held_keys(const leat_shard_held *held)
     print_line("    ", text);
 }
 
+/* Who takes most of the shard is no trouble either, but the first to look at when there is one. */
+static void print_culprits(const leat_buf *lines)
+{
+    const char *at = lines->data, *end;
+    size_t left = lines->size;
+    for (; left > 0 && (end = memchr(at, '\n', left)); at = end + 1) {
+        char line[1024];
+        snprintf(line, sizeof line, "%.*s", (int)(end - at), at);
+        print_line("    ", line);
+        left -= (size_t)(end - at) + 1;
+    }
+}
+
 static void print_trouble(const leat_trouble_line *trouble)
 {
     char before[64];
@@ -190,6 +209,7 @@ static void print_shard(const overview *all, const shard_status *shard)
         printf("    behind a pooler: a session has the name of the process that used it last\n");
     print_held_keys(&shard->held_keys);
     print_controls(shard);
+    print_culprits(&shard->culprits);
     for (uint32_t i = 0; i < troubles->count; i++)
         print_trouble(&troubles->lines[i]);
     if (troubles->left_out > 0)
@@ -226,6 +246,18 @@ static void add_process(yyjson_mut_doc *doc, yyjson_mut_val *list,
     leat_json_add_seconds(doc, object, "heard", process->heard_ms);
 }
 
+static void add_culprits(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_buf *elements)
+{
+    leat_buf list = {0};
+    leat_buf_byte(&list, '[');
+    leat_buf_append(&list, elements->data, elements->size);
+    leat_buf_byte(&list, ']');
+    if (!list.failed && !elements->failed)
+        yyjson_mut_obj_add_val(doc, object, "culprits",
+                               yyjson_mut_rawncpy(doc, list.data, list.size));
+    leat_buf_free(&list);
+}
+
 /* Of a shard that could be read. */
 static void add_work(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_status *shard)
 {
@@ -240,6 +272,7 @@ static void add_work(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_st
     for (uint32_t i = 0; i < shard->troubles.process_count; i++)
         add_process(doc, processes, &shard->troubles.processes[i]);
     yyjson_mut_obj_add_bool(doc, object, "pooled", shard->troubles.is_pooled);
+    add_culprits(doc, object, &shard->culprits_json);
     yyjson_mut_val *controls = yyjson_mut_obj_add_arr(doc, object, "controls");
     for (uint32_t i = 0; shard->controls && i < leat_control_set_count(shard->controls); i++)
         leat_json_add_control(doc, yyjson_mut_arr_add_obj(doc, controls),

@@ -82,6 +82,8 @@ def test_a_locked_row(one):
             assert (holder["shard"], holder["key"], holder["tenant"], holder["sqlstate"]) == ("a", "1", None, "55P03")
             assert holder["offset"] == stalled["offset"] and holder["low"] == holder["offset"] - 1 and holder["attempts"] >= 1
             assert holder["age_s"] >= 1 and holder["reason"].startswith("contention: ") and culprits["keys"][0]["key"] == "1"
+            wait_until(lambda: re.search(rf"held by offset {stalled['offset']} of partition \d for \d+ s, key 1: contention",
+                                         one.leat("status").stdout), "the culprit in the status", every=0.5)
             full = wait_for_trouble(one, kind="full", partition=stalled["partition"])
             assert full["count"] == 1 and "memory is full" in full["words"]
         wait_until_well(one)
