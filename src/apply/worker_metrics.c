@@ -103,6 +103,7 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         *counters[i].counter = leat_metrics_counter(metrics, counters[i].name, own);
     leat_gauge_set(state->estimate_ms, INT64_MIN);
+    leat_gauge_set(state->idempotency_bytes, INT64_MIN);
     leat_worker_parked_register(worker, shard, own);
     leat_worker_account_register(worker, shard, own);
 }
