@@ -185,7 +185,8 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
     }
     edge_waiting_init(edge, loop);
     edge_answer_prepare(edge);
-    edge_metrics_register(&edge->metrics, config->metrics);
+    edge_metrics_register(&edge->metrics, config->metrics,
+                          &leat_schema_versions_newest(config->schema_versions, 0)->routes);
     uv_timer_init(loop, &edge->tick);
     edge->tick.data = edge;
     uv_timer_start(&edge->tick, on_tick, TICK_MS, TICK_MS);

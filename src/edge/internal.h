@@ -26,7 +26,8 @@ typedef enum edge_limit {
 
 typedef struct edge_metrics {
     leat_counter *answers[LEAT_HTTP_CODE_COUNT]; /* NULL: not an answer to a write */
-    leat_histogram *durable;
+    leat_histogram *durable[LEAT_ROUTES_MAX];
+    leat_gauge *oldest_ms;
     leat_gauge *in_flight;
     leat_gauge *connections;
     leat_gauge *log_silent_ms;
@@ -172,6 +173,7 @@ struct leat_edge {
     uint32_t in_flight;
     uint32_t partition_count;
     uint64_t *in_flight_of; /* by partition */
+    int64_t *oldest_us;     /* likewise: none in flight arrived earlier */
     leat_shares shares;     /* of in_flight_max */
     edge_ticket *tickets;   /* [in_flight_max]; those from tickets_used on were never used */
     edge_ticket *free_tickets;
@@ -215,6 +217,9 @@ void edge_writes_init(leat_edge *edge);
 void edge_writes_fini(leat_edge *edge);
 /* Answers it now, or appends it and answers it later. */
 void edge_write_take(leat_edge *edge, edge_write *write);
+/* When the oldest write that waits for the log arrived, or a little earlier; INT64_MAX: none
+ * waits. */
+int64_t edge_oldest_us(const leat_edge *edge);
 /* A leat_appended_cb. */
 void edge_on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
                       int64_t offset, const char *why);
@@ -259,7 +264,8 @@ void edge_batch_refused(const edge_asker *asker, leat_http_code code, const char
 bool edge_batch_keeps_order(const edge_asker *asker);
 
 /* ---- metrics.c, answer.c ---- */
-void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry);
+void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry,
+                           const leat_routes *routes);
 void edge_metrics_show(leat_edge *edge);
 
 void edge_answer_prepare(leat_edge *edge);

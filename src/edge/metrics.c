@@ -104,14 +104,27 @@ static void register_connections(edge_metrics *metrics, leat_metrics *registry)
     metrics->connections = leat_metrics_gauge(registry, "leat_edge_connections", NULL);
 }
 
-void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
+static void register_routes(edge_metrics *metrics, leat_metrics *registry,
+                            const leat_routes *routes)
 {
+    for (uint32_t i = 0; i < routes->count; i++) {
+        leat_buf label = {0};
+        leat_metrics_label(&label, "route", routes->routes[i].name);
+        metrics->durable[i] = leat_metrics_histogram(registry, "leat_accept_to_durable_seconds",
+                                                     leat_buf_cstr(&label));
+        leat_buf_free(&label);
+    }
+}
+
+void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry, const leat_routes *routes)
+{
+    register_routes(metrics, registry, routes);
     register_answers(metrics, registry);
     register_waits(metrics, registry);
     register_limits(metrics, registry);
     register_refusals(metrics, registry);
     register_connections(metrics, registry);
-    metrics->durable = leat_metrics_histogram(registry, "leat_accept_to_durable_seconds", NULL);
+    metrics->oldest_ms = leat_metrics_gauge(registry, "leat_edge_oldest_in_flight_seconds", NULL);
     metrics->in_flight = leat_metrics_gauge(registry, "leat_edge_in_flight", NULL);
     metrics->batches = leat_metrics_counter(registry, "leat_edge_batches_total", NULL);
     metrics->batches_open = leat_metrics_gauge(registry, "leat_edge_batches_open", NULL);
@@ -132,6 +145,9 @@ static void show_log(leat_edge *edge)
 
 void edge_metrics_show(leat_edge *edge)
 {
+    int64_t oldest_us = edge_oldest_us(edge);
+    leat_gauge_set(edge->metrics.oldest_ms,
+                   oldest_us < INT64_MAX ? (leat_mono_us() - oldest_us) / 1000 : 0);
     show_log(edge);
     if (edge->config.writes.waits)
         leat_count_to(edge->metrics.questions,

@@ -24,6 +24,7 @@ struct edge_ticket {
     int64_t arrived_us;
     uint32_t subpartition; /* as is `key`, of its place; 0 without tokens */
     uint32_t wait_s;       /* 0: it is answered as soon as the log has it */
+    uint32_t route;        /* its index */
     uint64_t key;
     edge_ticket *next; /* free ones */
 };
@@ -34,6 +35,7 @@ void edge_writes_init(leat_edge *edge)
 {
     LEAT_ASSERT(edge->config.in_flight_max > 0 && edge->partition_count > 0);
     edge->in_flight_of = leat_must_calloc(edge->partition_count, sizeof *edge->in_flight_of);
+    edge->oldest_us = leat_must_calloc(edge->partition_count, sizeof *edge->oldest_us);
     leat_shares_init(&edge->shares, edge->config.in_flight_max, edge->partition_count);
     edge->tickets = leat_must_calloc(edge->config.in_flight_max, sizeof *edge->tickets);
     edge->parser = leat_body_parser_new();
@@ -50,6 +52,7 @@ void edge_writes_fini(leat_edge *edge)
     leat_buf_free(&edge->tenant);
     free(edge->tickets);
     free(edge->in_flight_of);
+    free(edge->oldest_us);
 }
 
 /* Those that were never used are at the end: untouched memory. */
@@ -69,7 +72,8 @@ static void fill_ticket(leat_edge *edge, edge_ticket *ticket, const edge_write *
 {
     const leat_placement *placement = edge->config.writes.placement;
     leat_slice key = {edge->key.canonical, edge->key.canonical_size};
-    *ticket = (edge_ticket){.asker = write->asker, .arrived_us = write->arrived_us};
+    *ticket = (edge_ticket){
+        .asker = write->asker, .arrived_us = write->arrived_us, .route = write->route->index};
     if (placement) {
         ticket->subpartition = leat_placement_subpartition(placement, key, edge->key.hash);
         ticket->key = leat_route_held_hash(write->route, key);
@@ -401,6 +405,8 @@ static void append(leat_edge *edge, const edge_write *write)
         return;
     }
     edge->in_flight++;
+    if (*in_flight == 1)
+        edge->oldest_us[write->partition] = write->arrived_us;
     leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
     if (!write->asker.batch)
         leat_http_request_drop_body(write->asker.request);
@@ -418,6 +424,22 @@ void edge_write_take(leat_edge *edge, edge_write *write)
 
 /* ---- the log's answers ---- */
 
+/* Each partition answers in order: none that still waits came earlier than this one. */
+static void note_answered(leat_edge *edge, uint32_t partition, int64_t arrived_us)
+{
+    int64_t *oldest_us = &edge->oldest_us[partition];
+    *oldest_us = arrived_us > *oldest_us ? arrived_us : *oldest_us;
+}
+
+int64_t edge_oldest_us(const leat_edge *edge)
+{
+    int64_t oldest_us = INT64_MAX;
+    for (uint32_t i = 0; edge->in_flight > 0 && i < edge->partition_count; i++)
+        if (edge->in_flight_of[i] > 0 && edge->oldest_us[i] < oldest_us)
+            oldest_us = edge->oldest_us[i];
+    return oldest_us;
+}
+
 void edge_on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
                       int64_t offset, const char *why)
 {
@@ -431,11 +453,12 @@ void edge_on_appended(void *context, void *tag, leat_append_result result, uint3
     LEAT_ASSERT(edge->in_flight > 0 && partition < edge->partition_count);
     edge->in_flight--;
     leat_shares_give(&edge->shares, &edge->in_flight_of[partition], 1);
+    note_answered(edge, partition, ticket.arrived_us);
     leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
     give_ticket(edge, tag);
     if (result == LEAT_APPENDED) {
         edge->taken_us = leat_mono_us();
-        leat_observe(edge->metrics.durable, edge->taken_us - ticket.arrived_us, 1);
+        leat_observe(edge->metrics.durable[ticket.route], edge->taken_us - ticket.arrived_us, 1);
         tell_accepted(edge, &ticket, partition, offset);
     } else {
         edge_refuse(edge, &ticket.asker, answers[result], NULL,

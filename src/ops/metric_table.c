@@ -49,9 +49,13 @@ static const leat_metric metrics[] = {
 
     {"leat_requests_total", EDGE(COUNTER), "code",
      "Writes by the status code of their answer: requests, and items of batches.", NULL},
-    {"leat_accept_to_durable_seconds", EDGE(LATENCY), "",
-     "From a request's last byte to its record being durable in the log.", NULL},
+    {"leat_accept_to_durable_seconds", EDGE(LATENCY), "route",
+     "From a request's last byte to its record being durable in the log.",
+     "By the name of the route; only what the log has taken."},
     {"leat_edge_in_flight", EDGE(GAUGE), "", "Requests that wait for the log.", NULL},
+    {"leat_edge_oldest_in_flight_seconds", EDGE(GAUGE_MS), "",
+     "How long the oldest of them has waited, or a little longer; 0: none waits.",
+     "A log that answers keeps it small, however many there are."},
     {"leat_edge_limited_total", EDGE(COUNTER), "by", "Writes answered 429, by what was too much.",
      "`tenant`, `key` (row), `token`: one of them writes more often than `limits.tenant`, `limits.key` or `limits.token` "
      "allows. `parked`: a tenant fills its shard with parked records. `lag`: much of what waits for a shard beyond "

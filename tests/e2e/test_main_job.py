@@ -111,7 +111,7 @@ def test_metrics_tell_answers_rows_and_lag(world):
     metrics = world.metrics(leat)
     assert metrics['leat_requests_total{code="202"}'] == 50
     assert metrics['leat_requests_total{code="422"}'] == 1
-    assert metrics["leat_accept_to_durable_seconds_count"] == 50
+    assert metrics['leat_accept_to_durable_seconds_count{route="subscriptions"}'] == 50
     assert world.metric(leat, "leat_batches_total") >= 1
     for shard in "ab":
         assert metrics[f'leat_time_lag_seconds{{worker="0",shard="{shard}"}}'] == 0

@@ -916,6 +916,8 @@ START_TEST(test_metrics)
     send_request(world, "DELETE /apps/7/devices/x", "", "");
     wait_record(world, 1);
     ck_assert(metrics_say(world, "leat_edge_in_flight 1\n"));
+    while (metrics_say(world, "leat_edge_oldest_in_flight_seconds 0\n"))
+        uv_run(&world->loop, UV_RUN_ONCE);
     fake_log_answer(world->log, 0, LEAT_APPENDED, 1, NULL);
     expect_answer(world, 202);
     send_request(world, "DELETE /nowhere", "", "");
@@ -923,7 +925,10 @@ START_TEST(test_metrics)
     ck_assert(metrics_say(world, "leat_requests_total{code=\"202\"} 1\n"));
     ck_assert(metrics_say(world, "leat_requests_total{code=\"404\"} 1\n"));
     ck_assert(metrics_say(world, "leat_requests_total{code=\"503\"} 0\n"));
-    ck_assert(metrics_say(world, "leat_accept_to_durable_seconds_count 1\n"));
+    ck_assert(
+        metrics_say(world, "leat_accept_to_durable_seconds_count{route=\"subscriptions\"} 1\n"));
+    while (!metrics_say(world, "leat_edge_oldest_in_flight_seconds 0\n"))
+        uv_run(&world->loop, UV_RUN_ONCE);
     ck_assert(metrics_say(world, "leat_edge_in_flight 0\n"));
     test_send_text(&world->loop, world->reader.fd, "junk\r\n\r\n");
     expect_answer(world, 400);
