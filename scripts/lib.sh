@@ -4,12 +4,14 @@
 #   ROOT   the checkout
 #   DEV    where everything fetched, built or started for development lives
 #   VIEWER the files of the page /docs
+#   CHARTS the charts of the admin listener's page
 #
 # shellcheck shell=bash
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 DEV=$ROOT/.dev
 VIEWER=$DEV/viewer
+CHARTS=$DEV/charts
 SELF=${0##*/}
 
 # One line of progress.

@@ -38,6 +38,7 @@ static void on_show(uv_timer_t *timer)
     leat_worker_metrics_show(timer->data);
     leat_worker_update_culprits(timer->data);
     leat_worker_update_reports(timer->data);
+    leat_worker_update_heat(timer->data);
 }
 
 static void on_drain_wish(uv_async_t *async)
@@ -175,6 +176,7 @@ static void release_memory(leat_worker *worker)
         leat_buf_free(&worker->shards[shard].report.partitions);
         leat_control_set_drop(worker->shards[shard].controls);
     }
+    leat_buf_free(&worker->heat);
     pthread_mutex_destroy(&worker->report_lock);
     free(worker->running);
     free(worker->began_us);

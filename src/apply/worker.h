@@ -25,6 +25,8 @@ typedef struct leat_worker_shard {
     uint64_t parked_max;        /* bytes, of all workers together; 0: nothing is parked */
 } leat_worker_shard;
 
+enum { LEAT_HEAT_PARTITIONS = 128, LEAT_HEAT_CELLS = 64 };
+
 /* Everything pointed at outlives the worker. */
 typedef struct leat_worker_config {
     uint32_t index; /* of the worker in this process; a label of its metrics */
@@ -78,6 +80,15 @@ leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
 /* Adds who is to blame for a shard's lag, as far as this worker knows. Any thread; at most half a
  * second old. */
 void leat_worker_add_culprits(leat_worker *worker, uint32_t shard, leat_culprits *to);
+/* Appends, each after a comma unless the buffer is empty, what the subpartitions of the worker's
+ * partitions hold, as JSON objects; at most LEAT_HEAT_PARTITIONS of them:
+ *
+ *   {"shard":"a","partition":0,"subpartitions":256,"records":[0,3,...],"stalled":[5]}
+ *
+ * Neighbours are added up to LEAT_HEAT_CELLS numbers; `stalled` has the positions of those that are
+ * tried in vain. Any thread. It is counted only while somebody asks, so the first one gets nothing,
+ * and later ones what is half a second old. */
+void leat_worker_append_heat(leat_worker *worker, leat_buf *out);
 /* What parked records take up on the disk of the shard, as it was measured. Any thread. */
 void leat_worker_parked_size(leat_worker *worker, uint32_t shard, uint64_t bytes);
 /* What noted idempotency keys take up there, likewise. */

@@ -205,7 +205,9 @@ struct leat_worker {
     leat_counter *busy_total;
     leat_counter *idle_total;
 
-    leat_log_health log_health; /* under report_lock */
+    leat_log_health log_health;     /* under report_lock */
+    leat_buf heat;                  /* likewise: worker_heat.c */
+    _Atomic int64_t heat_wanted_us; /* when somebody asked for it last, by leat_mono_us; 0: never */
 
     pthread_t thread;
     bool started;
@@ -267,6 +269,9 @@ enum { LEAT_RECORD_TEXT_SIZE = 512 };
 
 /* worker_facts.c: finds what does not move, logs it, and puts it into each shard's report. */
 void leat_worker_update_reports(leat_worker *worker);
+
+/* worker_heat.c: publishes what leat_worker_append_heat gives, if somebody asks for it. */
+void leat_worker_update_heat(leat_worker *worker);
 /* dead_letters.c: logs that the record of the effect is a dead letter, or that its key is held; a
  * bounded number in a minute, then how many more there were. */
 void leat_worker_log_dead_letter(leat_worker *worker, const leat_engine_effect *effect);

@@ -1,4 +1,4 @@
-/* daemon_state.h - the inside of a process that serves, for serve.c and parts.c only. */
+/* daemon_state.h - the inside of a process that serves, for serve.c, parts.c and state.c only. */
 #ifndef LEAT_DAEMON_STATE_H
 #define LEAT_DAEMON_STATE_H
 
@@ -27,6 +27,7 @@ enum { LEAT_DAEMON_HOST_SIZE = 256 };
 
 typedef struct leat_daemon {
     const char *command;
+    int64_t started_ms; /* since 1970 */
     bool with_edge;
     bool with_apply;
     leat_assembly assembly;
@@ -72,6 +73,8 @@ bool leat_daemon_reads_again(const leat_config *config);
 /* Listens, but serves nobody yet. */
 int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 int leat_daemon_make_workers(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
+/* state.c: members of /state (leat_admin_config). `context` is the daemon. */
+void leat_daemon_write_state(void *context, leat_buf *out);
 /* None when admin is off. */
 int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 /* culprits.c: who is to blame for the shards' lags (apply/culprits.h), as JSON. Main thread. */

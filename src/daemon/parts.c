@@ -385,14 +385,23 @@ int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error)
     const char *address = daemon->assembly.config.admin;
     if (strcmp(address, "off") == 0)
         return 0;
-    leat_http_config http;
-    leat_http_config_defaults(&http);
-    if (leat_config_address(address, daemon->admin_host, sizeof daemon->admin_host, &http.port,
-                            error) != 0)
+    leat_admin_config config = {
+        .token = daemon->assembly.config.admin_token,
+        .metrics = daemon->metrics,
+        .shards = daemon->shard_names,
+        .shard_count = daemon->assembly.catalog.layout.shard_count,
+        .ready = is_ready,
+        .state = leat_daemon_write_state,
+        .culprits = show_culprits,
+        .context = daemon,
+        .assembly = &daemon->assembly,
+    };
+    leat_http_config_defaults(&config.http);
+    if (leat_config_address(address, daemon->admin_host, sizeof daemon->admin_host,
+                            &config.http.port, error) != 0)
         return leat_config_blame(&daemon->assembly.config, error, "admin");
-    http.host = daemon->admin_host;
-    daemon->admin = leat_admin_new(&daemon->loop, &http, daemon->assembly.config.admin_token,
-                                   daemon->metrics, is_ready, show_culprits, daemon, error);
+    config.http.host = daemon->admin_host;
+    daemon->admin = leat_admin_new(&daemon->loop, &config, error);
     if (!daemon->admin)
         return leat_config_blame(&daemon->assembly.config, error, "admin");
     leat_info("admin listens url=http://%s:%d", daemon->admin_host[0] ? daemon->admin_host : "*",

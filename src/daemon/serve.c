@@ -21,6 +21,7 @@
 #include "base/exit_code.h"
 #include "base/loop.h"
 #include "base/states.h"
+#include "daemon/admin_jobs.h"
 #include "daemon/daemon_state.h"
 #include "daemon/descriptors.h"
 #include "daemon/log_identity.h"
@@ -28,7 +29,7 @@
 #include "daemon/signals.h"
 #include "daemon/start_catalog.h"
 
-enum { SPARE_POOL_THREADS = 2, RELOAD_EVERY_MS = 2000 };
+enum { SPARE_POOL_THREADS = 2 + LEAT_ADMIN_JOBS_MAX, RELOAD_EVERY_MS = 2000 };
 
 /* ---- phases ---- */
 
@@ -291,7 +292,10 @@ static int check_both_roles(const leat_daemon *daemon, leat_error *error)
 
 int leat_serve(const char *command, bool with_edge, bool with_apply, const char *config_file)
 {
-    leat_daemon daemon = {.command = command, .with_edge = with_edge, .with_apply = with_apply};
+    leat_daemon daemon = {.command = command,
+                          .started_ms = leat_wall_ms(),
+                          .with_edge = with_edge,
+                          .with_apply = with_apply};
     leat_error error = {0};
     if (leat_signals_take(&error) != 0)
         return fail(&daemon, LEAT_EXIT_FAILED, &error);

@@ -351,6 +351,15 @@ typedef struct leat_engine_partition_view {
 void leat_engine_partition(const leat_engine *engine, uint32_t partition,
                            leat_engine_partition_view *ret);
 
+/* What the subpartitions of a partition hold, in memory and parked; subpartitions that are
+ * neighbours share a cell where there are more of them than cells. */
+typedef struct leat_engine_cell {
+    uint64_t records;
+    bool stalled; /* the head of one of them has failed */
+} leat_engine_cell;
+void leat_engine_occupancy(const leat_engine *engine, uint32_t partition, leat_engine_cell *ret,
+                           uint32_t count);
+
 /* The subpartitions of one shard whose heads fail, grouped by cause (outcome, SQLSTATE, table). The
  * one that has failed for longest stands for its group. */
 typedef struct leat_engine_trouble {

@@ -4,6 +4,9 @@
  * each record.
  */
 #include "engine/state.h"
+
+#include <string.h>
+
 #include "engine/backlog.h"
 #include "engine/guard.h"
 #include "engine/low_water.h"
@@ -98,6 +101,21 @@ bool leat_engine_is_current(const leat_engine *engine, const leat_engine_batch *
             batch->parts[i].incarnation)
             return false;
     return true;
+}
+
+void leat_engine_occupancy(const leat_engine *engine, uint32_t partition, leat_engine_cell *ret,
+                           uint32_t count)
+{
+    LEAT_ASSERT(partition < engine->config.partition_count && count > 0);
+    memset(ret, 0, count * sizeof *ret);
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
+        uint32_t id = leat_queue_id(engine, partition, i);
+        const leat_queue *queue = &engine->queues[id];
+        leat_engine_cell *cell = &ret[(uint64_t)i * count / engine->config.subpartitions];
+        cell->records += leat_queue_memory(queue).count;
+        cell->records += queue->parked ? engine->chunks[id].records : 0;
+        cell->stalled = cell->stalled || engine->marks[id].is_set;
+    }
 }
 
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret)

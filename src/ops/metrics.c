@@ -431,3 +431,24 @@ void leat_metrics_write(const leat_metrics *metrics, leat_metrics_format format,
     if (format == LEAT_METRICS_OPEN)
         leat_buf_text(out, "# EOF\n");
 }
+
+static void see_cells(const series *of, void (*see)(void *context, const leat_metric_cell *cell),
+                      void *context)
+{
+    const leat_metric_shape *shape = leat_metric_shape_of(of->metric->kind);
+    bool counts = strcmp(shape->type, "counter") == 0;
+    for (uint32_t i = 0; i < of->cell_count && shape->bound_count == 0; i++)
+        see(context, &(leat_metric_cell){.name = of->metric->name,
+                                         .labels = of->labels,
+                                         .counter = counts ? of->cells[i] : NULL,
+                                         .gauge = counts ? NULL : of->cells[i],
+                                         .scale = shape->scale});
+}
+
+void leat_metrics_each(const leat_metrics *metrics,
+                       void (*see)(void *context, const leat_metric_cell *cell), void *context)
+{
+    for (size_t i = 0; i < metrics->table_count; i++)
+        for (const series *of = metrics->first[i]; of; of = of->next)
+            see_cells(of, see, context);
+}

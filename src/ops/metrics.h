@@ -58,6 +58,18 @@ static inline void leat_gauge_set(leat_gauge *gauge, int64_t value)
 /* `times` values, in the unit of the histogram's kind; less than 0 counts as 0. */
 void leat_observe(leat_histogram *histogram, int64_t value, uint64_t times);
 
+/* A cell of a counter or of a gauge; the cells of one series stand for themselves. */
+typedef struct leat_metric_cell {
+    const char *name;
+    const char *labels;          /* "": none */
+    const leat_counter *counter; /* one of the two */
+    const leat_gauge *gauge;
+    int64_t scale; /* value / scale is shown */
+} leat_metric_cell;
+/* Calls `see` for each; what it is given stays valid. Any thread. */
+void leat_metrics_each(const leat_metrics *metrics,
+                       void (*see)(void *context, const leat_metric_cell *cell), void *context);
+
 typedef enum leat_metrics_format {
     LEAT_METRICS_TEXT, /* Prometheus' text 0.0.4 */
     LEAT_METRICS_OPEN, /* OpenMetrics 1.0.0 */

@@ -1,15 +1,19 @@
-/* The admin page: the answer of each path, and that a scrape is fresh. */
+/* The admin listener: the answer of each path, that a scrape is fresh, and who may act. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <yyjson.h>
 
 #include "daemon/admin.h"
 #include "unit/http/client.h"
 
 typedef struct admin_world {
     uv_loop_t loop;
+    leat_assembly assembly; /* with one shard, a file that nobody can open */
+    leat_config_shard shard;
+    char shard_name[8], file[32], topic[16];
     leat_metrics *metrics;
     leat_counter *writes;
     leat_admin *admin;
@@ -20,6 +24,8 @@ typedef struct admin_world {
 
 static const leat_metric table[] = {
     {"leat_writes_total", LEAT_METRIC_OF_EDGE, LEAT_METRIC_COUNTER, "", "Writes.", NULL}};
+
+static const char *const shards[] = {"a"};
 
 static bool is_ready(void *context, leat_buf *why)
 {
@@ -39,14 +45,28 @@ static admin_world *world_with(const char *token, bool (*ready)(void *context, l
 {
     admin_world *world = leat_must_calloc(1, sizeof *world);
     ck_assert_int_eq(uv_loop_init(&world->loop), 0);
+    snprintf(world->shard_name, sizeof world->shard_name, "a");
+    snprintf(world->file, sizeof world->file, "/nowhere/rows.db");
+    snprintf(world->topic, sizeof world->topic, "writes");
+    world->shard.name = world->shard_name;
+    world->shard.sqlite = world->file;
+    world->assembly.config.kafka_topic = world->topic;
+    world->assembly.config.shards = &world->shard;
+    world->assembly.config.shard_count = 1;
     world->metrics = leat_metrics_new_of(table, 1);
     world->writes = leat_metrics_counter(world->metrics, "leat_writes_total", NULL);
-    leat_http_config config;
-    leat_http_config_defaults(&config);
-    config.port = 0;
+    leat_admin_config config = {.token = token,
+                                .metrics = world->metrics,
+                                .shards = shards,
+                                .shard_count = 1,
+                                .ready = ready,
+                                .culprits = say_culprits,
+                                .context = world,
+                                .assembly = &world->assembly};
+    leat_http_config_defaults(&config.http);
+    config.http.port = 0;
     leat_error error = {""};
-    world->admin = leat_admin_new(&world->loop, &config, token, world->metrics, ready, say_culprits,
-                                  world, &error);
+    world->admin = leat_admin_new(&world->loop, &config, &error);
     ck_assert_msg(world->admin, "%s", error.text);
     world->reader.fd = test_connect(leat_admin_port(world->admin));
     return world;
@@ -67,15 +87,26 @@ static void world_free(admin_world *world)
     free(world);
 }
 
+/* `headers` has the host. */
+static void ask(admin_world *world, const char *line, const char *headers, const char *body)
+{
+    char size[64];
+    snprintf(size, sizeof size, "Content-Length: %zu\r\n\r\n", strlen(body));
+    test_send_text(&world->loop, world->reader.fd, line);
+    test_send_text(&world->loop, world->reader.fd, " HTTP/1.1\r\n");
+    test_send_text(&world->loop, world->reader.fd, headers);
+    test_send_text(&world->loop, world->reader.fd, size);
+    test_send_text(&world->loop, world->reader.fd, body);
+    bool head = strncmp(line, "HEAD", 4) == 0;
+    ck_assert(test_read_answer(&world->loop, &world->reader, head, &world->answer));
+}
+
 static void expect_with(admin_world *world, const char *line, const char *headers, int status,
                         const char *body)
 {
-    test_send_text(&world->loop, world->reader.fd, line);
-    test_send_text(&world->loop, world->reader.fd, " HTTP/1.1\r\nHost: a\r\n");
-    test_send_text(&world->loop, world->reader.fd, headers);
-    test_send_text(&world->loop, world->reader.fd, "\r\n");
-    bool head = strncmp(line, "HEAD", 4) == 0;
-    ck_assert(test_read_answer(&world->loop, &world->reader, head, &world->answer));
+    char all[256];
+    snprintf(all, sizeof all, "Host: a\r\n%s", headers);
+    ask(world, line, all, "");
     ck_assert_int_eq(world->answer.status, status);
     ck_assert_str_eq(world->answer.body, body);
 }
@@ -155,10 +186,10 @@ START_TEST(test_others)
     admin_world *world = world_new(NULL);
     expect(world, "GET /readyz", 200, "{\"status\":\"ok\"}");
     expect(
-        world, "GET /", 404,
-        "{\"error\":\"no_route\",\"field\":null,\"message\":\"/metrics, /culprits, /healthz and /readyz are here\","
+        world, "GET /nothing", 404,
+        "{\"error\":\"no_route\",\"field\":null,\"message\":\"here are / (a page), /state, /culprits, /metrics, /healthz and /readyz\","
         "\"type\":\"urn:leat:error:no_route\",\"title\":\"Not Found\",\"status\":404,"
-        "\"detail\":\"/metrics, /culprits, /healthz and /readyz are here\"}");
+        "\"detail\":\"here are / (a page), /state, /culprits, /metrics, /healthz and /readyz\"}");
     expect(
         world, "DELETE /metrics", 405,
         "{\"error\":\"method_not_allowed\",\"field\":null,\"message\":\"this path takes GET, HEAD\","
@@ -199,6 +230,132 @@ START_TEST(test_token)
 }
 END_TEST
 
+START_TEST(test_page)
+{
+    /* It needs no token, as it has nothing in it; a browser may run nothing but its own texts. */
+    admin_world *world = world_with("secret", NULL);
+    char room[1024], tag[64], headers[128];
+    ask(world, "GET /", "Host: a\r\nAccept-Encoding: gzip\r\n", "");
+    ck_assert_int_eq(world->answer.status, 200);
+    ck_assert_str_eq(test_header(&world->answer, "content-encoding", room, sizeof room), "gzip");
+    test_header(&world->answer, "content-security-policy", room, sizeof room);
+    ck_assert_ptr_nonnull(strstr(room, "default-src 'none'; script-src 'sha256-"));
+    ck_assert_ptr_nonnull(strstr(room, "frame-ancestors 'none'"));
+    ck_assert_ptr_null(strstr(room, "unsafe"));
+    snprintf(headers, sizeof headers, "Host: a\r\nIf-None-Match: %s\r\n",
+             test_header(&world->answer, "etag", tag, sizeof tag));
+    ask(world, "GET /", headers, "");
+    ck_assert_int_eq(world->answer.status, 304);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_state)
+{
+    admin_world *world = world_with("secret", is_ready);
+    ask(world, "GET /state", "Host: a\r\n", "");
+    ck_assert_int_eq(world->answer.status, 401);
+    ask(world, "GET /state?from=0", "Host: a\r\nAuthorization: Bearer secret\r\n", "");
+    ck_assert_int_eq(world->answer.status, 200);
+    yyjson_doc *doc = yyjson_read(world->answer.body, world->answer.body_size, 0);
+    ck_assert_msg(doc != NULL, "%s", world->answer.body);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    ck_assert(!yyjson_get_bool(yyjson_obj_get(root, "is_ready")));
+    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(root, "reason")),
+                     "shard \"a\" has no connection");
+    ck_assert_str_eq(yyjson_get_str(yyjson_ptr_get(root, "/shards/0/name")), "a");
+    yyjson_doc_free(doc);
+    world_free(world);
+}
+END_TEST
+
+#define JSON  "Content-Type: application/json\r\n"
+#define LOCAL "Host: 127.0.0.1:9464\r\n"
+
+START_TEST(test_who_may_act)
+{
+    /* A program, and the page itself; no page of another site, whatever its name leads to. What may
+     * act is told that its empty wish makes no sense, and so does nothing. */
+    static const struct {
+        const char *headers;
+        int status;
+    } cases[] = {
+        {LOCAL JSON, 422},
+        {"Host: localhost:1\r\n" JSON, 422},
+        {"Host: [::1]:1\r\n" JSON, 422},
+        {LOCAL "Content-Type: application/json; charset=utf-8\r\n", 422},
+        {LOCAL JSON "Origin: http://127.0.0.1:9464\r\nSec-Fetch-Site: same-origin\r\n", 422},
+        {LOCAL JSON "Origin: http://127.0.0.1:9465\r\n", 403},
+        {LOCAL JSON "Origin: null\r\n", 403},
+        {LOCAL JSON "Sec-Fetch-Site: cross-site\r\n", 403},
+        {LOCAL JSON "Sec-Fetch-Site: same-site\r\n", 403},
+        {"Host: evil.example\r\n" JSON
+         "Origin: http://evil.example\r\nSec-Fetch-Site: same-origin\r\n",
+         403},
+        {"Host: 127.0.0.1.evil.example\r\n" JSON, 403},
+        {LOCAL, 415},
+        {LOCAL "Content-Type: text/plain\r\n", 415},
+        {LOCAL "Content-Type: application/jsonish\r\n", 415},
+    };
+    admin_world *world = world_new(NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ask(world, "POST /held/discard", cases[i].headers, "{}");
+        ck_assert_msg(world->answer.status == cases[i].status, "%s: %d", cases[i].headers,
+                      world->answer.status);
+    }
+    ask(world, "GET /held/discard", LOCAL, "");
+    ck_assert_int_eq(world->answer.status, 405);
+    ask(world, "GET /waiting", "Host: evil.example\r\n", "");
+    ck_assert_int_eq(world->answer.status, 403);
+    world_free(world);
+    world = world_with("secret", NULL);
+    ask(world, "POST /held/discard", LOCAL JSON, "{}");
+    ck_assert_int_eq(world->answer.status, 401);
+    ask(world, "POST /held/discard", "Host: leat.example\r\nAuthorization: Bearer secret\r\n" JSON,
+        "{}");
+    ck_assert_int_eq(world->answer.status, 422);
+    world_free(world);
+}
+END_TEST
+
+static void expect_wish(admin_world *world, const char *path, const char *wish, int status,
+                        const char *message)
+{
+    char line[64];
+    snprintf(line, sizeof line, "POST %s", path);
+    ask(world, line, LOCAL JSON, wish);
+    ck_assert_msg(world->answer.status == status && strstr(world->answer.body, message),
+                  "%s: %d %s", wish, world->answer.status, world->answer.body);
+}
+
+START_TEST(test_wishes)
+{
+    /* What makes no sense is refused before any shard is asked; else the shard's answer comes, here
+     * that there is none. */
+    admin_world *world = world_new(NULL);
+    expect_wish(world, "/held/retry", "{", 400, "no JSON object");
+    expect_wish(world, "/held/retry", "[]", 400, "no JSON object");
+    expect_wish(world, "/held/retry", "{\"tenant\":\"7\"}", 422, "takes no member tenant");
+    expect_wish(world, "/held/retry", "{\"key\":7}", 422, "key must be a text");
+    expect_wish(world, "/held/retry", "{\"key\":\"7\\u0000\"}", 422, "key must be a text");
+    expect_wish(world, "/held/retry", "{\"shard\":\"b\"}", 422, "there is no shard b");
+    expect_wish(world, "/held/retry", "{\"table\":\"t\"}", 422, "belong to key");
+    expect_wish(world, "/held/retry", "{}", 503, "shard a: ");
+    expect_wish(world, "/held/discard", "{}", 422, "key is needed");
+    expect_wish(world, "/held/discard", "{\"key\":\"7\",\"limit\":\"0\"}", 422, "limit must be");
+    expect_wish(world, "/controls/block", "{\"tenant\":\"7\"}", 422, "for is needed");
+    expect_wish(world, "/controls/block", "{\"for\":\"1h\"}", 422, "give one of tenant and key");
+    expect_wish(world, "/controls/block", "{\"tenant\":\"7\",\"for\":\"1h\",\"action\":\"drop\"}",
+                422, "hold or skip");
+    expect_wish(world, "/controls/block", "{\"tenant\":\"7\",\"for\":\"1h\"}", 503, "shard a: ");
+    expect_wish(world, "/controls/unblock", "{\"tenant\":\"7\"}", 503, "shard a: ");
+    ask(world, "GET /waiting", LOCAL, "");
+    ck_assert_int_eq(world->answer.status, 200);
+    ck_assert_ptr_nonnull(strstr(world->answer.body, "\"failures\":[{\"shard\":\"a\",\"error\":"));
+    world_free(world);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("admin");
@@ -209,6 +366,10 @@ int main(void)
     tcase_add_test(pages, test_health);
     tcase_add_test(pages, test_others);
     tcase_add_test(pages, test_token);
+    tcase_add_test(pages, test_page);
+    tcase_add_test(pages, test_state);
+    tcase_add_test(pages, test_who_may_act);
+    tcase_add_test(pages, test_wishes);
     suite_add_tcase(suite, pages);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
