@@ -5,6 +5,8 @@
 #include "base/base.h"
 #include "base/exit_code.h"
 
+enum { LEAT_ADMINS_MAX = 16 }; /* times that --admin is given */
+
 /* The options of the command line. A command gets only options that it takes; those that are not
  * given are NULL, 0 or false. */
 typedef struct leat_options {
@@ -34,6 +36,9 @@ typedef struct leat_options {
     bool hold;
     bool json;
     bool held;
+    bool once;
+    const char *admin[LEAT_ADMINS_MAX];
+    uint32_t admin_count;
     char *const *operands; /* as many as the command wants */
 } leat_options;
 
@@ -54,6 +59,7 @@ int leat_command_init(const leat_options *options);
 int leat_command_check(const leat_options *options);
 int leat_command_lag(const leat_options *options);
 int leat_command_status(const leat_options *options);
+int leat_command_top(const leat_options *options);
 int leat_command_dead_list(const leat_options *options);
 int leat_command_dead_list_held(const leat_options *options); /* dead list --held */
 int leat_command_dead_show(const leat_options *options);

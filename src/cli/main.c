@@ -57,6 +57,15 @@ static const leat_command commands[] = {
      "its cause: a record, a lock and its holder, a standby, a partition, a shard, the log; 1 neither the log nor any shard\n"
      "answers.\n",
      leat_command_status},
+    {"top", "cwoK", "[--admin URL]... [--token T] [--once] [--config FILE]", 0,
+     "show live what processes do",
+     "Shows, every two seconds, what the processes say of themselves: lag, throughput, connections and parked records of each\n"
+     "shard, which record holds a partition up, the heaviest tenants and keys. Keys: q ends, p pauses, l m r n sort the shards.\n\n"
+     "  --admin URL    the admin listener of a process, http://host:9464; may be given up to 16 times, and the numbers of one\n"
+     "                 shard are added up. Without it, the configuration's `admin` on this machine\n"
+     "  --token T      the token of these listeners; without it, $LEAT_ADMIN_TOKEN, or the configuration's `admin_token`\n"
+     "  --once         print it once, for scripts; exit status 1 if a process has not answered\n",
+     leat_command_top},
     {"dead list", "cstrljH",
      "[--held] [--shard NAME] [--table NAME | --route NAME] [--limit N] [--json] [--config FILE]",
      0, "list the records that were refused permanently",
@@ -198,6 +207,8 @@ static const struct option options_known[] = {
     {"from", required_argument, NULL, 'F'},
     {"batch", required_argument, NULL, 'b'},
     {"repeat-unknown", no_argument, NULL, 'U'},
+    {"admin", required_argument, NULL, 'w'},
+    {"once", no_argument, NULL, 'o'},
     {0},
 };
 
@@ -310,6 +321,14 @@ static int take_option(leat_options *options, int letter, const char *value)
     case 'U':
         options->repeat_unknown = true;
         break;
+    case 'o':
+        options->once = true;
+        break;
+    case 'w':
+        if (options->admin_count == LEAT_ADMINS_MAX)
+            return -1;
+        options->admin[options->admin_count++] = value;
+        break;
     case 'l':
         return take_number(value, &options->limit);
     case 'm':
@@ -344,7 +363,8 @@ static int read_options(int argc, char **argv, command_line *line)
         if (letter == '?' || letter == ':')
             return option_error(letter, argv[optind - 1]);
         if (take_option(&line->options, letter, optarg) != 0)
-            return usage_error(letter == 'l'
+            return usage_error(letter == 'w' ? "--admin can be given 16 times, not more: "
+                               : letter == 'l'
                                    ? "--limit takes a number from 1 to 1000000, not "
                                    : "--max-seconds takes a number from 1 to 1000000, not ",
                                optarg);

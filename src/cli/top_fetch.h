@@ -1,0 +1,32 @@
+/*
+ * top_fetch.h - asks the admin listeners of several processes what they do, all at once: /state
+ * and, where there is such a page, /culprits. One that does not answer keeps what it said last, and
+ * its error. One thread.
+ */
+#ifndef LEAT_CLI_TOP_FETCH_H
+#define LEAT_CLI_TOP_FETCH_H
+
+#include <yyjson.h>
+
+#include "cli/commands.h"
+
+enum { LEAT_TOP_SOURCES_MAX = LEAT_ADMINS_MAX };
+
+typedef struct leat_top_source {
+    const char *url;      /* "http://127.0.0.1:9464" */
+    yyjson_doc *state;    /* what it said last; NULL: it has not answered yet */
+    yyjson_doc *culprits; /* NULL: there are none, or it has no such page */
+    leat_error error;     /* empty: it has answered the last question */
+} leat_top_source;
+
+typedef struct leat_top_sources {
+    uint32_t count;
+    leat_top_source sources[LEAT_TOP_SOURCES_MAX];
+    const char *token; /* NULL: none */
+} leat_top_sources;
+
+/* Blocks until all have answered, or have not for three seconds. */
+void leat_top_fetch(leat_top_sources *all);
+void leat_top_sources_fini(leat_top_sources *all);
+
+#endif

@@ -1,0 +1,246 @@
+"""The page of the admin listener in a real browser: it loads without a complaint, follows what happens, and what can be done on it
+is done. One process serves all tests, which run in their order."""
+
+import re
+import shutil
+import threading
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+
+from lib.harness import ROOT, World, wait_until
+
+TABLES = """create table parents (id int primary key);
+            create table things (tenant int, id int, n int not null default 0, parent int references parents, primary key (tenant, id))"""
+ROUTE = {"path": "/tenants/{tenant}/things/{id}", "table": "things", "tenant": "tenant", "columns": {"n": "add"}, "on_refused": "hold"}
+TENANTS = range(1, 9)
+
+
+class Writer:
+    """Writes on and on, so that there is something to see."""
+
+    def __init__(self, world, process):
+        self.client, self.stopping = world.client(process), threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        number = 0
+        while not self.stopping.wait(0.01):
+            try:
+                self.client.patch(f"/tenants/{TENANTS[number % len(TENANTS)]}/things/{number % 40}", json={"n": 1})
+            except httpx.TransportError:  # the last test ends the process
+                return
+            number += 1
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+        self.client.close()
+
+
+class Shown:
+    def __init__(self, browser, world, process):
+        self.browser, self.world, self.process = browser, world, process
+        self.url = "http://" + process.address("admin listens")
+        self.complaints, self.requested = [], []
+        self.page = self.open()
+
+    def open(self, hear=True, **options):
+        page = self.browser.new_page(**{"viewport": {"width": 1280, "height": 1000}, **options})
+        if hear:
+            page.on("request", lambda request: self.requested.append(request.url))
+            page.on("console", lambda message: message.type in ("error", "warning") and self.complaints.append(message.text))
+            page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return page
+
+    def text(self, selector):
+        return self.page.locator(selector).inner_text()
+
+    def waits_for(self, selector, words):
+        self.page.locator(selector).filter(has_text=re.compile(words)).wait_for(timeout=60000)
+
+    def picture(self, name, page=None):
+        (page or self.page).screenshot(path=ROOT / "build" / f"dashboard-{name}.png", full_page=True)
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    world = World(tmp_path_factory.mktemp("dashboard"), log="local", shards=2, partitions=4, table_sql=TABLES, route=ROUTE,
+                  apply={"patience": "0s", "lock_timeout": "500ms"})
+    writer = None
+    try:
+        world.init()
+        process = world.start("run")
+        writer = Writer(world, process)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            yield Shown(browser, world, process)
+            browser.close()
+    finally:
+        if writer:
+            writer.stop()
+        world.close()
+
+
+def test_it_loads_and_follows_what_happens(shown):
+    """Charts are drawn, numbers move by themselves, nobody else is asked for anything, and no policy is violated."""
+    shown.page.goto(shown.url + "/")
+    shown.waits_for("#who", f"process {shown.process.pid}")
+    shown.waits_for("#flow .said", r"Now [1-9]\d* accepted, [1-9]\d* applied, 0 refused")
+    assert shown.page.locator(".plot canvas").count() == 3
+    assert shown.text("#health") == "ready" and "Nothing that this process knows of" in shown.text("#alerts")
+    first = shown.text("#fresh")
+    wait_until(lambda: shown.text("#fresh") != first, "the page to be drawn again")
+    assert "No row is held." in shown.text("#held") and "There are no dead letters." in shown.text("#dead")
+    assert [url for url in shown.requested if not url.startswith((shown.url + "/", "data:"))] == []
+    assert shown.complaints == []
+
+
+def test_a_frozen_shard_and_a_hot_key_are_seen(shown):
+    """A table is locked in shard b, and one row there is written more than all others: both are on the page while that lasts."""
+    world, page = shown.world, shown.page
+    tenant = wait_until(lambda: world.rows("select tenant from things limit 1", ["b"]), "a row in shard b")[0][0]
+    with world.db("b") as db, world.client(shown.process) as client:
+        db.execute("begin")
+        db.execute("lock table things in access exclusive mode")
+        for _ in range(300):
+            assert client.patch(f"/tenants/{tenant}/things/7", json={"n": 1}).status_code == 202
+        shown.waits_for("#alerts", r"Shard b: .* stalled")
+        page.locator("#heat-table tbody tr").first.filter(has_text=re.compile(r"^b.*[3-9]\d\dstalled$")).wait_for(timeout=60000)
+        shown.waits_for("#time-lag .said", r"shard b\)")
+        shown.picture("light")
+        db.execute("rollback")
+    shown.waits_for("#alerts", "Nothing that this process knows of")
+    assert shown.complaints == []
+
+
+def hold(shown, number):
+    """A row whose parent is missing."""
+    with shown.world.client(shown.process) as client:
+        assert client.patch(f"/tenants/1/things/{number}", json={"n": 5, "parent": number}).status_code == 202
+    shown.page.locator("#look").click()
+    shown.page.get_by_role("button", name=f"Retry 1/{number} of public.things").wait_for(timeout=60000)
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.dataset.name || ''")
+
+
+def test_a_held_row_is_retried_with_the_keyboard(shown):
+    """From the top of the page, Tab leads to its button, which can be seen to have the focus; Enter applies what is kept."""
+    hold(shown, 1001)
+    page = shown.page
+    for shard in ("a", "b"):
+        with shown.world.db(shard) as db:
+            db.execute("insert into parents values (1001)")
+    page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if focused(page) == "Retry 1/1001 of public.things":
+            break
+    assert focused(page) == "Retry 1/1001 of public.things"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    shown.waits_for("#did", "1 record applied, no longer held")
+    shown.waits_for("#held", "No row is held")
+    assert shown.world.rows("select n, parent from things where id = 1001") == [(5, 1001)]
+    assert shown.complaints == []
+
+
+def test_a_held_row_is_given_up(shown):
+    """After a question; its record is then a dead letter, and is listed as one."""
+    hold(shown, 1002)
+    shown.page.once("dialog", lambda dialog: dialog.dismiss())
+    button = shown.page.get_by_role("button", name="Discard 1/1002 of public.things")
+    button.click()
+    assert shown.world.rows("select count(*) from leat.held", ["a"])[0][0] + shown.world.rows("select count(*) from leat.held", ["b"])[0][0] == 1
+    shown.page.once("dialog", lambda dialog: dialog.accept())
+    button.click()
+    shown.waits_for("#did", "1 record given up, no longer held")
+    shown.waits_for("#dead", r"1/1002[\s\S]*23503")
+    assert shown.complaints == []
+
+
+def test_a_control_is_put_in_effect_and_removed(shown):
+    """What makes no sense is said; what does is listed, and `leat control list` has it too."""
+    page = shown.page
+    form = page.locator("#control")
+    form.locator("input[name=tenant]").fill("none")
+    form.get_by_role("button").click()
+    shown.waits_for("#did", "It did not work: tenant: there is no tenant none")
+    form.locator("input[name=tenant]").fill("900")
+    form.locator("input[name=reason]").fill("too <b>loud</b>")
+    form.get_by_role("button").click()
+    shown.waits_for("#did", "records of tenant 900 are held")
+    shown.waits_for("#controls", r"tenant 900[\s\S]*too <b>loud</b>")
+    assert "of tenant 900 until" in shown.world.leat("control", "list").stdout
+    page.get_by_role("button", name="Remove the control of 900").click()
+    shown.waits_for("#controls", "No control is in effect")
+    complaints = [text for text in shown.complaints if "422" not in text]  # the browser reports that answer, too
+    shown.complaints.clear()
+    assert complaints == []
+
+
+def test_it_is_readable_on_a_phone_and_in_the_dark(shown):
+    """At 360 pixels nothing has to be scrolled sideways; the system's scheme is followed, and the button's choice stays."""
+    page = shown.open(viewport={"width": 360, "height": 740}, color_scheme="dark")
+    page.goto(shown.url + "/")
+    page.locator("#flow .said").filter(has_text="accepted").wait_for()
+    page.locator("#shards td").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    shown.picture("phone", page)
+    page.get_by_role("button", name="Light").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+    page.reload()
+    page.get_by_role("button", name="Dark").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    page.locator(".plot canvas").nth(2).wait_for()
+    shown.picture("dark", page)
+    page.close()
+    assert shown.complaints == []
+
+
+def test_it_asks_for_the_token(shown):
+    """Where the listener wants one: it is asked for, shown with each request, and kept in the tab only."""
+
+    def guard(route):
+        if route.request.headers.get("authorization") == "Bearer s3cret":
+            route.continue_()
+        else:
+            route.fulfill(status=401, content_type="application/problem+json", body='{"message": "a token is needed"}')
+
+    page = shown.open(hear=False)
+    page.route(re.compile(r"/(state|waiting|culprits)"), guard)
+    page.goto(shown.url + "/")
+    page.locator("#token input").fill("wrong")
+    page.keyboard.press("Enter")
+    page.locator("#banner").filter(has_text="The token was refused").wait_for()
+    page.locator("#token input").fill("s3cret")
+    page.keyboard.press("Enter")
+    page.locator("#flow .said").filter(has_text="accepted").wait_for()
+    page.locator("#held").filter(has_text="No row is held").wait_for()
+    assert page.locator("#token").is_hidden() and page.locator("#banner").is_hidden()
+    assert page.evaluate("[JSON.stringify({...localStorage}).includes('s3cret'), JSON.stringify({...sessionStorage}).includes('s3cret')]") == [False, True]
+    page.close()
+
+
+def test_top_shows_the_same(shown):
+    """`leat top --once`: of one process, of several, of one that is not there."""
+    top = shown.world.leat("top", "--once", "--admin", shown.url)
+    assert top.returncode == 0, top.stderr
+    assert re.search(rf"^run \S+ {shown.process.pid}: accepted \d", top.stdout, re.M)
+    assert re.search(r"^SHARD +OLDEST +NOT APPLIED", top.stdout, re.M) and re.search(r"^a  ", top.stdout, re.M) and re.search(r"^b  ", top.stdout, re.M)
+    both = shown.world.leat("top", "--once", "--admin", shown.url, "--admin", "http://127.0.0.1:1")
+    assert both.returncode == 1 and "http://127.0.0.1:1: " in both.stdout and f" {shown.process.pid}: accepted" in both.stdout
+
+
+def test_it_says_that_the_process_is_gone(shown):
+    """What it shows is not passed off as the present."""
+    assert httpx.get(shown.url + "/state?from=0", timeout=30).json()["history"]["next"] > 0
+    shown.process.terminate()
+    shown.waits_for("#banner", "The process has not answered for .*: it is gone, or cannot be reached. What is shown is as of")
+    assert "stale" in shown.page.evaluate("document.body.className")
