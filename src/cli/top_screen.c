@@ -119,7 +119,7 @@ static void put_line(leat_buf *out, leat_slice text, leat_top_style style)
                                                                       : "";
     leat_buf_text(out, before);
     leat_buf_slice(out, text);
-    leat_buf_text(out, *before ? PLAIN CLEAR_LINE "\r\n" : CLEAR_LINE "\r\n");
+    leat_buf_text(out, *before ? PLAIN CLEAR_LINE "\n" : CLEAR_LINE "\n");
 }
 
 /* The last line has the keys, whatever the height. */

@@ -1,8 +1,14 @@
 """The page of the admin listener in a real browser: it loads without a complaint, follows what happens, and what can be done on it
 is done. One process serves all tests, which run in their order."""
 
+import fcntl
+import os
+import pty
 import re
 import shutil
+import struct
+import subprocess
+import termios
 import threading
 
 import httpx
@@ -236,6 +242,59 @@ def test_top_shows_the_same(shown):
     assert re.search(r"^SHARD +OLDEST +NOT APPLIED", top.stdout, re.M) and re.search(r"^a  ", top.stdout, re.M) and re.search(r"^b  ", top.stdout, re.M)
     both = shown.world.leat("top", "--once", "--admin", shown.url, "--admin", "http://127.0.0.1:1")
     assert both.returncode == 1 and "http://127.0.0.1:1: " in both.stdout and f" {shown.process.pid}: accepted" in both.stdout
+
+
+class Terminal:
+    """`leat top` in a terminal of a size."""
+
+    def __init__(self, world, width, *arguments):
+        self.master, slave = pty.openpty()
+        self.resize(width)
+        self.process = subprocess.Popen([world.program, "top", *arguments], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0), env={**os.environ, "NO_COLOR": "1"})
+        os.close(slave)
+        self.said = ""
+
+    def resize(self, width):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
+
+    def frame(self, condition):
+        """The lines of the first whole frame from now on of which this is true."""
+        self.said = ""
+        while True:
+            self.said += os.read(self.master, 65536).decode()
+            for frame in self.said.split("\033[H")[1:]:
+                if "q quit" not in frame:  # the last line
+                    continue
+                lines = [re.sub(r"\033\[[0-9;?]*[A-Za-z]", "", line) for line in frame.split("\033[J")[0].split("\r\n")]
+                if condition(lines):
+                    return lines
+
+    def end(self):
+        """What it says until it has ended, and its exit code."""
+        os.write(self.master, b"q")
+        while True:
+            try:
+                self.said += os.read(self.master, 65536).decode()
+            except OSError:  # nobody has the other end any more
+                break
+        os.close(self.master)
+        return self.said, self.process.wait(30)
+
+
+def test_top_follows_the_size_of_its_terminal(shown):
+    """It fits a narrow one by leaving out columns, takes keys at once, and gives the terminal back."""
+    terminal = Terminal(shown.world, 150, "--admin", shown.url)
+    wide = terminal.frame(lambda lines: any(line.startswith("SHARD") for line in lines))
+    assert any("BREAKER" in line for line in wide)
+    terminal.resize(40)
+    narrow = terminal.frame(lambda lines: any(line.startswith("SHARD") and "BREAKER" not in line for line in lines))
+    assert [line for line in narrow if len(line) > 40] == [] and any(re.match(r"a +\d", line) for line in narrow)
+    os.write(terminal.master, b"p")
+    terminal.resize(60)
+    terminal.frame(lambda lines: "paused" in lines[0])
+    said, code = terminal.end()
+    assert code == 0 and said.rstrip().endswith("\033[?1049l") and "\033[31m" not in said
 
 
 def test_it_says_that_the_process_is_gone(shown):
