@@ -68,6 +68,31 @@ START_TEST(one_cause_is_one_trouble_however_many_have_it)
 END_TEST
 
 /* Of all that a partition holds, the one with the smallest offset, whatever was tried. */
+START_TEST(a_cell_has_what_its_subpartitions_hold)
+{
+    /* In flight or not, until it is applied; and one that fails marks its cell. */
+    story s;
+    leat_engine_cell halves[TEST_SUBPARTITIONS / 2], cells[TEST_SUBPARTITIONS];
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    story_read(&s, 0, 5, 7);
+    story_read(&s, 0, 5, 8);
+    story_read(&s, 0, 4, 9);
+    leat_engine_occupancy(s.engine, 0, halves, TEST_SUBPARTITIONS / 2);
+    for (uint32_t i = 0; i < TEST_SUBPARTITIONS / 2; i++)
+        ck_assert(halves[i].records == (i == 2 ? 3 : 0) && !halves[i].stalled);
+    story_done(&s, 0, LEAT_ENGINE_OUTAGE);
+    leat_engine_occupancy(s.engine, 0, cells, TEST_SUBPARTITIONS);
+    ck_assert(cells[5].records == 2 && cells[5].stalled);
+    ck_assert(cells[4].records == 1 && !cells[4].stalled);
+    story_wait(&s);
+    while (s.open_count > 0)
+        story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    leat_engine_occupancy(s.engine, 0, cells, TEST_SUBPARTITIONS);
+    ck_assert(cells[5].records == 0 && !cells[5].stalled && cells[4].records == 0);
+    story_end(&s);
+}
+END_TEST
 START_TEST(the_holder_of_the_low_water_is_told)
 {
     story s;
@@ -134,5 +159,6 @@ START_TEST(the_oldest_job_in_flight_is_known_by_its_first_record)
 END_TEST
 
 STORY_MAIN("trouble", a_mark_stays_from_the_first_attempt_until_it_is_applied,
-           one_cause_is_one_trouble_however_many_have_it, the_holder_of_the_low_water_is_told,
-           a_halt_is_told_by_its_probe, the_oldest_job_in_flight_is_known_by_its_first_record)
+           one_cause_is_one_trouble_however_many_have_it, a_cell_has_what_its_subpartitions_hold,
+           the_holder_of_the_low_water_is_told, a_halt_is_told_by_its_probe,
+           the_oldest_job_in_flight_is_known_by_its_first_record)
