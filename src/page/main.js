@@ -5,6 +5,8 @@
 const TOKEN = "leat-admin-token", THEME = "leat-theme";
 const ASK_EVERY_MS = 2000, ANSWER_WITHIN_MS = 30000, STATE_WITHIN_MS = 5000;
 
+const NO_CULPRITS = { partitions: [], tenants: [], keys: [], alerts: [] };
+
 class NeedsToken extends Error {}
 
 let state = null, culprits = null, instance = "", heardMs = 0;
@@ -61,6 +63,7 @@ function draw() {
   document.title = `${state.is_ready ? "" : "! "}leat ${state.host || ""}`;
   showAlerts(state, culprits);
   drawCharts(state);
+  showProcess(state);
   showShards(state);
   showCulprits(culprits);
   showHot(culprits);
@@ -85,7 +88,7 @@ function takeState(found) {
 async function askAll() {
   const found = await ask(`state?from=${rows.next}`, undefined, STATE_WITHIN_MS);
   if (!takeState(found) && !takeState(await ask("state?from=0", undefined, STATE_WITHIN_MS))) return;
-  culprits = found.culprits ? await ask("culprits", undefined, STATE_WITHIN_MS) : null;
+  culprits = found.culprits ? { ...NO_CULPRITS, ...await ask("culprits", undefined, STATE_WITHIN_MS) } : null;
   heardMs = Date.now();
   askForToken(false);
   showOld();

@@ -58,7 +58,16 @@ function showAlerts(state, culprits) {
   fill("alerts", ...(found.length ? found.map((text) => el("li", { class: "bad" }, text)) : [el("li", { class: "none" }, "Nothing that this process knows of.")]));
 }
 
-// ---- shards ----
+// ---- the process, shards ----
+
+function showProcess(state) {
+  const of = state.process, told = [];
+  if (state.edge) told.push(`${count(of.connections, "client connection")}, ${count(of.in_flight, "write")} on the way to the log, ` +
+    `${count(of.waiting, "request")} waiting to hear what became of a write, ${number(of.limited_s)} a second beyond a limit.`);
+  if (state.apply) told.push(`${count(of.partitions, "partition")} here, ${bytes(of.held_bytes)} of records in memory, ` +
+    `${count(of.dead_letters, "dead letter")} since the start.`);
+  byId("process").textContent = told.join(" ");
+}
 
 function showShards(state) {
   fill("shards", table(null, [
@@ -103,7 +112,7 @@ function showHot(culprits) {
   const shared = [
     ["Records", (one) => number(one.records), "number"],
     ["Records/s", (one) => number(one.records_s), "number"],
-    ["Database", (one) => duration(one.database_s), "number"],
+    ["Database", (one) => isKnown(one.database_ratio) ? `${duration(one.database_s)} (${Math.round(100 * one.database_ratio)} %)` : duration(one.database_s), "number"],
   ];
   fill("tenants", table("Tenants", [["Shard", (one) => one.shard, "name"], ["Tenant", (one) => one.tenant, "name"], ...shared,
     ["Oldest write", (one) => duration(one.oldest_s), "number"]], culprits ? by(culprits.tenants) : [], culprits ? "No tenants yet." : NOT_MEASURED));
