@@ -60,8 +60,8 @@ static const leat_setting settings[] = {
     {"admin_token", TOP(admin_token), .kind = LEAT_SETTING_SECRET,
      .allowed = "any text; $NAME takes an environment variable", .fallback_words = "none",
      .help =
-         "The bearer token that the admin listener wants, for `/metrics` and for what its page shows and does. `/healthz`, `/readyz` "
-         "and the empty page need none."},
+         "The bearer token that the admin listener wants, for `/metrics` and for what its page shows. `/healthz`, `/readyz` and the "
+         "empty page need none. Without one, held rows and controls can only be dealt with by `leat dead` and `leat control`."},
     {"workers", TOP(workers), COUNT(1, LEAT_WORKERS_MAX, "1"),
      .help = "Threads that apply records. Each reads its own partitions."},
     {"catalog_every", TOP(catalog_every_ms), TIME(100, HOUR, "5s"),

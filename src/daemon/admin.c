@@ -125,7 +125,8 @@ static void show_state(leat_admin *admin, leat_http_request *request)
     leat_buf_printf(
         &admin->text,
         "\"now_ms\":%lld,\"every_s\":%d,\"acts\":%s,\"culprits\":%s,\"is_ready\":%s,\"reason\":",
-        (long long)leat_wall_ms(), LEAT_HISTORY_EVERY_MS / 1000, admin->jobs ? "true" : "false",
+        (long long)leat_wall_ms(), LEAT_HISTORY_EVERY_MS / 1000,
+        admin->jobs && admin->has_token ? "true" : "false",
         find_page(LEAT_SLICE("/culprits")) ? "true" : "false", health.unready ? "false" : "true");
     leat_buf_json_string(&admin->text, (leat_slice){health.reason.data, health.reason.size});
     leat_buf_byte(&admin->text, ',');
@@ -170,8 +171,9 @@ static bool may_see(leat_admin *admin, leat_http_request *request)
 typedef enum admin_who {
     EVERYBODY,
     TOKEN,  /* whoever has the token, where there is one */
-    PERSON, /* the same, and no page of another site for them: it shows what is in records, or acts
-             */
+    PERSON, /* whoever has the token, and nobody where there is none; no page of another site for
+               them: it shows what is in records, or acts with leat's rights, and every user of this
+               machine can reach the listener */
 } admin_who;
 
 typedef struct admin_page {
@@ -233,8 +235,12 @@ static void answer_page(leat_admin *admin, leat_http_request *request, const adm
         return;
     if (!is_method(admin, request, page->acts))
         return;
-    if (page->who == PERSON)
-        code = leat_same_origin(request, admin->has_token, page->acts, &why);
+    if (page->who == PERSON && !admin->has_token) {
+        code = LEAT_HTTP_FORBIDDEN;
+        why = "this needs an admin_token in the configuration";
+    } else if (page->who == PERSON) {
+        code = leat_same_origin(request, page->acts, &why);
+    }
     if (code != LEAT_HTTP_OK)
         answer_error(admin, request, code, why, NULL);
     else if (page->work)

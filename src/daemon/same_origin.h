@@ -5,9 +5,7 @@
 
 #include "http/http.h"
 
-/* LEAT_HTTP_OK, or the error, and why in `ret_why`. `has_token`: it has shown one. `acts`: it has a
- * body, which must be JSON. */
-leat_http_code leat_same_origin(const leat_http_request *request, bool has_token, bool acts,
-                                const char **ret_why);
+/* LEAT_HTTP_OK, or the error, and why in `ret_why`. `acts`: it has a body, which must be JSON. */
+leat_http_code leat_same_origin(const leat_http_request *request, bool acts, const char **ret_why);
 
 #endif

@@ -68,6 +68,7 @@ function draw() {
   showCulprits(culprits);
   showHot(culprits);
   showHeat(state);
+  byId("no-acts").hidden = state.acts;
   if (state.acts) startActions();
 }
 
