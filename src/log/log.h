@@ -19,8 +19,8 @@ typedef struct leat_log_property {
     const char *value;
 } leat_log_property;
 
-/* Beside its value a record has a key, which came in a request's target, two headers and the frame
- * of a batch. */
+/* Beside its value a record has a key, which came in a request's target, headers and the frame of a
+ * batch. */
 enum { LEAT_LOG_RECORD_ROOM = 16 * 1024 };
 /* Records that Kafka's client takes before the first is answered, unless its property
  * queue.buffering.max.messages says otherwise. A literal: it is part of a property's text. */

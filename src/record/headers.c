@@ -20,6 +20,8 @@ static const struct {
     [LEAT_HEADER_ROUTE] = {"route", offsetof(leat_record, route)},
     [LEAT_HEADER_OP] = {"op", offsetof(leat_record, op)},
     [LEAT_HEADER_IDEMPOTENCY] = {"idempotency", offsetof(leat_record, idempotency)},
+    [LEAT_HEADER_TRACEPARENT] = {"traceparent", offsetof(leat_record, traceparent)},
+    [LEAT_HEADER_TRACESTATE] = {"tracestate", offsetof(leat_record, tracestate)},
 };
 
 const char *leat_header_name(leat_header header)

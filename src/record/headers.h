@@ -3,8 +3,7 @@
  * of them together, in one piece of memory, as they travel from the log to where they are kept.
  *
  * Both logs walk the same table of leat's own: a header that is added here is written and read by
- * each of them. (The built-in log has a column for each, so that one needs another version of its
- * file.)
+ * each of them.
  *
  * Packed headers are any number of them in the log's order, one after the other: the name's size
  * and bytes, then the value's size plus one and its bytes, or 0 where there is no value. Sizes are
@@ -21,6 +20,8 @@ typedef enum leat_header {
     LEAT_HEADER_ROUTE,
     LEAT_HEADER_OP,
     LEAT_HEADER_IDEMPOTENCY,
+    LEAT_HEADER_TRACEPARENT,
+    LEAT_HEADER_TRACESTATE,
     LEAT_HEADER_COUNT,
 } leat_header;
 

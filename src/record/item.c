@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/headers.h"
+
 static const leat_route *find_route(const leat_routes *routes, leat_slice name, leat_error *error)
 {
     const leat_route *route = NULL;
@@ -127,17 +129,18 @@ static void move_key(leat_item *item, const char *from)
 
 int leat_item_own(leat_item *item)
 {
-    leat_slice *const parts[] = {&item->record.value, &item->record.route, &item->record.op,
-                                 &item->record.idempotency, &item->record.key};
-    size_t size = 1;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    leat_slice *parts[LEAT_HEADER_COUNT + 2] = {&item->record.value, &item->record.key};
+    size_t count = 2, size = 1;
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
+        parts[count++] = leat_header_field(&item->record, header);
+    for (size_t i = 0; i < count; i++)
         size += parts[i]->size;
     LEAT_ASSERT(!item->owned_record);
     char *at = item->owned_record = malloc(size);
     if (!at)
         return -1;
     const char *key = item->record.key.data;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (parts[i]->size > 0)
             memcpy(at, parts[i]->data, parts[i]->size);
         if (parts[i]->data) /* one that is missing differs from an empty one */

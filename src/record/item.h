@@ -24,7 +24,8 @@ typedef struct leat_record {
     leat_slice route;       /* header `route`; empty: the only one */
     leat_slice op;          /* header `op`; empty: put. A put without a value is a delete */
     leat_slice idempotency; /* header `idempotency`; empty: it has no key (idempotency.h) */
-    uint32_t header_bytes;  /* read: of all headers, names and values together */
+    leat_slice traceparent, tracestate; /* headers of W3C Trace Context, as they are; empty: none */
+    uint32_t header_bytes;              /* read: of all headers, names and values together */
     bool value_is_null;
 } leat_record;
 

@@ -185,18 +185,24 @@ static int insert(leat_committer *c, leat_local_append *append)
     leat_committer_part *part = &c->parts[record->partition];
     int code = leat_committer_prepare(c, &part->insert,
                                       "INSERT INTO leat_records_%u (" LEAT_LOCAL_COLUMNS
-                                      ") VALUES (?, ?, ?, ?, ?, ?, ?)",
+                                      ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                                       record->partition);
     if (code != SQLITE_OK)
         return code;
     record->offset = c->next[record->partition];
     sqlite3_bind_int64(part->insert, 1, record->offset);
     sqlite3_bind_int64(part->insert, 2, record->accepted_ms);
-    int at = 3;
-    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
-        bind_header(part->insert, at++, leat_header_value(record, header));
-    bind_bytes(part->insert, at++, record->key, record->key.data == NULL);
-    bind_bytes(part->insert, at, record->value, record->value_is_null);
+    leat_buf_clear(&c->headers);
+    leat_local_headers_pack(record, &c->headers);
+    if (c->headers.failed)
+        return SQLITE_NOMEM;
+    bind_header(part->insert, 3, record->route);
+    bind_header(part->insert, 4, record->op);
+    bind_header(part->insert, 5, record->idempotency);
+    bind_bytes(part->insert, 6, record->key, record->key.data == NULL);
+    bind_bytes(part->insert, 7, record->value, record->value_is_null);
+    bind_bytes(part->insert, 8, (leat_slice){c->headers.data, c->headers.size},
+               c->headers.size == 0);
     code = leat_committer_finish(part->insert);
     c->next[record->partition] += code == SQLITE_OK;
     return code;
@@ -378,6 +384,7 @@ static void close_db(leat_committer *c)
         sqlite3_finalize(c->parts[p].insert);
         sqlite3_finalize(c->parts[p].delete);
     }
+    leat_buf_free(&c->headers);
     sqlite3_close_v2(c->db);
 }
 

@@ -30,6 +30,7 @@ typedef struct leat_committer {
     int64_t probe_us; /* when to try again whether the file takes anything */
     int wal_pages;
     uint32_t max_pages;     /* as set on the connection */
+    leat_buf headers;       /* of the record that is being inserted */
     leat_rate_limit errors; /* errors that may pass, logged by the action that failed */
 } leat_committer;
 

@@ -201,7 +201,10 @@ typedef struct leat_local_record {
 } leat_local_record;
 
 /* The columns for leat_local_record_read. */
-#define LEAT_LOCAL_COLUMNS "offset, accepted_ms, route, op, idempotency, key, value"
+#define LEAT_LOCAL_COLUMNS "offset, accepted_ms, route, op, idempotency, key, value, headers"
+/* The headers that have no column of their own, packed (record/headers.h): those after
+ * `idempotency`. */
+void leat_local_headers_pack(const leat_record *record, leat_buf *out);
 /* The record of the statement's current row; NULL: out of memory. To be freed. */
 leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition);
 size_t leat_local_record_size(const leat_record *record);

@@ -10,10 +10,11 @@
 #include "log/file/file_log.h"
 #include "record/headers.h"
 
-/* The columns of LEAT_LOCAL_COLUMNS: offset and accepted_ms come before the headers, key and value
- * after them. */
-enum { FIRST_HEADER = 2, KEY = FIRST_HEADER + LEAT_HEADER_COUNT, VALUE };
-_Static_assert(LEAT_HEADER_COUNT == 3, "each header has a column of the file");
+/* The columns of LEAT_LOCAL_COLUMNS: offset and accepted_ms come before the headers that have a
+ * column of their own, key, value and the other headers after them. */
+enum { FIRST_HEADER = 2, KEY = FIRST_HEADER + LEAT_HEADER_IDEMPOTENCY + 1, VALUE, OTHER_HEADERS };
+/* The first that has none. */
+static const leat_header first_other = LEAT_HEADER_TRACEPARENT;
 
 static leat_slice column(sqlite3_stmt *row, int at)
 {
@@ -54,6 +55,23 @@ leat_record leat_local_record_copy(const leat_record *record, char *bytes)
     return ret;
 }
 
+static void take_header(leat_record *record, leat_slice name, leat_slice value)
+{
+    leat_slice *field = leat_header_find(record, name);
+    if (!value.data || !field)
+        return;
+    *field = value;
+    record->header_bytes += (uint32_t)(name.size + value.size);
+}
+
+/* Damaged ones are SQLite's to find; of what is read as packed, what makes sense counts. */
+static void take_others(leat_record *record, leat_slice packed)
+{
+    leat_slice name, value;
+    while (leat_headers_take(&packed, &name, &value) > 0)
+        take_header(record, name, value);
+}
+
 leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition)
 {
     LEAT_ASSERT(partition < LEAT_LOCAL_PARTITIONS_MAX);
@@ -64,12 +82,10 @@ leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition)
                          .key = column(row, KEY),
                          .value = column(row, VALUE),
                          .value_is_null = sqlite3_column_type(row, VALUE) == SQLITE_NULL};
-    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++) {
-        leat_slice value = column(row, FIRST_HEADER + (int)header);
-        *leat_header_field(&found, header) = value;
-        if (value.data)
-            found.header_bytes += (uint32_t)(strlen(leat_header_name(header)) + value.size);
-    }
+    for (leat_header header = 0; header < first_other; header++)
+        take_header(&found, leat_slice_of(leat_header_name(header)),
+                    column(row, FIRST_HEADER + (int)header));
+    take_others(&found, column(row, OTHER_HEADERS));
     if (sqlite3_errcode(sqlite3_db_handle(row)) == SQLITE_NOMEM)
         return NULL;
     leat_local_record *ret = malloc(sizeof *ret + leat_local_record_size(&found) + 1);
@@ -79,6 +95,15 @@ leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition)
 }
 
 /* ---- headers ---- */
+
+void leat_local_headers_pack(const leat_record *record, leat_buf *out)
+{
+    for (leat_header header = first_other; header < LEAT_HEADER_COUNT; header++) {
+        leat_slice value = leat_header_value(record, header);
+        if (value.size > 0)
+            leat_headers_pack(out, leat_slice_of(leat_header_name(header)), value);
+    }
+}
 
 int leat_local_headers(leat_log_reader *base, void *log_handle, leat_buf *out)
 {

@@ -202,7 +202,7 @@ static const char head_sql[] =
 
 static const char partition_sql[] =
     "CREATE TABLE leat_records_%u (offset INTEGER PRIMARY KEY, accepted_ms INTEGER NOT NULL, route TEXT, op TEXT,"
-    " idempotency TEXT, key BLOB, value BLOB) STRICT;"
+    " idempotency TEXT, key BLOB, value BLOB, headers BLOB) STRICT;"
     "INSERT INTO leat_partitions VALUES (%u, 0, 0, -1, 0, -1)";
 
 static int make_partition(sqlite3 *db, uint32_t partition, leat_error *error)
@@ -259,14 +259,17 @@ int leat_local_make(const char *file, uint32_t partition_count, int busy_ms, lea
 
 /* ---- from an older version ---- */
 
-/* Version 1 had no idempotency keys. */
+/* Version 1 knew no headers but `route` and `op`. */
 static int upgrade_in(sqlite3 *db, uint32_t partition_count, leat_error *error)
 {
     char sql[LEAT_LOCAL_SQL_SIZE];
     if (leat_local_run(db, "BEGIN IMMEDIATE", error) != 0)
         return -1;
     for (uint32_t p = 0; p < partition_count; p++) {
-        snprintf(sql, sizeof sql, "ALTER TABLE leat_records_%u ADD COLUMN idempotency TEXT", p);
+        snprintf(sql, sizeof sql,
+                 "ALTER TABLE leat_records_%u ADD COLUMN idempotency TEXT; "
+                 "ALTER TABLE leat_records_%u ADD COLUMN headers BLOB",
+                 p, p);
         if (leat_local_run(db, sql, error) != 0)
             return -1;
     }

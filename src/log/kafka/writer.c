@@ -16,7 +16,7 @@ enum {
     LAST_ANSWERS_MS = 500,
     FREE_MS = 2000,
     WITHOUT_POLLS = 2, /* handles */
-    FRAME_MAX = 512,   /* the overhead of a batch of one record beyond its key and value, headers
+    FRAME_MAX = 2048,  /* the overhead of a batch of one record beyond its key and value, headers
                           included */
 };
 

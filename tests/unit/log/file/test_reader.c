@@ -245,19 +245,26 @@ START_TEST(gives_back_what_was_appended)
          .key = LEAT_SLICE(""),
          .value = LEAT_SLICE("x"),
          .op = LEAT_SLICE("\xff")},
+        {.accepted_ms = 9,
+         .key = LEAT_SLICE("k"),
+         .value = LEAT_SLICE("{}"),
+         .traceparent = LEAT_SLICE("00-1-2-01"),
+         .tracestate = LEAT_SLICE("a=b")},
     };
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 5; i++)
         ck_assert_int_eq(fixture_append(&f, &records[i], NULL, &error), 0);
     reading *r = read_all(&f, 1);
     leat_log_reader_seek(r->reader, 0, -1, &(leat_log_applied){-1, -1, 0, -1});
-    await(r, has_read, 4);
+    await(r, has_read, 5);
     const seen wanted[] = {
         {0, 0, 5, "k", "{\"a\":1}", "{\"route\":\"orders\",\"op\":\"patch\"}", false, false},
         {0, 1, 6, "k", "", "{}", true, false},
         {0, 2, 7, "", "", "{}", false, true},
         {0, 3, 8, "", "x", "{\"op\":{\"base64\":\"/w==\"}}", false, false},
+        {0, 4, 9, "k", "{}", "{\"traceparent\":\"00-1-2-01\",\"tracestate\":\"a=b\"}", false,
+         false},
     };
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         const seen *s = &r->records[i];
         ck_assert_int_eq(s->offset, wanted[i].offset);
         ck_assert_int_eq(s->accepted_ms, wanted[i].accepted_ms);
@@ -267,7 +274,7 @@ START_TEST(gives_back_what_was_appended)
         ck_assert_int_eq(s->value_is_null, wanted[i].value_is_null);
         ck_assert_int_eq(s->key_is_null, wanted[i].key_is_null);
     }
-    ck_assert_int_eq(leat_log_reader_end(r->reader, 0), 4);
+    ck_assert_int_eq(leat_log_reader_end(r->reader, 0), 5);
     read_end(r);
     finish(&f);
 }

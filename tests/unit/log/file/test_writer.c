@@ -335,6 +335,8 @@ START_TEST(a_log_of_version_1_is_taken_over)
     leat_log_close(&f.config);
     make_other(&f, "ALTER TABLE leat_records_0 DROP COLUMN idempotency;"
                    "ALTER TABLE leat_records_1 DROP COLUMN idempotency;"
+                   "ALTER TABLE leat_records_0 DROP COLUMN headers;"
+                   "ALTER TABLE leat_records_1 DROP COLUMN headers;"
                    "UPDATE leat_log SET version = 1");
     ck_assert_int_eq(leat_log_identify(&f.config, 1000, &identity, &error), 0);
     expect_text(&f, "SELECT version FROM leat_log", "1"); /* whoever only asks changes nothing */
@@ -343,6 +345,7 @@ START_TEST(a_log_of_version_1_is_taken_over)
     leat_record record = record_of(LEAT_SLICE("{}"));
     record.partition = 1;
     record.idempotency = LEAT_SLICE("k-1");
+    record.traceparent = LEAT_SLICE("x");
     ck_assert_int_eq(fixture_append(&f, &record, NULL, &error), 0);
     fixture_await_answers(&f);
     expect_text(&f, "SELECT version FROM leat_log", "2");
