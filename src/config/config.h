@@ -40,6 +40,7 @@ typedef struct leat_config_route {
     char *row_security;        /* "refuse" or "accept" */
     char *untouched;           /* likewise */
     char *on_refused;          /* "skip", "hold" or "stop" */
+    char *mode;                /* "async" or "sync" */
     leat_config_pair *columns; /* column -> operation name; in `detail` its step */
     uint32_t column_count;
     int line;
@@ -112,6 +113,11 @@ typedef struct leat_config {
     int64_t waiting_max;   /* requests that wait for a write; 0: none may */
     int64_t wait_max_ms;   /* the most that one waits; whole seconds */
     int64_t in_flight_max; /* requests that wait for the log; beyond: 503 */
+
+    /* writes that are applied while their client waits */
+    int64_t sync_connections; /* to each shard */
+    int64_t sync_queue;       /* writes that wait for one, of each shard */
+    int64_t sync_timeout_ms;  /* of a write */
 
     /* apply, of each worker */
     int64_t memory_max; /* bytes of records held */

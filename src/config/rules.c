@@ -233,6 +233,17 @@ static int check_put(const checker *c, const leat_node *node, const leat_config_
                           "two, or a route for each)");
 }
 
+/* A file has one writer, and it is not the edge. */
+static int check_mode(const checker *c, const leat_node *node, const leat_config_route *route)
+{
+    for (uint32_t i = 0; strcmp(route->mode, "async") != 0 && i < c->config->shard_count; i++)
+        if (c->config->shards[i].sqlite)
+            return leat_node_fail(c->config->file, leat_node_get(node, "mode"), NULL, c->error,
+                                  "%s needs PostgreSQL, and shards[%u] is a SQLite file (async)",
+                                  route->mode, i);
+    return 0;
+}
+
 /* Whether it fits the column's type is known only with the table. */
 static int check_step(const checker *c, const leat_node *column, const leat_config_pair *pair)
 {
@@ -307,7 +318,8 @@ static int check_route(const checker *c, uint32_t index)
     leat_config_route *route = &c->config->routes[index];
     const leat_node *node = entry(c, "routes", index);
     if (name_route(c, node, route) < 0 || check_tenant(c, node, route) < 0 ||
-        check_put(c, node, route) < 0 || check_columns(c, node, route) < 0)
+        check_put(c, node, route) < 0 || check_mode(c, node, route) < 0 ||
+        check_columns(c, node, route) < 0)
         return -1;
     return check_route_unique(c, node, index);
 }

@@ -215,6 +215,11 @@ static const leat_setting settings[] = {
          "What becomes of a record that the database refuses. `skip`: a dead letter, and later writes to its row are applied. "
          "`hold`: it and later writes to its row are kept in the shard, in order, and the other rows go on. `stop`: it is tried "
          "for as long as it is refused, and the rows of its subpartition wait."},
+    {"routes[].mode", ROUTE(mode), .kind = LEAT_SETTING_CHOICE, .choices = {"async", "sync"},
+     .fallback = "async",
+     .help =
+         "Which way a write goes. `async`: into the log, answered 202 and applied from there. `sync`: into the database while the "
+         "client waits, answered with what became of it. Needs PostgreSQL. All edges must have the same mode."},
     {"routes[].row_security", ROUTE(row_security), .kind = LEAT_SETTING_CHOICE,
      .choices = {"refuse", "accept"}, .fallback = "refuse",
      .help =
@@ -354,6 +359,16 @@ static const leat_setting settings[] = {
     {"limits.token.burst", TOP(token_burst), COUNT(1, 10000000, NULL),
      .fallback_words = "as many as the rate",
      .help = "How many there may be at once after it has been quiet."},
+
+    {"sync", GROUP, .help = "What each edge has for the writes of routes with `mode: sync`."},
+    {"sync.connections", TOP(sync_connections), COUNT(1, 256, "4"),
+     .help = "Connections to each shard, besides those that apply records."},
+    {"sync.queue", TOP(sync_queue), COUNT(1, 100000, "256"),
+     .help = "The most writes that wait for a connection to a shard; then 503."},
+    {"sync.timeout", TOP(sync_timeout_ms), TIME(100, 10 * MINUTE, "5s"),
+     .help =
+         "The most time for a write, its wait for a connection and for locks included. Beyond, it is undone and answered 503, or "
+         "504 where the database does not even say so."},
 
     {"apply", GROUP, .help = "Budgets of each worker, and the times of its work."},
     {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),

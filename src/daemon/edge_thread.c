@@ -15,6 +15,7 @@
 
 struct leat_edge_thread {
     uv_loop_t loop;
+    leat_standstill standstill; /* for connections to databases; without a name: it has none */
     uv_async_t wish;
     _Atomic bool wants_drain; /* the wish; else it is to leave */
     uv_async_t reload_wish;
@@ -62,6 +63,8 @@ static void take_down(leat_edge_thread *thread)
 {
     if (thread->edge)
         leat_edge_free(thread->edge);
+    if (thread->standstill.name)
+        leat_standstill_close(&thread->standstill);
     uv_close((uv_handle_t *)&thread->wish, NULL);
     uv_close((uv_handle_t *)&thread->reload_wish, NULL);
     uv_run(&thread->loop, UV_RUN_DEFAULT);
@@ -84,6 +87,9 @@ leat_edge_thread *leat_edge_thread_new(const leat_edge_config *config, leat_erro
     uv_async_init(&thread->loop, &thread->reload_wish, on_reload_wish);
     thread->wish.data = thread->reload_wish.data = thread;
     leat_edge_config own = *config;
+    if (own.direct.open)
+        leat_standstill_watch(&thread->standstill, &thread->loop, "edge");
+    own.direct.standstill = &thread->standstill;
     own.on_failed = on_failed;
     own.failed_context = thread;
     thread->edge = leat_edge_new(&thread->loop, &own, error);

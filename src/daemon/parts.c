@@ -13,6 +13,7 @@
 #include "daemon/log_identity.h"
 #include "daemon/shard_tables.h"
 #include "daemon/start_catalog.h"
+#include "sink/direct.h"
 
 enum { READY_AGE_MS = 5000, CATALOG_STALE_READS = 3 };
 
@@ -207,6 +208,41 @@ bool leat_daemon_reads_again(const leat_config *config)
     return config->tls_certificate || leat_assembly_auth(config, &unused);
 }
 
+/* Called by the edge, before its thread runs. */
+static leat_direct *open_direct(void *context, uv_loop_t *loop, leat_standstill *standstill,
+                                const leat_direct_events *events, leat_error *error)
+{
+    leat_daemon *daemon = context;
+    const leat_config *from = &daemon->assembly.config;
+    const leat_catalog *catalog = &daemon->assembly.catalog;
+    leat_direct_shard shards[LEAT_SHARDS_MAX];
+    for (uint32_t i = 0; i < catalog->layout.shard_count; i++)
+        shards[i] = (leat_direct_shard){daemon->shards[i].name, daemon->shards[i].at};
+    leat_shard_owner(&catalog->source, daemon->assembly.log.group, daemon->owner);
+    const leat_direct_config config = {.layout = &catalog->layout,
+                                       .shards = shards,
+                                       .owner = daemon->owner,
+                                       .source_id = catalog->source.id,
+                                       .placement = &catalog->source.placement,
+                                       .schema_versions = daemon->schema_versions,
+                                       .connections = (uint32_t)from->sync_connections,
+                                       .queue_max = (uint32_t)from->sync_queue,
+                                       .timeout_ms = from->sync_timeout_ms,
+                                       .seed = (uint64_t)leat_wall_ms() + (uint64_t)getpid()};
+    return leat_direct_new(loop, &config, standstill, events, error);
+}
+
+static leat_direct_source direct_source(leat_daemon *daemon)
+{
+    const leat_config *from = &daemon->assembly.config;
+    for (uint32_t i = 0; i < from->route_count; i++)
+        if (strcmp(from->routes[i].mode, "async") != 0)
+            return (leat_direct_source){.open = open_direct,
+                                        .context = daemon,
+                                        .batch_items = (uint32_t)(from->sync_queue + 1) / 2};
+    return (leat_direct_source){.open = NULL};
+}
+
 int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
 {
     const leat_config *from = &daemon->assembly.config;
@@ -232,6 +268,7 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
                    .placement = &daemon->assembly.catalog.source.placement,
                    .waits = daemon->writes,
                    .wait_max_s = (uint32_t)(from->wait_max_ms / 1000)},
+        .direct = direct_source(daemon),
         .metrics = daemon->metrics,
     };
     leat_http_config_defaults(&config.http);

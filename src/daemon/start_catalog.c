@@ -40,6 +40,14 @@ static leat_on_refused on_refused_of(const leat_config_route *route)
     return ret;
 }
 
+static leat_mode mode_of(const leat_config_route *route)
+{
+    leat_mode ret;
+    bool is_known = leat_mode_by_name(route->mode, &ret);
+    LEAT_ASSERT(is_known);
+    return ret;
+}
+
 static int build_route(const leat_assembly *assembly, uint32_t index, const leat_catalog *over,
                        leat_routes *ret, leat_error *error)
 {
@@ -72,6 +80,7 @@ static int build_route(const leat_assembly *assembly, uint32_t index, const leat
                             .accept_row_security = strcmp(from->row_security, "accept") == 0,
                             .accept_untouched = strcmp(from->untouched, "accept") == 0,
                             .on_refused = on_refused_of(from),
+                            .mode = mode_of(from),
                             .column_count = from->column_count,
                             .column_names = names,
                             .column_ops = ops,

@@ -68,21 +68,37 @@ static int write_rate(const edge_policy *policy, uint64_t left, int64_t after_s,
         policy->name, (unsigned long long)left, (long long)after_s);
 }
 
+enum { LEFT_SIZE = 256 };
+
+/* The headers of the limit that is nearest; NULL: there is none. */
+static const char *write_left(const leat_edge *edge, const edge_left *left, char ret[LEFT_SIZE])
+{
+    if (!left->is_limited)
+        return NULL;
+    edge_policy policy = edge_admission_policy(edge, left->limit);
+    int size = write_rate(&policy, left->count, left->full_s, ret, LEFT_SIZE);
+    LEAT_ASSERT(size > 0 && size < LEFT_SIZE);
+    return ret;
+}
+
 void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
                           const leat_write_place *place, const edge_left *left)
 {
-    char headers[256];
+    char headers[LEFT_SIZE];
     leat_buf *text = &edge->text;
-    if (left->is_limited) {
-        edge_policy policy = edge_admission_policy(edge, left->limit);
-        int size = write_rate(&policy, left->count, left->full_s, headers, sizeof headers);
-        LEAT_ASSERT(size > 0 && (size_t)size < sizeof headers);
-    }
     leat_buf_clear(text);
     leat_buf_byte(text, '{');
     write_place(edge, place);
     leat_buf_byte(text, '}');
-    answer(edge, request, LEAT_HTTP_ACCEPTED, left->is_limited ? headers : NULL);
+    answer(edge, request, LEAT_HTTP_ACCEPTED, write_left(edge, left, headers));
+}
+
+void edge_answer_applied(leat_edge *edge, leat_http_request *request, const edge_left *left)
+{
+    char headers[LEFT_SIZE];
+    leat_buf_clear(&edge->text);
+    leat_buf_slice(&edge->text, LEAT_SLICE("{\"state\":\"applied\"}"));
+    answer(edge, request, LEAT_HTTP_OK, write_left(edge, left, headers));
 }
 
 /* ---- what became of a write ---- */
@@ -173,6 +189,21 @@ void edge_answer_dead_letter(leat_edge *edge, leat_http_request *request,
     write_state(edge, state);
     leat_buf_byte(text, '}');
     answer(edge, request, LEAT_HTTP_DEAD_LETTER, preference(wait_s, "", header));
+}
+
+void edge_answer_refused(leat_edge *edge, leat_http_request *request, const leat_direct_answer *why)
+{
+    leat_buf *text = &edge->text;
+    leat_buf_clear(text);
+    leat_http_error_body(text, LEAT_HTTP_REFUSED, NULL, why->message);
+    if (!text->failed) {
+        LEAT_ASSERT(text->size > 0 && text->data[text->size - 1] == '}');
+        text->data[text->size - 1] = ',';
+    }
+    leat_buf_slice(text, LEAT_SLICE("\"sqlstate\":"));
+    write_text_or_null(text, why->sqlstate);
+    leat_buf_byte(text, '}');
+    answer(edge, request, LEAT_HTTP_REFUSED, NULL);
 }
 
 static void answer_error(leat_edge *edge, leat_http_request *request, leat_http_code code,

@@ -122,6 +122,15 @@ void edge_batch_accepted(const edge_asker *asker, const leat_write_place *place)
     settle(batch, answer, LEAT_HTTP_ACCEPTED);
 }
 
+void edge_batch_applied(const edge_asker *asker)
+{
+    edge_batch *batch = asker->batch;
+    item_answer *answer = answer_of(batch, asker->item);
+    leat_count(batch->edge->metrics.answers[LEAT_HTTP_OK], 1);
+    leat_buf_slice(&answer->text, LEAT_SLICE("{\"status\":200,\"state\":\"applied\"}"));
+    settle(batch, answer, LEAT_HTTP_OK);
+}
+
 void edge_batch_refused(const edge_asker *asker, leat_http_code code, const char *field,
                         const char *message, int64_t after_s)
 {
@@ -261,9 +270,15 @@ static void drop_used(edge_batch *batch, size_t from)
     }
 }
 
-/* One place of the answers is kept for the one that ends a batch. */
+/* One place of the answers is kept for the one that ends a batch. What waits for a database leaves
+ * room for requests; a batch without any such item takes one all the same, since nobody would wake
+ * it. */
 static bool has_room(const edge_batch *batch)
 {
+    const leat_edge *edge = batch->edge;
+    if (batch->waiting > 0 && edge->direct.source &&
+        edge->direct.count >= edge->config.direct.batch_items)
+        return false;
     return batch->next - batch->first < ITEMS_MAX - 1 &&
            leat_http_answer_waiting(batch->request) < ANSWERS_MAX;
 }

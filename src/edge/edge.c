@@ -83,10 +83,16 @@ static leat_http_body_mode on_headers(void *context, leat_http_request *request)
     return edge_batch_is_one(request) ? edge_batch_begin(edge, request) : LEAT_HTTP_BODY_WHOLE;
 }
 
+/* Writes of clients that went away still wait for their answers. */
+static bool is_owing(const leat_edge *edge)
+{
+    return edge->in_flight > 0 || edge->direct.count > 0;
+}
+
 /* Never from inside a callback of the log: the owner may free the edge. */
 void edge_drain_soon(leat_edge *edge)
 {
-    if (edge->state == EDGE_ANSWERING && edge->in_flight == 0)
+    if (edge->state == EDGE_ANSWERING && !is_owing(edge))
         uv_timer_start(&edge->tick, edge->tick.timer_cb, 0, TICK_MS);
 }
 
@@ -124,7 +130,7 @@ static void on_tick(uv_timer_t *timer)
     edge_metrics_show(edge);
     edge_admission_report(edge);
     report_failed(edge);
-    if (edge->state != EDGE_ANSWERING || edge->in_flight > 0)
+    if (edge->state != EDGE_ANSWERING || is_owing(edge))
         return;
     enter(edge, EDGE_DRAINED);
     if (edge->on_drained)
@@ -178,7 +184,9 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
     }
     edge->writer =
         leat_log_writer_new(loop, &config->log, config->identity, edge_on_appended, edge, error);
-    if (!edge->writer) {
+    if (!edge->writer || edge_direct_init(edge, loop, error) != 0) {
+        if (edge->writer)
+            leat_log_writer_free(edge->writer, 0);
         leat_http_close(edge->http);
         free_edge(edge);
         return NULL;
@@ -239,6 +247,7 @@ void leat_edge_free(leat_edge *edge)
     leat_http_close(edge->http);
     leat_log_writer_free(edge->writer, FREE_TIMEOUT_MS);
     LEAT_ASSERT(edge->in_flight == 0 && edge->shares.used == 0);
+    edge_direct_free(edge);
     edge_waiting_answer_all(edge);
     uv_close((uv_handle_t *)&edge->tick, on_tick_closed);
 }

@@ -14,6 +14,7 @@
 #include "log/log.h"
 #include "ops/metrics.h"
 #include "record/controls.h"
+#include "record/direct.h"
 #include "record/schema_versions.h"
 #include "record/write_waits.h"
 
@@ -59,6 +60,7 @@ typedef struct leat_edge_config {
     int64_t catalog_stale_ms; /* a shard whose tables were not read for this long is listed by
                                  /readyz; 0: none is */
     leat_edge_writes writes;
+    leat_direct_source direct; /* for routes whose mode is not async */
     leat_metrics *metrics;
     void (*on_failed)(void *context, const char *why); /* the log does not answer and nothing has
                                                           helped: called once; may be NULL */

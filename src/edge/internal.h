@@ -2,7 +2,8 @@
  * internal.h - what the edge's files share: edge.c decides what a request is, write.c takes a write
  * from its bytes to its answer, batch.c many of them in one request, answer.c writes the answers,
  * metrics.c counts them, health.c knows whether writes are taken, auth.c who may write, admission.c
- * who writes too often, waiting.c (waiting.h) who waits for a write, tenant.c whose write it is
+ * who writes too often, direct.c what goes to the database while its client waits, waiting.c
+ * (waiting.h) who waits for a write, tenant.c whose write it is
  * where the path does not say it, docs.c describes the API to whoever asks.
  */
 #ifndef LEAT_EDGE_INTERNAL_H
@@ -50,6 +51,9 @@ typedef struct edge_metrics {
     leat_counter *waits_refused;
     leat_counter *questions;
     leat_histogram *waited;
+    leat_counter *sync_writes[LEAT_DIRECT_OUTCOME_COUNT];
+    leat_gauge *sync_waiting;
+    leat_histogram *sync_took;
 } edge_metrics;
 
 /* Texts of names that were refused; a later one may take the place of an earlier one. */
@@ -123,6 +127,14 @@ typedef struct edge_waiting {
     void (*on_closed)(leat_edge *edge);
 } edge_waiting;
 
+/* Writes that go to the database while their client waits. */
+typedef struct edge_direct_ticket edge_direct_ticket;
+typedef struct edge_direct {
+    leat_direct *source; /* NULL: there are no routes for it */
+    LIST_HEAD(edge_direct_tickets, edge_direct_ticket) tickets;
+    uint32_t count;
+} edge_direct;
+
 /* Whose the request is that was asked about last. */
 typedef struct edge_auth {
     leat_auth_checker *checker; /* NULL: everybody may write */
@@ -190,6 +202,7 @@ struct leat_edge {
     struct edge_item_reader *item_reader;
     edge_admission admission;
     edge_waiting waiting;
+    edge_direct direct;
     edge_auth auth;
     edge_docs docs;
     edge_metrics metrics;
@@ -235,6 +248,13 @@ leat_slice edge_media_type(leat_slice value);
 /* NULL, or why the request's Content-Encoding is not taken. */
 const char *edge_coding_fault(const leat_http_request *request);
 
+/* ---- direct.c ---- */
+int edge_direct_init(leat_edge *edge, uv_loop_t *loop, leat_error *error) LEAT_MUST_CHECK;
+/* Answers all that wait. */
+void edge_direct_free(leat_edge *edge);
+/* The write of edge->key, which may be written: answers it now or later. */
+void edge_direct_write(leat_edge *edge, const edge_write *write);
+
 /* ---- tenant.c ---- */
 /* The tenant of a write whose route has it elsewhere than in the path: its text, valid until the
  * next write. Otherwise what to answer: LEAT_BODY_REFUSED (`ret_error` names the member or header)
@@ -257,6 +277,7 @@ void edge_batch_gone(void *context, leat_http_request *request);
 void edge_batches_drain(leat_edge *edge);
 /* The outcome of an item, once. `after_s`: 0 where the code alone says it. */
 void edge_batch_accepted(const edge_asker *asker, const leat_write_place *place);
+void edge_batch_applied(const edge_asker *asker);
 void edge_batch_refused(const edge_asker *asker, leat_http_code code, const char *field,
                         const char *message, int64_t after_s);
 /* May an item of this row follow what became of earlier ones? Answers it and returns false when
@@ -273,6 +294,10 @@ void edge_answer_prepare(leat_edge *edge);
 void edge_write_token(const leat_edge *edge, leat_buf *text, const leat_write_place *place);
 void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
                           const leat_write_place *place, const edge_left *left);
+/* The end of a write of direct.c: 200, or 422 with the database's reason. */
+void edge_answer_applied(leat_edge *edge, leat_http_request *request, const edge_left *left);
+void edge_answer_refused(leat_edge *edge, leat_http_request *request,
+                         const leat_direct_answer *why);
 /* The end of a wait, of `wait_s` at most: 200 when the write is applied, else 202 with what is
  * known of it; 422 for a dead letter; and to a question 200, whatever became of the write. */
 void edge_answer_waited(leat_edge *edge, leat_http_request *request, const leat_write_place *place,

@@ -23,6 +23,7 @@ static const leat_http_code counted[] = {
     LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE,
     LEAT_HTTP_INVALID,
     LEAT_HTTP_DEAD_LETTER,
+    LEAT_HTTP_REFUSED,
     LEAT_HTTP_LIMITED,
     LEAT_HTTP_OVERLOADED,
     LEAT_HTTP_UNAVAILABLE,
@@ -58,6 +59,20 @@ static void register_waits(edge_metrics *metrics, leat_metrics *registry)
         leat_metrics_counter(registry, "leat_edge_waits_total", "outcome=\"refused\"");
     metrics->questions = leat_metrics_counter(registry, "leat_edge_write_questions_total", NULL);
     metrics->waited = leat_metrics_histogram(registry, "leat_edge_wait_seconds", NULL);
+}
+
+static void register_sync(edge_metrics *metrics, leat_metrics *registry)
+{
+    static const char *const labels[LEAT_DIRECT_OUTCOME_COUNT] = {
+        [LEAT_DIRECT_APPLIED] = "outcome=\"applied\"",
+        [LEAT_DIRECT_REFUSED] = "outcome=\"refused\"",
+        [LEAT_DIRECT_NOT_NOW] = "outcome=\"not_now\"",
+        [LEAT_DIRECT_UNKNOWN] = "outcome=\"unknown\""};
+    for (leat_direct_outcome i = 0; i < LEAT_DIRECT_OUTCOME_COUNT; i++)
+        metrics->sync_writes[i] =
+            leat_metrics_counter(registry, "leat_sync_writes_total", labels[i]);
+    metrics->sync_waiting = leat_metrics_gauge(registry, "leat_sync_waiting", NULL);
+    metrics->sync_took = leat_metrics_histogram(registry, "leat_sync_seconds", NULL);
 }
 
 static void register_limits(edge_metrics *metrics, leat_metrics *registry)
@@ -121,6 +136,7 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry, const 
     register_routes(metrics, registry, routes);
     register_answers(metrics, registry);
     register_waits(metrics, registry);
+    register_sync(metrics, registry);
     register_limits(metrics, registry);
     register_refusals(metrics, registry);
     register_connections(metrics, registry);

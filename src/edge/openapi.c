@@ -144,11 +144,21 @@ static void refer_to_response(edge_openapi *api, yyjson_mut_val *responses, int 
                       "#/components/responses/%d", status);
 }
 
-static void refer_to_responses(edge_openapi *api, yyjson_mut_val *operation)
+static void refer_to_success(edge_openapi *api, yyjson_mut_val *responses, leat_mode mode)
 {
-    yyjson_mut_val *responses = edge_openapi_object(api, operation, "responses");
+    if (mode == LEAT_MODE_SYNC) {
+        edge_openapi_text(api, edge_openapi_object(api, responses, "200"), "$ref",
+                          "#/components/responses/Applied");
+        return;
+    }
     refer_to_response(api, responses, leat_http_codes[LEAT_HTTP_OK].status);
     refer_to_response(api, responses, leat_http_codes[LEAT_HTTP_ACCEPTED].status);
+}
+
+static void refer_to_responses(edge_openapi *api, yyjson_mut_val *operation, leat_mode mode)
+{
+    yyjson_mut_val *responses = edge_openapi_object(api, operation, "responses");
+    refer_to_success(api, responses, mode);
     for (leat_http_code code = 0; code < LEAT_HTTP_CODE_COUNT; code++)
         if (is_first_of_status(code))
             refer_to_response(api, responses, leat_http_codes[code].status);
@@ -242,7 +252,7 @@ static void add_operation(edge_openapi *api, yyjson_mut_val *path, const leat_ro
         add_body(api, operation, route, op);
     else if (route->tenant_from == LEAT_TENANT_IN_BODY)
         add_tenant(api, parameters, route, "query");
-    refer_to_responses(api, operation);
+    refer_to_responses(api, operation, route->mode);
 }
 
 static void add_route(edge_openapi *api, yyjson_mut_val *paths, const leat_route *route)

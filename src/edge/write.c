@@ -1,7 +1,8 @@
 /*
  * write.c - one write, from its bytes to its answer. Every write goes this way, a request of its
  * own or an item of a batch: it is refused by whatever the edge knows itself (route, key, limits,
- * types, a log in trouble), or appended to the log, and answered when the log has answered. The
+ * types, a log in trouble), or handed to the database (direct.c), or appended to the log, and
+ * answered when the log has answered. The
  * edge does not keep what it accepts: while a record is on its way there is only its ticket, which
  * says who gets the answer. There are as many tickets as writes may be in flight, so the edge's
  * memory is bounded by that number, and there is no state that a crash could lose after a 202.
@@ -344,9 +345,16 @@ static const char *known_trouble(const leat_edge *edge, uint32_t partition)
     return has_waited ? leat_log_writer_trouble(edge->writer) : NULL;
 }
 
+static bool is_direct(const edge_write *write)
+{
+    return write->route->mode != LEAT_MODE_ASYNC;
+}
+
 /* Answers and returns false when the log is not to be asked for one more record. */
 static bool admit(leat_edge *edge, const edge_write *write)
 {
+    if (is_direct(write))
+        return true;
     LEAT_ASSERT(edge->in_flight_of[write->partition] <= edge->in_flight);
     if (edge->in_flight >= edge->config.in_flight_max) {
         edge_refuse(edge, &write->asker, LEAT_HTTP_OVERLOADED, NULL,
@@ -418,8 +426,12 @@ void edge_write_take(leat_edge *edge, edge_write *write)
     if (find_route(edge, write) && may_write(edge, write) && check_idempotency(edge, write) &&
         edge_batch_keeps_order(&write->asker) && admit(edge, write) &&
         edge_admission_admit(edge, &write->asker, write->route, write->partition) &&
-        check_body(edge, write))
-        append(edge, write);
+        check_body(edge, write)) {
+        if (is_direct(write))
+            edge_direct_write(edge, write);
+        else
+            append(edge, write);
+    }
 }
 
 /* ---- the log's answers ---- */

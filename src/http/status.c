@@ -36,6 +36,7 @@ const leat_http_code_row leat_http_codes[LEAT_HTTP_CODE_COUNT] = {
     [LEAT_HTTP_EXPECTATION_FAILED] = ROW(417, "Expectation Failed", "bad_request", NULL),
     [LEAT_HTTP_INVALID] = ROW(422, "Unprocessable Content", "invalid", NULL),
     [LEAT_HTTP_DEAD_LETTER] = ROW(422, "Unprocessable Content", "dead_letter", NULL),
+    [LEAT_HTTP_REFUSED] = ROW(422, "Unprocessable Content", "refused", NULL),
     [LEAT_HTTP_LIMITED] = ROW(429, "Too Many Requests", "limited", NULL),
     [LEAT_HTTP_HEADERS_TOO_LARGE] = ROW(431, "Request Header Fields Too Large", "too_large", NULL),
     [LEAT_HTTP_NOT_IMPLEMENTED] = ROW(501, "Not Implemented", "bad_request", NULL),

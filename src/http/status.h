@@ -31,6 +31,7 @@ typedef enum leat_http_code {
     LEAT_HTTP_EXPECTATION_FAILED,
     LEAT_HTTP_INVALID,
     LEAT_HTTP_DEAD_LETTER,
+    LEAT_HTTP_REFUSED, /* by the database, in the request */
     LEAT_HTTP_LIMITED, /* its Retry-After comes with each answer */
     LEAT_HTTP_HEADERS_TOO_LARGE,
     LEAT_HTTP_NOT_IMPLEMENTED,

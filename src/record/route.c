@@ -26,6 +26,19 @@ bool leat_on_refused_by_name(const char *name, leat_on_refused *ret)
     return false;
 }
 
+bool leat_mode_by_name(const char *name, leat_mode *ret)
+{
+    static const char *const names[LEAT_MODE_COUNT] = {
+        [LEAT_MODE_ASYNC] = "async", [LEAT_MODE_SYNC] = "sync"};
+    for (unsigned i = 0; i < LEAT_MODE_COUNT; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *ret = (leat_mode)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 uint64_t leat_route_held_hash(const leat_route *route, leat_slice canonical)
 {
     uint64_t hash = leat_hash_seeded(canonical, route->table_hash);
@@ -393,7 +406,8 @@ int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint3
                         .fold = !spec->no_fold,
                         .accept_row_security = spec->accept_row_security,
                         .accept_untouched = spec->accept_untouched,
-                        .on_refused = spec->on_refused};
+                        .on_refused = spec->on_refused,
+                        .mode = spec->mode};
     char qualified[sizeof table->schema + sizeof table->name];
     snprintf(qualified, sizeof qualified, "%s.%s", table->schema, table->name);
     route.table_hash = leat_hash(leat_slice_of(qualified));
@@ -438,6 +452,9 @@ static int check_pair(const leat_route *a, const leat_route *b, leat_error *erro
     /* All writes of a row must go to one partition, whatever route they come by. */
     if (a->table_index == b->table_index && !same_tenants(a, b))
         return leat_fail(error, "routes %s and %s write one table, %s, but have different tenants",
+                         a->name, b->name, a->table->label);
+    if (a->table_index == b->table_index && a->mode != b->mode)
+        return leat_fail(error, "routes %s and %s write one table, %s, but have different modes",
                          a->name, b->name, a->table->label);
     return 0;
 }

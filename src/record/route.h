@@ -45,6 +45,13 @@ typedef enum leat_on_refused {
     LEAT_ON_REFUSED_COUNT
 } leat_on_refused;
 
+/* Which way a write goes. */
+typedef enum leat_mode {
+    LEAT_MODE_ASYNC, /* into the log; it is applied from there */
+    LEAT_MODE_SYNC,  /* into the database, while its client waits */
+    LEAT_MODE_COUNT
+} leat_mode;
+
 typedef enum leat_route_op { LEAT_PUT, LEAT_PATCH, LEAT_DELETE, LEAT_ROUTE_OP_COUNT } leat_route_op;
 
 typedef struct leat_segment {
@@ -73,6 +80,7 @@ typedef struct leat_route {
     bool accept_row_security; /* row security may hide rows from leat: they are not touched */
     bool accept_untouched;    /* a BEFORE trigger may drop a write */
     leat_on_refused on_refused;
+    leat_mode mode;
     leat_column_op ops[LEAT_COLUMNS_MAX]; /* by column index: what PATCH does */
     leat_step steps[LEAT_COLUMNS_MAX];    /* likewise; of columns with the operation max only */
 } leat_route;
@@ -95,6 +103,7 @@ typedef struct leat_route_spec {
     bool accept_row_security;
     bool accept_untouched;
     leat_on_refused on_refused;
+    leat_mode mode;
     uint32_t column_count;
     const char *const *column_names;
     const leat_column_op *column_ops;
@@ -110,8 +119,8 @@ typedef struct leat_route_spec {
 int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint32_t table_index,
                      leat_route *ret, leat_error *error) LEAT_MUST_CHECK;
 
-/* Refuses two routes of one name, and two that the same paths would match. For the whole array,
- * once. */
+/* Refuses two routes of one name, two that the same paths would match, and two to one table whose
+ * writes would have no order: with other tenants or modes. For the whole array, once. */
 int leat_routes_check(const leat_routes *routes, leat_error *error) LEAT_MUST_CHECK;
 
 typedef enum leat_match {
@@ -173,6 +182,7 @@ int leat_key_decode_tenant(const leat_route *route, leat_slice tenant, leat_key 
 const leat_route *leat_routes_by_name(const leat_routes *routes, leat_slice name);
 
 bool leat_on_refused_by_name(const char *name, leat_on_refused *ret); /* "skip", "hold", "stop" */
+bool leat_mode_by_name(const char *name, leat_mode *ret);             /* "async", "sync" */
 
 /* A hash of table and key, by which a key is held: it is stored, so it never changes. The text is
  * the key's, canonical, with the hash of "schema.table" as the seed. Never 0. */

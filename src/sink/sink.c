@@ -18,6 +18,13 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     sink->ops->submit(sink, job);
 }
 
+void leat_sink_write(leat_sink *sink, uint32_t job_id, leat_item *item,
+                     const leat_sink_direct *direct)
+{
+    LEAT_ASSERT(sink->ops->write && direct->timeout_ms > 0);
+    sink->ops->write(sink, job_id, item, direct);
+}
+
 void leat_sink_allow(leat_sink *sink, uint32_t connections)
 {
     LEAT_ASSERT(connections > 0);

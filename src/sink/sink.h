@@ -48,6 +48,14 @@ typedef struct leat_sink_events {
     void (*done)(void *context, uint32_t job_id, const leat_engine_job_result *result);
 } leat_sink_events;
 
+/* One write outside of the log's order, in a transaction of its own that moves no progress. It
+ * fails with KEY_TURNED where its key is held: what is kept of it would be overtaken. */
+typedef struct leat_sink_direct {
+    uint32_t partition;
+    uint64_t key;       /* leat_item_held_hash */
+    int64_t timeout_ms; /* of its statements, and of their waits for a lock; above 0 */
+} leat_sink_direct;
+
 typedef struct leat_sink_counters {
     uint64_t rows;       /* row writes in applied batches */
     uint64_t statements; /* row statements sent */
@@ -68,6 +76,9 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,
  * At most `usable` jobs may be open. A job that finds its connection gone, before `slots` has
  * reported it, was not sent: LEAT_ENGINE_OUTAGE. */
 void leat_sink_submit(leat_sink *sink, const leat_engine_job *job);
+/* The same for such a write; `item` is read during this call only. Not for a SQLite file. */
+void leat_sink_write(leat_sink *sink, uint32_t job_id, leat_item *item,
+                     const leat_sink_direct *direct);
 /* From now on it has at most so many connections, which is at least 1 and at most
  * config->connections. Those above it are closed, each once its job is over; the next `slots` tells
  * of that, on a later turn of the loop. A sink without a server has no use for it. */

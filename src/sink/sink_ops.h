@@ -11,6 +11,9 @@ typedef struct leat_sink_ops {
     leat_sink *(*open)(uv_loop_t *loop, const leat_sink_config *config,
                        const leat_sink_events *events, leat_error *error);
     void (*submit)(leat_sink *sink, const leat_engine_job *job);
+    /* NULL: not for this backend. */
+    void (*write)(leat_sink *sink, uint32_t job_id, leat_item *item,
+                  const leat_sink_direct *direct);
     void (*allow)(leat_sink *sink, uint32_t connections); /* NULL: it has no use for it */
     const leat_sink_counters *(*count)(const leat_sink *sink);
     void (*free)(leat_sink *sink);

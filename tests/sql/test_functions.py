@@ -26,7 +26,7 @@ def test_older_schema_is_brought_up_to_date(shard):
     a.run(letter.format(7))
     a.run(leat_sql.SCHEMA.read_text())
     a.run(letter.format(8))
-    assert a.value("SELECT version FROM leat.schema_version") == 6
+    assert a.value("SELECT version FROM leat.schema_version") == 7
     assert a.value("SELECT count(*) FROM leat.dead_letters") == 2
     assert a.value("SELECT to_regclass('leat.dead_letters_at') IS NOT NULL")
     assert a.run("SELECT oid::regclass::text, string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM pg_class, aclexplode(relacl)"

@@ -111,9 +111,9 @@ static leat_pg_member *find_free(leat_pg_pool *pool)
     return NULL;
 }
 
-static void submit(leat_sink *base, const leat_engine_job *job)
+/* `direct` NULL: a job of an engine. */
+static void start(leat_pg_pool *pool, const leat_engine_job *job, const leat_sink_direct *direct)
 {
-    leat_pg_pool *pool = (leat_pg_pool *)base;
     LEAT_ASSERT(!pool->freed && job->kind != LEAT_ENGINE_JOB_NONE);
     leat_pg_member *member = find_free(pool);
     if (!member) {
@@ -123,9 +123,33 @@ static void submit(leat_sink *base, const leat_engine_job *job)
         leat_pg_pool_want_turn(pool);
         return;
     }
-    leat_pg_session_start(member->session, job);
+    if (direct)
+        leat_pg_session_write(member->session, job, direct);
+    else
+        leat_pg_session_start(member->session, job);
     if (leat_pg_session_is_over(member->session))
         leat_pg_pool_want_turn(pool);
+}
+
+static void submit(leat_sink *base, const leat_engine_job *job)
+{
+    start((leat_pg_pool *)base, job, NULL);
+}
+
+static void write_direct(leat_sink *base, uint32_t job_id, leat_item *item,
+                         const leat_sink_direct *direct)
+{
+    leat_pg_pool *pool = (leat_pg_pool *)base;
+    leat_engine_batch_record record = {
+        .payload = item, .offset = -1, .partition = direct->partition, .key = direct->key};
+    const leat_engine_job job = {.id = job_id,
+                                 .kind = LEAT_ENGINE_JOB_BATCH,
+                                 .shard = pool->shared.shard,
+                                 .batch = {.record_count = 1,
+                                           .records = &record,
+                                           .lock_timeout_ms = direct->timeout_ms,
+                                           .statement_timeout_ms = direct->timeout_ms}};
+    start(pool, &job, direct);
 }
 
 /* Nothing was sent for them, so they have certainly failed. */
@@ -324,5 +348,9 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
     return &pool->base;
 }
 
-const leat_sink_ops leat_pg_sink = {
-    .open = open_sink, .submit = submit, .allow = allow, .count = count, .free = free_sink};
+const leat_sink_ops leat_pg_sink = {.open = open_sink,
+                                    .submit = submit,
+                                    .write = write_direct,
+                                    .allow = allow,
+                                    .count = count,
+                                    .free = free_sink};

@@ -22,6 +22,8 @@
 --   retry    no worker's: one transaction, leat.retry, leat.held_records, then their rows or dead letters, leat.retried.
 --   compact  one statement: leat.compact.
 --
+-- And of an edge, for a write that is not in the log: one transaction, leat.write_now, then its row statement.
+--
 -- Their own errors:
 --
 --   LT001  fenced: another worker has claimed the partition (or it does not exist). DETAIL is the partition's number.
@@ -1113,6 +1115,25 @@ BEGIN
         RETURN false;
     END IF;
     RETURN true;
+END
+$$;
+
+-- Begins a write that is not in the log, in place of leat.advance. Fails with LT007 while its key is held: the records that are
+-- kept of it were accepted before.
+CREATE OR REPLACE FUNCTION leat.write_now(p_source int, p_partition int, p_hash bigint, p_lock_timeout_ms int)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+BEGIN
+    PERFORM leat.plan_rows();
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'leat.write_now needs READ COMMITTED' USING ERRCODE = 'LT003';
+    END IF;
+    PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true);
+    IF EXISTS (SELECT FROM leat.held AS h WHERE h.source = p_source AND h.partition = p_partition AND h.hash = p_hash) THEN
+        RAISE EXCEPTION 'earlier writes of this key are kept until they can be applied (leat dead list --held)'
+            USING ERRCODE = 'LT007', DETAIL = concat(p_partition, ' ', p_hash);
+    END IF;
 END
 $$;
 

@@ -82,6 +82,10 @@ leat_pg_conn *leat_pg_session_conn(const leat_pg_session *session);
  * `over`, and nothing was sent. */
 void leat_pg_session_start(leat_pg_session *session, const leat_engine_job *job);
 
+/* The same for a batch without parts, of the one record of such a write. */
+void leat_pg_session_write(leat_pg_session *session, const leat_engine_job *job,
+                           const leat_sink_direct *direct);
+
 bool leat_pg_session_is_open(const leat_pg_session *session);
 bool leat_pg_session_is_over(const leat_pg_session *session);
 /* The connection should not be used again: the server is not the one to write to, or a pooler

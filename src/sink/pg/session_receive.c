@@ -443,6 +443,7 @@ static void take_answer(leat_pg_session *session, const job_command *command,
         session->result.may_be_race = PQntuples(answer) > 0;
         break;
     case COMMAND_ADVANCE:
+    case COMMAND_ENTER:
     case COMMAND_COMPACT:
         take_server(session, answer, 1);
         break;

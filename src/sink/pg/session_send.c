@@ -233,6 +233,8 @@ static bool begin_batch(leat_pg_session *session, const leat_engine_batch *batch
     begin_pipeline(session);
     for (uint32_t i = 0; i < batch->part_count; i++)
         send_advance(session, &batch->parts[i], lock_timeout_ms);
+    if (session->direct)
+        leat_pg_session_send_enter(session, lock_timeout_ms);
     if (batch->chunk_count > 0) {
         leat_pg_unpark_params(&session->params, session->shared->source_id, batch);
         leat_pg_session_call(session,

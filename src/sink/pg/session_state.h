@@ -12,6 +12,7 @@
 typedef enum command_kind {
     COMMAND_PREPARE, /* a row statement, or advance */
     COMMAND_ADVANCE,
+    COMMAND_ENTER, /* in place of the above: a write that is in no log */
     COMMAND_UNPARK,
     COMMAND_PARK,
     COMMAND_KEYS,    /* holds a key, keeps records of held ones, or checks that they are not */
@@ -46,6 +47,7 @@ typedef struct job_command {
 
 enum {
     ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* after the row statements */
+    ENTER_NUMBER,
     PLAN_ROWS_NUMBER,
     PLAN_PLAINLY_NUMBER,
     PARK_NUMBER,
@@ -104,6 +106,7 @@ struct leat_pg_session {
     uint32_t command_capacity;
     uint32_t answered; /* commands whose results have ended */
 
+    const leat_sink_direct *direct; /* of the job that is being sent; NULL: it is an engine's */
     uint32_t job_id;
     leat_engine_job_kind kind;
     uint32_t partition;
@@ -148,6 +151,8 @@ void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome,
  * is. */
 void leat_pg_session_call(leat_pg_session *session, job_command command, const char *sql);
 void leat_pg_session_query(leat_pg_session *session, command_kind kind, const char *sql);
+/* session_write.c: what such a write begins with. */
+void leat_pg_session_send_enter(leat_pg_session *session, int64_t lock_timeout_ms);
 /* session_kept.c: a dead letter; the letters of records that are left out. */
 void leat_pg_session_send_letter(leat_pg_session *session, const leat_engine_batch *batch);
 void leat_pg_session_send_left_out(leat_pg_session *session, const leat_engine_batch *batch);

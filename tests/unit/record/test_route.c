@@ -217,6 +217,23 @@ START_TEST(routes_of_one_table_have_one_tenant)
 }
 END_TEST
 
+/* Else some of a row's writes would be in the log and others not. */
+START_TEST(routes_of_one_table_have_one_mode)
+{
+    static leat_routes routes;
+    leat_error error;
+    routes.count = 2;
+    routes.routes[0] = fixture_route(&table_of_test, "/a/{app_id}/{device}");
+    routes.routes[1] = fixture_route(&table_of_test, "/b/{app_id}/{device}");
+    strcpy(routes.routes[1].name, "other");
+    routes.routes[0].mode = LEAT_MODE_SYNC;
+    ck_assert_int_eq(leat_routes_check(&routes, &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "different modes"));
+    routes.routes[1].mode = LEAT_MODE_SYNC;
+    ck_assert_int_eq(leat_routes_check(&routes, &error), 0);
+}
+END_TEST
+
 START_TEST(two_routes_must_differ)
 {
     static leat_routes routes;
@@ -274,6 +291,7 @@ int main(void)
     tcase_add_test(tests, a_column_of_another_type_stays_outside_the_key);
     tcase_add_test(tests, a_key_must_not_be_rounded_by_its_column);
     tcase_add_test(tests, routes_of_one_table_have_one_tenant);
+    tcase_add_test(tests, routes_of_one_table_have_one_mode);
     tcase_add_test(tests, two_routes_must_differ);
     tcase_add_test(tests, operations_of_routes_have_names);
     tcase_add_test(tests, what_becomes_of_refused_records_has_a_name);

@@ -1,0 +1,128 @@
+/*
+ * direct.c - writes of routes that go to the database while their client waits. They pass the same
+ * checks as any other write; then they are handed over, and the answer says what the database did:
+ * 200 applied, 422 refused, 503 not applied, 504 unknown. The log has nothing of them.
+ *
+ * Items of a batch to one row keep their order here too: where one was not applied, those behind it
+ * that wait are refused before they are sent.
+ */
+#include "edge/internal.h"
+
+#include <stdlib.h>
+
+struct edge_direct_ticket {
+    LIST_ENTRY(edge_direct_ticket) link;
+    edge_asker asker;
+    int64_t arrived_us;
+};
+
+/* ---- answers ---- */
+
+static void end_ticket(leat_edge *edge, edge_direct_ticket *ticket)
+{
+    LEAT_ASSERT(edge->direct.count > 0);
+    LIST_REMOVE(ticket, link);
+    edge->direct.count--;
+    leat_gauge_set(edge->metrics.sync_waiting, edge->direct.count);
+    free(ticket);
+    edge_drain_soon(edge);
+}
+
+static void tell_applied(leat_edge *edge, const edge_asker *asker)
+{
+    if (asker->batch)
+        edge_batch_applied(asker);
+    else
+        edge_answer_applied(edge, asker->request, &asker->left);
+}
+
+static void tell_refused(leat_edge *edge, const edge_asker *asker, const leat_direct_answer *answer)
+{
+    if (asker->batch)
+        edge_batch_refused(asker, LEAT_HTTP_REFUSED, NULL, answer->message, 0);
+    else
+        edge_answer_refused(edge, asker->request, answer);
+}
+
+static void on_done(void *context, void *tag, const leat_direct_answer *answer)
+{
+    leat_edge *edge = context;
+    edge_direct_ticket *ticket = tag;
+    leat_count(edge->metrics.sync_writes[answer->outcome], 1);
+    leat_observe(edge->metrics.sync_took, leat_mono_us() - ticket->arrived_us, 1);
+    switch (answer->outcome) {
+    case LEAT_DIRECT_APPLIED:
+        tell_applied(edge, &ticket->asker);
+        break;
+    case LEAT_DIRECT_REFUSED:
+        tell_refused(edge, &ticket->asker, answer);
+        break;
+    case LEAT_DIRECT_UNKNOWN:
+        edge_refuse(edge, &ticket->asker, LEAT_HTTP_UNKNOWN, NULL, answer->message);
+        break;
+    default:
+        edge_refuse(edge, &ticket->asker, LEAT_HTTP_UNAVAILABLE, NULL, answer->message);
+    }
+    end_ticket(edge, ticket);
+}
+
+static bool on_starts(void *context, void *tag)
+{
+    edge_direct_ticket *ticket = tag;
+    if (edge_batch_keeps_order(&ticket->asker))
+        return true;
+    end_ticket(context, ticket);
+    return false;
+}
+
+/* ---- a write ---- */
+
+void edge_direct_write(leat_edge *edge, const edge_write *write)
+{
+    const char *why;
+    LEAT_ASSERT(edge->direct.source); /* there are routes for it */
+    edge_direct_ticket *ticket = malloc(sizeof *ticket);
+    if (!ticket) {
+        edge_refuse(edge, &write->asker, LEAT_HTTP_OVERLOADED, NULL, "out of memory");
+        return;
+    }
+    *ticket = (edge_direct_ticket){.asker = write->asker, .arrived_us = write->arrived_us};
+    const leat_direct_write wanted = {.route = write->route,
+                                      .op = write->op,
+                                      .partition = write->partition,
+                                      .key = {edge->key.canonical, edge->key.canonical_size},
+                                      .body = write->body,
+                                      .row = write->asker.row,
+                                      .tag = ticket};
+    if (!leat_direct_take(edge->direct.source, &wanted, &why)) {
+        free(ticket);
+        leat_count(edge->metrics.sync_writes[LEAT_DIRECT_NOT_NOW], 1);
+        edge_refuse(edge, &write->asker, LEAT_HTTP_OVERLOADED, NULL, why);
+        return;
+    }
+    LIST_INSERT_HEAD(&edge->direct.tickets, ticket, link);
+    edge->direct.count++;
+    leat_gauge_set(edge->metrics.sync_waiting, edge->direct.count);
+    if (!write->asker.batch)
+        leat_http_request_drop_body(write->asker.request);
+}
+
+/* ---- its life ---- */
+
+int edge_direct_init(leat_edge *edge, uv_loop_t *loop, leat_error *error)
+{
+    const leat_direct_source *from = &edge->config.direct;
+    const leat_direct_events events = {.context = edge, .starts = on_starts, .done = on_done};
+    LIST_INIT(&edge->direct.tickets);
+    if (!from->open)
+        return 0;
+    edge->direct.source = from->open(from->context, loop, from->standstill, &events, error);
+    return edge->direct.source ? 0 : -1;
+}
+
+void edge_direct_free(leat_edge *edge)
+{
+    leat_direct_free(edge->direct.source);
+    edge->direct.source = NULL;
+    LEAT_ASSERT(edge->direct.count == 0 && LIST_EMPTY(&edge->direct.tickets));
+}

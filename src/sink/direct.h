@@ -1,0 +1,44 @@
+/*
+ * direct.h - writes that are applied while their client waits (record/direct.h), by a small pool of
+ * connections to each shard. A shard has a bounded queue. Of one row one write is under way at a
+ * time, so that they keep their order. A write ends by its time limit at the latest: one that was
+ * not sent by then is not applied; a sent one is ended by the server, and if even that is not heard
+ * of, its outcome is unknown.
+ *
+ * What is only leat's own trouble (a plan gone stale, two inserts of one row at the same moment, a
+ * deadlock) is tried again within that time.
+ */
+#ifndef LEAT_SINK_DIRECT_H
+#define LEAT_SINK_DIRECT_H
+
+#include "record/direct.h"
+#include "record/schema_versions.h"
+#include "sink/shard.h"
+
+typedef struct leat_direct_shard {
+    const char *name;
+    leat_shard_address at;
+} leat_direct_shard;
+
+typedef struct leat_direct_config {
+    const leat_layout *layout;       /* outlives it, as all that is pointed at */
+    const leat_direct_shard *shards; /* in its order; copied. PostgreSQL: leat_direct_can */
+    const char *owner;               /* leat_shard_owner */
+    int32_t source_id;
+    const leat_placement *placement;
+    leat_schema_versions *schema_versions;
+    uint32_t connections; /* to each shard, above 0 */
+    uint32_t queue_max;   /* writes that wait for one, of each shard; above 0 */
+    int64_t timeout_ms;   /* of a write, from its call on */
+    uint64_t seed;        /* of reconnect jitter */
+} leat_direct_config;
+
+/* Can this shard take such writes? */
+bool leat_direct_can(leat_shard_address at);
+
+/* Connects at once, and again whenever it has to. NULL and a message for what can never work. */
+leat_direct *leat_direct_new(uv_loop_t *loop, const leat_direct_config *config,
+                             leat_standstill *standstill, const leat_direct_events *events,
+                             leat_error *error);
+
+#endif

@@ -1,0 +1,92 @@
+"""Routes with `mode: sync`: the edge itself applies a write in its request, and the answer says what the database did."""
+import ctypes
+import threading
+
+import psycopg
+import pytest
+
+from lib.harness import wait_until
+from lib.placement import xxh3
+
+TABLES = """create table parents (id int primary key);
+            create table things (id int primary key, n int not null default 0 check (n >= 0), name text unique,
+                                 parent int references parents, stamped int);
+            insert into parents values (1)"""
+ROUTE = {"path": "/things/{id}", "table": "things", "columns": {"n": "add"}, "mode": "sync"}
+
+
+@pytest.fixture
+def world_of(make_world):
+    def make(**settings):
+        world = make_world(shards=1, partitions=2, table_sql=TABLES, route=ROUTE, **settings)
+        world.init()
+        return world
+
+    return make
+
+
+def said(answer):
+    body = answer.json()
+    return answer.status_code, body.get("error", body.get("state")), body.get("sqlstate")
+
+
+def test_a_write_is_answered_with_what_the_database_did(world_of):
+    """One edge, no worker: applied, refused, not applied because the row is locked or its key is held, and the shard gone and back."""
+    world = world_of(sync={"timeout": "1s", "connections": 3, "queue": 8})
+    edge = world.start("edge")
+    with world.client(edge) as http, world.db("a") as db:
+        wait_until(lambda: http.put("/things/0", json={}).status_code == 200, "the edge to have a connection")
+        for n in range(1, 4):
+            assert said(http.patch("/things/1", json={"n": 1})) == (200, "applied", None)
+            assert world.rows("select n from things where id = 1") == [(n,)]
+        assert said(http.patch("/things/1", json={"n": -100})) == (422, "refused", "23514")
+        assert said(http.put("/things/2", json={"name": "a"})) == (200, "applied", None)
+        assert said(http.put("/things/3", json={"name": "a"})) == (422, "refused", "23505")
+        assert said(http.put("/things/3", json={"parent": 2})) == (422, "refused", "23503")
+        assert said(http.put("/things/3", json={"nn": 2})) == (422, "invalid", None)
+        assert said(http.delete("/things/2")) == (200, "applied", None)
+        assert world.rows("select id, n from things order by id") == [(0, 0), (1, 3)]
+
+        # Of a batch, in order: the row's writes do not overtake each other.
+        items = [{"method": "PUT", "path": "/things/5", "body": {"n": n}} for n in range(50)]
+        items += [{"method": "PUT", "path": "/things/6", "body": {"n": -1}}, {"method": "DELETE", "path": "/things/1"}]
+        answers = http.post("/batch", json=items).json()
+        assert [a["status"] for a in answers] == [200] * 50 + [422, 200]
+        assert answers[0] == {"status": 200, "state": "applied"} and answers[50]["error"] == "refused"
+        assert world.rows("select id, n from things order by id") == [(0, 0), (5, 49)]
+
+        # A row that is locked: its writes end in time, and are not applied; other rows go on.
+        db.autocommit = False
+        db.execute("update things set stamped = 1 where id = 5")
+        locked = []
+        thread = threading.Thread(target=lambda: locked.append(said(world.client(edge).patch("/things/5", json={"n": 1}))))
+        thread.start()
+        assert said(http.put("/things/7", json={"n": 7})) == (200, "applied", None)
+        thread.join()
+        assert locked == [(503, "unavailable", None)]
+        db.rollback()
+        assert said(http.patch("/things/5", json={"n": 1})) == (200, "applied", None)
+
+        # What is kept of a key was accepted before.
+        db.autocommit = True
+        db.execute("insert into leat.held (source, partition, hash, \"table\", key, message)"
+                   " select %s, p, h, 'public.things', '8', 'x' from generate_series(0, 1) as p, (values (%s)) as v (h)",
+                   [world.source_id(), ctypes.c_int64(xxh3(b"8", xxh3(b"public.things"))).value])
+        assert said(http.put("/things/8", json={"n": 7})) == (503, "unavailable", None)
+        db.execute("delete from leat.held")
+        assert said(http.put("/things/8", json={"n": 7})) == (200, "applied", None)
+        # The shard is gone, and comes back.
+        name, server = db.info.dbname, psycopg.connect(world.dsns["a"], dbname="postgres", autocommit=True)
+        server.execute(f"alter database {name} allow_connections false")
+        db.close()
+        server.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+        wait_until(lambda: "has no connection" in http.put("/things/8", json={"n": 8}).text, "the shard to be known as gone")
+        assert said(http.put("/things/8", json={"n": 8})) == (503, "overloaded", None)
+        server.execute(f"alter database {name} allow_connections true")
+        server.close()
+        wait_until(lambda: http.put("/things/8", json={"n": 9}).status_code == 200, "the shard to be back")
+    assert world.rows("select id, n from things order by id") == [(0, 0), (5, 50), (7, 7), (8, 9)]
+    metrics = world.metrics(edge)
+    assert metrics['leat_sync_writes_total{outcome="refused"}'] == 4 and metrics["leat_sync_waiting"] == 0
+    assert metrics["leat_edge_in_flight"] == 0
+    assert world.rows("select count(*) from leat.dead_letters") == [(0,)]

@@ -1,0 +1,287 @@
+/* Writes of routes with mode sync: what the edge hands over, and each answer of the database as the
+ * client gets it. */
+#include "../record/fixture.h"
+
+#include <unistd.h>
+
+#include "world.h"
+
+enum { WRITES_MAX = 64 };
+
+/* The databases, in memory: it keeps what is handed over and answers when the test says so. */
+typedef struct fake_direct {
+    leat_direct base;
+    leat_direct_events events;
+    const char *trouble; /* nothing is taken */
+    uint32_t count;
+    void *tags[WRITES_MAX]; /* NULL: answered */
+    char keys[WRITES_MAX][64], bodies[WRITES_MAX][64];
+    uint64_t rows[WRITES_MAX];
+    leat_route_op ops[WRITES_MAX];
+    bool freed;
+} fake_direct;
+
+static fake_direct fake;
+
+static void copy(char *ret, leat_slice from)
+{
+    snprintf(ret, 64, "%.*s", (int)from.size, from.data);
+}
+
+static bool take(leat_direct *direct, const leat_direct_write *write, const char **ret_why)
+{
+    ck_assert_ptr_eq(direct, &fake.base);
+    *ret_why = fake.trouble;
+    if (fake.trouble)
+        return false;
+    ck_assert_uint_lt(fake.count, WRITES_MAX);
+    copy(fake.keys[fake.count], write->key);
+    copy(fake.bodies[fake.count], write->body);
+    fake.rows[fake.count] = write->row;
+    fake.ops[fake.count] = write->op;
+    fake.tags[fake.count++] = write->tag;
+    return true;
+}
+
+static void answer(uint32_t at, leat_direct_outcome outcome, const char *sqlstate,
+                   const char *message)
+{
+    leat_direct_answer told = {.outcome = outcome};
+    void *tag = fake.tags[at];
+    ck_assert_ptr_nonnull(tag);
+    fake.tags[at] = NULL;
+    strcpy(told.sqlstate, sqlstate);
+    strcpy(told.message, message);
+    fake.events.done(fake.events.context, tag, &told);
+}
+
+static void free_fake(leat_direct *direct)
+{
+    ck_assert_ptr_eq(direct, &fake.base);
+    fake.freed = true;
+    for (uint32_t i = 0; i < fake.count; i++)
+        if (fake.tags[i])
+            answer(i, LEAT_DIRECT_UNKNOWN, "", "the edge ended");
+}
+
+static const leat_direct_ops fake_ops = {.write = take, .free = free_fake};
+
+static leat_direct *open_fake(void *context, uv_loop_t *loop, leat_standstill *standstill,
+                              const leat_direct_events *events, leat_error *error)
+{
+    (void)context, (void)loop, (void)standstill;
+    fake = (fake_direct){.base.ops = &fake_ops, .events = *events};
+    if (context) {
+        leat_fail(error, "%s", (const char *)context);
+        return NULL;
+    }
+    return &fake.base;
+}
+
+static edge_world *sync_world(void)
+{
+    edge_world *world = world_new();
+    world->version->routes.routes[0].mode = LEAT_MODE_SYNC;
+    world->config.direct = (leat_direct_source){.open = open_fake, .batch_items = 8};
+    world_open(world);
+    return world;
+}
+
+static void wait_write(edge_world *world, uint32_t count)
+{
+    for (int i = 0; fake.count < count; i++) {
+        test_turn(&world->loop);
+        ck_assert_msg(i < 50000, "no write came");
+    }
+}
+
+static void read_until(edge_world *world, const char *text)
+{
+    test_reader *reader = &world->reader;
+    for (int i = 0; !strstr(reader->data, text); i++) {
+        ssize_t got = recv(reader->fd, reader->data + reader->size,
+                           sizeof reader->data - 1 - reader->size, MSG_DONTWAIT);
+        reader->size += got > 0 ? (size_t)got : 0;
+        reader->data[reader->size] = '\0';
+        test_turn(&world->loop);
+        ck_assert_msg(i < 50000, "%s", reader->data);
+    }
+}
+
+static const struct {
+    leat_direct_outcome outcome;
+    const char *sqlstate;
+    int status;
+    const char *start;
+    const char *part; /* somewhere in the body */
+} answers[] = {
+    {LEAT_DIRECT_APPLIED, "", 200, "{\"state\":\"applied\"}", ""},
+    {LEAT_DIRECT_REFUSED, "23514", 422,
+     "{\"error\":\"refused\",\"field\":null,\"message\":\"it \\\"", ",\"sqlstate\":\"23514\"}"},
+    {LEAT_DIRECT_REFUSED, "", 422, "{\"error\":\"refused\"", ",\"sqlstate\":null}"},
+    {LEAT_DIRECT_NOT_NOW, "55P03", 503, "{\"error\":\"unavailable\"",
+     "\"detail\":\"it \\\"is\\\" so\"}"},
+    {LEAT_DIRECT_UNKNOWN, "", 504, "{\"error\":\"unknown\"", ""},
+};
+
+START_TEST(each_answer)
+{
+    edge_world *world = sync_world();
+    send_request(world, "PATCH /apps/007/devices/x", "", "{\"sessions\":2}");
+    wait_write(world, 1);
+    ck_assert_str_eq(fake.keys[0], "7/x");
+    ck_assert_str_eq(fake.bodies[0], "{\"sessions\":2}");
+    ck_assert_int_eq(fake.ops[0], LEAT_PATCH);
+    bool is_applied = answers[_i].outcome == LEAT_DIRECT_APPLIED;
+    answer(0, answers[_i].outcome, answers[_i].sqlstate, is_applied ? "" : "it \"is\" so");
+    expect_answer(world, answers[_i].status);
+    expect_start(world, answers[_i].start);
+    ck_assert_msg(strstr(world->answer.body, answers[_i].part), "%s", world->answer.body);
+    ck_assert_uint_eq(world->log->count, 0);
+    world_free(world);
+    ck_assert(fake.freed);
+}
+END_TEST
+
+/* What the edge knows itself is answered as ever, and nothing is handed over. */
+START_TEST(what_is_not_handed_over)
+{
+    edge_world *world = sync_world();
+    send_request(world, "PATCH /apps/7/devices/x", "", "{\"no_such\":1}");
+    expect_answer(world, 422);
+    expect_start(world, "{\"error\":\"invalid\"");
+    fake.trouble = "too many writes wait for the database";
+    send_request(world, "PATCH /apps/7/devices/x", "", "{}");
+    expect_answer(world, 503);
+    expect_start(world, "{\"error\":\"overloaded\",\"field\":null,\"message\":\"too many");
+    ck_assert_uint_eq(fake.count, 0);
+    world_free(world);
+}
+END_TEST
+
+/* The log's troubles are not those of the database. */
+START_TEST(a_log_in_trouble_is_no_matter)
+{
+    edge_world *world = sync_world();
+    for (uint32_t i = 0; i < 4; i++)
+        world->log->trouble[i] = "no leader";
+    send_request(world, "DELETE /apps/7/devices/x", "", "");
+    wait_write(world, 1);
+    ck_assert_int_eq(fake.ops[0], LEAT_DELETE);
+    answer(0, LEAT_DIRECT_APPLIED, "", "");
+    expect_answer(world, 200);
+    world_free(world);
+}
+END_TEST
+
+/* Of a batch, an item that was not applied ends those of its row that wait, and no others. */
+START_TEST(a_batch_keeps_the_order_of_a_row)
+{
+    edge_world *world = sync_world();
+    send_request(world, "POST /batch", "Content-Type: application/x-ndjson\r\n",
+                 "{\"method\":\"PATCH\",\"path\":\"/apps/7/devices/x\",\"body\":{}}\n"
+                 "{\"method\":\"PATCH\",\"path\":\"/apps/7/devices/x\",\"body\":{}}\n"
+                 "{\"method\":\"PATCH\",\"path\":\"/apps/7/devices/y\",\"body\":{}}\n");
+    wait_write(world, 3);
+    ck_assert_uint_eq(fake.rows[0], fake.rows[1]);
+    ck_assert_uint_ne(fake.rows[0], fake.rows[2]);
+    answer(0, LEAT_DIRECT_NOT_NOW, "", "the row is locked");
+    ck_assert(!fake.events.starts(fake.events.context, fake.tags[1]));
+    fake.tags[1] = NULL;
+    ck_assert(fake.events.starts(fake.events.context, fake.tags[2]));
+    answer(2, LEAT_DIRECT_APPLIED, "", "");
+    read_until(world, "{\"status\":200,\"state\":\"applied\"}\n");
+    ck_assert_msg(strstr(world->reader.data, "{\"status\":503,\"error\":\"overloaded\""), "%s",
+                  world->reader.data);
+    world_free(world);
+}
+END_TEST
+
+/* A batch leaves room for others: it goes on when some of its items are done. */
+START_TEST(a_batch_takes_no_more_than_its_part)
+{
+    edge_world *world = sync_world();
+    leat_buf body = {0};
+    for (int i = 0; i < 20; i++)
+        leat_buf_printf(&body,
+                        "{\"method\":\"PATCH\",\"path\":\"/apps/7/devices/%d\",\"body\":{}}\n", i);
+    send_request(world, "POST /batch", "Content-Type: application/x-ndjson\r\n",
+                 leat_buf_cstr(&body));
+    leat_buf_free(&body);
+    wait_write(world, 8);
+    for (int i = 0; i < 20; i++)
+        test_turn(&world->loop);
+    ck_assert_uint_eq(fake.count, 8);
+    for (uint32_t i = 0; i < 20; i++)
+        answer(i, LEAT_DIRECT_APPLIED, "", "");
+    ck_assert_uint_eq(fake.count, 20);
+    world_free(world);
+}
+END_TEST
+
+static void on_drained(void *context)
+{
+    ((edge_world *)context)->drained = true;
+}
+
+START_TEST(a_drain_waits_for_the_database)
+{
+    edge_world *world = sync_world();
+    send_request(world, "PATCH /apps/7/devices/x", "", "{}");
+    wait_write(world, 1);
+    leat_edge_drain(world->edge, on_drained, world);
+    for (int i = 0; i < 20; i++)
+        test_turn(&world->loop);
+    ck_assert(!world->drained);
+    answer(0, LEAT_DIRECT_APPLIED, "", "");
+    expect_answer(world, 200);
+    ck_assert(test_read_eof(&world->loop, &world->reader));
+    close(world->reader.fd);
+    world->reader.fd = -1;
+    test_turn_until(&world->loop, &world->drained);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(freed_with_a_write_on_its_way)
+{
+    edge_world *world = sync_world();
+    send_request(world, "PATCH /apps/7/devices/x", "", "{}");
+    wait_write(world, 1);
+    world_free(world);
+    ck_assert(fake.freed);
+}
+END_TEST
+
+START_TEST(a_start_that_fails)
+{
+    edge_world *world = world_new();
+    leat_error error = {""};
+    world->config.direct =
+        (leat_direct_source){.open = open_fake, .context = (void *)(uintptr_t)"no such shard"};
+    ck_assert_ptr_null(leat_edge_new(&world->loop, &world->config, &error));
+    ck_assert_str_eq(error.text, "no such shard");
+    world_free(world);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("direct");
+    TCase *tests = tcase_create("direct");
+    tcase_add_loop_test(tests, each_answer, 0, COUNT_OF(answers));
+    tcase_add_test(tests, what_is_not_handed_over);
+    tcase_add_test(tests, a_log_in_trouble_is_no_matter);
+    tcase_add_test(tests, a_batch_keeps_the_order_of_a_row);
+    tcase_add_test(tests, a_batch_takes_no_more_than_its_part);
+    tcase_add_test(tests, a_drain_waits_for_the_database);
+    tcase_add_test(tests, freed_with_a_write_on_its_way);
+    tcase_add_test(tests, a_start_that_fails);
+    suite_add_tcase(s, tests);
+    return s;
+}
+
+int main(void)
+{
+    return fixture_run(suite());
+}
