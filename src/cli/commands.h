@@ -32,6 +32,8 @@ typedef struct leat_options {
     const char *refused;
     const char *from;
     const char *batch;
+    const char *share;
+    const char *sample;
     bool repeat_unknown;
     bool hold;
     bool json;
@@ -68,6 +70,7 @@ int leat_command_dead_discard(const leat_options *options);
 int leat_command_control_block(const leat_options *options);
 int leat_command_control_unblock(const leat_options *options);
 int leat_command_control_list(const leat_options *options);
+int leat_command_mode_compare(const leat_options *options);
 int leat_command_token_new(const leat_options *options);
 int leat_command_send(const leat_options *options);
 int leat_command_config(const leat_options *options);  /* prints the reference */

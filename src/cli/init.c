@@ -176,7 +176,7 @@ static int init_with(leat_assembly *assembly, const leat_schema_version *version
     if (assembly->catalog.tenants)
         printf("tenants: %" PRIu32 " have their shard by %s, all others by their hash\n",
                leat_tenant_map_count(assembly->catalog.tenants), map_name(assembly));
-    for (uint32_t r = 0; r < version->routes.count; r++)
+    for (uint32_t r = 0; r < assembly->config.route_count; r++)
         printf("route %s: %s -> table %s\n", version->routes.routes[r].name,
                assembly->config.routes[r].path, version->routes.routes[r].table->label);
     return leat_assembly_save_catalog(assembly, version, error);

@@ -135,6 +135,16 @@ static const leat_command commands[] = {
      "  --json         one JSON object a line\n\n"
      "If a shard does not answer, an error names it, the others are listed, and the exit status is 1.\n",
      leat_command_control_list},
+    {"mode compare", "cjlE", "ROUTE [--sample PERCENT] [--limit N] [--json] [--config FILE]", 1,
+     "is a route's shadow table like its table?",
+     "Waits until what is in the log is applied, and compares the table with its shadow in every shard, each in one statement\n"
+     "that reads them whole. Rows that differ are looked at again after what was in the log by then is applied; one\n"
+     "that somebody has written meanwhile does not count. Writes may go on.\n\n"
+     "  --sample PERCENT  only so many of the rows, always the same ones: 1%, 0.1%\n"
+     "  --limit N         print at most N rows; default 20\n"
+     "  --json            one JSON object a line\n\n"
+     "Exit status: 0 they are alike, 3 rows differ.\n",
+     leat_command_mode_compare},
     {"token new", "TS", "NAME [--scopes S] [--tenant T]", 1, "make a bearer token for a client",
      "Prints a random token and the line for the file of auth.tokens, with its digest. The token is stored nowhere.\n\n"
      "  NAME        for logs and for you: letters, digits, '_', '-' and '.'\n"
@@ -209,6 +219,8 @@ static const struct option options_known[] = {
     {"repeat-unknown", no_argument, NULL, 'U'},
     {"admin", required_argument, NULL, 'w'},
     {"once", no_argument, NULL, 'o'},
+    {"share", required_argument, NULL, 'D'},
+    {"sample", required_argument, NULL, 'E'},
     {0},
 };
 
@@ -295,7 +307,8 @@ static const char **text_of(leat_options *options, int letter)
         {'u', &options->url},         {'K', &options->token},  {'p', &options->path},
         {'M', &options->method},      {'y', &options->types},  {'x', &options->refused},
         {'F', &options->from},        {'S', &options->scopes}, {'b', &options->batch},
-        {'A', &options->ca},          {'C', &options->cert},
+        {'A', &options->ca},          {'C', &options->cert},   {'D', &options->share},
+        {'E', &options->sample},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].letter == letter)

@@ -234,6 +234,22 @@ static int check_put(const checker *c, const leat_node *node, const leat_config_
 }
 
 /* A file has one writer, and it is not the edge. */
+static int check_shadow(const checker *c, const leat_node *node, const leat_config_route *route)
+{
+    uint32_t all = c->config->route_count;
+    const leat_node *given = leat_node_get(node, "shadow_table");
+    if (!given && strcmp(route->mode, "shadow") == 0)
+        return leat_node_fail(c->config->file, node, "shadow_table", c->error,
+                              "missing, and the mode is shadow (a table like %s)", route->table);
+    for (uint32_t i = 0; i < c->config->route_count; i++)
+        all += c->config->routes[i].shadow_table != NULL;
+    if (given && all > LEAT_ROUTES_MAX)
+        return leat_node_fail(c->config->file, given, NULL, c->error,
+                              "routes and shadow tables are %u together (at most %d)", all,
+                              LEAT_ROUTES_MAX);
+    return 0;
+}
+
 static int check_mode(const checker *c, const leat_node *node, const leat_config_route *route)
 {
     for (uint32_t i = 0; strcmp(route->mode, "async") != 0 && i < c->config->shard_count; i++)
@@ -319,7 +335,7 @@ static int check_route(const checker *c, uint32_t index)
     const leat_node *node = entry(c, "routes", index);
     if (name_route(c, node, route) < 0 || check_tenant(c, node, route) < 0 ||
         check_put(c, node, route) < 0 || check_mode(c, node, route) < 0 ||
-        check_columns(c, node, route) < 0)
+        check_shadow(c, node, route) < 0 || check_columns(c, node, route) < 0)
         return -1;
     return check_route_unique(c, node, index);
 }

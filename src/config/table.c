@@ -215,11 +215,17 @@ static const leat_setting settings[] = {
          "What becomes of a record that the database refuses. `skip`: a dead letter, and later writes to its row are applied. "
          "`hold`: it and later writes to its row are kept in the shard, in order, and the other rows go on. `stop`: it is tried "
          "for as long as it is refused, and the rows of its subpartition wait."},
-    {"routes[].mode", ROUTE(mode), .kind = LEAT_SETTING_CHOICE, .choices = {"async", "sync"},
-     .fallback = "async",
+    {"routes[].mode", ROUTE(mode), .kind = LEAT_SETTING_CHOICE,
+     .choices = {"async", "sync", "shadow"}, .fallback = "async",
      .help =
          "Which way a write goes. `async`: into the log, answered 202 and applied from there. `sync`: into the database while the "
-         "client waits, answered with what became of it. Needs PostgreSQL. All edges must have the same mode."},
+         "client waits, answered with what became of it. `shadow`: the same, and then into the log too, from where it is applied to "
+         "`shadow_table`. The last two need PostgreSQL. All edges must have the same mode."},
+    {"routes[].shadow_table", ROUTE(shadow_table),
+     TEXT(leat_text_check_table, "name or schema.name"), .fallback_words = "none",
+     .help =
+         "A table like the route's, made by `CREATE TABLE ... (LIKE ... INCLUDING ALL)`. With `mode: shadow` it gets, through the "
+         "log, what the route's table gets; `leat mode compare` tells whether they are alike."},
     {"routes[].row_security", ROUTE(row_security), .kind = LEAT_SETTING_CHOICE,
      .choices = {"refuse", "accept"}, .fallback = "refuse",
      .help =

@@ -109,6 +109,17 @@ static bool is_positive_decimal(const char *text)
            text[strspn(text, "0.")] != '\0';
 }
 
+bool leat_text_share(const char *text, uint32_t points, uint32_t *ret)
+{
+    char *end;
+    double percent = *text >= '0' && *text <= '9' ? strtod(text, &end) : 0;
+    if (!(percent > 0 && percent <= 100) || strcmp(end, "%") != 0)
+        return false;
+    *ret = (uint32_t)(percent * points / 100 + 0.5);
+    *ret = *ret > 0 ? *ret : 1;
+    return true;
+}
+
 bool leat_text_step(const char *text, int64_t *ret_ms)
 {
     if (leat_text_number(text, LEAT_UNIT_MS, ret_ms))

@@ -17,6 +17,9 @@ void leat_text_print_number(int64_t value, leat_unit unit, char *ret_text, size_
 /* "digits with ms, s, m or h": the way to write one. */
 const char *leat_text_number_form(leat_unit unit);
 
+/* "10%", "0.5%", above 0 and at most 100, into so many of `points`, at least 1. */
+bool leat_text_share(const char *text, uint32_t points, uint32_t *ret);
+
 /* The step of a column: "60s", "500ms" (milliseconds into `ret_ms`) or "0.5", "10" (0 into it, and
  * the text is the number). Greater than 0. */
 bool leat_text_step(const char *text, int64_t *ret_ms);

@@ -54,7 +54,7 @@ static bool is_table(const leat_ground *on, uint32_t route, const char *name)
 {
     const leat_table *table = on->version->routes.routes[route].table;
     size_t size = strlen(table->schema);
-    if (strcmp(on->assembly->config.routes[route].table, name) == 0)
+    if (strcmp(table->label, name) == 0)
         return true;
     return strncmp(name, table->schema, size) == 0 && name[size] == '.' &&
            strcmp(name + size + 1, table->name) == 0;

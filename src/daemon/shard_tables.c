@@ -42,24 +42,37 @@ int leat_assembly_check_databases(const leat_assembly *assembly, bool all, leat_
 
 /* ---- tables ---- */
 
+static uint32_t add_label(const char *label, const char **labels, uint32_t count)
+{
+    uint32_t i = 0;
+    while (i < count && strcmp(labels[i], label) != 0)
+        i++;
+    labels[i] = label;
+    return i == count ? count + 1 : count;
+}
+
+/* Shadows come last, so that a table has the same number with and without them. */
 static uint32_t list_labels(const leat_assembly *assembly, const char **labels)
 {
     uint32_t count = 0;
-    for (uint32_t r = 0; r < assembly->config.route_count; r++) {
-        const char *label = assembly->config.routes[r].table;
-        uint32_t i = 0;
-        while (i < count && strcmp(labels[i], label) != 0)
-            i++;
-        if (i == count)
-            labels[count++] = label;
-    }
+    const leat_config *config = &assembly->config;
+    for (uint32_t r = 0; r < config->route_count; r++)
+        count = add_label(config->routes[r].table, labels, count);
+    for (uint32_t r = 0; r < config->route_count; r++)
+        if (config->routes[r].shadow_table)
+            count = add_label(config->routes[r].shadow_table, labels, count);
+    LEAT_ASSERT(count <= LEAT_ROUTES_MAX);
     return count;
 }
 
 int leat_assembly_blame_table(const leat_assembly *assembly, const char *label, leat_error *error)
 {
+    const leat_config *config = &assembly->config;
+    for (uint32_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].shadow_table && strcmp(config->routes[i].shadow_table, label) == 0)
+            return leat_config_blame(config, error, "routes[%u].shadow_table", i);
     uint32_t r = 0;
-    while (r < assembly->config.route_count && strcmp(assembly->config.routes[r].table, label) != 0)
+    while (r < config->route_count && strcmp(config->routes[r].table, label) != 0)
         r++;
     return leat_config_blame(&assembly->config, error, "routes[%u].table", r);
 }

@@ -92,6 +92,21 @@ static int build_route(const leat_assembly *assembly, uint32_t index, const leat
     return leat_assembly_check_tenant(assembly, &assembly->catalog.source.placement, route, error);
 }
 
+static int add_shadow(const leat_assembly *assembly, uint32_t index, const leat_catalog *over,
+                      leat_routes *ret, leat_error *error)
+{
+    const char *label = assembly->config.routes[index].shadow_table;
+    int table = label ? leat_catalog_table(over, label) : 0;
+    if (!label)
+        return 0;
+    if (table < 0)
+        leat_fail(error, "%s is not known; run `leat init`", label);
+    if (table >= 0 &&
+        leat_routes_add_shadow(ret, index, &over->tables[table], (uint32_t)table, error) == 0)
+        return 0;
+    return leat_config_blame(&assembly->config, error, "routes[%u].shadow_table", index);
+}
+
 leat_schema_version *leat_assembly_build_version(const leat_assembly *assembly, leat_table *tables,
                                                  uint32_t count, leat_error *error)
 {
@@ -102,6 +117,8 @@ leat_schema_version *leat_assembly_build_version(const leat_assembly *assembly, 
     int status = 0;
     for (uint32_t r = 0; status == 0 && r < assembly->config.route_count; r++)
         status = build_route(assembly, r, &over, &version->routes, error);
+    for (uint32_t r = 0; status == 0 && r < assembly->config.route_count; r++)
+        status = add_shadow(assembly, r, &over, &version->routes, error);
     if (status == 0)
         status = leat_routes_check(&version->routes, error) == 0
                      ? 0

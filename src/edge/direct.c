@@ -1,7 +1,10 @@
 /*
  * direct.c - writes of routes that go to the database while their client waits. They pass the same
  * checks as any other write; then they are handed over, and the answer says what the database did:
- * 200 applied, 422 refused, 503 not applied, 504 unknown. The log has nothing of them.
+ * 200 applied, 422 refused, 503 not applied, 504 unknown. The log has nothing of them, but where
+ * the route has a shadow: then what was applied is appended for the shadow's table, before the
+ * answer, so that a client that waits for its answers writes both in one order. An append that
+ * fails is counted and harms nobody.
  *
  * Items of a batch to one row keep their order here too: where one was not applied, those behind it
  * that wait are refused before they are sent.
@@ -14,6 +17,7 @@ struct edge_direct_ticket {
     LIST_ENTRY(edge_direct_ticket) link;
     edge_asker asker;
     int64_t arrived_us;
+    const leat_route *shadow; /* gets it too, through the log; NULL: none */
 };
 
 /* ---- answers ---- */
@@ -44,7 +48,8 @@ static void tell_refused(leat_edge *edge, const edge_asker *asker, const leat_di
         edge_answer_refused(edge, asker->request, answer);
 }
 
-static void on_done(void *context, void *tag, const leat_direct_answer *answer)
+static void on_done(void *context, void *tag, const leat_direct_answer *answer,
+                    const leat_record *record)
 {
     leat_edge *edge = context;
     edge_direct_ticket *ticket = tag;
@@ -52,6 +57,8 @@ static void on_done(void *context, void *tag, const leat_direct_answer *answer)
     leat_observe(edge->metrics.sync_took, leat_mono_us() - ticket->arrived_us, 1);
     switch (answer->outcome) {
     case LEAT_DIRECT_APPLIED:
+        if (ticket->shadow)
+            edge_shadow_append(edge, ticket->shadow, record);
         tell_applied(edge, &ticket->asker);
         break;
     case LEAT_DIRECT_REFUSED:
@@ -77,6 +84,16 @@ static bool on_starts(void *context, void *tag)
 
 /* ---- a write ---- */
 
+static const leat_route *shadow_of(const leat_edge *edge, const edge_write *write)
+{
+    const leat_routes *routes =
+        &leat_schema_versions_newest(edge->config.schema_versions, 0)->routes;
+    if (write->route->mode != LEAT_MODE_SHADOW)
+        return NULL;
+    LEAT_ASSERT(write->route->shadow >= 0 && (uint32_t)write->route->shadow < routes->count);
+    return &routes->routes[write->route->shadow];
+}
+
 void edge_direct_write(leat_edge *edge, const edge_write *write)
 {
     const char *why;
@@ -86,7 +103,8 @@ void edge_direct_write(leat_edge *edge, const edge_write *write)
         edge_refuse(edge, &write->asker, LEAT_HTTP_OVERLOADED, NULL, "out of memory");
         return;
     }
-    *ticket = (edge_direct_ticket){.asker = write->asker, .arrived_us = write->arrived_us};
+    *ticket = (edge_direct_ticket){
+        .asker = write->asker, .arrived_us = write->arrived_us, .shadow = shadow_of(edge, write)};
     const leat_direct_write wanted = {.route = write->route,
                                       .op = write->op,
                                       .partition = write->partition,

@@ -54,6 +54,7 @@ typedef struct edge_metrics {
     leat_counter *sync_writes[LEAT_DIRECT_OUTCOME_COUNT];
     leat_gauge *sync_waiting;
     leat_histogram *sync_took;
+    leat_counter *shadow_appended, *shadow_lost;
 } edge_metrics;
 
 /* Texts of names that were refused; a later one may take the place of an earlier one. */
@@ -233,6 +234,8 @@ void edge_write_take(leat_edge *edge, edge_write *write);
 /* When the oldest write that waits for the log arrived, or a little earlier; INT64_MAX: none
  * waits. */
 int64_t edge_oldest_us(const leat_edge *edge);
+/* Appends what was applied to a route's table for its shadow. */
+void edge_shadow_append(leat_edge *edge, const leat_route *shadow, const leat_record *applied);
 /* A leat_appended_cb. */
 void edge_on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
                       int64_t offset, const char *why);

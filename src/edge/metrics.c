@@ -71,6 +71,10 @@ static void register_sync(edge_metrics *metrics, leat_metrics *registry)
     for (leat_direct_outcome i = 0; i < LEAT_DIRECT_OUTCOME_COUNT; i++)
         metrics->sync_writes[i] =
             leat_metrics_counter(registry, "leat_sync_writes_total", labels[i]);
+    metrics->shadow_appended =
+        leat_metrics_counter(registry, "leat_shadow_writes_total", "outcome=\"appended\"");
+    metrics->shadow_lost =
+        leat_metrics_counter(registry, "leat_shadow_writes_total", "outcome=\"lost\"");
     metrics->sync_waiting = leat_metrics_gauge(registry, "leat_sync_waiting", NULL);
     metrics->sync_took = leat_metrics_histogram(registry, "leat_sync_seconds", NULL);
 }

@@ -146,7 +146,7 @@ static void refer_to_response(edge_openapi *api, yyjson_mut_val *responses, int 
 
 static void refer_to_success(edge_openapi *api, yyjson_mut_val *responses, leat_mode mode)
 {
-    if (mode == LEAT_MODE_SYNC) {
+    if (mode != LEAT_MODE_ASYNC) {
         edge_openapi_text(api, edge_openapi_object(api, responses, "200"), "$ref",
                           "#/components/responses/Applied");
         return;
@@ -318,7 +318,7 @@ static void build(edge_openapi *api, const leat_routes *routes, bool needs_token
     yyjson_mut_doc_set_root(api->doc, root);
     add_info(api, root);
     yyjson_mut_val *paths = add_fixed(api, root, "paths", fixed);
-    for (uint32_t i = 0; i < routes->count; i++)
+    for (uint32_t i = 0; i < routes->count - routes->shadow_count; i++)
         add_route(api, paths, &routes->routes[i]);
     add_components(api, root, fixed, needs_token);
     yyjson_doc_free(read);

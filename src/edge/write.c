@@ -27,6 +27,7 @@ struct edge_ticket {
     uint32_t wait_s;       /* 0: it is answered as soon as the log has it */
     uint32_t route;        /* its index */
     uint64_t key;
+    bool is_shadow;    /* nobody waits for it */
     edge_ticket *next; /* free ones */
 };
 
@@ -305,7 +306,7 @@ static bool find_route(leat_edge *edge, edge_write *write)
     } else if (match == LEAT_MATCH_BAD_KEY) {
         edge_refuse(edge, &write->asker, LEAT_HTTP_INVALID, field, error.text);
     } else if (match == LEAT_MATCH_OK || find_tenant(edge, write)) {
-        write->names_route = routes->count > 1;
+        write->names_route = routes->count - routes->shadow_count > 1;
         write->partition =
             leat_layout_partition_of_key(edge->config.layout, write->route, &edge->key);
         write->asker.row = edge->key.hash ^ (uint64_t)write->route->table_index << 32;
@@ -420,6 +421,32 @@ static void append(leat_edge *edge, const edge_write *write)
         leat_http_request_drop_body(write->asker.request);
 }
 
+/* It is not admitted as others are: a write that is applied already has had its turn, and the log's
+ * own limits hold. */
+void edge_shadow_append(leat_edge *edge, const leat_route *shadow, const leat_record *applied)
+{
+    leat_error error;
+    leat_record record = *applied;
+    record.accepted_ms = leat_wall_ms();
+    record.route = leat_slice_of(shadow->name);
+    uint64_t *in_flight = &edge->in_flight_of[record.partition];
+    if (edge->in_flight >= edge->config.in_flight_max ||
+        !leat_shares_take(&edge->shares, in_flight, 1)) {
+        leat_count(edge->metrics.shadow_lost, 1);
+        return;
+    }
+    edge_ticket *ticket = take_ticket(edge);
+    *ticket = (edge_ticket){.is_shadow = true};
+    if (leat_log_append(edge->writer, &record, ticket, &error) != 0) {
+        leat_shares_give(&edge->shares, in_flight, 1);
+        give_ticket(edge, ticket);
+        leat_count(edge->metrics.shadow_lost, 1);
+        return;
+    }
+    edge->in_flight++;
+    leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
+}
+
 void edge_write_take(leat_edge *edge, edge_write *write)
 {
     leat_body_parser_reset(edge->parser);
@@ -468,7 +495,10 @@ void edge_on_appended(void *context, void *tag, leat_append_result result, uint3
     note_answered(edge, partition, ticket.arrived_us);
     leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
     give_ticket(edge, tag);
-    if (result == LEAT_APPENDED) {
+    if (ticket.is_shadow) {
+        leat_count(
+            result == LEAT_APPENDED ? edge->metrics.shadow_appended : edge->metrics.shadow_lost, 1);
+    } else if (result == LEAT_APPENDED) {
         edge->taken_us = leat_mono_us();
         leat_observe(edge->metrics.durable[ticket.route], edge->taken_us - ticket.arrived_us, 1);
         tell_accepted(edge, &ticket, partition, offset);

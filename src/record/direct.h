@@ -13,7 +13,7 @@
 #include <uv.h>
 
 #include "base/standstill.h"
-#include "record/route.h"
+#include "record/item.h"
 
 typedef struct leat_direct leat_direct;
 
@@ -47,7 +47,9 @@ typedef struct leat_direct_events {
     /* The write is about to be sent. False: its owner has given it up, and is not called again. */
     bool (*starts)(void *context, void *tag);
     /* Exactly once for each write that was taken and not given up. */
-    void (*done)(void *context, void *tag, const leat_direct_answer *answer);
+    /* `record`: the write, borrowed for the call. */
+    void (*done)(void *context, void *tag, const leat_direct_answer *answer,
+                 const leat_record *record);
 } leat_direct_events;
 
 typedef struct leat_direct_ops {

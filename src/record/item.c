@@ -16,7 +16,7 @@ static const leat_route *find_route(const leat_routes *routes, leat_slice name, 
     const leat_route *route = NULL;
     if (name.size > 0)
         route = leat_routes_by_name(routes, name);
-    else if (routes->count == 1)
+    else if (routes->count - routes->shadow_count == 1)
         route = &routes->routes[0];
     if (!route && name.size > 0)
         leat_fail(error, "there is no route \"%.*s\"", name.size > 100 ? 100 : (int)name.size,

@@ -29,7 +29,7 @@ bool leat_on_refused_by_name(const char *name, leat_on_refused *ret)
 bool leat_mode_by_name(const char *name, leat_mode *ret)
 {
     static const char *const names[LEAT_MODE_COUNT] = {
-        [LEAT_MODE_ASYNC] = "async", [LEAT_MODE_SYNC] = "sync"};
+        [LEAT_MODE_ASYNC] = "async", [LEAT_MODE_SYNC] = "sync", [LEAT_MODE_SHADOW] = "shadow"};
     for (unsigned i = 0; i < LEAT_MODE_COUNT; i++) {
         if (strcmp(name, names[i]) == 0) {
             *ret = (leat_mode)i;
@@ -407,7 +407,8 @@ int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint3
                         .accept_row_security = spec->accept_row_security,
                         .accept_untouched = spec->accept_untouched,
                         .on_refused = spec->on_refused,
-                        .mode = spec->mode};
+                        .mode = spec->mode,
+                        .shadow = -1};
     char qualified[sizeof table->schema + sizeof table->name];
     snprintf(qualified, sizeof qualified, "%s.%s", table->schema, table->name);
     route.table_hash = leat_hash(leat_slice_of(qualified));
@@ -447,6 +448,11 @@ static int check_pair(const leat_route *a, const leat_route *b, leat_error *erro
 {
     if (strcmp(a->name, b->name) == 0)
         return leat_fail(error, "two routes have the name %s", a->name);
+    if (a->is_shadow || b->is_shadow)
+        return a->table_index != b->table_index
+                   ? 0
+                   : leat_fail(error, "routes %s and %s write one table, %s, which is a shadow",
+                               a->name, b->name, a->table->label);
     if (same_paths(a, b))
         return leat_fail(error, "routes %s and %s match the same paths", a->name, b->name);
     /* All writes of a row must go to one partition, whatever route they come by. */

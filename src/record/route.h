@@ -47,8 +47,9 @@ typedef enum leat_on_refused {
 
 /* Which way a write goes. */
 typedef enum leat_mode {
-    LEAT_MODE_ASYNC, /* into the log; it is applied from there */
-    LEAT_MODE_SYNC,  /* into the database, while its client waits */
+    LEAT_MODE_ASYNC,  /* into the log; it is applied from there */
+    LEAT_MODE_SYNC,   /* into the database, while its client waits */
+    LEAT_MODE_SHADOW, /* the same, and then into the log for the route's shadow table */
     LEAT_MODE_COUNT
 } leat_mode;
 
@@ -81,12 +82,16 @@ typedef struct leat_route {
     bool accept_untouched;    /* a BEFORE trigger may drop a write */
     leat_on_refused on_refused;
     leat_mode mode;
+    bool is_shadow; /* of another route: no request leads to it, its records come from that one's
+                       writes */
+    int8_t shadow;  /* the index of its shadow; -1: it has none */
     leat_column_op ops[LEAT_COLUMNS_MAX]; /* by column index: what PATCH does */
     leat_step steps[LEAT_COLUMNS_MAX];    /* likewise; of columns with the operation max only */
 } leat_route;
 
 typedef struct leat_routes {
-    uint32_t count;
+    uint32_t count;        /* with shadows, which come last */
+    uint32_t shadow_count; /* of them */
     leat_route routes[LEAT_ROUTES_MAX];
 } leat_routes;
 
@@ -179,10 +184,15 @@ int leat_key_decode(const leat_route *route, leat_slice key, leat_key *ret,
 int leat_key_decode_tenant(const leat_route *route, leat_slice tenant, leat_key *ret,
                            leat_error *error) LEAT_MUST_CHECK;
 
+/* Adds the shadow of the route at `index`: the same path and columns, and another table, which must
+ * have the same columns and key. Its name is the route's and ".shadow". */
+int leat_routes_add_shadow(leat_routes *routes, uint32_t index, const leat_table *table,
+                           uint32_t table_index, leat_error *error) LEAT_MUST_CHECK;
+
 const leat_route *leat_routes_by_name(const leat_routes *routes, leat_slice name);
 
 bool leat_on_refused_by_name(const char *name, leat_on_refused *ret); /* "skip", "hold", "stop" */
-bool leat_mode_by_name(const char *name, leat_mode *ret);             /* "async", "sync" */
+bool leat_mode_by_name(const char *name, leat_mode *ret); /* "async", "sync", "shadow" */
 
 /* A hash of table and key, by which a key is held: it is stored, so it never changes. The text is
  * the key's, canonical, with the hash of "schema.table" as the seed. Never 0. */

@@ -80,7 +80,7 @@ static void answer(direct_pool *pool, direct_job *job, leat_direct_outcome outco
     job->is_answered = true;
     snprintf(told.sqlstate, sizeof told.sqlstate, "%s", sqlstate);
     snprintf(told.message, sizeof told.message, "%s", message);
-    pool->events.done(pool->events.context, job->tag, &told);
+    pool->events.done(pool->events.context, job->tag, &told, &job->item.record);
 }
 
 /* Those that a worker would keep as dead letters are refused. RECORD_ERROR is one of them here: a

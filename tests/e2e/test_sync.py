@@ -1,5 +1,6 @@
 """Routes with `mode: sync`: the edge itself applies a write in its request, and the answer says what the database did."""
 import ctypes
+import json
 import threading
 
 import psycopg
@@ -11,7 +12,8 @@ from lib.placement import xxh3
 TABLES = """create table parents (id int primary key);
             create table things (id int primary key, n int not null default 0 check (n >= 0), name text unique,
                                  parent int references parents, stamped int);
-            insert into parents values (1)"""
+            insert into parents values (1);
+            create table things_shadow (like things including all)"""
 ROUTE = {"path": "/things/{id}", "table": "things", "columns": {"n": "add"}, "mode": "sync"}
 
 
@@ -90,3 +92,42 @@ def test_a_write_is_answered_with_what_the_database_did(world_of):
     assert metrics['leat_sync_writes_total{outcome="refused"}'] == 4 and metrics["leat_sync_waiting"] == 0
     assert metrics["leat_edge_in_flight"] == 0
     assert world.rows("select count(*) from leat.dead_letters") == [(0,)]
+
+
+def test_a_shadow_table_gets_through_the_log_what_the_table_gets(world_of):
+    """The table is written in the request, its shadow from the log; a comparison finds what differs, and only that."""
+    world = world_of(routes=[{**ROUTE, "mode": "shadow", "shadow_table": "things_shadow"}], apply={"compact_every": "200ms"})
+    process = world.start("run")
+
+    def compare(*arguments):
+        done = world.leat("mode", "compare", "things", *arguments)
+        return done.returncode, done.stdout
+
+    with world.client(process) as http, world.db("a") as db:
+        wait_until(lambda: http.put("/things/0", json={}).status_code == 200, "the edge to have a connection")
+        for n in range(1, 21):
+            assert said(http.patch(f"/things/{n % 7}", json={"n": n})) == (200, "applied", None)
+        assert said(http.put("/things/9", json={"n": -1})) == (422, "refused", "23514")
+        assert said(http.delete("/things/3")) == (200, "applied", None)
+        assert compare() == (0, "things and things_shadow are alike\n")
+        assert world.rows("select * from things order by id") == world.rows("select * from things_shadow order by id")
+        assert {r[4]["route"] for r in world.log_records()} == {"things.shadow"}
+
+        db.execute("update things_shadow set n = n + 1 where id = 4; delete from things_shadow where id = 5;"
+                   "insert into things_shadow (id) values (77)")
+        code, text = compare("--json")
+        rows = {json.loads(line)["key"]["id"]: json.loads(line) for line in text.splitlines()}
+        assert code == 3 and set(rows) == {4, 5, 77}
+        assert rows[4]["shadow"]["n"] == rows[4]["table"]["n"] + 1
+        assert rows[5]["shadow"] is None and rows[77]["table"] is None
+        assert compare("--limit", "1")[1].endswith("3 rows differ\n")
+    metrics = world.metrics(process)
+    assert metrics['leat_shadow_writes_total{outcome="appended"}'] == 22 and metrics['leat_shadow_writes_total{outcome="lost"}'] == 0
+
+
+def test_a_shadow_table_is_like_its_table(world_of, make_world):
+    """What is not is refused at `leat init`, with the way to make it."""
+    world = make_world(shards=1, table_sql=TABLES + "; create table other (id int primary key, n int)",
+                       route={**ROUTE, "mode": "shadow", "shadow_table": "other"})
+    done = world.leat("init")
+    assert done.returncode != 0 and "CREATE TABLE other (LIKE things INCLUDING ALL)" in done.stderr

@@ -118,7 +118,7 @@ static const broken broken_files[] = {
      "c.yaml:1: shards[0].?: unknown key (known here: name, dsn, sqlite, connections, connections_total, parked_max)"},
     {"routes: [ { colunms: {} } ]\n",
      "c.yaml:1: routes[0].colunms: unknown key; did you mean columns? (known here: "
-     "name, path, table, tenant, put, patch, other, fold, untouched, on_refused, mode, row_security, columns)"},
+     "name, path, table, tenant, put, patch, other, fold, untouched, on_refused, mode, shadow_table, row_security, columns)"},
     {"<<: { admin: off }\n", "c.yaml:1: <<: unknown key (known here: " TOP_KEYS ")"},
     {"\"ad\\u001b[31mmin\": off\n", "c.yaml:1: ?: unknown key (known here: " TOP_KEYS ")"},
 
@@ -216,11 +216,11 @@ static const broken broken_files[] = {
     {LOG ROUTE,
      "c.yaml:1: shards: missing (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max)"},
     {LOG SHARD,
-     "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, put, patch, other, fold, untouched, on_refused, mode, row_security, columns)"},
+     "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, put, patch, other, fold, untouched, on_refused, mode, shadow_table, row_security, columns)"},
     {LOG "shards: []\n" ROUTE,
      "c.yaml:2: shards: must not be empty (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max)"},
     {LOG SHARD "routes:\n",
-     "c.yaml:3: routes: must not be empty (a list of mappings of name, path, table, tenant, put, patch, other, fold, untouched, on_refused, mode, row_security, "
+     "c.yaml:3: routes: must not be empty (a list of mappings of name, path, table, tenant, put, patch, other, fold, untouched, on_refused, mode, shadow_table, row_security, "
      "columns)"},
     {"log:\n  kafka:\n    topic: t\n",
      "c.yaml:2: log.kafka.brokers: missing (host:port, several with commas; $NAME takes an "
@@ -302,7 +302,9 @@ static const broken broken_files[] = {
      "shards: [ { name: a, sqlite: a.db } ]\nroutes: [ { path: '/a/{id}', table: t, mode: sync } ]\n",
      "c.yaml:3: routes[0].mode: sync needs PostgreSQL, and shards[0] is a SQLite file (async)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: t, mode: both } ]\n",
-     "c.yaml:3: routes[0].mode: \"both\" is not known (one of async, sync)"},
+     "c.yaml:3: routes[0].mode: \"both\" is not known (one of async, sync, shadow)"},
+    {LOG SHARD "routes: [ { path: '/a/{id}', table: t, mode: shadow } ]\n",
+     "c.yaml:3: routes[0].shadow_table: missing, and the mode is shadow (a table like t)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: t, on_refused: wait } ]\n",
      "c.yaml:3: routes[0].on_refused: \"wait\" is not known (one of skip, hold, stop)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: t, columns: { id: add } } ]\n",

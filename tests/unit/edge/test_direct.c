@@ -18,6 +18,7 @@ typedef struct fake_direct {
     char keys[WRITES_MAX][64], bodies[WRITES_MAX][64];
     uint64_t rows[WRITES_MAX];
     leat_route_op ops[WRITES_MAX];
+    uint32_t partitions[WRITES_MAX];
     bool freed;
 } fake_direct;
 
@@ -39,6 +40,7 @@ static bool take(leat_direct *direct, const leat_direct_write *write, const char
     copy(fake.bodies[fake.count], write->body);
     fake.rows[fake.count] = write->row;
     fake.ops[fake.count] = write->op;
+    fake.partitions[fake.count] = write->partition;
     fake.tags[fake.count++] = write->tag;
     return true;
 }
@@ -52,7 +54,11 @@ static void answer(uint32_t at, leat_direct_outcome outcome, const char *sqlstat
     fake.tags[at] = NULL;
     strcpy(told.sqlstate, sqlstate);
     strcpy(told.message, message);
-    fake.events.done(fake.events.context, tag, &told);
+    const leat_record record = {.partition = fake.partitions[at],
+                                .key = leat_slice_of(fake.keys[at]),
+                                .value = leat_slice_of(fake.bodies[at]),
+                                .op = leat_slice_of(leat_route_op_name(fake.ops[at]))};
+    fake.events.done(fake.events.context, tag, &told, &record);
 }
 
 static void free_fake(leat_direct *direct)
