@@ -70,6 +70,8 @@ int leat_command_dead_discard(const leat_options *options);
 int leat_command_control_block(const leat_options *options);
 int leat_command_control_unblock(const leat_options *options);
 int leat_command_control_list(const leat_options *options);
+int leat_command_mode_set(const leat_options *options);
+int leat_command_mode_show(const leat_options *options);
 int leat_command_mode_compare(const leat_options *options);
 int leat_command_token_new(const leat_options *options);
 int leat_command_send(const leat_options *options);

@@ -135,6 +135,20 @@ static const leat_command commands[] = {
      "  --json         one JSON object a line\n\n"
      "If a shard does not answer, an error names it, the others are listed, and the exit status is 1.\n",
      leat_command_control_list},
+    {"mode set", "cD", "ROUTE async|sync|shadow [--share PERCENT] [--config FILE]", 2,
+     "which way the writes of a live route go",
+     "Moves keys of a route with `mode: live` into the log (async), into the database (sync), or into the database and through\n"
+     "the log to the shadow table (shadow), while it is written. A share is of the keys, by a hash, and a larger one\n"
+     "has those of a smaller one. Keys that move are answered 503 until nothing of them is under way on the side that they\n"
+     "leave: sync to async a moment, async to sync as long as the log needs. Others notice nothing.\n\n"
+     "  --share PERCENT  async: so many of the keys, the others stay in the database. shadow: so many of those that\n"
+     "                   are in the database. Default 100%\n\n"
+     "All shards must answer. A command that was interrupted is given again.\n",
+     leat_command_mode_set},
+    {"mode show", "cj", "[--json] [--config FILE]", 0, "which way the writes of live routes go now",
+     "Shows the shares of each live route in each shard, and changes that are under way.\n\n"
+     "  --json  one JSON object a line\n",
+     leat_command_mode_show},
     {"mode compare", "cjlE", "ROUTE [--sample PERCENT] [--limit N] [--json] [--config FILE]", 1,
      "is a route's shadow table like its table?",
      "Waits until what is in the log is applied, and compares the table with its shadow in every shard, each in one statement\n"

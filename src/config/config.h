@@ -40,7 +40,7 @@ typedef struct leat_config_route {
     char *row_security;        /* "refuse" or "accept" */
     char *untouched;           /* likewise */
     char *on_refused;          /* "skip", "hold" or "stop" */
-    char *mode;                /* "async", "sync" or "shadow" */
+    char *mode;                /* "async", "sync", "shadow", "live" */
     char *shadow_table;        /* NULL: none */
     leat_config_pair *columns; /* column -> operation name; in `detail` its step */
     uint32_t column_count;

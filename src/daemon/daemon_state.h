@@ -13,6 +13,7 @@
 #include "daemon/edge_thread.h"
 #include "daemon/reload.h"
 #include "watch/catalog_watch.h"
+#include "watch/mode_watch.h"
 #include "watch/write_watch.h"
 
 typedef enum leat_daemon_phase {
@@ -37,6 +38,8 @@ typedef struct leat_daemon {
     leat_controls *floods;    /* read by a process with an edge only: leat_shard_read_floods */
     leat_write_waits *writes; /* of a process with an edge; NULL: nobody may wait */
     leat_write_watch *write_watch;
+    leat_modes *modes; /* of live routes, where there is an edge; NULL: there are none */
+    leat_mode_watch *mode_watch;
     leat_catalog_watch *watch;
     char listen_host[LEAT_DAEMON_HOST_SIZE];
     char admin_host[LEAT_DAEMON_HOST_SIZE];
@@ -81,6 +84,8 @@ int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHE
 void leat_daemon_write_culprits(leat_daemon *daemon, leat_buf *out);
 /* Asks the shards for those who wait, once the edge runs; else there is none. */
 int leat_daemon_start_write_watch(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
+/* Reads which way the writes of live routes go, before the edge runs; else there is none. */
+int leat_daemon_start_mode_watch(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 /* Of the workers, once they run; without workers there is none. */
 int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 

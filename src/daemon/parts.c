@@ -150,6 +150,42 @@ int leat_daemon_start_write_watch(leat_daemon *daemon, leat_error *error)
     return daemon->write_watch ? 0 : -1;
 }
 
+/* ---- which way writes go ---- */
+
+static bool has_live_route(const leat_config *config)
+{
+    for (uint32_t i = 0; i < config->route_count; i++)
+        if (strcmp(config->routes[i].mode, "live") == 0)
+            return true;
+    return false;
+}
+
+int leat_daemon_start_mode_watch(leat_daemon *daemon, leat_error *error)
+{
+    const leat_config *from = &daemon->assembly.config;
+    leat_shard_address addresses[LEAT_SHARDS_MAX];
+    const char *routes[LEAT_ROUTES_MAX];
+    uint32_t count = daemon->assembly.catalog.layout.shard_count;
+    if (!daemon->with_edge || !has_live_route(from))
+        return 0;
+    for (uint32_t i = 0; i < count; i++)
+        addresses[i] = daemon->shards[i].at;
+    for (uint32_t i = 0; i < from->route_count; i++)
+        routes[i] = from->routes[i].name;
+    daemon->modes = leat_modes_new(count, from->route_count);
+    leat_mode_watch_config config = {
+        .modes = daemon->modes,
+        .shard_count = count,
+        .shard_names = daemon->shard_names,
+        .addresses = addresses,
+        .source_id = daemon->assembly.catalog.source.id,
+        .route_count = from->route_count,
+        .routes = routes,
+    };
+    daemon->mode_watch = leat_mode_watch_new(&config, error);
+    return daemon->mode_watch ? 0 : -1;
+}
+
 /* ---- the edge ---- */
 
 static leat_edge_rate edge_rate(int64_t rate, int64_t burst)
@@ -268,6 +304,7 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
                    .placement = &daemon->assembly.catalog.source.placement,
                    .waits = daemon->writes,
                    .wait_max_s = (uint32_t)(from->wait_max_ms / 1000)},
+        .modes = daemon->modes,
         .direct = direct_source(daemon),
         .metrics = daemon->metrics,
     };

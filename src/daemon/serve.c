@@ -167,6 +167,8 @@ static int make_parts(leat_daemon *daemon, leat_error *error)
     if (leat_daemon_make_versions(daemon, error) != 0)
         return -1;
     leat_daemon_make_writes(daemon);
+    if (leat_daemon_start_mode_watch(daemon, error) != 0)
+        return -1;
     if (daemon->with_edge && leat_daemon_make_edge(daemon, error) != 0)
         return -1;
     if (daemon->with_apply && leat_daemon_make_workers(daemon, error) != 0)
@@ -232,6 +234,7 @@ static void tear_down(leat_daemon *daemon)
     if (daemon->edge)
         leat_edge_thread_free(daemon->edge);
     leat_write_watch_free(daemon->write_watch);
+    leat_mode_watch_free(daemon->mode_watch);
     leat_reporter_free(daemon->reporter);
     for (uint32_t i = 0; i < daemon->worker_count; i++)
         leat_worker_free(daemon->workers[i]);
@@ -242,6 +245,7 @@ static void tear_down(leat_daemon *daemon)
     leat_reload_free(daemon->reload);
     leat_loop_end(&daemon->loop);
     leat_write_waits_free(daemon->writes);
+    leat_modes_free(daemon->modes);
     leat_auth_free(daemon->auth);
     leat_schema_versions_free(daemon->schema_versions);
     leat_controls_free(daemon->controls);

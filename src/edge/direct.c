@@ -88,9 +88,9 @@ static const leat_route *shadow_of(const leat_edge *edge, const edge_write *writ
 {
     const leat_routes *routes =
         &leat_schema_versions_newest(edge->config.schema_versions, 0)->routes;
-    if (write->route->mode != LEAT_MODE_SHADOW)
+    if (write->way != LEAT_WAY_SHADOW || write->route->shadow < 0)
         return NULL;
-    LEAT_ASSERT(write->route->shadow >= 0 && (uint32_t)write->route->shadow < routes->count);
+    LEAT_ASSERT((uint32_t)write->route->shadow < routes->count);
     return &routes->routes[write->route->shadow];
 }
 
@@ -98,6 +98,12 @@ void edge_direct_write(leat_edge *edge, const edge_write *write)
 {
     const char *why;
     LEAT_ASSERT(edge->direct.source); /* there are routes for it */
+    if (write->idempotency.data) { /* better refused than without the effect that it promises */
+        edge_refuse(edge, &write->asker, LEAT_HTTP_BAD_REQUEST,
+                    write->asker.batch ? "idempotency_key" : "idempotency-key",
+                    "this write is applied in its request, where such a key has no effect");
+        return;
+    }
     edge_direct_ticket *ticket = malloc(sizeof *ticket);
     if (!ticket) {
         edge_refuse(edge, &write->asker, LEAT_HTTP_OVERLOADED, NULL, "out of memory");
@@ -105,13 +111,16 @@ void edge_direct_write(leat_edge *edge, const edge_write *write)
     }
     *ticket = (edge_direct_ticket){
         .asker = write->asker, .arrived_us = write->arrived_us, .shadow = shadow_of(edge, write)};
-    const leat_direct_write wanted = {.route = write->route,
-                                      .op = write->op,
-                                      .partition = write->partition,
-                                      .key = {edge->key.canonical, edge->key.canonical_size},
-                                      .body = write->body,
-                                      .row = write->asker.row,
-                                      .tag = ticket};
+    const leat_direct_write wanted = {
+        .route = write->route,
+        .op = write->op,
+        .partition = write->partition,
+        .key = {edge->key.canonical, edge->key.canonical_size},
+        .body = write->body,
+        .row = write->asker.row,
+        .live = write->route->mode == LEAT_MODE_LIVE ? write->route->name : NULL,
+        .point = leat_mode_point(edge->key.hash),
+        .tag = ticket};
     if (!leat_direct_take(edge->direct.source, &wanted, &why)) {
         free(ticket);
         leat_count(edge->metrics.sync_writes[LEAT_DIRECT_NOT_NOW], 1);

@@ -15,6 +15,7 @@
 #include "ops/metrics.h"
 #include "record/controls.h"
 #include "record/direct.h"
+#include "record/mode.h"
 #include "record/schema_versions.h"
 #include "record/write_waits.h"
 
@@ -60,6 +61,7 @@ typedef struct leat_edge_config {
     int64_t catalog_stale_ms; /* a shard whose tables were not read for this long is listed by
                                  /readyz; 0: none is */
     leat_edge_writes writes;
+    leat_modes *modes;         /* of live routes; outlives the edge. NULL: there are none */
     leat_direct_source direct; /* for routes whose mode is not async */
     leat_metrics *metrics;
     void (*on_failed)(void *context, const char *why); /* the log does not answer and nothing has

@@ -1,10 +1,10 @@
 /*
  * internal.h - what the edge's files share: edge.c decides what a request is, write.c takes a write
- * from its bytes to its answer, batch.c many of them in one request, answer.c writes the answers,
+ * from its bytes to its answer, content.c what its body is, batch.c many of them in one request, answer.c writes the answers,
  * metrics.c counts them, health.c knows whether writes are taken, auth.c who may write, admission.c
- * who writes too often, direct.c what goes to the database while its client waits, waiting.c
- * (waiting.h) who waits for a write, tenant.c whose write it is
- * where the path does not say it, docs.c describes the API to whoever asks.
+ * who writes too often, way.c which way a write goes, direct.c what goes to the database while its
+ * client waits, waiting.c (waiting.h) who waits for a write, tenant.c whose write it is where the
+ * path does not say it, docs.c describes the API to whoever asks.
  */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
@@ -115,6 +115,7 @@ typedef struct edge_write {
     const leat_route *route; /* of shard 0 */
     leat_route_op op;
     uint32_t partition;
+    leat_way way;
     bool names_route; /* there are several: its record says which one */
 } edge_write;
 
@@ -246,10 +247,22 @@ void edge_refuse(leat_edge *edge, const edge_asker *asker, leat_http_code code, 
 /* 429; `after_s`: when it may come again. */
 void edge_refuse_limited(leat_edge *edge, const edge_asker *asker, const char *message,
                          int64_t after_s, const edge_policy *policy);
+
+/* ---- content.c ---- */
 /* A media type without its parameters. */
 leat_slice edge_media_type(leat_slice value);
 /* NULL, or why the request's Content-Encoding is not taken. */
 const char *edge_coding_fault(const leat_http_request *request);
+/* NULL: by its headers the body is plain JSON; else the reason why it is not. */
+const char *edge_content_fault(const leat_http_request *request, leat_route_op op);
+
+/* ---- way.c ---- */
+/* Fills it in. Answers the write and returns false while its key is on its way from one side to the
+ * other, or nobody knows. */
+bool edge_way_find(leat_edge *edge, edge_write *write);
+/* Does a key of this live route, by its point, go into the log now? */
+bool edge_way_is_log(const leat_edge *edge, const leat_route *route, uint32_t partition,
+                     uint32_t point);
 
 /* ---- direct.c ---- */
 int edge_direct_init(leat_edge *edge, uv_loop_t *loop, leat_error *error) LEAT_MUST_CHECK;

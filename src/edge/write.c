@@ -27,7 +27,9 @@ struct edge_ticket {
     uint32_t wait_s;       /* 0: it is answered as soon as the log has it */
     uint32_t route;        /* its index */
     uint64_t key;
-    bool is_shadow;    /* nobody waits for it */
+    bool is_shadow;         /* nobody waits for it */
+    const leat_route *live; /* NULL: its way does not change; else `point` is its key's */
+    uint32_t point;
     edge_ticket *next; /* free ones */
 };
 
@@ -76,6 +78,10 @@ static void fill_ticket(leat_edge *edge, edge_ticket *ticket, const edge_write *
     leat_slice key = {edge->key.canonical, edge->key.canonical_size};
     *ticket = (edge_ticket){
         .asker = write->asker, .arrived_us = write->arrived_us, .route = write->route->index};
+    if (write->route->mode == LEAT_MODE_LIVE) {
+        ticket->live = write->route;
+        ticket->point = leat_mode_point(edge->key.hash);
+    }
     if (placement) {
         ticket->subpartition = leat_placement_subpartition(placement, key, edge->key.hash);
         ticket->key = leat_route_held_hash(write->route, key);
@@ -138,41 +144,6 @@ static void tell_accepted(leat_edge *edge, const edge_ticket *ticket, uint32_t p
 
 /* ---- its body ---- */
 
-/* "Application/JSON; charset=utf-8" without its parameters. */
-leat_slice edge_media_type(leat_slice value)
-{
-    size_t size = 0;
-    while (size < value.size && value.data[size] != ';')
-        size++;
-    while (size > 0 && (value.data[size - 1] == ' ' || value.data[size - 1] == '\t'))
-        size--;
-    return (leat_slice){value.data, size};
-}
-
-const char *edge_coding_fault(const leat_http_request *request)
-{
-    leat_slice coding = leat_http_request_header(request, "content-encoding");
-    return coding.size > 0 && !leat_slice_is_nocase(coding, "identity")
-               ? "the body must come without a Content-Encoding"
-               : NULL;
-}
-
-/* NULL: by its headers the body is plain JSON; else the reason why it is not. */
-static const char *content_fault(const leat_http_request *request, leat_route_op op)
-{
-    const char *fault = edge_coding_fault(request);
-    if (fault)
-        return fault;
-    leat_slice type = edge_media_type(leat_http_request_header(request, "content-type"));
-    if (op == LEAT_DELETE || type.size == 0 || leat_slice_is_nocase(type, "application/json"))
-        return NULL;
-    if (op == LEAT_PATCH && leat_slice_is_nocase(type, "application/merge-patch+json"))
-        return NULL;
-    return op == LEAT_PATCH
-               ? "Content-Type must be application/json or application/merge-patch+json"
-               : "Content-Type must be application/json";
-}
-
 /* The route as it is in the write's own shard: tables are altered shard by shard. */
 static const leat_route *route_in_shard(const leat_edge *edge, const edge_write *write)
 {
@@ -210,7 +181,7 @@ static bool check_json(leat_edge *edge, const edge_write *write)
  * one content type, which was looked at when it began. */
 static bool check_content(leat_edge *edge, const edge_write *write)
 {
-    const char *fault = write->asker.batch ? NULL : content_fault(write->asker.request, write->op);
+    const char *fault = write->asker.batch ? NULL : edge_content_fault(write->asker.request, write->op);
     if (fault) {
         edge_refuse(edge, &write->asker, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
         return false;
@@ -348,7 +319,7 @@ static const char *known_trouble(const leat_edge *edge, uint32_t partition)
 
 static bool is_direct(const edge_write *write)
 {
-    return write->route->mode != LEAT_MODE_ASYNC;
+    return write->way != LEAT_WAY_LOG;
 }
 
 /* Answers and returns false when the log is not to be asked for one more record. */
@@ -451,7 +422,7 @@ void edge_write_take(leat_edge *edge, edge_write *write)
 {
     leat_body_parser_reset(edge->parser);
     if (find_route(edge, write) && may_write(edge, write) && check_idempotency(edge, write) &&
-        edge_batch_keeps_order(&write->asker) && admit(edge, write) &&
+        edge_batch_keeps_order(&write->asker) && edge_way_find(edge, write) && admit(edge, write) &&
         edge_admission_admit(edge, &write->asker, write->route, write->partition) &&
         check_body(edge, write)) {
         if (is_direct(write))
@@ -501,7 +472,12 @@ void edge_on_appended(void *context, void *tag, leat_append_result result, uint3
     } else if (result == LEAT_APPENDED) {
         edge->taken_us = leat_mono_us();
         leat_observe(edge->metrics.durable[ticket.route], edge->taken_us - ticket.arrived_us, 1);
-        tell_accepted(edge, &ticket, partition, offset);
+        if (!ticket.live || edge_way_is_log(edge, ticket.live, partition, ticket.point))
+            tell_accepted(edge, &ticket, partition, offset);
+        else
+            edge_refuse(edge, &ticket.asker, LEAT_HTTP_UNKNOWN, NULL,
+                        "the write is in the log, but its key may go another way by now, and other "
+                        "writes of it may be applied first");
     } else {
         edge_refuse(edge, &ticket.asker, answers[result], NULL,
                     why ? why : "the log gave no reason");

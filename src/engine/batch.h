@@ -178,9 +178,10 @@ typedef enum leat_engine_outcome {
                                  table get through meanwhile, else the table's */
     LEAT_ENGINE_NOT_UNDERSTOOD, /* failed: XX001, XX002, an error of leat's own statements. The
                                    shard's error */
-    LEAT_ENGINE_FENCED,         /* LT001: another worker has claimed the partition */
-    LEAT_ENGINE_WENT_BACK,      /* LT002: the database lost a commit that was acknowledged */
-    LEAT_ENGINE_CHUNK_GONE,     /* LT009: what is parked is not what the worker believes */
+    LEAT_ENGINE_FENCED, /* LT001: another worker has claimed the partition. LT011, of a write that
+                           no engine sends: its key goes another way */
+    LEAT_ENGINE_WENT_BACK,  /* LT002: the database lost a commit that was acknowledged */
+    LEAT_ENGINE_CHUNK_GONE, /* LT009: what is parked is not what the worker believes */
     LEAT_ENGINE_KEY_TURNED, /* LT007: a key of it is not held, as the worker believes, or it is: a
                                claim of `partition` tells */
     LEAT_ENGINE_REPEATED, /* failed: LT010: some of its records are repeats (`known`) of writes that

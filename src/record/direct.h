@@ -39,6 +39,9 @@ typedef struct leat_direct_write {
     leat_slice key; /* canonical; all slices are borrowed for the call */
     leat_slice body;
     uint64_t row; /* writes with the same number go one after another, in the order of the calls */
+    const char *live; /* the route's name, where the shard says which way its writes go: the
+                         database checks that this one is still let through; NULL: it need not */
+    uint32_t point;   /* then, of the key: mode.h */
     void *tag;
 } leat_direct_write;
 

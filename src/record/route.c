@@ -28,8 +28,10 @@ bool leat_on_refused_by_name(const char *name, leat_on_refused *ret)
 
 bool leat_mode_by_name(const char *name, leat_mode *ret)
 {
-    static const char *const names[LEAT_MODE_COUNT] = {
-        [LEAT_MODE_ASYNC] = "async", [LEAT_MODE_SYNC] = "sync", [LEAT_MODE_SHADOW] = "shadow"};
+    static const char *const names[LEAT_MODE_COUNT] = {[LEAT_MODE_ASYNC] = "async",
+                                                       [LEAT_MODE_SYNC] = "sync",
+                                                       [LEAT_MODE_SHADOW] = "shadow",
+                                                       [LEAT_MODE_LIVE] = "live"};
     for (unsigned i = 0; i < LEAT_MODE_COUNT; i++) {
         if (strcmp(name, names[i]) == 0) {
             *ret = (leat_mode)i;

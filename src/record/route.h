@@ -50,6 +50,7 @@ typedef enum leat_mode {
     LEAT_MODE_ASYNC,  /* into the log; it is applied from there */
     LEAT_MODE_SYNC,   /* into the database, while its client waits */
     LEAT_MODE_SHADOW, /* the same, and then into the log for the route's shadow table */
+    LEAT_MODE_LIVE,   /* as the shards say: mode.h */
     LEAT_MODE_COUNT
 } leat_mode;
 
@@ -192,7 +193,7 @@ int leat_routes_add_shadow(leat_routes *routes, uint32_t index, const leat_table
 const leat_route *leat_routes_by_name(const leat_routes *routes, leat_slice name);
 
 bool leat_on_refused_by_name(const char *name, leat_on_refused *ret); /* "skip", "hold", "stop" */
-bool leat_mode_by_name(const char *name, leat_mode *ret); /* "async", "sync", "shadow" */
+bool leat_mode_by_name(const char *name, leat_mode *ret); /* "async", "sync", "shadow", "live" */
 
 /* A hash of table and key, by which a key is held: it is stored, so it never changes. The text is
  * the key's, canonical, with the hash of "schema.table" as the seed. Never 0. */

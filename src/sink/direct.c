@@ -31,6 +31,8 @@ typedef struct direct_job {
     leat_item item;
     void *tag;
     uint64_t row;
+    bool is_live;
+    uint32_t point;
     int64_t until_us;
     uint32_t tries;
     bool is_answered; /* its time was over before the server's answer came */
@@ -183,6 +185,8 @@ static void send_job(direct_pool *pool, shard *at, direct_job *job, int64_t now_
     int64_t left_ms = (job->until_us - now_us) / 1000;
     leat_sink_direct direct = {.partition = job->item.record.partition,
                                .key = leat_item_held_hash(&job->item),
+                               .route = job->is_live ? job->item.route->name : NULL,
+                               .point = job->point,
                                .timeout_ms = left_ms > 0 ? left_ms : 1};
     uint32_t number = free_number(pool, at);
     at->running[number] = job;
@@ -308,6 +312,8 @@ static direct_job *make_job(const direct_pool *pool, uint32_t shard_index,
                                      .op = leat_slice_of(leat_route_op_name(write->op))};
     job->tag = write->tag;
     job->row = write->row;
+    job->is_live = write->live != NULL;
+    job->point = write->point;
     job->until_us = leat_mono_us() + pool->config.timeout_ms * 1000;
     if (leat_item_decode(routes, pool->config.placement, &job->item) == 0 &&
         leat_item_own(&job->item) == 0)

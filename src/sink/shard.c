@@ -255,6 +255,13 @@ int leat_shard_reporter_read_controls(leat_shard_reporter *reporter, leat_contro
     return reporter->ops->read_controls(reporter, ret, error);
 }
 
+int leat_shard_reporter_read_modes(leat_shard_reporter *reporter, leat_mode_rows *ret,
+                                   leat_error *error)
+{
+    LEAT_ASSERT(reporter->ops->read_modes); /* not of a SQLite file */
+    return reporter->ops->read_modes(reporter, ret, error);
+}
+
 int leat_shard_reporter_read_writes(leat_shard_reporter *reporter,
                                     const leat_write_question *questions, uint32_t count,
                                     leat_write_answer *ret, leat_error *error)

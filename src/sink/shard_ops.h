@@ -7,6 +7,7 @@
 #define LEAT_SINK_SHARD_OPS_H
 
 #include "sink/held.h"
+#include "sink/modes.h"
 #include "sink/shard.h"
 
 typedef struct leat_shard_address_ops {
@@ -103,6 +104,7 @@ struct leat_shard_reporter_ops {
     int (*read_waits)(leat_shard_reporter *reporter, const char *name, leat_shard_waits *ret,
                       leat_error *error);
     int (*read_controls)(leat_shard_reporter *reporter, leat_control_set **ret, leat_error *error);
+    int (*read_modes)(leat_shard_reporter *reporter, leat_mode_rows *ret, leat_error *error);
     int (*read_writes)(leat_shard_reporter *reporter, const leat_write_question *questions,
                        uint32_t count, leat_write_answer *ret, leat_error *error);
     void (*rest)(leat_shard_reporter *reporter);

@@ -52,7 +52,10 @@ typedef struct leat_sink_events {
  * fails with KEY_TURNED where its key is held: what is kept of it would be overtaken. */
 typedef struct leat_sink_direct {
     uint32_t partition;
-    uint64_t key;       /* leat_item_held_hash */
+    uint64_t key;      /* leat_item_held_hash */
+    const char *route; /* live: fails with FENCED unless leat.modes lets this point through; NULL:
+                          it is not asked */
+    uint32_t point;
     int64_t timeout_ms; /* of its statements, and of their waits for a lock; above 0 */
 } leat_sink_direct;
 

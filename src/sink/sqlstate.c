@@ -36,6 +36,7 @@ static const rule rules[] = {
     {"LT009", OWN, NULL, LEAT_ENGINE_CHUNK_GONE},
     {"LT007", OWN, NULL, LEAT_ENGINE_KEY_TURNED},
     {"LT010", OWN, NULL, LEAT_ENGINE_REPEATED},
+    {"LT011", OWN, NULL, LEAT_ENGINE_FENCED},
     {"LT006", ALWAYS, NULL, LEAT_ENGINE_DRIFT},   /* the table has BEFORE triggers that leat has not
                                                      read yet */
     {"LT008", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* a trigger dropped a row; or another session has

@@ -131,3 +131,69 @@ def test_a_shadow_table_is_like_its_table(world_of, make_world):
                        route={**ROUTE, "mode": "shadow", "shadow_table": "other"})
     done = world.leat("init")
     assert done.returncode != 0 and "CREATE TABLE other (LIKE things INCLUDING ALL)" in done.stderr
+
+
+class Writers:
+    """Threads that add 1 to rows, each row by one thread at a time over both edges in turn, and count what was acknowledged."""
+
+    ROWS = 40
+
+    def __init__(self, world, edges):
+        self.added, self.statuses, self.stops = {}, {}, False
+        self.threads = [threading.Thread(target=self.run, args=([world.client(e) for e in edges], range(i, self.ROWS, 4))) for i in range(4)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, clients, rows):
+        turn = 0
+        while not self.stops:
+            for row in rows:
+                turn += 1
+                status = clients[turn % len(clients)].patch(f"/things/{row}", json={"n": 1}).status_code
+                if status in (200, 202):
+                    self.added[row] = self.added.get(row, 0) + 1
+                self.statuses.setdefault(row, []).append(status)
+
+    def end(self):
+        self.stops = True
+        for thread in self.threads:
+            thread.join()
+
+
+def test_keys_move_into_the_log_and_back_while_they_are_written(world_of):
+    """With two edges: each write counts once whatever way it went, keys that do not move notice nothing, and a write that the
+    database is asked for by an old setting is refused there."""
+    world = world_of(routes=[{**ROUTE, "mode": "live"}], apply={"compact_every": "100ms"})
+    edges = [world.start("edge"), world.start("edge")]
+    world.start("apply")
+
+    def mode(*arguments):
+        done = world.leat("mode", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    with world.client(edges[0]) as http:
+        assert "leat mode set" in http.put("/things/0", json={}).text  # nobody has said anything yet
+        mode("set", "things", "sync")
+        wait_until(lambda: all(world.client(e).put("/things/0", json={"n": 0}).status_code == 200 for e in edges), "both edges to know")
+        writers = Writers(world, edges)
+        try:
+            assert "30.00% go into the log" in mode("set", "things", "async", "--share", "30%")
+            wait_until(lambda: sum(202 in s[-3:] for s in list(writers.statuses.values())) > 3, "some to be accepted by the log")
+            moved = {row for row, s in writers.statuses.items() if 202 in s or 503 in s}
+            assert " 30.00%" in mode("show")
+            mode("set", "things", "sync")
+            wait_until(lambda: all(set(s[-3:]) == {200} for s in list(writers.statuses.values())), "all to be applied in the request")
+        finally:
+            writers.end()
+        assert 0 < len(moved) < Writers.ROWS
+        for row, statuses in writers.statuses.items():
+            assert set(statuses) <= ({200, 202, 503} if row in moved else {200}), row
+        assert dict(world.rows("select id, n from things where n > 0")) == writers.added
+
+        # An edge that goes by an old setting: the shard itself refuses.
+        with world.db("a") as db:
+            db.execute("update leat.modes set version = version + 1, async = 10000, async_before = 10000")
+            answer = http.patch("/things/1", json={"n": 1})
+            assert answer.status_code == 503 and "another way" in answer.text
+            wait_until(lambda: http.patch("/things/1", json={"n": 1}).status_code == 202, "the edge to know")

@@ -1,5 +1,5 @@
-"""The progress protocol (progress.pml) and parked records (parking.pml) as models, checked by spin in every order of their
-steps, and with one rule left out."""
+"""The progress protocol (progress.pml), parked records (parking.pml) and a key that changes its way (modes.pml) as models, checked
+by spin in every order of their steps, and with one rule left out."""
 
 import re
 import subprocess
@@ -10,12 +10,15 @@ import pytest
 # Larger bounds, checked by hand without a violation:
 #   progress  3 claims and 1 compaction: 21 million states and 3.3 GB
 #   parking   -DMESSAGES=3 -DCLAIMS=2: 10 million states and 1.6 GB
+#   modes     -DRECORDS=2: 3.8 million states
 #   spin -a progress.pml && gcc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m200000 -w24
 BOUNDS = [("progress", "three claims", ["-DCOMPACTIONS=0"]), ("progress", "compaction", ["-DCLAIMS=2"]),
-          ("parking", "three claims", ["-DCOMPACTIONS=0", "-DSEQS=4"]), ("parking", "compaction", ["-DCLAIMS=2", "-DSEQS=4"])]
+          ("parking", "three claims", ["-DCOMPACTIONS=0", "-DSEQS=4"]), ("parking", "compaction", ["-DCLAIMS=2", "-DSEQS=4"]),
+          ("modes", "two changes", [])]
 RULES = {"progress": ["EPOCH", "NO_NEEDS", "NO_CLAIM", "MEMORY", "PAST_OPEN", "NO_LOCK"],
          "parking": ["NO_TOKEN", "NO_CLAIM", "NEEDS_FORGET", "BASE_FORGETS", "MEMORY_FIRST", "MARK_STAYS", "NO_PROGRESS", "KEPT",
-                     "LOAD_ANY"]}
+                     "LOAD_ANY"],
+         "modes": ["NO_LEASE", "LEASE_FROM_END", "NO_LOOK", "NO_WAIT", "NO_EMPTY", "NO_LOCK", "NO_REREAD", "OPEN"]}
 
 
 def check(model, folder, defines):

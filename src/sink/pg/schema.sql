@@ -36,11 +36,14 @@
 --   LT008  a row statement touched fewer rows than it must: a BEFORE trigger returned NULL, or another session was faster.
 --   LT009  a chunk is not what the worker believes. DETAIL is the partition's number.
 --   LT010  records of a batch repeat writes that are applied. DETAIL says which: see leat.note_keys.
+--   LT011  leat.modes does not let this write through: its key goes another way, or is about to.
 --
 -- Advisory locks, all with two ints and held until the end of the transaction:
 --
 --   (1818583412 # source, partition)  batches and compactions share it, a claim has it alone. 1818583412 is the text
 --                                     'leat' as a number, so that the keys do not collide with other programs'.
+--   (1818583412 # source, -1 - version) writes that go to the database by this version of leat.modes share it; the next change
+--                                     has it alone, to see that they are over.
 --   (1818583412, -1)                  one `leat init` at a time.
 --   (1818583412, -2)                  one leat.rotate_keys at a time.
 
@@ -397,6 +400,25 @@ BEGIN
         );
         INSERT INTO leat.idempotency_slots (slot, opened_ms) VALUES (0, 0);
         PERFORM leat.grant_as_progress('leat.idempotency'), leat.grant_as_progress('leat.idempotency_slots');
+-- Which way the writes of live routes go, in points of 10000: keys whose point is below `async` go into the log, the others into
+-- the database. While `async_before` differs, a change is under way: the keys between the two are closed. Changed by `leat mode
+-- set`, read by edges, and by each write that goes to the database by it. A version is an advisory lock, too.
+DO $$
+BEGIN
+    IF to_regclass('leat.modes') IS NULL THEN
+        CREATE TABLE leat.modes (
+            source       int NOT NULL REFERENCES leat.sources (id) ON DELETE CASCADE,
+            route        text COLLATE "C" NOT NULL,
+            version      int NOT NULL,       -- another with each change
+            before       int NOT NULL,       -- the version that it took the place of; 0: none
+            async        int NOT NULL CHECK (async BETWEEN 0 AND 10000),
+            async_before int NOT NULL CHECK (async_before BETWEEN 0 AND 10000),
+            shadow       int NOT NULL CHECK (shadow BETWEEN 0 AND 10000), -- of the others, those below are shadowed
+            since        timestamptz NOT NULL DEFAULT clock_timestamp(),
+            by_role      text NOT NULL DEFAULT session_user,
+            PRIMARY KEY (source, route)
+        );
+        PERFORM leat.grant_as_progress('leat.modes');
     END IF;
 END
 $$;
@@ -1120,20 +1142,65 @@ $$;
 
 -- Begins a write that is not in the log, in place of leat.advance. Fails with LT007 while its key is held: the records that are
 -- kept of it were accepted before.
-CREATE OR REPLACE FUNCTION leat.write_now(p_source int, p_partition int, p_hash bigint, p_lock_timeout_ms int)
+--
+-- Of a live route (`p_route`, else NULL) it fails with LT011 unless the route's version lets the point through. Each step is a
+-- statement with a snapshot of its own: the version is read again once its lock is there, and so a change of it either waits for
+-- this transaction or is seen by it.
+CREATE OR REPLACE FUNCTION leat.write_now(p_source int, p_partition int, p_hash bigint, p_route text, p_point int,
+                                          p_lock_timeout_ms int)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
+DECLARE
+    found_version int;
 BEGIN
     PERFORM leat.plan_rows();
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'leat.write_now needs READ COMMITTED' USING ERRCODE = 'LT003';
     END IF;
     PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true);
+    IF p_route IS NOT NULL THEN
+        found_version := (SELECT m.version FROM leat.modes AS m WHERE m.source = p_source AND m.route = p_route);
+        PERFORM pg_advisory_xact_lock_shared(1818583412 # p_source, -1 - found_version);
+        PERFORM FROM leat.modes AS m
+          WHERE m.source = p_source AND m.route = p_route AND m.version = found_version
+            AND p_point >= m.async AND p_point >= m.async_before;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'the writes of this key go another way now, or are about to' USING ERRCODE = 'LT011';
+        END IF;
+    END IF;
     IF EXISTS (SELECT FROM leat.held AS h WHERE h.source = p_source AND h.partition = p_partition AND h.hash = p_hash) THEN
         RAISE EXCEPTION 'earlier writes of this key are kept until they can be applied (leat dead list --held)'
             USING ERRCODE = 'LT007', DETAIL = concat(p_partition, ' ', p_hash);
     END IF;
+END
+$$;
+
+-- Begins a change of a live route's shares, and returns its row. The first ones are settled at once. While a change to others is
+-- under way nothing happens, and is_wanted is false.
+CREATE OR REPLACE FUNCTION leat.begin_mode(p_source int, p_route text, p_async int, p_shadow int)
+RETURNS TABLE (route text, version int, before int, async int, async_before int, shadow int, since timestamptz,
+               is_wanted boolean)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+#variable_conflict use_column
+DECLARE
+    next_version int := (SELECT coalesce(max(m.version), 0) + 1 FROM leat.modes AS m);
+    found_row leat.modes;
+BEGIN
+    INSERT INTO leat.modes (source, route, version, before, async, async_before, shadow)
+    VALUES (p_source, p_route, next_version, 0, p_async, p_async, p_shadow) ON CONFLICT DO NOTHING;
+    SELECT * INTO found_row FROM leat.modes AS m WHERE m.source = p_source AND m.route = p_route FOR UPDATE;
+    IF found_row.async = found_row.async_before AND (found_row.async, found_row.shadow) <> (p_async, p_shadow) THEN
+        UPDATE leat.modes AS m
+           SET version = greatest(next_version, m.version + 1), before = m.version, async = p_async, async_before = m.async,
+               shadow = p_shadow, since = clock_timestamp(), by_role = session_user
+         WHERE m.source = p_source AND m.route = p_route
+        RETURNING * INTO found_row;
+    END IF;
+    RETURN QUERY SELECT found_row.route, found_row.version, found_row.before, found_row.async, found_row.async_before,
+                        found_row.shadow, found_row.since,
+                        (found_row.async, found_row.shadow) = (p_async, p_shadow);
 END
 $$;
 

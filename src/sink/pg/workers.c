@@ -12,6 +12,7 @@
 
 #include "sink/pg/blocking.h"
 #include "sink/pg/controls.h"
+#include "sink/pg/modes.h"
 #include "sink/pg/writes.h"
 #include "sink/shard_ops.h"
 
@@ -156,6 +157,15 @@ static int read_controls(leat_shard_reporter *base, leat_control_set **ret, leat
     return -1;
 }
 
+static int read_modes(leat_shard_reporter *base, leat_mode_rows *ret, leat_error *error)
+{
+    pg_reporter *reporter = (pg_reporter *)base;
+    ret->count = 0;
+    if (begin(reporter, error) != 0)
+        return -1;
+    return end(reporter, leat_pg_read_modes(&reporter->pg, reporter->source_id, ret, error), error);
+}
+
 static int read_writes(leat_shard_reporter *base, const leat_write_question *questions,
                        uint32_t count, leat_write_answer *ret, leat_error *error)
 {
@@ -225,6 +235,7 @@ const leat_shard_reporter_ops leat_pg_reporter = {.open = open_reporter,
                                                   .remove = remove_report,
                                                   .read_waits = read_waits,
                                                   .read_controls = read_controls,
+                                                  .read_modes = read_modes,
                                                   .read_writes = read_writes,
                                                   .rest = rest,
                                                   .read_parked_size = read_parked_size,

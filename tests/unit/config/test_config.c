@@ -302,7 +302,7 @@ static const broken broken_files[] = {
      "shards: [ { name: a, sqlite: a.db } ]\nroutes: [ { path: '/a/{id}', table: t, mode: sync } ]\n",
      "c.yaml:3: routes[0].mode: sync needs PostgreSQL, and shards[0] is a SQLite file (async)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: t, mode: both } ]\n",
-     "c.yaml:3: routes[0].mode: \"both\" is not known (one of async, sync, shadow)"},
+     "c.yaml:3: routes[0].mode: \"both\" is not known (one of async, sync, shadow, live)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: t, mode: shadow } ]\n",
      "c.yaml:3: routes[0].shadow_table: missing, and the mode is shadow (a table like t)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: t, on_refused: wait } ]\n",

@@ -1,0 +1,37 @@
+/*
+ * way.c - which way a write goes: into the log, or into the database. Most routes have it in the
+ * configuration. A live one has it in the shards, which may move keys from one way to the other
+ * while they are written (record/mode.h): then it is asked twice, also before a client is told 202,
+ * because a change waits for what was accepted before it, and for nothing else.
+ */
+#include "edge/internal.h"
+
+static leat_way live_way(const leat_edge *edge, const leat_route *route, uint32_t partition,
+                         uint32_t point, const char **ret_why)
+{
+    LEAT_ASSERT(edge->config.modes && route->mode == LEAT_MODE_LIVE);
+    uint32_t shard = leat_layout_shard_of_partition(edge->config.layout, partition);
+    return leat_modes_way(edge->config.modes, shard, route->index, point, leat_mono_us(), ret_why);
+}
+
+bool edge_way_find(leat_edge *edge, edge_write *write)
+{
+    static const leat_way ways[LEAT_MODE_COUNT] = {[LEAT_MODE_ASYNC] = LEAT_WAY_LOG,
+                                                   [LEAT_MODE_SYNC] = LEAT_WAY_DATABASE,
+                                                   [LEAT_MODE_SHADOW] = LEAT_WAY_SHADOW};
+    const char *why = NULL;
+    write->way =
+        write->route->mode == LEAT_MODE_LIVE
+            ? live_way(edge, write->route, write->partition, leat_mode_point(edge->key.hash), &why)
+            : ways[write->route->mode];
+    if (write->way == LEAT_WAY_CLOSED)
+        edge_refuse(edge, &write->asker, LEAT_HTTP_UNAVAILABLE, NULL, why);
+    return write->way != LEAT_WAY_CLOSED;
+}
+
+bool edge_way_is_log(const leat_edge *edge, const leat_route *route, uint32_t partition,
+                     uint32_t point)
+{
+    const char *why;
+    return live_way(edge, route, partition, point, &why) == LEAT_WAY_LOG;
+}
