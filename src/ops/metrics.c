@@ -9,23 +9,40 @@
  */
 #include "ops/metrics.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 enum {
     CACHE_LINE = 64, /* cells of different threads never share one */
+    BLOCK_SIZE = 16 * 1024,
     FIRST_SLOTS = 256,
 };
 
+/* What one thread has counted of a series. `next` is written before threads start. */
+typedef struct cell {
+    struct cell *next; /* of another thread */
+    union {
+        leat_counter counter;
+        leat_gauge gauge;
+        leat_histogram histogram;
+    };
+} cell;
+
 typedef struct series {
     const leat_metric *metric;
-    char *labels; /* "" when there are none */
     uint64_t hash;
-    void **cells; /* [cell_count], each owned */
-    uint32_t cell_count;
+    cell *cells;
     struct series *next; /* of the same metric */
+    char labels[];       /* "" when there are none */
 } series;
+
+/* Series and cells are never given back one by one. */
+typedef struct block {
+    struct block *next;
+    size_t used;
+} block;
 
 struct leat_metrics {
     const leat_metric *table;
@@ -34,6 +51,7 @@ struct leat_metrics {
     series **slots;         /* [slot_count] open addressing, by hash: is it registered already? */
     size_t slot_count;      /* a power of two, at most half of them used */
     size_t series_count;
+    block *blocks;
 };
 
 leat_metrics *leat_metrics_new(void)
@@ -57,22 +75,14 @@ leat_metrics *leat_metrics_new_of(const leat_metric *table, size_t count)
     return metrics;
 }
 
-static void free_series(series *of)
-{
-    for (uint32_t i = 0; i < of->cell_count; i++)
-        free(of->cells[i]);
-    free(of->cells);
-    free(of->labels);
-    free(of);
-}
-
 void leat_metrics_free(leat_metrics *metrics)
 {
     if (!metrics)
         return;
-    for (size_t i = 0; i < metrics->slot_count; i++)
-        if (metrics->slots[i])
-            free_series(metrics->slots[i]);
+    for (block *next, *at = metrics->blocks; at; at = next) {
+        next = at->next;
+        free(at);
+    }
     free(metrics->slots);
     free(metrics->first);
     free(metrics->last);
@@ -80,6 +90,23 @@ void leat_metrics_free(leat_metrics *metrics)
 }
 
 /* ---- registration ---- */
+
+/* Zeroed, on a cache line of its own. */
+static void *take(leat_metrics *metrics, size_t size)
+{
+    size_t lines = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    LEAT_ASSERT(lines <= BLOCK_SIZE - CACHE_LINE);
+    if (!metrics->blocks || metrics->blocks->used + lines > BLOCK_SIZE) {
+        block *added = aligned_alloc(CACHE_LINE, BLOCK_SIZE);
+        LEAT_ASSERT(added);
+        memset(added, 0, BLOCK_SIZE);
+        *added = (block){.next = metrics->blocks, .used = CACHE_LINE};
+        metrics->blocks = added;
+    }
+    char *taken = (char *)metrics->blocks + metrics->blocks->used;
+    metrics->blocks->used += lines;
+    return taken;
+}
 
 static size_t slot_of(const leat_metrics *metrics, const leat_metric *metric, const char *labels,
                       uint64_t hash)
@@ -138,8 +165,10 @@ static series *find_series(leat_metrics *metrics, size_t index, const char *labe
     size_t slot = slot_of(metrics, metric, labels, hash);
     if (metrics->slots[slot])
         return metrics->slots[slot];
-    series *added = leat_must_calloc(1, sizeof *added);
-    *added = (series){.metric = metric, .labels = leat_must_strdup(labels), .hash = hash};
+    series *added = take(metrics, sizeof *added + strlen(labels) + 1);
+    added->metric = metric;
+    added->hash = hash;
+    memcpy(added->labels, labels, strlen(labels) + 1);
     metrics->slots[slot] = added;
     if (metrics->last[index])
         metrics->last[index]->next = added;
@@ -151,41 +180,34 @@ static series *find_series(leat_metrics *metrics, size_t index, const char *labe
     return added;
 }
 
-static void *add_cell(leat_metrics *metrics, const char *name, const char *type, const char *labels,
-                      size_t cell_size)
+static cell *add_cell(leat_metrics *metrics, const char *name, const char *type, const char *labels,
+                      size_t size)
 {
     size_t index = find_metric(metrics, name);
     const leat_metric *metric = &metrics->table[index];
     LEAT_ASSERT(strcmp(leat_metric_shape_of(metric->kind)->type, type) == 0);
     LEAT_ASSERT(has_labels(metric, labels ? labels : ""));
     series *of = find_series(metrics, index, labels ? labels : "");
-    void **cells = leat_must_calloc(of->cell_count + 1, sizeof *cells);
-    if (of->cell_count > 0)
-        memcpy(cells, of->cells, of->cell_count * sizeof *cells);
-    free(of->cells);
-    of->cells = cells;
-    size_t size = (cell_size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-    void *cell = aligned_alloc(CACHE_LINE, size);
-    LEAT_ASSERT(cell);
-    memset(cell, 0, size);
-    of->cells[of->cell_count++] = cell;
-    return cell;
+    cell *added = take(metrics, offsetof(cell, counter) + size);
+    added->next = of->cells;
+    of->cells = added;
+    return added;
 }
 
 leat_counter *leat_metrics_counter(leat_metrics *metrics, const char *name, const char *labels)
 {
-    return add_cell(metrics, name, "counter", labels, sizeof(leat_counter));
+    return &add_cell(metrics, name, "counter", labels, sizeof(leat_counter))->counter;
 }
 
 leat_gauge *leat_metrics_gauge(leat_metrics *metrics, const char *name, const char *labels)
 {
-    return add_cell(metrics, name, "gauge", labels, sizeof(leat_gauge));
+    return &add_cell(metrics, name, "gauge", labels, sizeof(leat_gauge))->gauge;
 }
 
 leat_histogram *leat_metrics_histogram(leat_metrics *metrics, const char *name, const char *labels)
 {
     leat_histogram *histogram =
-        add_cell(metrics, name, "histogram", labels, sizeof(leat_histogram));
+        &add_cell(metrics, name, "histogram", labels, sizeof(leat_histogram))->histogram;
     histogram->shape = leat_metric_shape_of(metrics->table[find_metric(metrics, name)].kind);
     return histogram;
 }
@@ -208,9 +230,9 @@ void leat_metrics_label(leat_buf *out, const char *name, const char *value)
 /* ---- observing ---- */
 
 /* Only the thread that owns the cell adds to it, so no addition is lost. */
-static void add_to(_Atomic uint64_t *cell, uint64_t more)
+static void add_to(_Atomic uint64_t *to, uint64_t more)
 {
-    atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + more,
+    atomic_store_explicit(to, atomic_load_explicit(to, memory_order_relaxed) + more,
                           memory_order_relaxed);
 }
 
@@ -336,8 +358,8 @@ static void put_series(leat_buf *out, const series *of, const char *suffix)
 static void write_counter(const series *of, const leat_metric_shape *shape, leat_buf *out)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < of->cell_count; i++)
-        sum += atomic_load_explicit((leat_counter *)of->cells[i], memory_order_relaxed);
+    for (const cell *at = of->cells; at; at = at->next)
+        sum += atomic_load_explicit(&at->counter, memory_order_relaxed);
     put_series(out, of, "");
     put_scaled(out, sum, (uint64_t)shape->scale);
     leat_buf_byte(out, '\n');
@@ -347,8 +369,8 @@ static void write_gauge(const series *of, const leat_metric_shape *shape, leat_b
 {
     int64_t sum = 0;
     bool known = false;
-    for (uint32_t i = 0; i < of->cell_count; i++) {
-        int64_t value = atomic_load_explicit((leat_gauge *)of->cells[i], memory_order_relaxed);
+    for (const cell *at = of->cells; at; at = at->next) {
+        int64_t value = atomic_load_explicit(&at->gauge, memory_order_relaxed);
         if (value == INT64_MIN)
             continue;
         sum += value;
@@ -382,13 +404,12 @@ static void write_histogram(const series *of, const leat_metric_shape *shape, le
 {
     uint64_t count = 0, sum = 0;
     for (uint32_t b = 0; b <= shape->bound_count; b++) {
-        for (uint32_t i = 0; i < of->cell_count; i++)
-            count += atomic_load_explicit(&((leat_histogram *)of->cells[i])->buckets[b],
-                                          memory_order_relaxed);
+        for (const cell *at = of->cells; at; at = at->next)
+            count += atomic_load_explicit(&at->histogram.buckets[b], memory_order_relaxed);
         put_bucket(out, of, shape, b, count);
     }
-    for (uint32_t i = 0; i < of->cell_count; i++)
-        sum += atomic_load_explicit(&((leat_histogram *)of->cells[i])->sum, memory_order_relaxed);
+    for (const cell *at = of->cells; at; at = at->next)
+        sum += atomic_load_explicit(&at->histogram.sum, memory_order_relaxed);
     put_series(out, of, "_sum");
     put_scaled(out, sum, (uint64_t)shape->scale);
     leat_buf_byte(out, '\n');
