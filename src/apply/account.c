@@ -79,13 +79,14 @@ void leat_worker_account_register(leat_worker *worker, uint32_t shard, const cha
     state->database_us = leat_metrics_counter(metrics, "leat_shard_database_seconds_total", labels);
     state->batch_records = leat_metrics_histogram(metrics, "leat_batch_records", labels);
     state->apply_lag = leat_metrics_histogram(metrics, "leat_apply_lag_seconds", labels);
+    leat_buf with_class = {0};
     for (uint32_t i = 0; i < LEAT_ERROR_CLASSES; i++) {
-        leat_buf with_class = {0};
+        leat_buf_clear(&with_class);
         leat_buf_text(&with_class, labels);
         leat_buf_byte(&with_class, ',');
         leat_metrics_label(&with_class, "class", name_of_class(i));
         state->errors[i] =
             leat_metrics_counter(metrics, "leat_shard_errors_total", leat_buf_cstr(&with_class));
-        leat_buf_free(&with_class);
     }
+    leat_buf_free(&with_class);
 }

@@ -16,17 +16,23 @@
 
 #define SHARE_LEAST 0.01 /* of all: whoever has less is nobody's trouble */
 
+/* Without memory of its own: it is called for each row, twice a second. */
 void leat_culprit_text(char ret[LEAT_CULPRIT_TEXT_SIZE], leat_slice text)
 {
-    leat_buf clean = {0};
-    leat_utf8_append(&clean, text);
-    size_t size = clean.size < LEAT_CULPRIT_TEXT_SIZE ? clean.size : LEAT_CULPRIT_TEXT_SIZE - 1;
-    while (size > 0 && size < clean.size && ((unsigned char)clean.data[size] & 0xc0) == 0x80)
-        size--;
-    if (size > 0)
-        memcpy(ret, clean.data, size);
-    ret[size] = '\0';
-    leat_buf_free(&clean);
+    static const char unknown[] = "\xef\xbf\xbd"; /* U+FFFD */
+    size_t used = 0;
+    for (size_t at = 0; at < text.size;) {
+        bool is_text = text.data[at] != '\0';
+        size_t size = is_text ? leat_utf8_size(text.data + at, text.size - at) : 0;
+        const char *from = size > 0 ? text.data + at : unknown;
+        size_t taken = size > 0 ? size : sizeof unknown - 1;
+        if (used + taken >= LEAT_CULPRIT_TEXT_SIZE)
+            break;
+        memcpy(ret + used, from, taken);
+        used += taken;
+        at += size > 0 ? size : 1;
+    }
+    ret[used] = '\0';
 }
 
 /* ---- rows ---- */
@@ -216,104 +222,122 @@ void leat_culprits_describe(const leat_culprits *culprits, int64_t now_ms, char 
 
 /* ---- JSON ---- */
 
-typedef struct object {
+/* The lists of one shard; `doc` may be NULL, out of memory: then what follows does nothing. */
+typedef struct writing {
     yyjson_mut_doc *doc;
-    yyjson_mut_val *root;
-} object;
+    const char *shard;
+    int64_t now_ms;
+} writing;
 
-static object object_new(const char *shard)
+static yyjson_mut_val *add_row(const writing *in, yyjson_mut_val *list)
 {
-    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-    LEAT_ASSERT(doc);
-    object made = {doc, yyjson_mut_obj(doc)};
-    yyjson_mut_doc_set_root(doc, made.root);
-    yyjson_mut_obj_add_strcpy(doc, made.root, "shard", shard);
-    return made;
+    yyjson_mut_val *row = yyjson_mut_arr_add_obj(in->doc, list);
+    yyjson_mut_obj_add_strcpy(in->doc, row, "shard", in->shard);
+    return row;
 }
 
-static void put_text(const object *to, const char *name, const char *text)
+static void put_text(const writing *in, yyjson_mut_val *row, const char *name, const char *text)
 {
     if (*text)
-        yyjson_mut_obj_add_strcpy(to->doc, to->root, name, text);
+        yyjson_mut_obj_add_strcpy(in->doc, row, name, text);
     else
-        yyjson_mut_obj_add_null(to->doc, to->root, name);
+        yyjson_mut_obj_add_null(in->doc, row, name);
 }
 
 /* Rounded: more digits would only be noise. */
-static void put_real(const object *to, const char *name, double value)
+static void put_real(const writing *in, yyjson_mut_val *row, const char *name, double value)
 {
-    yyjson_mut_obj_add_real(to->doc, to->root, name, (double)(int64_t)(value * 1000 + 0.5) / 1000);
+    yyjson_mut_obj_add_real(in->doc, row, name, (double)(int64_t)(value * 1000 + 0.5) / 1000);
 }
 
-static void put_since(const object *to, const char *name, int64_t then_ms, int64_t now_ms)
+static void put_since(const writing *in, yyjson_mut_val *row, const char *name, int64_t then_ms)
 {
     if (then_ms > 0)
-        put_real(to, name, seconds_since(then_ms, now_ms));
+        put_real(in, row, name, seconds_since(then_ms, in->now_ms));
     else
-        yyjson_mut_obj_add_null(to->doc, to->root, name);
+        yyjson_mut_obj_add_null(in->doc, row, name);
 }
 
-/* Frees the object. */
-static void put_object(const object *from, leat_buf *out)
+/* A message of a server may be of any encoding: what is not UTF-8 becomes U+FFFD. */
+static void put_list(yyjson_mut_val *list, leat_buf *out)
 {
+    const yyjson_write_flag flags = YYJSON_WRITE_ESCAPE_UNICODE |
+                                    YYJSON_WRITE_ALLOW_INVALID_UNICODE;
     size_t size = 0;
-    char *text = yyjson_mut_write(from->doc, YYJSON_WRITE_ESCAPE_UNICODE, &size);
+    char *text = yyjson_mut_val_write(list, flags, &size);
     out->failed = out->failed || !text;
-    if (text && out->size > 0)
+    if (size > 2 && out->size > 0) /* "[]" has none */
         leat_buf_byte(out, ',');
-    if (text)
-        leat_buf_append(out, text, size);
+    if (size > 2)
+        leat_buf_append(out, text + 1, size - 2);
     free(text);
-    yyjson_mut_doc_free(from->doc);
 }
 
-static void write_record(const leat_culprit_record *record, const char *shard, int64_t now_ms,
-                         leat_buf *out)
+static void write_records(const writing *in, const leat_culprits *culprits, uint32_t most,
+                          leat_buf *out)
 {
-    object row = object_new(shard);
-    yyjson_mut_obj_add_uint(row.doc, row.root, "partition", record->partition);
-    yyjson_mut_obj_add_sint(row.doc, row.root, "low", record->low);
-    yyjson_mut_obj_add_sint(row.doc, row.root, "offset", record->offset);
-    put_text(&row, "tenant", record->tenant);
-    put_text(&row, "key", record->key);
-    put_since(&row, "age_s", record->accepted_ms, now_ms);
-    put_since(&row, "since_s", record->since_ms, now_ms);
-    put_text(&row, "reason", record->reason);
-    put_text(&row, "sqlstate", record->sqlstate);
-    yyjson_mut_obj_add_uint(row.doc, row.root, "attempts", record->attempts);
-    put_object(&row, out);
+    yyjson_mut_val *list = yyjson_mut_arr(in->doc);
+    for (uint32_t i = 0; i < culprits->partition_count && i < most; i++) {
+        const leat_culprit_record *record = &culprits->partitions[i];
+        yyjson_mut_val *row = add_row(in, list);
+        yyjson_mut_obj_add_uint(in->doc, row, "partition", record->partition);
+        yyjson_mut_obj_add_sint(in->doc, row, "low", record->low);
+        yyjson_mut_obj_add_sint(in->doc, row, "offset", record->offset);
+        put_text(in, row, "tenant", record->tenant);
+        put_text(in, row, "key", record->key);
+        put_since(in, row, "age_s", record->accepted_ms);
+        put_since(in, row, "since_s", record->since_ms);
+        put_text(in, row, "reason", record->reason);
+        put_text(in, row, "sqlstate", record->sqlstate);
+        yyjson_mut_obj_add_uint(in->doc, row, "attempts", record->attempts);
+    }
+    put_list(list, out);
 }
 
-static void write_share(const leat_culprit_share *share, const char *name, const char *shard,
-                        int64_t now_ms, leat_buf *out)
+static void write_shares(const writing *in, const char *name, const leat_culprit_share *shares,
+                         uint32_t count, leat_buf *out)
 {
-    object row = object_new(shard);
-    put_text(&row, name, share->text);
-    put_real(&row, "records", share->records);
-    put_real(&row, "records_s", share->per_s);
-    put_real(&row, "database_s", share->database_s);
-    put_real(&row, "database_ratio", share->database);
-    put_real(&row, "waited_s", share->waited_s);
-    put_since(&row, "oldest_s", share->oldest_ms, now_ms);
-    put_object(&row, out);
+    yyjson_mut_val *list = yyjson_mut_arr(in->doc);
+    for (uint32_t i = 0; i < count; i++) {
+        yyjson_mut_val *row = add_row(in, list);
+        put_text(in, row, name, shares[i].text);
+        put_real(in, row, "records", shares[i].records);
+        put_real(in, row, "records_s", shares[i].per_s);
+        put_real(in, row, "database_s", shares[i].database_s);
+        put_real(in, row, "database_ratio", shares[i].database);
+        put_real(in, row, "waited_s", shares[i].waited_s);
+        put_since(in, row, "oldest_s", shares[i].oldest_ms);
+    }
+    put_list(list, out);
+}
+
+static void write_alert(const writing *in, const leat_culprits *culprits, leat_buf *out)
+{
+    yyjson_mut_val *list = yyjson_mut_arr(in->doc);
+    if (culprits->is_alert) {
+        yyjson_mut_val *row = add_row(in, list);
+        put_text(in, row, "name", "incident_signature");
+        put_text(in, row, "text", culprits->alert);
+        put_since(in, row, "since_s", culprits->alert_since_ms);
+    }
+    put_list(list, out);
+}
+
+static uint32_t at_most(uint32_t count, uint32_t most)
+{
+    return count < most ? count : most;
 }
 
 void leat_culprits_write(const leat_culprits *culprits, const char *shard, int64_t now_ms,
                          uint32_t most, leat_culprits_text *out)
 {
-    for (uint32_t i = 0; i < culprits->partition_count && i < most; i++)
-        write_record(&culprits->partitions[i], shard, now_ms, &out->partitions);
-    for (uint32_t i = 0; i < culprits->tenant_count && i < most; i++)
-        write_share(&culprits->tenants[i], "tenant", shard, now_ms, &out->tenants);
-    for (uint32_t i = 0; i < culprits->key_count && i < most; i++)
-        write_share(&culprits->keys[i], "key", shard, now_ms, &out->keys);
-    if (!culprits->is_alert)
-        return;
-    object row = object_new(shard);
-    put_text(&row, "name", "incident_signature");
-    put_text(&row, "text", culprits->alert);
-    put_since(&row, "since_s", culprits->alert_since_ms, now_ms);
-    put_object(&row, &out->alerts);
+    const writing in = {yyjson_mut_doc_new(NULL), shard, now_ms};
+    write_records(&in, culprits, most, &out->partitions);
+    write_shares(&in, "tenant", culprits->tenants, at_most(culprits->tenant_count, most),
+                 &out->tenants);
+    write_shares(&in, "key", culprits->keys, at_most(culprits->key_count, most), &out->keys);
+    write_alert(&in, culprits, &out->alerts);
+    yyjson_mut_doc_free(in.doc);
 }
 
 void leat_culprits_join(const leat_culprits_text *text, leat_buf *out)

@@ -2,14 +2,13 @@
  * culprits.c - GET /culprits: what the workers of this process have published, put together. The
  * admin only copies, so a worker never waits for a reader.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/daemon_state.h"
 
 void leat_daemon_write_culprits(leat_daemon *daemon, leat_buf *out)
 {
-    leat_culprits *culprits = leat_must_calloc(1, sizeof *culprits); /* large for a stack frame */
+    leat_culprits *culprits = &daemon->culprits;
     leat_culprits_text text = {0};
     int64_t now_ms = leat_wall_ms();
     uint32_t shard_count = daemon->worker_count > 0 ? daemon->assembly.catalog.layout.shard_count
@@ -23,5 +22,4 @@ void leat_daemon_write_culprits(leat_daemon *daemon, leat_buf *out)
     }
     leat_culprits_join(&text, out);
     leat_culprits_text_free(&text);
-    free(culprits);
 }

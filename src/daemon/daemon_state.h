@@ -55,6 +55,7 @@ typedef struct leat_daemon {
     leat_auth *auth;     /* who may write; NULL: everybody */
     leat_reload *reload; /* the files that are read again: each part adds its own as it is made */
     leat_admin *admin;
+    leat_culprits culprits; /* while they are put together: large for a stack frame */
     leat_edge_thread *edge;
     leat_worker_shard *shards; /* in layout order */
     const char **shard_names;  /* theirs */
