@@ -128,7 +128,7 @@ static void ask_culprits(leat_top_sources *all, CURLM *multi, struct curl_slist 
     for (uint32_t i = 0; i < all->count; i++) {
         leat_top_source *source = &all->sources[i];
         yyjson_val *root = yyjson_doc_get_root(source->state);
-        if (*source->error.text || !yyjson_get_bool(yyjson_obj_get(root, "culprits")))
+        if (*source->error.text || !yyjson_get_bool(yyjson_obj_get(root, "apply")))
             continue;
         questions[i].source = source;
         begin(&questions[i], multi, "/culprits", headers);

@@ -1,7 +1,7 @@
 /*
- * top_fetch.h - asks the admin listeners of several processes what they do, all at once: /state
- * and, where there is such a page, /culprits. One that does not answer keeps what it said last, and
- * its error. One thread.
+ * top_fetch.h - asks the admin listeners of several processes what they do, all at once: /state,
+ * and those that apply for /culprits. One that does not answer keeps what it said last, and its
+ * error. One thread.
  */
 #ifndef LEAT_CLI_TOP_FETCH_H
 #define LEAT_CLI_TOP_FETCH_H
@@ -15,7 +15,7 @@ enum { LEAT_TOP_SOURCES_MAX = LEAT_ADMINS_MAX };
 typedef struct leat_top_source {
     const char *url;      /* "http://127.0.0.1:9464" */
     yyjson_doc *state;    /* what it said last; NULL: it has not answered yet */
-    yyjson_doc *culprits; /* NULL: there are none, or it has no such page */
+    yyjson_doc *culprits; /* NULL: likewise, or it applies nothing */
     leat_error error;     /* empty: it has answered the last question */
 } leat_top_source;
 

@@ -113,8 +113,6 @@ static uint64_t read_from(leat_slice query)
     return from;
 }
 
-static const struct admin_page *find_page(leat_slice path);
-
 static void show_state(leat_admin *admin, leat_http_request *request)
 {
     leat_health health = {0};
@@ -123,11 +121,9 @@ static void show_state(leat_admin *admin, leat_http_request *request)
     if (admin->config.state)
         admin->config.state(admin->config.context, &admin->text);
     leat_buf_printf(
-        &admin->text,
-        "\"now_ms\":%lld,\"every_s\":%d,\"acts\":%s,\"culprits\":%s,\"is_ready\":%s,\"reason\":",
+        &admin->text, "\"now_ms\":%lld,\"every_s\":%d,\"acts\":%s,\"is_ready\":%s,\"reason\":",
         (long long)leat_wall_ms(), LEAT_HISTORY_EVERY_MS / 1000,
-        admin->jobs && admin->has_token ? "true" : "false",
-        find_page(LEAT_SLICE("/culprits")) ? "true" : "false", health.unready ? "false" : "true");
+        admin->jobs && admin->has_token ? "true" : "false", health.unready ? "false" : "true");
     leat_buf_json_string(&admin->text, (leat_slice){health.reason.data, health.reason.size});
     leat_buf_byte(&admin->text, ',');
     leat_history_write(admin->history, read_from(leat_http_request_query(request)), &admin->text);

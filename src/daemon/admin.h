@@ -1,7 +1,7 @@
 /*
  * admin.h - a process as people and programs look at it, on a listener of its own: GET (and HEAD)
- * of /metrics, /healthz and /readyz, the page at / and what it draws (/state, /culprits, /waiting), and POST
- * of what can be done on the page (actions.h; docs/dashboard.md). On the loop's thread.
+ * of /metrics, /healthz and /readyz, the page at / and what it draws (/state, /culprits, /waiting),
+ * and POST of what can be done on the page (actions.h; docs/dashboard.md). On the loop's thread.
  */
 #ifndef LEAT_DAEMON_ADMIN_H
 #define LEAT_DAEMON_ADMIN_H

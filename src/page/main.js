@@ -89,7 +89,7 @@ function takeState(found) {
 async function askAll() {
   const found = await ask(`state?from=${rows.next}`, undefined, STATE_WITHIN_MS);
   if (!takeState(found) && !takeState(await ask("state?from=0", undefined, STATE_WITHIN_MS))) return;
-  culprits = found.culprits ? { ...NO_CULPRITS, ...await ask("culprits", undefined, STATE_WITHIN_MS) } : null;
+  culprits = found.apply ? { ...NO_CULPRITS, ...await ask("culprits", undefined, STATE_WITHIN_MS) } : null;
   heardMs = Date.now();
   askForToken(false);
   showOld();

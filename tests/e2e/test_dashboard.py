@@ -118,9 +118,13 @@ def test_a_frozen_shard_and_a_hot_key_are_seen(shown):
         shown.waits_for("#alerts", r"Shard b: .* stalled")
         page.locator("#heat-table tbody tr").first.filter(has_text=re.compile(r"^b.*[3-9]\d\dstalled$")).wait_for(timeout=60000)
         shown.waits_for("#time-lag .said", r"shard b\)")
+        shown.waits_for("#culprits", r"55P03")
         shown.picture("light")
         db.execute("rollback")
     shown.waits_for("#alerts", "Nothing that this process knows of")
+    shown.waits_for("#culprits", "Nobody: no partition is held back by a record")
+    page.locator("#keys tbody tr").first.filter(has_text=re.compile(rf"^b.*{tenant}/7\d")).wait_for(timeout=60000)
+    page.locator("#tenants tbody tr").first.filter(has_text=re.compile(rf"^b{tenant}\d")).wait_for(timeout=60000)
     assert shown.complaints == []
 
 
