@@ -458,11 +458,11 @@ static void see_cells(const series *of, void (*see)(void *context, const leat_me
 {
     const leat_metric_shape *shape = leat_metric_shape_of(of->metric->kind);
     bool counts = strcmp(shape->type, "counter") == 0;
-    for (uint32_t i = 0; i < of->cell_count && shape->bound_count == 0; i++)
+    for (const cell *at = of->cells; at && shape->bound_count == 0; at = at->next)
         see(context, &(leat_metric_cell){.name = of->metric->name,
                                          .labels = of->labels,
-                                         .counter = counts ? of->cells[i] : NULL,
-                                         .gauge = counts ? NULL : of->cells[i],
+                                         .counter = counts ? &at->counter : NULL,
+                                         .gauge = counts ? NULL : &at->gauge,
                                          .scale = shape->scale});
 }
 
