@@ -35,6 +35,7 @@ typedef struct leat_options {
     const char *share;
     const char *sample;
     bool repeat_unknown;
+    const char *idempotency; /* `leat send`: the keys of its items begin with it; NULL: none */
     bool hold;
     bool json;
     bool held;

@@ -166,8 +166,8 @@ static const leat_command commands[] = {
      "              and * stands for all. Default *:*\n"
      "  --tenant T  it writes rows of this tenant only; as in the path of a request (percent-encoded)\n",
      leat_command_token_new},
-    {"send", "cruKACpMyxFbU",
-     "FILE|- [--path PATH | --route NAME] [--method M] [--types LIST] [--url URL] [--token T] [--ca FILE] [--cert FILE] [--refused FILE] [--from LINE] [--batch N] [--repeat-unknown] [--config FILE]",
+    {"send", "cruKACpMyxFbUI",
+     "FILE|- [--path PATH | --route NAME] [--method M] [--types LIST] [--url URL] [--token T] [--ca FILE] [--cert FILE] [--refused FILE] [--from LINE] [--batch N] [--idempotency KEY] [--repeat-unknown] [--config FILE]",
      1, "send the writes of a file to an edge",
      "Sends the lines of a file or of standard input (-) in batches, several at once, and shows how far it is. The writes of a row\n"
      "keep the order of the file as long as their paths are spelled alike. What is refused for now (429, 503), or was not sent\n"
@@ -188,6 +188,8 @@ static const leat_command commands[] = {
      "                    has already stays with --from\n"
      "  --from LINE       leave out what is before this line\n"
      "  --batch N         items in one batch; default 500\n"
+     "  --idempotency KEY send again what may have been applied, safely: each item gets the idempotency key KEY-LINE, unless it\n"
+     "                    has one, so a file that is sent again with the same KEY has no further effect\n"
      "  --repeat-unknown  send again what may have been applied: for writes that may be applied twice\n\n"
      "Exit status: 0 all were accepted, 3 some were not, 1 it could not go on, 130 interrupted. The output then says from which\n"
      "line to go on.\n",
@@ -231,6 +233,7 @@ static const struct option options_known[] = {
     {"from", required_argument, NULL, 'F'},
     {"batch", required_argument, NULL, 'b'},
     {"repeat-unknown", no_argument, NULL, 'U'},
+    {"idempotency", required_argument, NULL, 'I'},
     {"admin", required_argument, NULL, 'w'},
     {"once", no_argument, NULL, 'o'},
     {"share", required_argument, NULL, 'D'},
@@ -322,7 +325,7 @@ static const char **text_of(leat_options *options, int letter)
         {'M', &options->method},      {'y', &options->types},  {'x', &options->refused},
         {'F', &options->from},        {'S', &options->scopes}, {'b', &options->batch},
         {'A', &options->ca},          {'C', &options->cert},   {'D', &options->share},
-        {'E', &options->sample},
+        {'E', &options->sample},      {'I', &options->idempotency},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].letter == letter)

@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/send_lane.h"
 #include "config/config.h"
+#include "record/idempotency.h"
 
 enum {
     LANES = 8,
@@ -108,6 +109,17 @@ static int check_method(const char *method, leat_error *error)
                : leat_fail(error, "--method is PUT, PATCH or DELETE, not %s", method);
 }
 
+/* The line's number follows it. */
+static int check_idempotency(const char *text, leat_error *error)
+{
+    enum { KEY_MAX = 200 };
+    leat_slice key;
+    const char *fault = text ? leat_idempotency_key_read(leat_slice_of(text), &key) : NULL;
+    if (!fault && text && (*text == '"' || key.size > KEY_MAX))
+        fault = "it is the beginning of keys, without quotes, and has at most 200 characters";
+    return fault ? leat_fail(error, "--idempotency: %s", fault) : 0;
+}
+
 /* `text` NULL: not given. */
 static int read_number(const char *name, const char *text, uint64_t otherwise, uint64_t most,
                        uint64_t *ret, leat_error *error)
@@ -129,13 +141,16 @@ static int read_options(send_run *run, leat_error *error)
         .file = options->operands[0],
         .method = options->method ? options->method : "PUT",
         .types = options->types,
+        .idempotency = options->idempotency,
     };
+    if (check_idempotency(options->idempotency, error) != 0)
+        return -1;
     run->to = (leat_send_config){
         .target = {.token = token && *token ? token : NULL,
                    .ca = options->ca,
                    .cert = options->cert},
         .lanes = LANES,
-        .repeats_unknown = options->repeat_unknown,
+        .repeats_unknown = options->repeat_unknown || options->idempotency,
     };
     uint64_t batch;
     if (read_number("--from", options->from, 1, INT64_MAX, &run->form.from, error) != 0 ||

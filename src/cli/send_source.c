@@ -258,8 +258,15 @@ static void row_item(const leat_send_source *source, leat_send_item *ret)
 
 /* ---- a line as an item ---- */
 
+/* True: its text is an object without a key. */
+static bool wants_key(yyjson_val *item)
+{
+    return yyjson_is_obj(item) && yyjson_obj_size(item) > 0 &&
+           !yyjson_obj_get(item, "idempotency_key");
+}
+
 /* {"status":...,"item":{...}} is one that an earlier run kept. */
-static void line_item(leat_slice line, leat_send_item *ret)
+static bool line_item(leat_slice line, leat_send_item *ret)
 {
     yyjson_doc *doc = yyjson_read(line.data, line.size, YYJSON_READ_NUMBER_AS_RAW);
     yyjson_val *root = yyjson_doc_get_root(doc), *kept = yyjson_obj_get(root, "item");
@@ -272,7 +279,27 @@ static void line_item(leat_slice line, leat_send_item *ret)
         memcpy(ret->text, line.data, line.size);
         ret->size = line.size;
     }
+    bool wants = wants_key(kept ? kept : root);
     yyjson_doc_free(doc);
+    return wants;
+}
+
+/* ---- its key ---- */
+
+/* The same for the same line, however often it is sent. */
+static void add_key(const leat_send_source *source, leat_send_item *item)
+{
+    leat_buf text = {0};
+    if (!source->form.idempotency)
+        return;
+    LEAT_ASSERT(item->size > 2 && item->text[item->size - 1] == '}');
+    leat_buf_append(&text, item->text, item->size - 1);
+    leat_buf_printf(&text, ",\"idempotency_key\":\"%s-%llu\"}", source->form.idempotency,
+                    (unsigned long long)item->line);
+    LEAT_ASSERT(!text.failed);
+    free(item->text);
+    item->text = text.data;
+    item->size = text.size;
 }
 
 /* ---- reading ---- */
@@ -339,6 +366,7 @@ static leat_send_next next_row(leat_send_source *source, leat_send_item *ret, le
         if (is_left_out)
             continue;
         row_item(source, ret);
+        add_key(source, ret);
         return LEAT_SEND_ITEM;
     }
 }
@@ -366,7 +394,8 @@ static leat_send_next next_line(leat_send_source *source, leat_send_item *ret, l
         ret->line = use(source, size);
         if (line.size == 0 || ret->line < source->form.from)
             continue;
-        line_item(line, ret);
+        if (line_item(line, ret))
+            add_key(source, ret);
         return LEAT_SEND_ITEM;
     }
 }

@@ -15,8 +15,9 @@ typedef struct leat_send_form {
     const char *file; /* "-": standard input */
     const char *path; /* "/apps/{app_id}/devices/{device}"; NULL: lines, not CSV */
     const char *method;
-    const char *types; /* "active:bool,score:number,tags:json"; NULL: every column is text */
-    uint64_t from;     /* the first line that is sent, from 1 on; a row counts where it begins */
+    const char *types;       /* "active:bool,score:number,tags:json"; NULL: every column is text */
+    const char *idempotency; /* items without a key get this and `-LINE`; NULL: none does */
+    uint64_t from; /* the first line that is sent, from 1 on; a row counts where it begins */
 } leat_send_form;
 
 typedef struct leat_send_item {

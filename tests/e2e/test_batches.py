@@ -235,11 +235,11 @@ def test_only_what_was_not_taken_is_sent_again(tmp_path):
     items = [json.dumps(item("PATCH", 7, 1, {"n": n})) for n in range(5)]
     source.write_text("\n".join(items))
 
-    def send(edge, *arguments):
+    def send(edge, *arguments, sent=items):
         done = subprocess.run([LEAT, "send", source, "--url", edge.url, "--refused", refused, *arguments], capture_output=True,
                               text=True, timeout=60)
         edge.join(timeout=10)
-        assert edge.batches[0] == items
+        assert edge.batches[0] == sent
         return done, [json.loads(line) for line in refused.read_text().splitlines()]
 
     cut = answer_of(lines(202, 202), whole=False)
@@ -250,6 +250,11 @@ def test_only_what_was_not_taken_is_sent_again(tmp_path):
     edge = Scripted(cut, answer_of(lines(202, 202, 202)))
     done, kept = send(edge, "--repeat-unknown")
     assert done.returncode == 0 and "5 accepted" in done.stdout and edge.batches[1] == items[2:] and not kept
+
+    keyed = [text[:-1] + f',"idempotency_key":"k-{line}"}}' for line, text in enumerate(items, 1)]
+    edge = Scripted(cut, answer_of(lines(202, 202, 202)))
+    done, kept = send(edge, "--idempotency", "k", sent=keyed)
+    assert done.returncode == 0 and "5 accepted" in done.stdout and edge.batches[1] == keyed[2:] and not kept
 
     edge = Scripted(answer_of(lines(202, 422, 503)), answer_of(lines(202, 202, 202)))  # whole, and shorter than the batch
     done, kept = send(edge)
