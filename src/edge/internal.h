@@ -1,10 +1,11 @@
 /*
  * internal.h - what the edge's files share: edge.c decides what a request is, write.c takes a write
- * from its bytes to its answer, content.c what its body is, batch.c many of them in one request, answer.c writes the answers,
- * metrics.c counts them, health.c knows whether writes are taken, auth.c who may write, admission.c
- * who writes too often, way.c which way a write goes, direct.c what goes to the database while its
- * client waits, waiting.c (waiting.h) who waits for a write, tenant.c whose write it is where the
- * path does not say it, docs.c describes the API to whoever asks.
+ * from its bytes to its answer, content.c what its body is, batch.c many of them in one request,
+ * answer.c writes the answers, metrics.c counts them, health.c knows whether writes are taken,
+ * auth.c who may write, admission.c who writes too often, way.c which way a write goes, direct.c
+ * what goes to the database while its client waits, waiting.c (waiting.h) who waits for a write,
+ * tenant.c whose write it is where the path does not say it, docs.c describes the API to whoever
+ * asks.
  */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
@@ -104,6 +105,12 @@ typedef struct edge_asker {
     edge_left left;             /* of a write that the limits have let through; not of an item */
 } edge_asker;
 
+/* An idempotency key and what its write says. */
+typedef struct edge_seen_key {
+    uint64_t id; /* of row and key; 0: there is none */
+    uint64_t says;
+} edge_seen_key;
+
 /* A write on its way from its bytes to the log. The key is in the edge: it is large. */
 typedef struct edge_write {
     edge_asker asker;
@@ -117,6 +124,7 @@ typedef struct edge_write {
     uint32_t partition;
     leat_way way;
     bool names_route; /* there are several: its record says which one */
+    edge_seen_key seen;
 } edge_write;
 
 /* Requests that wait for a write: waiting.h. */
@@ -207,6 +215,7 @@ struct leat_edge {
     edge_direct direct;
     edge_auth auth;
     edge_docs docs;
+    edge_seen_key *seen; /* NULL: no write with a key was appended yet */
     edge_metrics metrics;
     leat_buf text;          /* of the answer being written */
     leat_buf accepted_head; /* of every write: "topic":"...","partition": */
@@ -270,6 +279,15 @@ int edge_direct_init(leat_edge *edge, uv_loop_t *loop, leat_error *error) LEAT_M
 void edge_direct_free(leat_edge *edge);
 /* The write of edge->key, which may be written: answers it now or later. */
 void edge_direct_write(leat_edge *edge, const edge_write *write);
+
+/* ---- idempotency.c ---- */
+/* Each answers it and returns false when: its key is none; another write to its row has lately had
+ * the key, which takes its body. */
+bool edge_idempotency_check(leat_edge *edge, edge_write *write);
+bool edge_idempotency_admit(leat_edge *edge, edge_write *write);
+/* The log has a write with this key, if it has one. */
+void edge_idempotency_note(leat_edge *edge, const edge_seen_key *key);
+void edge_idempotency_fini(leat_edge *edge);
 
 /* ---- tenant.c ---- */
 /* The tenant of a write whose route has it elsewhere than in the path: its text, valid until the

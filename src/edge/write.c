@@ -15,7 +15,6 @@
 #include <stdlib.h>
 
 #include "edge/batch_item.h"
-#include "record/idempotency.h"
 
 enum { TROUBLE_AFTER_US = 1000 * 1000 };
 
@@ -30,6 +29,7 @@ struct edge_ticket {
     bool is_shadow;         /* nobody waits for it */
     const leat_route *live; /* NULL: its way does not change; else `point` is its key's */
     uint32_t point;
+    edge_seen_key seen;
     edge_ticket *next; /* free ones */
 };
 
@@ -54,6 +54,7 @@ void edge_writes_fini(leat_edge *edge)
     edge_item_reader_fini(edge->item_reader);
     free(edge->item_reader);
     leat_buf_free(&edge->tenant);
+    edge_idempotency_fini(edge);
     free(edge->tickets);
     free(edge->in_flight_of);
     free(edge->oldest_us);
@@ -76,8 +77,10 @@ static void fill_ticket(leat_edge *edge, edge_ticket *ticket, const edge_write *
 {
     const leat_placement *placement = edge->config.writes.placement;
     leat_slice key = {edge->key.canonical, edge->key.canonical_size};
-    *ticket = (edge_ticket){
-        .asker = write->asker, .arrived_us = write->arrived_us, .route = write->route->index};
+    *ticket = (edge_ticket){.asker = write->asker,
+                            .arrived_us = write->arrived_us,
+                            .route = write->route->index,
+                            .seen = write->seen};
     if (write->route->mode == LEAT_MODE_LIVE) {
         ticket->live = write->route;
         ticket->point = leat_mode_point(edge->key.hash);
@@ -181,7 +184,8 @@ static bool check_json(leat_edge *edge, const edge_write *write)
  * one content type, which was looked at when it began. */
 static bool check_content(leat_edge *edge, const edge_write *write)
 {
-    const char *fault = write->asker.batch ? NULL : edge_content_fault(write->asker.request, write->op);
+    const char *fault = write->asker.batch ? NULL
+                                           : edge_content_fault(write->asker.request, write->op);
     if (fault) {
         edge_refuse(edge, &write->asker, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
         return false;
@@ -203,22 +207,6 @@ static bool check_content(leat_edge *edge, const edge_write *write)
 static bool check_body(leat_edge *edge, const edge_write *write)
 {
     return check_content(edge, write) && (write->op == LEAT_DELETE || check_json(edge, write));
-}
-
-/* Answers and returns false when it has an idempotency key that is none. */
-static bool check_idempotency(leat_edge *edge, edge_write *write)
-{
-    const edge_asker *asker = &write->asker;
-    if (!write->idempotency.data)
-        return true;
-    const char *fault = leat_idempotency_key_read(write->idempotency, &write->idempotency);
-    if (!fault && !asker->batch &&
-        leat_http_request_header_line(asker->request, "idempotency-key", 1).data)
-        fault = "a request has one Idempotency-Key at most";
-    if (fault)
-        edge_refuse(edge, asker, LEAT_HTTP_BAD_REQUEST,
-                    asker->batch ? "idempotency_key" : "idempotency-key", fault);
-    return !fault;
 }
 
 /* ---- where it goes ---- */
@@ -421,10 +409,10 @@ void edge_shadow_append(leat_edge *edge, const leat_route *shadow, const leat_re
 void edge_write_take(leat_edge *edge, edge_write *write)
 {
     leat_body_parser_reset(edge->parser);
-    if (find_route(edge, write) && may_write(edge, write) && check_idempotency(edge, write) &&
+    if (find_route(edge, write) && may_write(edge, write) && edge_idempotency_check(edge, write) &&
         edge_batch_keeps_order(&write->asker) && edge_way_find(edge, write) && admit(edge, write) &&
         edge_admission_admit(edge, &write->asker, write->route, write->partition) &&
-        check_body(edge, write)) {
+        check_body(edge, write) && edge_idempotency_admit(edge, write)) {
         if (is_direct(write))
             edge_direct_write(edge, write);
         else
@@ -471,6 +459,7 @@ void edge_on_appended(void *context, void *tag, leat_append_result result, uint3
             result == LEAT_APPENDED ? edge->metrics.shadow_appended : edge->metrics.shadow_lost, 1);
     } else if (result == LEAT_APPENDED) {
         edge->taken_us = leat_mono_us();
+        edge_idempotency_note(edge, &ticket.seen);
         leat_observe(edge->metrics.durable[ticket.route], edge->taken_us - ticket.arrived_us, 1);
         if (!ticket.live || edge_way_is_log(edge, ticket.live, partition, ticket.point))
             tell_accepted(edge, &ticket, partition, offset);

@@ -197,6 +197,21 @@ START_TEST(test_idempotency_key)
         fake_log_answer(world->log, i, LEAT_APPENDED, i, NULL);
         expect_answer(world, 202);
     }
+    /* Of what it has seen; not of what the log has not taken for certain. */
+    for (uint32_t i = 3; i < 5; i++) {
+        send_request(world, "PATCH /apps/7/devices/y", "idempotency-key: k-2\r\n",
+                     i == 3 ? "{\"sessions\":1}" : "{\"sessions\":2}");
+        wait_record(world, i + 1);
+        fake_log_answer(world->log, i, i == 3 ? LEAT_APPEND_UNKNOWN : LEAT_APPENDED, i, NULL);
+        expect_answer(world, i == 3 ? 504 : 202);
+    }
+    send_request(world, "PATCH /apps/7/devices/y", "idempotency-key: k-2\r\n", "{\"sessions\":1}");
+    expect_answer(world, 422);
+    expect_start(world, "{\"error\":\"invalid\",\"field\":\"idempotency-key\",");
+    send_request(world, "PATCH /apps/7/devices/z", "idempotency-key: k-2\r\n", "{\"sessions\":1}");
+    wait_record(world, 6);
+    fake_log_answer(world->log, 5, LEAT_APPENDED, 5, NULL);
+    expect_answer(world, 202);
     send_request(world, "POST /batch", "Content-Type: application/json\r\nIdempotency-Key: k-1\r\n",
                  "[]");
     expect_answer(world, 400);

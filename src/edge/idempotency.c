@@ -1,0 +1,68 @@
+/*
+ * idempotency.c - the idempotency key of a write: whether it is one, and whether this edge has
+ * lately put another write with it into the log. Then it is refused at once. That is a convenience:
+ * what an edge has not seen, or not kept, the shard finds out. A later key may take the place of an
+ * earlier one, and two are taken for one by chance only, of 64 bits.
+ */
+#include "edge/internal.h"
+
+#include <stdlib.h>
+
+#include "record/idempotency.h"
+
+enum { PLACES = 65536 };
+
+static const char *field_of(const edge_asker *asker)
+{
+    return asker->batch ? "idempotency_key" : "idempotency-key";
+}
+
+bool edge_idempotency_check(leat_edge *edge, edge_write *write)
+{
+    const edge_asker *asker = &write->asker;
+    if (!write->idempotency.data)
+        return true;
+    const char *fault = leat_idempotency_key_read(write->idempotency, &write->idempotency);
+    if (!fault && !asker->batch &&
+        leat_http_request_header_line(asker->request, "idempotency-key", 1).data)
+        fault = "a request has one Idempotency-Key at most";
+    if (fault)
+        edge_refuse(edge, asker, LEAT_HTTP_BAD_REQUEST, field_of(asker), fault);
+    return !fault;
+}
+
+static edge_seen_key key_of(const leat_edge *edge, const edge_write *write)
+{
+    leat_slice row = {edge->key.canonical, edge->key.canonical_size};
+    uint64_t says = leat_hash_seeded(leat_slice_of(write->route->name), (uint64_t)write->op);
+    uint64_t id = leat_hash_seeded(write->idempotency, leat_route_held_hash(write->route, row));
+    return (edge_seen_key){.id = id != 0 ? id : 1, .says = leat_hash_seeded(write->body, says)};
+}
+
+bool edge_idempotency_admit(leat_edge *edge, edge_write *write)
+{
+    if (!write->idempotency.data)
+        return true;
+    write->seen = key_of(edge, write);
+    const edge_seen_key *found = edge->seen ? &edge->seen[write->seen.id % PLACES] : NULL;
+    if (!found || found->id != write->seen.id || found->says == write->seen.says)
+        return true;
+    edge_refuse(edge, &write->asker, LEAT_HTTP_INVALID, field_of(&write->asker),
+                "another write to this row had this idempotency key");
+    return false;
+}
+
+void edge_idempotency_note(leat_edge *edge, const edge_seen_key *key)
+{
+    if (key->id == 0)
+        return;
+    if (!edge->seen)
+        edge->seen = calloc(PLACES, sizeof *edge->seen);
+    if (edge->seen)
+        edge->seen[key->id % PLACES] = *key;
+}
+
+void edge_idempotency_fini(leat_edge *edge)
+{
+    free(edge->seen);
+}
