@@ -400,6 +400,10 @@ BEGIN
         );
         INSERT INTO leat.idempotency_slots (slot, opened_ms) VALUES (0, 0);
         PERFORM leat.grant_as_progress('leat.idempotency'), leat.grant_as_progress('leat.idempotency_slots');
+    END IF;
+END
+$$;
+
 -- Which way the writes of live routes go, in points of 10000: keys whose point is below `async` go into the log, the others into
 -- the database. While `async_before` differs, a change is under way: the keys between the two are closed. Changed by `leat mode
 -- set`, read by edges, and by each write that goes to the database by it. A version is an advisory lock, too.
