@@ -1,6 +1,6 @@
 /*
- * content.c - what a body is, by its headers: plain JSON, or a reason why it is not taken. The media type
- * is looked at without its parameters, and a PATCH has one more.
+ * content.c - what a body is, by its headers: plain JSON, or a reason why it is not taken. The
+ * media type is looked at without its parameters, and a PATCH has one more.
  */
 #include "edge/internal.h"
 

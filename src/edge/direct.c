@@ -98,7 +98,7 @@ void edge_direct_write(leat_edge *edge, const edge_write *write)
 {
     const char *why;
     LEAT_ASSERT(edge->direct.source); /* there are routes for it */
-    if (write->idempotency.data) { /* better refused than without the effect that it promises */
+    if (write->idempotency.data) {    /* better refused than without the effect that it promises */
         edge_refuse(edge, &write->asker, LEAT_HTTP_BAD_REQUEST,
                     write->asker.batch ? "idempotency_key" : "idempotency-key",
                     "this write is applied in its request, where such a key has no effect");
