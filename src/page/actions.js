@@ -76,6 +76,7 @@ async function lookNow() {
   clearTimeout(lookTimer);
   try {
     showWaiting(await ask("waiting"));
+    if (state) draw();
   } catch (error) {
     heldSeen = null;
     if (!(error instanceof NeedsToken)) say("waiting-said", `The shards could not be asked: ${error.message}`);
