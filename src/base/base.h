@@ -2,8 +2,8 @@
  * base.h - what every other room uses: slices, errors, assertions, clocks, memory at start-up, the
  * hash and a random generator. Every function is safe to call from any thread.
  *
- * Rooms include one way only: base <- engine, record, config, auth, ops, http <- log, sink <-
- * edge, apply, watch <- daemon <- cli. A lint test checks it.
+ * Rooms include one way only: base <- engine, record, config, auth, ops, http <- log, sink,
+ * trace <- edge, apply, watch <- daemon <- cli. A lint test checks it.
  */
 #ifndef LEAT_BASE_H
 #define LEAT_BASE_H

@@ -39,13 +39,23 @@ _Static_assert(sizeof latency_us / sizeof *latency_us <= LEAT_HISTOGRAM_BUCKETS,
 _Static_assert(sizeof lag_ms / sizeof *lag_ms <= LEAT_HISTOGRAM_BUCKETS, "room");
 _Static_assert(sizeof sizes / sizeof *sizes <= LEAT_HISTOGRAM_BUCKETS, "room");
 
-#define EDGE(of)   LEAT_METRIC_OF_EDGE, LEAT_METRIC_##of
-#define SHARD(of)  LEAT_METRIC_OF_SHARD, LEAT_METRIC_##of, "worker,shard"
-#define WORKER(of) LEAT_METRIC_OF_WORKER, LEAT_METRIC_##of, "worker"
+#define PROCESS(of) LEAT_METRIC_OF_PROCESS, LEAT_METRIC_##of
+#define EDGE(of)    LEAT_METRIC_OF_EDGE, LEAT_METRIC_##of
+#define SHARD(of)   LEAT_METRIC_OF_SHARD, LEAT_METRIC_##of, "worker,shard"
+#define WORKER(of)  LEAT_METRIC_OF_WORKER, LEAT_METRIC_##of, "worker"
 
 static const leat_metric metrics[] = {
     {"leat_build_info", LEAT_METRIC_OF_PROCESS, LEAT_METRIC_GAUGE, "version",
      "1, and the version of leat as a label.", NULL},
+    {"leat_trace_spans_exported_total", PROCESS(COUNTER), "",
+     "Spans that the receiver of traces has taken.", NULL},
+    {"leat_trace_spans_dropped_total", PROCESS(COUNTER), "reason",
+     "Spans that the receiver of traces has not taken.",
+     "`queue_full`: more than `tracing.queue` waited. `unreachable`: it took nothing for a minute. `refused`: its answer to them was "
+     "final; the log has it. `rejected`: it took others of the request. `ended`: the process ended first."},
+    {"leat_trace_forced_cut_total", PROCESS(COUNTER), "",
+     "Requests that were not sampled although their caller wanted it.",
+     "Beyond `tracing.forced_per_second`."},
 
     {"leat_requests_total", EDGE(COUNTER), "code",
      "Writes by the status code of their answer: requests, and items of batches.", NULL},

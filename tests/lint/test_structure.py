@@ -21,12 +21,13 @@ MAY_INCLUDE = {
     "http": {"base"},
     "log": {"base", "record"},
     "sink": {"base", "engine", "record"},
-    "edge": {"base", "auth", "record", "log", "ops", "http"},
-    "apply": {"base", "engine", "record", "log", "sink", "ops"},
+    "trace": {"base", "ops"},
+    "edge": {"base", "auth", "record", "log", "ops", "http", "trace"},
+    "apply": {"base", "engine", "record", "log", "sink", "ops", "trace"},
     "watch": {"base", "record", "log", "sink"},
     "page": {"base", "ops", "http"},
-    "daemon": {"base", "engine", "record", "config", "auth", "ops", "http", "log", "sink", "edge", "apply", "watch", "page"},
-    "cli": {"base", "engine", "record", "config", "auth", "ops", "http", "log", "sink", "edge", "apply", "watch", "page", "daemon"},
+    "daemon": {"base", "engine", "record", "config", "auth", "ops", "http", "log", "sink", "trace", "edge", "apply", "watch", "page"},
+    "cli": {"base", "engine", "record", "config", "auth", "ops", "http", "log", "sink", "trace", "edge", "apply", "watch", "page", "daemon"},
 }
 
 
@@ -35,7 +36,7 @@ def sources():
 
 
 def test_includes_point_one_way():
-    """base <- engine, record, config, auth, ops, http <- log, sink <- edge, apply, watch, page <- daemon <- cli; nothing includes the other way."""
+    """base <- engine, record, config, auth, ops, http <- log, sink, trace <- edge, apply, watch, page <- daemon <- cli; nothing includes the other way."""
     wrong = []
     for path in sources():
         folder = path.relative_to(SRC).parts[0]
