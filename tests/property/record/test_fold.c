@@ -1,10 +1,12 @@
 /*
  * Random records to one row: folded as far as the fold goes, they leave what they leave one by one.
+ * And a key state that follows them knows of the row only what is so.
  * LEAT_TEST_SEED=n repeats a run, LEAT_TEST_ROUNDS=n makes it longer.
  */
 #include "../../lib/setting.h"
 #include "../../unit/record/fixture.h"
 #include "record/fold.h"
+#include "record/key_state.h"
 #include "row_model.h"
 
 #include <inttypes.h>
@@ -34,8 +36,12 @@ typedef struct fold_world {
     const char *defaults[LEAT_COLUMNS_MAX];
     leat_body_parser *parser;
     leat_fold *fold;
+    leat_key_follower *follower;
+    leat_buf json; /* of the last record */
     uint64_t folded;
     uint64_t apart;
+    uint64_t known; /* columns, of states that followed */
+    uint64_t unknown;
 } fold_world;
 
 typedef struct one_record {
@@ -201,22 +207,21 @@ static one_record random_record(fold_world *world)
     leat_value key = {.presence = LEAT_PRESENT, .integer = 1};
     leat_body_error error;
     leat_body_fault fault;
-    leat_buf json = {0};
     do {
-        leat_buf_clear(&json);
-        leat_buf_text(&json, "{\"id\":1");
+        leat_buf_clear(&world->json);
+        leat_buf_text(&world->json, "{\"id\":1");
         for (uint32_t i = 1; i < world->table.column_count; i++) {
             if (!chance(world, 2))
                 continue;
-            leat_buf_printf(&json, ",\"%s\":", world->table.columns[i].name);
-            put_value(world, &world->table.columns[i], &json);
+            leat_buf_printf(&world->json, ",\"%s\":", world->table.columns[i].name);
+            put_value(world, &world->table.columns[i], &world->json);
         }
-        leat_buf_byte(&json, '}');
+        leat_buf_byte(&world->json, '}');
         fault = leat_body_parse(world->parser, &world->route, made.op,
-                                (leat_slice){json.data, json.size}, &key, &made.body, &error);
+                                (leat_slice){world->json.data, world->json.size}, &key, &made.body,
+                                &error);
         ck_assert_msg(fault == LEAT_BODY_OK || fault == LEAT_BODY_REFUSED, "%s", error.message);
     } while (fault != LEAT_BODY_OK);
-    leat_buf_free(&json);
     return made;
 }
 
@@ -359,6 +364,87 @@ static void run_sequence(fold_world *world)
     model_row_clear(&single);
 }
 
+/* ---- A state that follows ---- */
+
+/* What is known must be so; the columns of which nothing is known are taken from the row. */
+static void check_state(fold_world *world, const leat_key_state *state, const model_row *single)
+{
+    model_row known = {0};
+    leat_row_write write = {.op = LEAT_PUT,
+                            .merge = state->merge,
+                            .present = state->known,
+                            .operated = state->operated,
+                            .values = state->values};
+    ck_assert_uint_eq(state->known & state->unknown, 0);
+    ck_assert(state->row == LEAT_ROW_UNKNOWN || (state->row == LEAT_ROW_PRESENT) == single->exists);
+    for (uint32_t i = 1; i < world->table.column_count; i++) {
+        world->known += state->known >> i & 1;
+        world->unknown += state->unknown >> i & 1;
+    }
+    if (!single->exists || !state->known)
+        return;
+    ck_assert(row_model_apply_write(&known, &world->route, world->defaults, &write));
+    for (uint32_t i = 0; i < world->table.column_count; i++)
+        if (!(state->known >> i & 1)) {
+            free(known.values[i]);
+            known.values[i] = single->values[i] ? strdup(single->values[i]) : NULL;
+        }
+    int at = model_row_difference(&known, single);
+    ck_assert_msg(at < 0, "column %d (%s, %s): followed %s, one by one %s", at,
+                  leat_type_name(world->table.columns[at].type), leat_op_name(world->route.ops[at]),
+                  known.values[at] ? known.values[at] : "NULL",
+                  single->values[at] ? single->values[at] : "NULL");
+    model_row_clear(&known);
+}
+
+static void follow_sequence(fold_world *world)
+{
+    model_row single = {0};
+    leat_key_state state;
+    leat_value key = {.presence = LEAT_PRESENT, .integer = 1};
+    bool is_new = chance(world, 2);
+    if (!is_new) { /* a life before it, of which the state is told nothing */
+        one_record first = random_record(world);
+        row_model_apply(&single, &world->route, world->defaults, LEAT_PATCH, &first.body);
+    }
+    leat_key_state_init(&state, is_new);
+    for (int i = 1 + below(world, RECORDS_MAX); i > 0; i--) {
+        one_record record = random_record(world);
+        if (!row_model_apply(&single, &world->route, world->defaults, record.op, &record.body))
+            continue;
+        ck_assert_int_eq(leat_key_state_follow(world->follower, &state, &world->route, record.op,
+                                               (leat_slice){world->json.data, world->json.size},
+                                               &key),
+                         LEAT_FOLLOWED);
+        check_state(world, &state, &single);
+    }
+    leat_key_state_fini(&state);
+    model_row_clear(&single);
+}
+
+START_TEST(a_state_that_follows_knows_what_the_records_leave_one_by_one)
+{
+    static fold_world world;
+    uint64_t seed = setting("LEAT_TEST_SEED", (uint64_t)leat_wall_ms() / 1000);
+    world.parser = leat_body_parser_new();
+    world.follower = leat_key_follower_new();
+    for (uint64_t i = 0, rounds = setting("LEAT_TEST_ROUNDS", ROUNDS / 4); i < rounds; i++) {
+        world.prng = (leat_prng){seed + i};
+        printf("# LEAT_TEST_SEED=%" PRIu64 " LEAT_TEST_ROUNDS=1\r", seed + i);
+        make_route(&world);
+        follow_sequence(&world);
+        leat_body_parser_reset(world.parser);
+        leat_table_fini(&world.table);
+    }
+    printf("\n# %" PRIu64 " known, %" PRIu64 " unknown\n", world.known, world.unknown);
+    ck_assert_uint_gt(world.known, world.unknown);
+    ck_assert_uint_gt(world.unknown, 0);
+    leat_buf_free(&world.json);
+    leat_key_follower_free(world.follower);
+    leat_body_parser_free(world.parser);
+}
+END_TEST
+
 START_TEST(folded_records_leave_what_they_leave_one_by_one)
 {
     static fold_world world;
@@ -377,6 +463,7 @@ START_TEST(folded_records_leave_what_they_leave_one_by_one)
     printf("\n# %" PRIu64 " folded, %" PRIu64 " apart\n", world.folded, world.apart);
     ck_assert_uint_gt(world.folded, world.apart);
     ck_assert_uint_gt(world.apart, 0);
+    leat_buf_free(&world.json);
     leat_fold_free(world.fold);
     leat_body_parser_free(world.parser);
 }
@@ -389,5 +476,6 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_set_timeout(tests, 240);
     tcase_add_test(tests, folded_records_leave_what_they_leave_one_by_one);
+    tcase_add_test(tests, a_state_that_follows_knows_what_the_records_leave_one_by_one);
     return fixture_run(suite);
 }
