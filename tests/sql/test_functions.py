@@ -19,7 +19,8 @@ def test_older_schema_is_brought_up_to_date(shard):
     a.run("UPDATE leat.schema_version SET version = 1")
     a.run("DROP INDEX leat.dead_letters_at")
     a.run("DROP TABLE leat.workers, leat.parked, leat.controls, leat.parked_keys, leat.held, leat.tenants")
-    a.run("ALTER TABLE leat.dead_letters DROP COLUMN control")
+    a.run("DROP TRIGGER note_removed ON leat.dead_letters; DROP TRIGGER note_truncated ON leat.dead_letters;"
+          " DROP TABLE leat.removed_letters; ALTER TABLE leat.dead_letters DROP COLUMN control")
     a.run("GRANT SELECT, DELETE ON leat.progress TO PUBLIC")
     letter = ("INSERT INTO leat.dead_letters (source, partition, \"offset\", message, accepted_at)"
               " VALUES (1, 0, {}, 'no sense', now())")
@@ -31,10 +32,27 @@ def test_older_schema_is_brought_up_to_date(shard):
     assert a.value("SELECT to_regclass('leat.dead_letters_at') IS NOT NULL")
     assert a.run("SELECT oid::regclass::text, string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM pg_class, aclexplode(relacl)"
                  " WHERE oid IN ('leat.workers'::regclass, 'leat.parked'::regclass, 'leat.controls'::regclass,"
-                 " 'leat.held'::regclass, 'leat.parked_keys'::regclass, 'leat.tenants'::regclass) AND grantee = 0"
+                 " 'leat.held'::regclass, 'leat.parked_keys'::regclass, 'leat.removed_letters'::regclass, 'leat.tenants'::regclass) AND grantee = 0"
                  " GROUP BY oid ORDER BY 1"
-                 ) == [(f"leat.{table}", "DELETE SELECT") for table in ("controls", "held", "parked", "parked_keys", "tenants", "workers")]
+                 ) == [(f"leat.{table}", "DELETE SELECT") for table in ("controls", "held", "parked", "parked_keys", "removed_letters", "tenants", "workers")]
     assert a.value("SELECT to_regclass('leat.dead_letters_control') IS NOT NULL")
+
+
+def test_deleted_dead_letters_are_noted(shard):
+    """However they are deleted, by whomever; but not those that a control's newer ones replace."""
+    a, _ = owner_with_batches(shard, 1)
+    for offset, control in ((1, "NULL"), (2, "NULL"), (3, "NULL"), (4, "9")):
+        a.run("INSERT INTO leat.dead_letters (source, partition, \"offset\", message, accepted_at, control)"
+              f" VALUES (1, 0, {offset}, 'no', now(), {control})")
+    noted = "SELECT \"offset\", by_role = session_user FROM leat.removed_letters ORDER BY 1"
+    assert a.run(noted) == []
+    a.run("DELETE FROM leat.dead_letters WHERE \"offset\" IN (1, 4)")
+    assert a.run(noted) == [(1, True)]
+    a.run("TRUNCATE leat.dead_letters")
+    assert a.run(noted) == [(1, True), (2, True), (3, True)]
+    a.run("INSERT INTO leat.dead_letters (source, partition, \"offset\", message, accepted_at) VALUES (1, 0, 1, 'no', now())")
+    a.run("DELETE FROM leat.dead_letters")
+    assert len(a.run(noted)) == 3
 
 
 def test_version_2_keeps_its_progress(shard):

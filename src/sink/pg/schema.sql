@@ -349,6 +349,54 @@ BEGIN
 END
 $$;
 
+-- Dead letters that people have deleted. Without its dead letter a record looks as if it had been applied, and only
+-- `leat verify` asks for the difference. Kept for each deletion, however it is done; those that a control's newest ones
+-- replace (leat.keep_skipped) are no deletions. The trigger acts as its owner, because who may delete need not be leat.
+DO $$
+BEGIN
+    IF to_regclass('leat.removed_letters') IS NULL THEN
+        CREATE TABLE leat.removed_letters (
+            source    int NOT NULL,
+            partition int NOT NULL,
+            "offset"  bigint NOT NULL,
+            at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+            by_role   text NOT NULL DEFAULT session_user,
+            PRIMARY KEY (source, partition, "offset")
+        );
+        PERFORM leat.grant_as_progress('leat.removed_letters');
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION leat.note_removed()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog
+AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO leat.removed_letters (source, partition, "offset")
+        SELECT d.source, d.partition, d."offset" FROM leat.dead_letters AS d WHERE d.control IS NULL
+        ON CONFLICT DO NOTHING;
+    ELSE
+        INSERT INTO leat.removed_letters (source, partition, "offset") VALUES (OLD.source, OLD.partition, OLD."offset")
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger
+                    WHERE tgrelid = 'leat.dead_letters'::regclass AND tgname = 'note_removed') THEN
+        CREATE TRIGGER note_removed AFTER DELETE ON leat.dead_letters
+            FOR EACH ROW WHEN (OLD.control IS NULL) EXECUTE FUNCTION leat.note_removed();
+        CREATE TRIGGER note_truncated BEFORE TRUNCATE ON leat.dead_letters
+            FOR EACH STATEMENT EXECUTE FUNCTION leat.note_removed();
+    END IF;
+END
+$$;
+
 -- What operators have told leat to do with the records of a tenant, or of one row: to skip or hold them until a time. Changed by
 -- `leat control`, read by workers: at each claim, and whenever they look at the catalog. One that has ended does nothing
 -- and is removed with the next change. A role that may write leat.progress may write it too.

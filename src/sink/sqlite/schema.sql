@@ -148,6 +148,22 @@ CREATE INDEX IF NOT EXISTS leat_dead_letters_at ON leat_dead_letters (source, at
 CREATE INDEX IF NOT EXISTS leat_dead_letters_control ON leat_dead_letters (source, partition, control, "offset")
     WHERE control IS NOT NULL;
 
+-- Dead letters that people have deleted: without its dead letter a record looks as if it had been applied. Those that a
+-- control's newest ones replace are no deletions.
+CREATE TABLE IF NOT EXISTS leat_removed_letters (
+    source    INTEGER NOT NULL,
+    partition INTEGER NOT NULL,
+    "offset"  INTEGER NOT NULL,
+    at        TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    PRIMARY KEY (source, partition, "offset")
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER IF NOT EXISTS leat_note_removed AFTER DELETE ON leat_dead_letters WHEN OLD.control IS NULL
+BEGIN
+    INSERT INTO leat_removed_letters (source, partition, "offset") VALUES (OLD.source, OLD.partition, OLD."offset")
+        ON CONFLICT DO NOTHING;
+END;
+
 -- What operators have told leat to do with the records of a tenant, or of one row: to skip them, or to hold their keys, until a time. Changed by
 -- `leat control`, read at each claim, and whenever the tables are looked at. Times are milliseconds since 1970.
 CREATE TABLE IF NOT EXISTS leat_controls (
