@@ -479,20 +479,3 @@ int leat_pg_find_pooler(leat_pg *pg, bool *ret, leat_error *error)
     PQclear(result);
     return 0;
 }
-
-/* ---- fields ---- */
-
-int64_t leat_pg_integer(const PGresult *result, int row, int column)
-{
-    return strtoll(PQgetvalue(result, row, column), NULL, 10);
-}
-
-bool leat_pg_boolean(const PGresult *result, int row, int column)
-{
-    return PQgetvalue(result, row, column)[0] == 't';
-}
-
-void leat_pg_text(char *ret, size_t size, const PGresult *result, int row, int column)
-{
-    snprintf(ret, size, "%s", PQgetvalue(result, row, column));
-}
