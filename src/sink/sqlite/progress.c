@@ -247,17 +247,18 @@ leat_sqlite_standing leat_sqlite_read_reached(leat_sqlite *sqlite, int32_t sourc
                                   " WHERE source = ?1 AND partition = ?2",
                                   source_id, partition);
     int code = query ? sqlite3_step(query) : SQLITE_ERROR;
-    bool is_there = code == SQLITE_ROW;
-    for (; code == SQLITE_ROW; code = sqlite3_step(query)) {
+    /* Without its own row a partition is not there, whatever its batches have left. */
+    bool is_there = code == SQLITE_ROW && sqlite3_column_type(query, 1) == SQLITE_NULL;
+    for (; is_there && code == SQLITE_ROW; code = sqlite3_step(query)) {
         if (reach(query, ret) != 0) {
             code = SQLITE_CORRUPT;
             break;
         }
     }
     sqlite3_finalize(query);
-    return code != SQLITE_DONE ? LEAT_SQLITE_FAILED
-           : is_there          ? LEAT_SQLITE_STANDS
-                               : LEAT_SQLITE_ABSENT;
+    if (!is_there && (code == SQLITE_DONE || code == SQLITE_ROW))
+        return LEAT_SQLITE_ABSENT;
+    return code == SQLITE_DONE ? LEAT_SQLITE_STANDS : LEAT_SQLITE_FAILED;
 }
 
 /* ---- batches ---- */
