@@ -5,7 +5,7 @@ from pathlib import Path
 
 WIDTH, HEIGHT, GAP = 420, 240, 70  # of a panel, and around the two
 INK, GRID, SHADE = "#333", "#ddd", "#fbe9e7"
-COLOURS = {"p50": "#1f77b4", "p99": "#d62728"}
+COLOURS = {"p50": "#1f77b4", "p99": "#d62728", "sync": "#d62728", "async": "#1f77b4"}
 
 
 def escaped(text):
@@ -67,8 +67,8 @@ def panel(axes, title, lines, shaded, unit):
     return "\n".join(out)
 
 
-def side_by_side(file, title, panels, unit="ms", log=True, note=""):
-    """`panels`: two of (title, {name: [(second, value)]}, (from, to) or None). Both have the same axes."""
+def picture(title, panels, unit="ms", log=True, note=""):
+    """SVG. `panels`: two of (title, {name: [(second, value)]}, (from, to) or None). Both have the same axes."""
     values = [v for _, lines, _ in panels for points in lines.values() for _, v in points if v is not None] or [1]
     seconds = [s for _, lines, _ in panels for points in lines.values() for s, _ in points] or [1]
     top = 10 ** math.ceil(math.log10(max(max(values), 2))) if log else max(max(values), 1) * 1.05
@@ -80,5 +80,10 @@ def side_by_side(file, title, panels, unit="ms", log=True, note=""):
         out.append(panel(axes, name, lines, shaded, unit))
     if note:
         out.append(text(GAP, height - 14, note, 12))
+    return "\n".join([*out, "</svg>"]) + "\n"
+
+
+def side_by_side(file, *arguments, **options):
+    """`picture` as a file."""
     Path(file).parent.mkdir(parents=True, exist_ok=True)
-    Path(file).write_text("\n".join([*out, "</svg>"]) + "\n")
+    Path(file).write_text(picture(*arguments, **options))

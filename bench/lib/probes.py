@@ -32,23 +32,42 @@ def poll(dsn, app, stop, seen):
 
 
 class Prober:
-    """Sends probes; each row counts its own, so that the nth write of a row is in the table when its count is n."""
+    """Sends probes; each row counts its own, so that the nth write of a row is in the table when its count is n. A row with a
+    write that got no answer gets no more: its count may be one more."""
 
     def __init__(self, address, app, rows):
         self.connection = http.client.HTTPConnection(address.removeprefix("http://"))
-        self.app = app
+        self.app, self.rows = app, list(rows)
         self.accepted = {row: [] for row in rows}
-        self.late_ms, self.refused = [], 0
+        self.wanted = {row: [] for row in rows}  # when the accepted ones should have been sent
+        self.answered = []                       # (when it should have been sent, ms from then until the answer)
+        self.late_ms, self.refused, self.unknown = [], 0, 0
 
-    def send(self):
-        row = random.choice(list(self.accepted))
-        self.connection.request("PATCH", f"/apps/{self.app}/items/{row}", '{"n":1}', {"Content-Type": "application/json"})
-        answer = self.connection.getresponse()
-        answer.read()
-        if answer.status == 202:
-            self.accepted[row].append(time.monotonic())
+    def status(self, row):
+        """None: no answer came."""
+        try:
+            self.connection.request("PATCH", f"/apps/{self.app}/items/{row}", '{"n":1}', {"Content-Type": "application/json"})
+            answer = self.connection.getresponse()
+            answer.read()
+            return answer.status
+        except (OSError, http.client.HTTPException):
+            self.connection.close()
+            return None
+
+    def send(self, wanted):
+        row = random.choice(self.rows)
+        status = self.status(row)
+        now = time.monotonic()
+        if status in (200, 202):
+            self.accepted[row].append(now)
+            self.wanted[row].append(wanted)
+        elif status is None or status == 504:
+            self.unknown += 1
+            if len(self.rows) > 1:
+                self.rows.remove(row)
         else:
             self.refused += 1
+        self.answered.append((wanted, (now - wanted) * 1000))
 
     def run(self, stop):
         at = time.monotonic()
@@ -56,12 +75,13 @@ class Prober:
             at += random.expovariate(PROBES_S)
             time.sleep(max(0, at - time.monotonic()))
             self.late_ms.append((time.monotonic() - at) * 1000)
-            self.send()
+            self.send(at)
 
 
 class Probing:
     """A prober in a thread and a poller in a process of its own, from `with` to its end. Afterwards `lags` has for each probe
-    (when it was accepted, ms until it was read, when that was), and `limits` what was not leat's doing."""
+    (when it was accepted, ms until it was read, when that was), `visible` (when it should have been sent, ms from then until it
+    was read), and `limits` what was not leat's doing."""
 
     def __init__(self, address, dsn, app, rows, all_applied):
         self.prober = Prober(address, app, rows)
@@ -70,7 +90,7 @@ class Probing:
         self.poller = multiprocessing.Process(target=poll, args=(dsn, app, self.stop, self.seen))
         self.sent = threading.Event()
         self.thread = threading.Thread(target=self.prober.run, args=(self.sent,))
-        self.lags, self.limits = [], {}
+        self.lags, self.visible, self.limits = [], [], {}
 
     def __enter__(self):
         self.poller.start()
@@ -95,6 +115,7 @@ class Probing:
         if failed:
             return
         self.lags = [(at - ms / 1000, max(0, ms), at) for ms, at in seen_ms(self.prober.accepted, changes)]
+        self.visible = [(at - ms / 1000, ms) for ms, at in seen_ms(self.prober.wanted, changes)]
         if quantile(got, 0.99) > POLL_LATE_MS:
             self.limits["the poller: {} ms between its reads (p99)"] = quantile(got, 0.99)
         if quantile(self.prober.late_ms, 0.99) > SEND_LATE_MS:

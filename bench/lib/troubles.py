@@ -151,13 +151,14 @@ class SlowTrigger(Trouble):
 
 
 class FrozenShard(Trouble):
-    """The other shard's servers are stopped (SIGSTOP); they continue whatever happens."""
+    """A shard's servers, those of the other one, are stopped (SIGSTOP); they continue whatever happens."""
 
-    shard = "b"
+    def __init__(self, shard="b"):
+        self.shard = shard
 
     @contextmanager
     def happens(self, world, app):
-        pids = server_pids(world, "b")
+        pids = server_pids(world, self.shard)
         try:
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)

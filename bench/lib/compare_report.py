@@ -1,0 +1,171 @@
+"""What bench/compare found, as text and as one HTML file that asks for nothing from outside."""
+
+from plot import escaped, picture
+
+TITLES = {"steady": "Steady load", "spike": "A spike", "stall": "The database stands still", "hot_row": "One hot row",
+          "restart": "What writes to the database is killed"}
+ABOUT = {
+    "steady": "Writes come at a rate that the synchronous endpoint carries well.",
+    "spike": "For the shaded time {spike} times as many writes come.",
+    "stall": "For the shaded time all processes of the database are stopped, as by a failing disk or a lock on everything.",
+    "hot_row": "Two thirds of the writes are for one row: a counter that everybody increments.",
+    "restart": "At the begin of the shaded time the process that writes to the database is killed (SIGKILL) and started again. In the "
+               "synchronous case that is the endpoint itself; in the asynchronous case it is the consumer, and the endpoint goes on.",
+}
+FIGURES = [  # (what, figure, format)
+    ("answered, p50", "answered_p50_ms", "{:,.1f} ms"), ("answered, p99", "answered_p99_ms", "{:,.0f} ms"),
+    ("writes answered 5xx", "errors", "{:,.0f}"), ("writes without an answer", "unknown", "{:,.0f}"),
+    ("visible, p50", "visible_p50_ms", "{:,.1f} ms"), ("visible, p99", "visible_p99_ms", "{:,.0f} ms"),
+    ("visible, the latest", "visible_max_ms", "{:,.0f} ms"), ("caught up after", "caught_up_s", "{:,.1f} s"),
+    ("lost writes", "lost", "{:,.0f}"), ("database connections at work, most", "connections", "{:,.0f}"),
+    ("commits per write", "commits", "{:,.3f}"), ("database CPU per write", "database_us", "{:,.0f} µs"),
+]
+
+
+def times(a, b):
+    """How many times a is of b, in words that do not overstate: below 1.2 it is "about as much"."""
+    ratio = max(a, 1e-9) / max(b, 1e-9)
+    if 1 / 1.2 < ratio < 1.2:
+        return "about the same"
+    return f"{ratio:,.1f} times" if ratio < 100 else f"{ratio:,.0f} times"
+
+
+def ms(value):
+    return f"{value:,.1f} ms" if value < 10 else f"{value:,.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"
+
+
+# ---- what it means ----
+
+
+def clients(sync, async_):
+    said = [f"A client waits {ms(sync['answered_p99_ms'])} (p99) for its answer with the write in the request, and "
+            f"{ms(async_['answered_p99_ms'])} with the log."]
+    for name, found in (("synchronous", sync), ("asynchronous", async_)):
+        if found["errors"] or found["unknown"]:
+            said.append(f"The {name} endpoint answered {found['errors']:,} writes with 5xx, and {found['unknown']:,} got no answer at all.")
+    if not any(f["errors"] or f["unknown"] for f in (sync, async_)):
+        said.append("Neither refused a write.")
+    return " ".join(said)
+
+
+def data(sync, async_):
+    both = (f"{ms(async_['visible_p50_ms'])} (p50) and {ms(async_['visible_p99_ms'])} (p99) with the log, "
+            f"{ms(sync['visible_p50_ms'])} and {ms(sync['visible_p99_ms'])} with the write in the request")
+    ratio = async_["visible_p99_ms"] / max(sync["visible_p99_ms"], 1e-9)
+    if ratio > 1.2:
+        said = f"The price: a write is visible later. From when the client wanted to send it, it takes {both}."
+    elif ratio > 1 / 1.2:
+        said = f"The data is about as fresh: a write is visible after {both}."
+    else:
+        said = f"The data is fresher, because in the request a write waits before it is accepted: it is visible after {both}."
+    return said + f" When the load ended it took {async_['caught_up_s']:.1f} s until everything was applied."
+
+
+def database(sync, async_):
+    return (f"The database has {async_['connections']:.0f} connections at work at most instead of {sync['connections']:.0f}, "
+            f"{async_['commits']:.3f} commits per write instead of {sync['commits']:.3f}, and spends {async_['database_us']:.0f} µs of CPU per write "
+            f"instead of {sync['database_us']:.0f} ({times(sync['database_us'], async_['database_us'])}).")
+
+
+def losses(sync, async_):
+    lost = [(name, f["lost"]) for name, f in (("synchronous", sync), ("asynchronous", async_)) if f["lost"]]
+    if not lost:
+        return "No write that was answered as stored is missing from the table, in either case: each row counts its writes."
+    return " ".join(f"The {name} side LOST {count:,} writes that it had answered as stored." for name, count in lost)
+
+
+def words(pair):
+    sync, async_ = pair["sync"], pair["async"]
+    return [clients(sync, async_), data(sync, async_), database(sync, async_), losses(sync, async_)]
+
+
+def intro(about):
+    return (f"{about['machine']}; PostgreSQL, Kafka, leat and the clients share it. The synchronous endpoint does {about['capacity']:,.0f} writes/s "
+            f"here with {about['sync']['connections']} connections; the load is {about['rate']:,.0f} writes/s to {about['keys']:,} rows, "
+            f"{about['seconds']:.0f} s in each situation. One run each: it tells 3 from 1, not 1.3 from 1.")
+
+
+# ---- as text ----
+
+
+def rows_of(pair):
+    return [(what, form.format(pair["sync"][figure]), form.format(pair["async"][figure])) for what, figure, form in FIGURES]
+
+
+def as_text(about, results):
+    out = [intro(about)]
+    for situation, pair in results.items():
+        out += ["", TITLES[situation].upper(), ABOUT[situation].format(**about), "", f"{'':36} {'sync':>14} {'async':>14}"]
+        out += [f"{what:36} {sync:>14} {async_:>14}" for what, sync, async_ in rows_of(pair)]
+        out += ["", *words(pair)]
+    return "\n".join(out)
+
+
+# ---- as HTML ----
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<title>leat compare: the write in the request, and through the log</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem; }}
+h2 {{ margin-top: 3rem; border-top: 1px solid color-mix(in srgb, currentColor 25%, transparent); padding-top: 1rem; }}
+table {{ border-collapse: collapse; margin: 1rem 0; }}
+th, td {{ padding: .25rem .8rem; text-align: right; border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent); }}
+th:first-child, td:first-child {{ text-align: left; }}
+svg {{ max-width: 100%; height: auto; background: white; border-radius: 6px; }}
+.wide {{ overflow-x: auto; }}
+code {{ font-size: .9em; }}
+</style>
+</head>
+<body>
+<h1>The write in the request, and through the log</h1>
+<p>The same load goes into PostgreSQL twice. <b>sync</b>: the endpoint writes to the database while the client waits
+(<code>mode: sync</code>: a pool with a bounded queue). <b>async</b>: the endpoint answers once the log has the write, and a consumer
+applies it. Both are measured from outside, in the same way.</p>
+<p>{intro}</p>
+{summary}
+{situations}
+<h2>What the figures are</h2>
+<p><b>answered</b>: from when a client wanted to send a write until its answer, so that a client that has to wait counts the waiting.
+<b>visible</b>: from the same moment until another connection reads the write. <b>caught up after</b>: from the end of the load until
+everything is in the table. <b>lost</b>: every row counts its writes; lost are those that were answered as stored and not counted.
+Made on {date} by <code>{command}</code>.</p>
+</body>
+</html>
+"""
+
+
+def table(head, rows):
+    def line(cells, tag):
+        return "<tr>" + "".join(f"<{tag}>{escaped(c)}</{tag}>" for c in cells) + "</tr>"
+    return '<div class="wide"><table>' + line(head, "th") + "".join(line(r, "td") for r in rows) + "</table></div>"
+
+
+def summary(results):
+    rows = [(TITLES[s], ms(p["sync"]["answered_p99_ms"]), ms(p["async"]["answered_p99_ms"]), f"{p['sync']['errors']:,}", f"{p['async']['errors']:,}",
+             ms(p["sync"]["visible_p99_ms"]), ms(p["async"]["visible_p99_ms"]), f"{p['sync']['lost']:,}", f"{p['async']['lost']:,}")
+            for s, p in results.items()]
+    return table(["", "answered p99, sync", "async", "5xx, sync", "async", "visible p99, sync", "async", "lost, sync", "async"], rows)
+
+
+def pictures(pair):
+    shaded = {name: found["shaded"] for name, found in pair.items()}
+    lines = {name: found["series"] for name, found in pair.items()}
+    panels = [("until the answer, p99 of each second", {n: lines[n]["answered"] for n in pair}, shaded["sync"]),
+              ("until it is visible, p99 of each second", {n: lines[n]["visible"] for n in pair}, shaded["async"])]
+    return picture("What a write waits for", panels)
+
+
+def as_html(about, results):
+    situations = []
+    for situation, pair in results.items():
+        situations.append(f"<h2>{escaped(TITLES[situation])}</h2>\n<p>{escaped(ABOUT[situation].format(**about))}</p>\n"
+                          + "".join(f"<p>{escaped(sentence)}</p>\n" for sentence in words(pair))
+                          + f'<div class="wide">{pictures(pair)}</div>\n' + table(["", "sync", "async"], rows_of(pair)))
+    return PAGE.format(intro=escaped(intro(about)), summary=summary(results), situations="\n".join(situations), date=about["date"],
+                       command=escaped(about["command"]))
