@@ -181,3 +181,18 @@ java_bin() {
 
 # Libraries built here come before the system's.
 export PKG_CONFIG_PATH=$DEV/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+
+# start_server NAME ARGUMENT...: starts it by its script, unless it is up. stop_servers stops what was started so; the script
+# has STARTED=().
+start_server() {
+    local name=$1; shift
+    if "$ROOT/scripts/$name" status >/dev/null 2>&1; then return; fi
+    STARTED+=("$name")
+    "$ROOT/scripts/$name" up "$@"
+}
+
+stop_servers() {
+    local name
+    for name in "${STARTED[@]}"; do "$ROOT/scripts/$name" down || true; done
+    STARTED=()
+}

@@ -34,12 +34,14 @@ typedef struct leat_options {
     const char *batch;
     const char *share;
     const char *sample;
+    const char *report;
     bool repeat_unknown;
     const char *idempotency; /* `leat send`: the keys of its items begin with it; NULL: none */
     bool hold;
     bool json;
     bool held;
     bool once;
+    bool quick;
     const char *admin[LEAT_ADMINS_MAX];
     uint32_t admin_count;
     char *const *operands; /* as many as the command wants */
@@ -76,6 +78,7 @@ int leat_command_mode_show(const leat_options *options);
 int leat_command_mode_compare(const leat_options *options);
 int leat_command_token_new(const leat_options *options);
 int leat_command_send(const leat_options *options);
+int leat_command_compare(const leat_options *options);
 int leat_command_config(const leat_options *options);  /* prints the reference */
 int leat_command_metrics(const leat_options *options); /* likewise, of the metrics */
 int leat_command_version(const leat_options *options);

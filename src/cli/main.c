@@ -194,6 +194,15 @@ static const leat_command commands[] = {
      "Exit status: 0 all were accepted, 3 some were not, 1 it could not go on, 130 interrupted. The output then says from which\n"
      "line to go on.\n",
      leat_command_send},
+    {"compare", "QP", "[--quick] [--report FILE]", 0,
+     "the same load with the write in the request, and through the log",
+     "Runs the same load into PostgreSQL twice, once with the write in the request and once through Kafka and leat: steady,\n"
+     "with a spike, while the database stands still, with one hot row, and while the writer is killed. Says what it means for\n"
+     "clients, for the data and for the database, and writes that as one HTML file. Needs a checkout of leat, whose scripts\n"
+     "start a Kafka and a PostgreSQL of its own; no configuration.\n\n"
+     "  --quick        shorter runs: two minutes instead of six\n"
+     "  --report FILE  where the report goes; default compare.html\n",
+     leat_command_compare},
     {"config", "", "", 0, "print the reference of all settings",
      "Prints every setting with its type, default, range and meaning.\n", leat_command_config},
     {"metrics", "", "", 0, "print the reference of all metrics",
@@ -238,6 +247,8 @@ static const struct option options_known[] = {
     {"once", no_argument, NULL, 'o'},
     {"share", required_argument, NULL, 'D'},
     {"sample", required_argument, NULL, 'E'},
+    {"quick", no_argument, NULL, 'Q'},
+    {"report", required_argument, NULL, 'P'},
     {0},
 };
 
@@ -318,14 +329,14 @@ static const char **text_of(leat_options *options, int letter)
         char letter;
         const char **text;
     } texts[] = {
-        {'c', &options->config_file}, {'s', &options->shard},  {'t', &options->table},
-        {'r', &options->route},       {'T', &options->tenant}, {'k', &options->key},
-        {'f', &options->duration},    {'n', &options->keep},   {'R', &options->reason},
-        {'u', &options->url},         {'K', &options->token},  {'p', &options->path},
-        {'M', &options->method},      {'y', &options->types},  {'x', &options->refused},
-        {'F', &options->from},        {'S', &options->scopes}, {'b', &options->batch},
-        {'A', &options->ca},          {'C', &options->cert},   {'D', &options->share},
-        {'E', &options->sample},      {'I', &options->idempotency},
+        {'c', &options->config_file}, {'s', &options->shard},       {'t', &options->table},
+        {'r', &options->route},       {'T', &options->tenant},      {'k', &options->key},
+        {'f', &options->duration},    {'n', &options->keep},        {'R', &options->reason},
+        {'u', &options->url},         {'K', &options->token},       {'p', &options->path},
+        {'M', &options->method},      {'y', &options->types},       {'x', &options->refused},
+        {'F', &options->from},        {'S', &options->scopes},      {'b', &options->batch},
+        {'A', &options->ca},          {'C', &options->cert},        {'D', &options->share},
+        {'E', &options->sample},      {'I', &options->idempotency}, {'P', &options->report},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].letter == letter)
@@ -350,6 +361,9 @@ static int take_option(leat_options *options, int letter, const char *value)
         break;
     case 'U':
         options->repeat_unknown = true;
+        break;
+    case 'Q':
+        options->quick = true;
         break;
     case 'o':
         options->once = true;
