@@ -188,7 +188,7 @@ static const leat_command commands[] = {
      "                    has already stays with --from\n"
      "  --from LINE       leave out what is before this line\n"
      "  --batch N         items in one batch; default 500\n"
-     "  --idempotency KEY send again what may have been applied, safely: each item gets the idempotency key KEY-LINE, unless it\n"
+     "  --idempotency KEY  send again what may have been applied, safely: each item gets the idempotency key KEY-LINE, unless it\n"
      "                    has one, so a file that is sent again with the same KEY has no further effect\n"
      "  --repeat-unknown  send again what may have been applied: for writes that may be applied twice\n\n"
      "Exit status: 0 all were accepted, 3 some were not, 1 it could not go on, 130 interrupted. The output then says from which\n"
