@@ -248,12 +248,12 @@ static void add_operation(edge_openapi *api, yyjson_mut_val *path, const leat_ro
     yyjson_mut_val *parameters = edge_openapi_array(api, operation, "parameters");
     edge_openapi_text(api, yyjson_mut_arr_add_obj(api->doc, parameters), "$ref",
                       "#/components/parameters/Prefer");
-    edge_openapi_text(api, yyjson_mut_arr_add_obj(api->doc, parameters), "$ref",
-                      "#/components/parameters/Idempotency-Key");
     if (op != LEAT_DELETE)
         add_body(api, operation, route, op);
     else if (route->tenant_from == LEAT_TENANT_IN_BODY)
         add_tenant(api, parameters, route, "query");
+    edge_openapi_text(api, yyjson_mut_arr_add_obj(api->doc, parameters), "$ref",
+                      "#/components/parameters/Idempotency-Key");
     refer_to_responses(api, operation, route->mode);
 }
 
