@@ -6,12 +6,12 @@
  */
 #include "edge/internal.h"
 
-static leat_way live_way(const leat_edge *edge, const leat_route *route, uint32_t partition,
-                         uint32_t point, const char **ret_why)
+static leat_mode_answer live_way(const leat_edge *edge, const leat_route *route, uint32_t partition,
+                                 uint32_t point, int64_t now_us)
 {
     LEAT_ASSERT(edge->config.modes && route->mode == LEAT_MODE_LIVE);
     uint32_t shard = leat_layout_shard_of_partition(edge->config.layout, partition);
-    return leat_modes_way(edge->config.modes, shard, route->index, point, leat_mono_us(), ret_why);
+    return leat_modes_way(edge->config.modes, shard, route->index, point, now_us);
 }
 
 bool edge_way_find(leat_edge *edge, edge_write *write)
@@ -19,19 +19,20 @@ bool edge_way_find(leat_edge *edge, edge_write *write)
     static const leat_way ways[LEAT_MODE_COUNT] = {[LEAT_MODE_ASYNC] = LEAT_WAY_LOG,
                                                    [LEAT_MODE_SYNC] = LEAT_WAY_DATABASE,
                                                    [LEAT_MODE_SHADOW] = LEAT_WAY_SHADOW};
-    const char *why = NULL;
-    write->way =
-        write->route->mode == LEAT_MODE_LIVE
-            ? live_way(edge, write->route, write->partition, leat_mode_point(edge->key.hash), &why)
-            : ways[write->route->mode];
-    if (write->way == LEAT_WAY_CLOSED)
-        edge_refuse(edge, &write->asker, LEAT_HTTP_UNAVAILABLE, NULL, why);
-    return write->way != LEAT_WAY_CLOSED;
+    leat_mode_answer answer = {.way = ways[write->route->mode]};
+    if (write->route->mode == LEAT_MODE_LIVE)
+        answer = live_way(edge, write->route, write->partition, leat_mode_point(edge->key.hash),
+                          leat_mono_us());
+    write->way = answer.way;
+    write->way_until_us = answer.until_us;
+    if (answer.way == LEAT_WAY_CLOSED)
+        edge_refuse(edge, &write->asker, LEAT_HTTP_UNAVAILABLE, NULL, answer.why);
+    return answer.way != LEAT_WAY_CLOSED;
 }
 
-bool edge_way_is_log(const leat_edge *edge, const leat_route *route, uint32_t partition,
-                     uint32_t point)
+bool edge_way_may_accept(const leat_edge *edge, const leat_route *route, uint32_t partition,
+                         uint32_t point, int64_t until_us)
 {
-    const char *why;
-    return live_way(edge, route, partition, point, &why) == LEAT_WAY_LOG;
+    int64_t now_us = leat_mono_us();
+    return now_us < until_us || live_way(edge, route, partition, point, now_us).way == LEAT_WAY_LOG;
 }

@@ -78,23 +78,24 @@ void leat_modes_publish(leat_modes *modes, uint32_t shard, const leat_mode_setti
     pthread_mutex_unlock(&modes->lock);
 }
 
-leat_way leat_modes_way(leat_modes *modes, uint32_t shard, uint32_t route, uint32_t point,
-                        int64_t now_us, const char **ret_why)
+leat_mode_answer leat_modes_way(leat_modes *modes, uint32_t shard, uint32_t route, uint32_t point,
+                                int64_t now_us)
 {
     LEAT_ASSERT(shard < modes->shard_count && route < modes->route_count);
     pthread_mutex_lock(&modes->lock);
     int64_t read_us = modes->shards[shard].read_us;
     leat_mode_setting setting = modes->shards[shard].settings[route];
     pthread_mutex_unlock(&modes->lock);
-    *ret_why = NULL;
-    if (read_us == 0 || now_us - read_us >= LEAT_MODE_LEASE_MS * INT64_C(1000)) {
-        *ret_why = "the shard of this write has not said lately which way its writes go";
-        return LEAT_WAY_CLOSED;
+    leat_mode_answer ret = {.way = LEAT_WAY_CLOSED,
+                            .until_us = read_us + LEAT_MODE_LEASE_MS * INT64_C(1000)};
+    if (read_us == 0 || now_us >= ret.until_us) {
+        ret.why = "the shard of this write has not said lately which way its writes go";
+        return ret;
     }
-    leat_way way = leat_mode_way(&setting, point);
-    if (way == LEAT_WAY_CLOSED)
-        *ret_why = setting.version == 0 ? "nobody has said which way the writes of this route go "
-                                          "(leat mode set)"
-                                        : "the writes of this key are about to go another way";
-    return way;
+    ret.way = leat_mode_way(&setting, point);
+    if (ret.way == LEAT_WAY_CLOSED)
+        ret.why = setting.version == 0 ? "nobody has said which way the writes of this route go "
+                                         "(leat mode set)"
+                                       : "the writes of this key are about to go another way";
+    return ret;
 }

@@ -46,6 +46,12 @@ leat_way leat_mode_way(const leat_mode_setting *setting, uint32_t point);
 bool leat_mode_fills_log(const leat_mode_setting *setting);
 bool leat_mode_leaves_log(const leat_mode_setting *setting);
 
+typedef struct leat_mode_answer {
+    leat_way way;
+    int64_t until_us; /* by leat_mono_us: the end of the lease */
+    const char *why;  /* it is CLOSED, a literal; else NULL */
+} leat_mode_answer;
+
 /* The settings of all shards and routes as an edge has read them. Any thread. */
 typedef struct leat_modes leat_modes;
 
@@ -55,9 +61,8 @@ void leat_modes_free(leat_modes *modes);
  * `settings` has one for each; zeroed where there is none. */
 void leat_modes_publish(leat_modes *modes, uint32_t shard, const leat_mode_setting *settings,
                         int64_t read_us);
-/* CLOSED too when the last read is older than the lease; `*ret_why` (a literal) says why it is, and
- * is NULL otherwise. */
-leat_way leat_modes_way(leat_modes *modes, uint32_t shard, uint32_t route, uint32_t point,
-                        int64_t now_us, const char **ret_why);
+/* CLOSED too when the last read is older than the lease. */
+leat_mode_answer leat_modes_way(leat_modes *modes, uint32_t shard, uint32_t route, uint32_t point,
+                                int64_t now_us);
 
 #endif

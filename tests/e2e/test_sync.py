@@ -188,8 +188,9 @@ def test_keys_move_into_the_log_and_back_while_they_are_written(world_of):
             writers.end()
         assert 0 < len(moved) < Writers.ROWS
         for row, statuses in writers.statuses.items():
-            assert set(statuses) <= ({200, 202, 503} if row in moved else {200}), row
-        assert dict(world.rows("select id, n from things where n > 0")) == writers.added
+            assert set(statuses) <= ({200, 202, 503, 504} if row in moved else {200}), row
+        for row, n in world.rows("select id, n from things"):  # of a 504 nobody knows
+            assert 0 <= n - writers.added.get(row, 0) <= writers.statuses[row].count(504), row
 
         # An edge that goes by an old setting: the shard itself refuses.
         with world.db("a") as db:

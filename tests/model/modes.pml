@@ -46,6 +46,8 @@ typedef edge_state {
     bool reads, has_read, is_worthless, reads_log, reads_closed;
     byte known_version, read_version;
     byte waits;    /* its record, counted from 1, whose client was not told yet; 0: none */
+    bool in_time;  /* the lease that let it through */
+    byte let_by;   /* and of which version that was */
     byte step;     /* of its write to the database; 0: none */
     byte by;       /* the version that it has the lock of */
 };
@@ -69,6 +71,10 @@ inline let_time_pass()
     :: i < EDGES ->
         if
         :: edge[i].known_version < version -> edge[i].valid = false
+        :: else
+        fi;
+        if
+        :: edge[i].let_by < version -> edge[i].in_time = false
         :: else
         fi;
 #ifndef LEASE_FROM_END
@@ -104,22 +110,22 @@ endloop:
 
     /* a write into the log */
     :: d_step { edge[e].valid && edge[e].knows_log && !edge[e].knows_closed && edge[e].waits == 0 && end < RECORDS ->
-        edge[e].waits = 255 }
+        edge[e].waits = 255; edge[e].in_time = true; edge[e].let_by = edge[e].known_version }
     :: d_step { edge[e].waits == 255 && end < RECORDS -> end++; edge[e].waits = end }
-    :: d_step { edge[e].waits == 255 -> edge[e].waits = 0 }
+    :: d_step { edge[e].waits == 255 -> edge[e].waits = 0; edge[e].in_time = false; edge[e].let_by = 0 }
     :: d_step { edge[e].waits > 0 && edge[e].waits < 255 ->
         if
 #ifdef NO_LOOK
         :: true ->
 #else
-        :: edge[e].valid && edge[e].knows_log && !edge[e].knows_closed ->
+        :: edge[e].in_time || (edge[e].valid && edge[e].knows_log && !edge[e].knows_closed) ->
 #endif
             assert(running == 0); told[edge[e].waits - 1] = true
 #ifndef NO_LOOK
         :: else /* 504 */
 #endif
         fi;
-        edge[e].waits = 0 }
+        edge[e].waits = 0; edge[e].in_time = false; edge[e].let_by = 0 }
 
     /* a write to the database */
     :: d_step { edge[e].valid && !edge[e].knows_log && !edge[e].knows_closed && edge[e].step == 0 ->

@@ -68,21 +68,32 @@ END_TEST
 /* What was read holds for the length of the lease, from the beginning of the read. */
 START_TEST(a_lease_ends)
 {
-    const char *why;
     leat_modes *modes = leat_modes_new(2, 2);
     const leat_mode_setting settings[2] = {{.version = 4}, {0}};
-    const int64_t read_us = 1000, lease_us = LEAT_MODE_LEASE_MS * 1000;
-    ck_assert_int_eq(leat_modes_way(modes, 0, 0, 5, read_us, &why), CLOSED);
-    ck_assert_ptr_nonnull(strstr(why, "lately"));
+    const int64_t read_us = 1000, end_us = read_us + LEAT_MODE_LEASE_MS * 1000;
+    const struct {
+        uint32_t shard, route;
+        int64_t now_us;
+        leat_way way;
+        const char *why;
+    } asked[] = {
+        {0, 0, read_us, DATABASE, NULL},   {0, 1, read_us, CLOSED, "leat mode set"},
+        {1, 0, read_us, CLOSED, "lately"}, {0, 0, end_us - 1, DATABASE, NULL},
+        {0, 0, end_us, CLOSED, "lately"},
+    };
+    ck_assert_int_eq(leat_modes_way(modes, 0, 0, 5, read_us).way, CLOSED);
     leat_modes_publish(modes, 0, settings, read_us);
-    ck_assert_int_eq(leat_modes_way(modes, 0, 0, 5, read_us, &why), DATABASE);
-    ck_assert_ptr_null(why);
-    ck_assert_int_eq(leat_modes_way(modes, 0, 1, 5, read_us, &why), CLOSED);
-    ck_assert_ptr_nonnull(strstr(why, "leat mode set"));
-    ck_assert_int_eq(leat_modes_way(modes, 1, 0, 5, read_us, &why), CLOSED);
-    ck_assert_int_eq(leat_modes_way(modes, 0, 0, 5, read_us + lease_us - 1, &why), DATABASE);
-    ck_assert_int_eq(leat_modes_way(modes, 0, 0, 5, read_us + lease_us, &why), CLOSED);
-    ck_assert_ptr_nonnull(strstr(why, "lately"));
+    for (size_t i = 0; i < COUNT_OF(asked); i++) {
+        leat_mode_answer answer =
+            leat_modes_way(modes, asked[i].shard, asked[i].route, 5, asked[i].now_us);
+        ck_assert_int_eq(answer.way, asked[i].way);
+        if (asked[i].why)
+            ck_assert_ptr_nonnull(strstr(answer.why, asked[i].why));
+        else
+            ck_assert_ptr_null(answer.why);
+        if (asked[i].shard == 0)
+            ck_assert_int_eq(answer.until_us, end_us);
+    }
     leat_modes_free(modes);
 }
 END_TEST
