@@ -1,0 +1,95 @@
+"""leat.modes: a change of a live route's shares against writes that go to the database, in independent sessions."""
+from leat_sql import eventually, fails_with
+
+LOCK = "SELECT pg_advisory_xact_lock(1818583412 # 1, -1 - %s)"
+
+
+def change(session, share, shadow=0, route="r"):
+    """The row of the route after it, as (version, before, async, async_before, is_wanted)."""
+    row = session.run("SELECT * FROM leat.begin_mode(1, %s, %s, %s)", route, share, shadow)[0]
+    return (*row[1:5], row[7])
+
+
+def settle(session, route="r"):
+    session.run("UPDATE leat.modes SET async_before = async WHERE route = %s", route)
+
+
+def write(session, point, route="r", hash=7):
+    session.run("SELECT leat.write_now(1, 0, %s, %s, %s, 1000)", hash, route, point)
+
+
+def test_a_change_has_two_steps_and_is_given_again_until_it_is_settled(shard):
+    a = shard.session()
+    assert change(a, 0) == (1, 0, 0, 0, True)  # the first shares are settled at once
+    assert change(a, 0) == (1, 0, 0, 0, True)
+    assert change(a, 5000) == (2, 1, 5000, 0, True)
+    assert change(a, 5000) == (2, 1, 5000, 0, True)
+    assert change(a, 6000) == (2, 1, 5000, 0, False)  # not before that one is settled
+    settle(a)
+    assert change(a, 1000) == (3, 2, 1000, 5000, True)
+    settle(a)
+    assert change(a, 1000, shadow=10) == (4, 3, 1000, 1000, True)
+    assert change(a, 0, route="other")[2:] == (0, 0, True)
+
+
+def test_only_what_goes_to_the_database_on_both_sides_of_a_change_is_let_through(shard):
+    a = shard.session()
+    with fails_with("LT011"):
+        write(a, 0)  # nobody has said anything
+    change(a, 5000)
+    write(a, 5000)
+    with fails_with("LT011"):
+        write(a, 4999)
+    change(a, 7000)  # 5000 to 6999 are closed
+    write(a, 7000)
+    with fails_with("LT011"):
+        write(a, 5000)
+    settle(a)
+    change(a, 1000)  # 1000 to 6999 are
+    with fails_with("LT011"):
+        write(a, 1000)
+    settle(a)
+    write(a, 1000)
+    write(a, 0, route=None)  # of a route that is not live
+
+
+def test_a_change_sees_the_end_of_the_writes_before_it_and_no_later_write_gets_in(shard):
+    a, b, c = shard.session(), shard.session(), shard.session()
+    change(a, 0)
+    b.begin()
+    write(b, 10)  # runs by version 1
+    assert change(a, 5000)[:2] == (2, 1)
+    with c.transaction():
+        write(c, 9000)  # a key that does not move waits for nobody
+    a.begin()
+    waits = a.later(a.run, LOCK, 1)
+    assert not waits.done()
+    b.hit()
+    b.commit()
+    waits.result()
+    with fails_with("LT011"):
+        write(c, 10)
+    a.commit()
+    assert shard.observer.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+
+
+def test_a_write_that_waits_for_the_lock_of_an_old_version_reads_the_row_again(shard):
+    """It has read version 1 and then has to wait: once it has the lock, the change is there to be seen."""
+    a, b = shard.session(), shard.session()
+    change(a, 0)
+    a.begin()
+    a.run(LOCK, 1)
+    waits = b.later(write, b, 10)
+    eventually(lambda: shard.observer.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1, "it to wait")
+    change(a, 5000)
+    a.commit()
+    with fails_with("LT011"):
+        waits.result()
+
+
+def test_a_key_that_is_held_is_not_overtaken(shard):
+    a = shard.session()
+    a.run("INSERT INTO leat.held (source, partition, hash, \"table\", key, message) VALUES (1, 0, 7, 't', 'k', '')")
+    with fails_with("LT007"):
+        write(a, 0, route=None)
+    write(a, 0, route=None, hash=8)
