@@ -227,6 +227,7 @@ static void take_item(edge_batch *batch, leat_slice json)
     write.query = item.query;
     write.body = item.body;
     write.idempotency = item.idempotency_key;
+    write.read_body = item.read_body;
     if (item.body.size > edge->config.http.body_max)
         edge_refuse(edge, &write.asker, LEAT_HTTP_TOO_LARGE, NULL, "the body is too large");
     else

@@ -20,10 +20,12 @@ void edge_item_reader_fini(edge_item_reader *reader);
 
 typedef struct edge_item {
     leat_http_method method;
-    leat_slice path;            /* without query, in the reader until its next item */
-    leat_slice query;           /* likewise; empty when there is none */
-    leat_slice body;            /* within the item; empty when it is absent or null */
-    leat_slice idempotency_key; /* in the reader; without data: absent or null */
+    leat_slice path;              /* without query, in the reader until its next item */
+    leat_slice query;             /* likewise; empty when there is none */
+    leat_slice body;              /* within the item; empty when it is absent or null */
+    leat_slice idempotency_key;   /* in the reader; without data: absent or null */
+    struct yyjson_val *read_body; /* the body, as it was read: as leat_body_parser_offer wants it,
+                                     in the reader until its next item; NULL: there is none */
 } edge_item;
 
 typedef struct edge_item_error {

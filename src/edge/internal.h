@@ -117,6 +117,7 @@ typedef struct edge_write {
     leat_http_method method;
     leat_slice path, query, body; /* valid until it is taken */
     leat_slice idempotency;       /* likewise: the key as it was sent; without data: none */
+    struct yyjson_val *read_body; /* as leat_body_parser_offer wants it; NULL: it was not read */
     int64_t arrived_us;
     /* found on the way */
     const leat_route *route; /* of shard 0 */

@@ -411,6 +411,8 @@ void edge_shadow_append(leat_edge *edge, const leat_route *shadow, const leat_re
 void edge_write_take(leat_edge *edge, edge_write *write)
 {
     leat_body_parser_reset(edge->parser);
+    if (write->read_body)
+        leat_body_parser_offer(edge->parser, write->body, write->read_body);
     if (find_route(edge, write) && may_write(edge, write) && edge_idempotency_check(edge, write) &&
         edge_batch_keeps_order(&write->asker) && edge_way_find(edge, write) && admit(edge, write) &&
         edge_admission_admit(edge, &write->asker, write->route, write->partition) &&

@@ -34,6 +34,13 @@ void leat_body_parser_reset(leat_body_parser *parser)
     parser->read = (leat_slice){0};
 }
 
+void leat_body_parser_offer(leat_body_parser *parser, leat_slice json, yyjson_val *value)
+{
+    LEAT_ASSERT(json.data && value);
+    parser->read = json;
+    parser->object = value;
+}
+
 /* ---- Faults ---- */
 
 /* Cut to what fits, between two characters. */
@@ -202,7 +209,7 @@ static leat_body_fault syntax_fault(leat_body_error *error, const yyjson_read_er
     return LEAT_BODY_SYNTAX;
 }
 
-static leat_body_fault read_object(leat_body_reading *reading, leat_slice json, yyjson_val **ret)
+static leat_body_fault read_value_of(leat_body_reading *reading, leat_slice json, yyjson_val **ret)
 {
     char *copy = leat_arena_take(&reading->parser->arena, json.size + YYJSON_PADDING_SIZE);
     if (!copy)
@@ -218,21 +225,28 @@ static leat_body_fault read_object(leat_body_reading *reading, leat_slice json, 
     if (!doc)
         return syntax_fault(reading->error, &error);
     *ret = yyjson_doc_get_root(doc);
-    if (!yyjson_is_obj(*ret))
-        return whole_fault(reading->error, LEAT_BODY_SYNTAX, "must be a JSON object");
     return LEAT_BODY_OK;
+}
+
+static leat_body_fault read_object(leat_body_reading *reading, leat_slice json)
+{
+    leat_body_parser *parser = reading->parser;
+    leat_body_fault fault = LEAT_BODY_OK;
+    bool is_read = parser->read.data && parser->read.data == json.data &&
+                   parser->read.size == json.size;
+    parser->read = (leat_slice){0};
+    if (!is_read)
+        fault = read_value_of(reading, json, &parser->object);
+    if (fault == LEAT_BODY_OK && !yyjson_is_obj(parser->object))
+        fault = whole_fault(reading->error, LEAT_BODY_SYNTAX, "must be a JSON object");
+    return fault;
 }
 
 static leat_body_fault parse_members(leat_body_reading *reading, leat_slice json)
 {
-    leat_body_parser *parser = reading->parser;
-    bool is_read = parser->read.data && parser->read.data == json.data &&
-                   parser->read.size == json.size;
-    yyjson_val *object = parser->object;
-    leat_body_fault fault = is_read ? LEAT_BODY_OK : read_object(reading, json, &object);
-    parser->read = (leat_slice){0};
+    leat_body_fault fault = read_object(reading, json);
     if (fault == LEAT_BODY_OK)
-        fault = read_members(reading, object);
+        fault = read_members(reading, reading->parser->object);
     if (fault == LEAT_BODY_OK)
         fault = drop_key_columns(reading);
     return fault;
@@ -244,7 +258,7 @@ leat_body_fault leat_body_tenant(leat_body_parser *parser, const leat_route *rou
     LEAT_ASSERT(route->tenant_from == LEAT_TENANT_IN_BODY);
     leat_body_reading reading = {.parser = parser, .route = route, .error = error};
     leat_slice name = leat_slice_of(route->tenant_name);
-    leat_body_fault fault = read_object(&reading, json, &parser->object);
+    leat_body_fault fault = read_object(&reading, json);
     if (fault != LEAT_BODY_OK)
         return fault;
     parser->read = json;

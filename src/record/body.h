@@ -20,6 +20,12 @@ void leat_body_parser_free(leat_body_parser *parser);
  * valid. */
 void leat_body_parser_reset(leat_body_parser *parser);
 
+/* That text was read already: in situ, its numbers raw, as this value. Both stay until the next
+ * reset, and its texts as long as the values of the body. The next body, if it is of the same
+ * `json`, is not read again. */
+struct yyjson_val;
+void leat_body_parser_offer(leat_body_parser *parser, leat_slice json, struct yyjson_val *value);
+
 typedef enum leat_body_fault {
     LEAT_BODY_OK,
     LEAT_BODY_SYNTAX,  /* not JSON (invalid UTF-8 and lone surrogates too), or not an object: HTTP
