@@ -25,10 +25,10 @@ static inline bool leat_is_unreserved(char c)
     return (leat_chars[(unsigned char)c] & LEAT_CHAR_UNRESERVED) != 0;
 }
 
-/* Where the text of a UUID, 8-4-4-4-12, has its dashes. */
-static inline bool leat_is_uuid_dash(size_t at)
-{
-    return at == 8 || at == 13 || at == 18 || at == 23;
-}
+/* The text of a UUID is 8-4-4-4-12: where it has its dashes, and the two digits of each byte. */
+enum { LEAT_UUID_BYTES = 16, LEAT_UUID_DASHES = 4, LEAT_UUID_TEXT = 36 };
+static const uint8_t leat_uuid_dashes[LEAT_UUID_DASHES] = {8, 13, 18, 23};
+static const uint8_t leat_uuid_digits[LEAT_UUID_BYTES] = {0,  2,  4,  6,  9,  11, 14, 16,
+                                                          19, 21, 24, 26, 28, 30, 32, 34};
 
 #endif

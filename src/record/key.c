@@ -110,13 +110,12 @@ static size_t count_unreserved(leat_slice text)
     return count;
 }
 
-/* False when the key gets too long. */
-static bool percent_encode(leat_slice text, leat_key *key)
+/* `plain_count`: of its first bytes, which stay as they are. False when the key gets too long. */
+static bool percent_encode(leat_slice text, size_t plain_count, leat_key *key)
 {
     static const char digits[] = "0123456789ABCDEF";
     size_t size = key->canonical_size;
     LEAT_ASSERT(size <= sizeof key->canonical);
-    size_t plain_count = count_unreserved(text);
     if (sizeof key->canonical - size < plain_count)
         return false;
     memcpy(key->canonical + size, text.data, plain_count);
@@ -172,7 +171,9 @@ static bool write_part(const leat_route *route, uint32_t position, leat_key *key
     char room[LEAT_CANONICAL_MAX];
     leat_type type = column_of_part(route, position)->type;
     const leat_value *value = &key->values[value_of_part(route, position)];
-    return percent_encode(leat_value_canonical(type, value, room), key);
+    leat_slice text = leat_value_canonical(type, value, room);
+    bool is_plain = type == LEAT_TYPE_UUID; /* digits and dashes */
+    return percent_encode(text, is_plain ? text.size : count_unreserved(text), key);
 }
 
 static bool put_slashes(leat_key *key)

@@ -108,7 +108,7 @@ bool leat_op_by_name(const char *name, leat_column_op *ret_op)
 bool leat_column_is(const leat_column *column, leat_slice name)
 {
     return name.size > 0 && name.size <= LEAT_NAME_MAX && column->name[0] == name.data[0] &&
-           memcmp(column->name, name.data, name.size) == 0 && column->name[name.size] == '\0' &&
+           column->name[name.size] == '\0' && memcmp(column->name, name.data, name.size) == 0 &&
            !memchr(name.data, '\0', name.size);
 }
 

@@ -43,14 +43,13 @@ static leat_slice canonical_text(const leat_value *value, char *room)
 static leat_slice canonical_uuid(const leat_value *value, char *room)
 {
     static const char digits[] = "0123456789abcdef";
-    size_t at = 0;
-    for (size_t i = 0; i < sizeof value->uuid; i++) {
-        if (leat_is_uuid_dash(at))
-            room[at++] = '-';
-        room[at++] = digits[value->uuid[i] >> 4];
-        room[at++] = digits[value->uuid[i] & 15];
+    for (size_t i = 0; i < LEAT_UUID_DASHES; i++)
+        room[leat_uuid_dashes[i]] = '-';
+    for (size_t i = 0; i < LEAT_UUID_BYTES; i++) {
+        room[leat_uuid_digits[i]] = digits[value->uuid[i] >> 4];
+        room[leat_uuid_digits[i] + 1] = digits[value->uuid[i] & 15];
     }
-    return (leat_slice){room, at};
+    return (leat_slice){room, LEAT_UUID_TEXT};
 }
 
 static leat_slice canonical_date(const leat_value *value, char *room)

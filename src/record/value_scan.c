@@ -17,7 +17,6 @@
 
 enum {
     REAL_LITERAL_MAX = 2000,
-    UUID_TEXT_SIZE = 36,
     VARHDRSZ = 4, /* PostgreSQL adds this to the n of varchar(n) in a type modifier */
 };
 
@@ -203,19 +202,19 @@ static int scan_bytea(const leat_column *column, leat_slice text, leat_value *re
 
 static bool parse_uuid(leat_slice text, uint8_t *ret)
 {
-    if (text.size != UUID_TEXT_SIZE)
+    if (text.size != LEAT_UUID_TEXT)
         return false;
-    size_t byte = 0;
-    for (size_t at = 0; at < UUID_TEXT_SIZE; at += 2) {
-        if (leat_is_uuid_dash(at) && text.data[at++] != '-')
+    for (size_t i = 0; i < LEAT_UUID_DASHES; i++)
+        if (text.data[leat_uuid_dashes[i]] != '-')
             return false;
-        int high = leat_hex_digit(text.data[at]);
-        int low = leat_hex_digit(text.data[at + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        ret[byte++] = (uint8_t)(high << 4 | low);
+    uint8_t all = LEAT_CHAR_HEX; /* no branch for each digit: they are seldom wrong */
+    for (size_t i = 0; i < LEAT_UUID_BYTES; i++) {
+        uint8_t high = leat_chars[(unsigned char)text.data[leat_uuid_digits[i]]];
+        uint8_t low = leat_chars[(unsigned char)text.data[leat_uuid_digits[i] + 1]];
+        all &= high & low;
+        ret[i] = (uint8_t)(high << 4 | (low & 15));
     }
-    return true;
+    return all != 0;
 }
 
 static int scan_uuid(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
