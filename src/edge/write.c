@@ -45,6 +45,7 @@ void edge_writes_init(leat_edge *edge)
     edge->tickets = leat_must_calloc(edge->config.in_flight_max, sizeof *edge->tickets);
     edge->parser = leat_body_parser_new();
     LEAT_ASSERT(edge->parser);
+    leat_body_parser_only_check(edge->parser);
     edge->item_reader = leat_must_calloc(1, sizeof *edge->item_reader);
 }
 
@@ -172,7 +173,7 @@ static void refuse_body(leat_edge *edge, const edge_write *write, leat_body_faul
 /* Answers and returns false when the body is not a JSON object that the shard's table takes. */
 static bool check_json(leat_edge *edge, const edge_write *write)
 {
-    leat_body_error error = {0};
+    leat_body_error error;
     leat_body_fault fault = leat_body_parse(edge->parser, route_in_shard(edge, write), write->op,
                                             write->body, edge->key.values, &edge->body, &error);
     if (fault == LEAT_BODY_REFUSED) /* the client may know of a column that leat has not seen yet */
@@ -234,7 +235,7 @@ static bool method_to_op(leat_http_method method, leat_route_op *ret_op)
 static bool find_tenant(leat_edge *edge, const edge_write *write)
 {
     leat_slice tenant;
-    leat_error error = {0};
+    leat_error error; /* not zeroed: it is large, and filled where it is read */
     leat_body_error body_error = {0};
     char field[LEAT_NAME_MAX + 1];
     if (!check_content(edge, write))
@@ -257,7 +258,7 @@ static bool find_route(leat_edge *edge, edge_write *write)
     const leat_routes *routes =
         &leat_schema_versions_newest(edge->config.schema_versions, 0)->routes;
     char field[LEAT_NAME_MAX + 1] = "";
-    leat_error error = {0};
+    leat_error error;
     leat_match match =
         leat_routes_match(routes, write->path, &write->route, &edge->key, field, &error);
     if (match == LEAT_MATCH_NO_ROUTE) {
@@ -356,7 +357,7 @@ static void append(leat_edge *edge, const edge_write *write)
         .op = write->op == LEAT_PUT ? none : leat_slice_of(leat_route_op_name(write->op)),
         .idempotency = write->idempotency.data ? write->idempotency : none,
     };
-    leat_error error = {0};
+    leat_error error;
     uint64_t *in_flight = &edge->in_flight_of[write->partition];
     if (!leat_shares_take(&edge->shares, in_flight, 1)) {
         edge_refuse(edge, &write->asker, LEAT_HTTP_OVERLOADED, NULL,

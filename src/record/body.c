@@ -34,6 +34,11 @@ void leat_body_parser_reset(leat_body_parser *parser)
     parser->read = (leat_slice){0};
 }
 
+void leat_body_parser_only_check(leat_body_parser *parser)
+{
+    parser->only_checks = true;
+}
+
 void leat_body_parser_offer(leat_body_parser *parser, leat_slice json, yyjson_val *value)
 {
     LEAT_ASSERT(json.data && value);

@@ -20,6 +20,8 @@ void leat_body_parser_free(leat_body_parser *parser);
  * valid. */
 void leat_body_parser_reset(leat_body_parser *parser);
 
+/* From now on bodies are only checked: json and jsonb values that are taken have no text. */
+void leat_body_parser_only_check(leat_body_parser *parser);
 /* That text was read already: in situ, its numbers raw, as this value. Both stay until the next
  * reset, and its texts as long as the values of the body. The next body, if it is of the same
  * `json`, is not read again. */

@@ -14,6 +14,7 @@ struct leat_body_parser {
     leat_block writer;
     leat_buf array;     /* the text of one, until it is copied into the arena */
     leat_buf other;     /* the object of the members that are no column */
+    bool only_checks;   /* nobody wants the values */
     leat_slice read;    /* a body that was read and is not parsed yet: its text, */
     yyjson_val *object; /* and itself */
 };

@@ -125,6 +125,10 @@ static leat_body_fault read_json(leat_body_reading *reading, const leat_column *
     const char *problem = leat_body_json_problem(json, 0);
     if (problem)
         return leat_body_refuse_column(reading, column, problem);
+    if (reading->parser->only_checks) {
+        *ret = (leat_value){.presence = LEAT_PRESENT};
+        return LEAT_BODY_OK;
+    }
     return leat_body_keep_text(reading, leat_body_written(reading, json), ret);
 }
 
