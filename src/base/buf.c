@@ -43,23 +43,13 @@ char *leat_buf_reserve(leat_buf *buf, size_t size)
     return buf->data + buf->size;
 }
 
-void leat_buf_append(leat_buf *buf, const void *data, size_t size)
+void leat_buf_append_grown(leat_buf *buf, const void *data, size_t size)
 {
     char *at = leat_buf_reserve(buf, size);
     if (!at || size == 0)
         return;
     memcpy(at, data, size);
     buf->size += size;
-}
-
-void leat_buf_slice(leat_buf *buf, leat_slice slice)
-{
-    leat_buf_append(buf, slice.data, slice.size);
-}
-
-void leat_buf_text(leat_buf *buf, const char *text)
-{
-    leat_buf_append(buf, text, strlen(text));
 }
 
 void leat_buf_vprintf(leat_buf *buf, const char *format, va_list args)
@@ -82,15 +72,6 @@ void leat_buf_printf(leat_buf *buf, const char *format, ...)
     va_start(args, format);
     leat_buf_vprintf(buf, format, args);
     va_end(args);
-}
-
-void leat_buf_byte(leat_buf *buf, char byte)
-{
-    char *at = leat_buf_reserve(buf, 1);
-    if (!at)
-        return;
-    *at = byte;
-    buf->size++;
 }
 
 void leat_buf_uint(leat_buf *buf, uint64_t value)

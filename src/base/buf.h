@@ -6,6 +6,7 @@
 #define LEAT_BASE_BUF_H
 
 #include <stdarg.h>
+#include <string.h>
 
 #include "base/base.h"
 
@@ -22,12 +23,37 @@ void leat_buf_clear(leat_buf *buf);
 /* Room for `size` more bytes: a pointer to write them at; the caller adds to buf->size. NULL: out
  * of memory. */
 char *leat_buf_reserve(leat_buf *buf, size_t size);
-void leat_buf_append(leat_buf *buf, const void *data, size_t size);
-void leat_buf_slice(leat_buf *buf, leat_slice slice);
-void leat_buf_text(leat_buf *buf, const char *text);
+/* Appends where there is no room yet. */
+void leat_buf_append_grown(leat_buf *buf, const void *data, size_t size);
+
+/* In the header: texts are mostly literals, whose copy is then a few moves. */
+static inline void leat_buf_append(leat_buf *buf, const void *data, size_t size)
+{
+    if (size == 0 || buf->failed || buf->capacity - buf->size < size) {
+        leat_buf_append_grown(buf, data, size);
+        return;
+    }
+    memcpy(buf->data + buf->size, data, size);
+    buf->size += size;
+}
+
+static inline void leat_buf_slice(leat_buf *buf, leat_slice slice)
+{
+    leat_buf_append(buf, slice.data, slice.size);
+}
+
+static inline void leat_buf_text(leat_buf *buf, const char *text)
+{
+    leat_buf_append(buf, text, strlen(text));
+}
+
+static inline void leat_buf_byte(leat_buf *buf, char byte)
+{
+    leat_buf_append(buf, &byte, 1);
+}
+
 void leat_buf_printf(leat_buf *buf, const char *format, ...) LEAT_PRINTF(2, 3);
 void leat_buf_vprintf(leat_buf *buf, const char *format, va_list args) LEAT_PRINTF(2, 0);
-void leat_buf_byte(leat_buf *buf, char byte);
 /* Decimal digits, without the cost of printf: every HTTP answer has several numbers. */
 void leat_buf_uint(leat_buf *buf, uint64_t value);
 /* Network byte order, as in PostgreSQL's binary formats. */
