@@ -10,7 +10,7 @@
 #include "apply/worker_state.h"
 #include "base/diag.h"
 
-enum { BEHIND_MS = 1000 };
+enum { BEHIND_MS = 1000, TROUBLES_MAX = 8 };
 
 /* ---- the record that holds a low water ---- */
 
@@ -23,19 +23,23 @@ static void set_item(leat_culprit_record *record, const leat_item *item, leat_sl
     leat_culprit_text(record->key, is_decoded ? item->canonical_key : item->record.key);
 }
 
+static void set_failure(leat_culprit_record *record, leat_engine_outcome outcome,
+                        const char *sqlstate, const char *message)
+{
+    snprintf(record->reason, sizeof record->reason, "%s%s%s", leat_engine_outcome_name(outcome),
+             *message ? ": " : "", message);
+    snprintf(record->sqlstate, sizeof record->sqlstate, "%s", sqlstate);
+}
+
 static void set_reason(leat_culprit_record *record, const leat_engine_holder_view *holder)
 {
     if (holder->attempts > 0)
-        snprintf(record->reason, sizeof record->reason, "%s%s%s",
-                 leat_engine_outcome_name(holder->outcome), *holder->message ? ": " : "",
-                 holder->message);
+        set_failure(record, holder->outcome, holder->sqlstate, holder->message);
     else
         snprintf(record->reason, sizeof record->reason, "%s",
                  holder->is_behind_parked ? "earlier records of its subpartition are parked"
                  : holder->is_in_flight   ? "in a batch that the database has not answered"
                                           : "waits for its turn");
-    if (holder->attempts > 0)
-        snprintf(record->sqlstate, sizeof record->sqlstate, "%s", holder->sqlstate);
 }
 
 static void set_unread(leat_culprit_record *record, const leat_engine_partition_view *view,
@@ -70,6 +74,45 @@ static void add_partition(leat_worker *worker, uint32_t partition, int64_t now_m
         set_unread(&record, &view, worker->behind_since_ms[partition]);
     }
     leat_culprits_add_record(culprits, &record);
+}
+
+/* Parked, it holds no low water, but it is what its subpartition waits for. */
+static void add_parked(leat_worker *worker, const leat_engine_trouble *trouble, int64_t now_ms,
+                       leat_culprits *culprits)
+{
+    leat_engine_partition_view view;
+    leat_slice tenant = {0};
+    leat_engine_partition(worker->engine, trouble->partition, &view);
+    leat_culprit_record record = {
+        .partition = trouble->partition,
+        .low = view.low,
+        .offset = trouble->offset,
+        .accepted_ms = trouble->oldest_ms,
+        .since_ms = now_ms - (leat_worker_now_us(worker) - trouble->since_us) / 1000,
+        .attempts = trouble->attempts};
+    const leat_known_head *head =
+        leat_heads_find(&worker->heads, trouble->partition, trouble->subpartition, trouble->offset);
+    set_failure(&record, trouble->outcome, trouble->sqlstate, trouble->message);
+    if (trouble->payload) {
+        set_item(&record, trouble->payload, &tenant);
+    } else if (head) {
+        tenant = (leat_slice){head->tenant, head->tenant_size};
+        leat_culprit_text(record.tenant, tenant);
+        leat_culprit_text(record.key, (leat_slice){head->key, head->key_size});
+    }
+    leat_culprits_add_holder(culprits, tenant, record.accepted_ms);
+    leat_culprits_add_record(culprits, &record);
+}
+
+/* One for each cause. */
+static void add_troubles(leat_worker *worker, uint32_t shard, int64_t now_ms,
+                         leat_culprits *culprits)
+{
+    leat_engine_trouble troubles[TROUBLES_MAX];
+    uint32_t count = leat_engine_troubles(worker->engine, shard, troubles, TROUBLES_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        if (troubles[i].parked > 0)
+            add_parked(worker, &troubles[i], now_ms, culprits);
 }
 
 /* ---- the signature ---- */
@@ -137,7 +180,7 @@ static void update_shard(leat_worker *worker, uint32_t shard, int64_t now_ms)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
     leat_culprits *culprits = &worker->culprits;
-    int64_t lag_ms = 0;
+    int64_t lag_ms = atomic_load_explicit(state->time_lag_ms, memory_order_relaxed);
     memset(culprits, 0, sizeof *culprits);
     leat_blame_pass(&state->blame, leat_worker_now_us(worker));
     leat_culprits_add_blame(culprits, &state->blame);
@@ -145,11 +188,11 @@ static void update_shard(leat_worker *worker, uint32_t shard, int64_t now_ms)
         int64_t since_ms = worker->behind_since_ms[partition];
         if (worker->shard_of[partition] != shard || since_ms == 0)
             continue;
-        lag_ms = now_ms - since_ms > lag_ms ? now_ms - since_ms : lag_ms;
         if (now_ms - since_ms >= BEHIND_MS)
             add_partition(worker, partition, now_ms, culprits);
     }
-    follow_signature(worker, shard, lag_ms, culprits);
+    add_troubles(worker, shard, now_ms, culprits);
+    follow_signature(worker, shard, lag_ms > 0 ? lag_ms : 0, culprits); /* it may not be known */
     pthread_mutex_lock(&worker->report_lock);
     state->culprits = *culprits;
     pthread_mutex_unlock(&worker->report_lock);

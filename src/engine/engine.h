@@ -376,6 +376,7 @@ typedef struct leat_engine_trouble {
                          of this engine */
     int64_t claimed_us; /* when its partition was claimed last: before that another one may have
                            tried it in vain */
+    uint32_t attempts;  /* of its subpartition, in vain */
     uint32_t count;     /* subpartitions in all */
     uint64_t parked;    /* records of theirs that are parked */
     int64_t oldest_ms;  /* none of these has a smaller timestamp; 0: there are none */

@@ -67,6 +67,7 @@ static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
                                  .payload = head.payload,
                                  .since_us = engine->marks[id].since_us,
                                  .claimed_us = partition->held_us,
+                                 .attempts = engine->marks[id].attempts,
                                  .count = 1,
                                  .parked = queue->parked ? engine->chunks[id].records : 0,
                                  .oldest_ms = queue->parked ? engine->chunks[id].oldest_ms : 0,

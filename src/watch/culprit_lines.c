@@ -10,6 +10,8 @@
 
 #include <yyjson.h>
 
+#define LEAST_SHARE 0.1 /* of the database's time: less is not worth a line */
+
 static const char *text_of(yyjson_val *row, const char *name)
 {
     return yyjson_get_str(yyjson_obj_get(row, name));
@@ -41,7 +43,9 @@ static void put_record(yyjson_val *row, leat_buf *lines)
 static void put_share(yyjson_val *row, const char *kind, leat_buf *lines)
 {
     const char *text = text_of(row, kind);
-    if (!text)
+    bool matters = number_of(row, "records_s") >= 1 || number_of(row, "oldest_s") > 0 ||
+                   number_of(row, "database_ratio") >= LEAST_SHARE;
+    if (!text || !matters)
         return;
     leat_buf_printf(lines, "%s %s: %.1f records a second, %.0f %% of the database's time", kind,
                     text, number_of(row, "records_s"), 100 * number_of(row, "database_ratio"));

@@ -78,9 +78,9 @@ def test_a_locked_row(one):
             assert one.metric(leat, "leat_subpartitions_stalled") == 1 == one.metric(leat, "leat_partitions_paused")
             assert one.metric(leat, "leat_stalled_seconds") >= 1
             culprits = httpx.get(f"http://{leat.address('admin listens')}/culprits", timeout=10).json()
-            holder, = (p for p in culprits["partitions"] if p["partition"] == stalled["partition"])
+            holder, = (p for p in culprits["partitions"] if p["offset"] == stalled["offset"])
             assert (holder["shard"], holder["key"], holder["tenant"], holder["sqlstate"]) == ("a", "1", None, "55P03")
-            assert holder["offset"] == stalled["offset"] and holder["low"] == holder["offset"] - 1 and holder["attempts"] >= 1
+            assert holder["partition"] == stalled["partition"] and holder["attempts"] >= 1
             assert holder["age_s"] >= 1 and holder["reason"].startswith("contention: ") and culprits["keys"][0]["key"] == "1"
             wait_until(lambda: re.search(rf"held by offset {stalled['offset']} of partition \d for \d+ s, key 1: contention",
                                          one.leat("status").stdout), "the culprit in the status", every=0.5)
