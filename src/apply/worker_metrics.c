@@ -135,6 +135,7 @@ void leat_worker_metrics_register(leat_worker *worker)
     worker->partitions_stopped = leat_metrics_gauge(metrics, "leat_partitions_stopped", own);
     worker->tables_stopped = leat_metrics_gauge(metrics, "leat_tables_stopped", own);
     worker->shards_halted = leat_metrics_gauge(metrics, "leat_shards_halted", own);
+    worker->log_fetched = leat_metrics_gauge(metrics, "leat_log_fetched_records", own);
     worker->log_silent_ms = leat_metrics_gauge(metrics, "leat_log_silent_seconds", own);
     worker->clock_ahead_ms = leat_metrics_gauge(metrics, "leat_clock_ahead_seconds", own);
     worker->busy_total = leat_metrics_counter(metrics, "leat_worker_busy_seconds_total", own);
@@ -254,6 +255,7 @@ static bool show_log(leat_worker *worker)
     worker->log_health = health;
     pthread_mutex_unlock(&worker->report_lock);
     leat_gauge_set(worker->log_silent_ms, health.silent_ms);
+    leat_gauge_set(worker->log_fetched, (int64_t)health.fetched);
     leat_count_to(worker->log_renewals, health.renewals);
     return health.topic_gone;
 }

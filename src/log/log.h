@@ -137,10 +137,11 @@ void leat_log_walk_free(leat_log_walk *walk);
 enum { LEAT_LOG_WHY_SIZE = 512 };
 
 typedef struct leat_log_health {
-    int64_t since_ms;            /* the trouble began then, ms since 1970; 0: there is none */
-    int64_t silent_ms;           /* no broker has answered for this long; 0: they answer */
-    bool topic_gone;             /* deleted or recreated: only a person can help */
-    uint32_t renewals;           /* clients of the log that were replaced, since the start */
+    int64_t since_ms;  /* the trouble began then, ms since 1970; 0: there is none */
+    int64_t silent_ms; /* no broker has answered for this long; 0: they answer */
+    bool topic_gone;   /* deleted or recreated: only a person can help */
+    uint32_t renewals; /* clients of the log that were replaced, since the start */
+    uint64_t fetched;  /* a reader's records that are fetched and not offered yet, about */
     char why[LEAT_LOG_WHY_SIZE]; /* for a person to read; "": there is none */
 } leat_log_health;
 

@@ -238,6 +238,10 @@ static const leat_metric metrics[] = {
      "Until it gets another answer. `/readyz` does not count it."},
     {"leat_log_silent_seconds", WORKER(GAUGE_MS),
      "How long no broker has answered; 0: they answer.", "0 below 10 s."},
+    {"leat_log_fetched_records", WORKER(GAUGE),
+     "Records fetched from Kafka that the worker has not taken yet, about.",
+     "0 while there is a lag: the brokers or the network do not deliver more. Many: the worker does not take them, because "
+     "its memory is full or it is busy. Always 0 with the built-in log."},
     {"leat_log_clients_renewed_total", WORKER(COUNTER),
      "Clients of the log that another one took the place of.", NULL},
     {"leat_clock_ahead_seconds", WORKER(GAUGE_MS),

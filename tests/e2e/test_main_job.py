@@ -112,7 +112,8 @@ def test_metrics_tell_answers_rows_and_lag(world):
     assert metrics['leat_requests_total{code="202"}'] == 50
     assert metrics['leat_requests_total{code="422"}'] == 1
     assert metrics['leat_accept_to_durable_seconds_count{route="subscriptions"}'] == 50
-    assert world.metric(leat, "leat_batches_total") >= 1
+    assert world.metric(leat, "leat_batches_total") >= 1 and metrics['leat_log_fetched_records{worker="0"}'] == 0
+    assert world.metric(leat, "leat_batch_records_sum") == 50 == world.metric(leat, "leat_apply_lag_seconds_count")
     for shard in "ab":
         assert metrics[f'leat_time_lag_seconds{{worker="0",shard="{shard}"}}'] == 0
         assert metrics[f'leat_message_lag{{worker="0",shard="{shard}"}}'] == 0

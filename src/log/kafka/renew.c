@@ -169,6 +169,7 @@ void leat_kafka_reader_health(const leat_log_reader *base, leat_log_health *ret)
     const leat_kafka_reader *reader = (const leat_kafka_reader *)base;
     leat_kafka_pulse_health(&reader->pulse, ret);
     ret->topic_gone = reader->topic_gone;
+    ret->fetched = reader->fetched ? rd_kafka_queue_length(reader->fetched) : 0;
     int64_t outside_us = leat_watchdog_bad_us(&reader->outside);
     if (reader->topic_gone) {
         ret->since_ms = reader->gone_since_ms;
