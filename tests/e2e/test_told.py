@@ -77,6 +77,7 @@ def test_a_locked_row(one):
             assert stalled["sqlstate"] == "55P03" and stalled["offset"] >= 0 and stalled["seconds"] >= 1
             assert one.metric(leat, "leat_subpartitions_stalled") == 1 == one.metric(leat, "leat_partitions_paused")
             assert one.metric(leat, "leat_stalled_seconds") >= 1
+            assert one.metrics(leat)['leat_shard_errors_total{worker="0",shard="a",class="55"}'] >= 1
             culprits = httpx.get(f"http://{leat.address('admin listens')}/culprits", timeout=10).json()
             holder, = (p for p in culprits["partitions"] if p["offset"] == stalled["offset"])
             assert (holder["shard"], holder["key"], holder["tenant"], holder["sqlstate"]) == ("a", "1", None, "55P03")
