@@ -53,7 +53,7 @@ function showOld() {
 // ---- drawing ----
 
 function draw() {
-  const parts = [state.edge && "accepts writes", state.apply && "applies them"].filter(Boolean).join(" and ");
+  const parts = [state.edge && "accepts writes", state.apply && (state.edge ? "applies them" : "applies writes")].filter(Boolean).join(" and ");
   byId("who").textContent = `${state.command || ""} on ${state.host || "?"} (process ${state.pid}), topic ${state.topic}, version ${state.version}: ${parts}, up for ${duration((state.now_ms - state.started_ms) / 1000)}`;
   say("health", state.is_ready ? "ready" : `not ready: ${state.reason}`);
   byId("health").classList.toggle("bad", !state.is_ready);
