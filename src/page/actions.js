@@ -2,7 +2,8 @@
 // What waits for a person, and what a person can do about it. The lists are read from the shards when they are asked for, so they
 // come seldom; each action says what came of it.
 
-const LOOK_EVERY_MS = 10000;
+// The lists cost each shard a few connections, so many shards are asked more seldom, and nobody for a page that nobody sees.
+const LOOK_EVERY_MS = 10000, LOOK_SHARD_MS = 2000;
 let lookTimer = 0, isStarted = false, heldSeen = null;
 
 // As the shard has them; a worker learns late that a person has let one go.
@@ -81,7 +82,12 @@ async function lookNow() {
     heldSeen = null;
     if (!(error instanceof NeedsToken)) say("waiting-said", `The shards could not be asked: ${error.message}`);
   }
-  lookTimer = setTimeout(lookNow, LOOK_EVERY_MS);
+  lookTimer = setTimeout(lookAgain, Math.max(LOOK_EVERY_MS, state ? LOOK_SHARD_MS * state.shards.length : 0));
+}
+
+function lookAgain() {
+  if (document.hidden) document.addEventListener("visibilitychange", lookNow, { once: true });
+  else lookNow();
 }
 
 function putControl(event) {
