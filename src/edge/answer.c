@@ -4,7 +4,7 @@
  * answer for which there is no memory goes out without its body: the status still tells the truth,
  * and that is what a client goes by.
  */
-#include "edge/internal.h"
+#include "edge/trace.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,6 +22,7 @@ static void answer(leat_edge *edge, leat_http_request *request, leat_http_code c
 {
     LEAT_ASSERT(code < LEAT_HTTP_CODE_COUNT && edge->metrics.answers[code]);
     leat_count(edge->metrics.answers[code], 1);
+    edge_trace_answered(edge, request, code);
     leat_http_answer(request, code, leat_http_body_type(code), text_of(edge), headers);
 }
 

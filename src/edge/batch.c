@@ -17,6 +17,7 @@
 
 #include "edge/batch_item.h"
 #include "edge/batch_split.h"
+#include "edge/trace.h"
 
 enum {
     ITEMS_MAX = 1024,              /* taken, and not answered yet */
@@ -333,6 +334,7 @@ static void finish(edge_batch *batch)
     begin_answer(batch);
     if (batch->split.is_array)
         leat_http_answer_piece(request, batch->next > 0 ? LEAT_SLICE("\n]\n") : LEAT_SLICE("[]\n"));
+    edge_trace_answered(batch->edge, request, LEAT_HTTP_MULTI_STATUS);
     free_batch(batch);
     leat_http_answer_end(request);
 }
@@ -350,6 +352,7 @@ static void go_on(edge_batch *batch)
     batch->is_busy = false;
     if (batch->is_lost && batch->waiting == 0) {
         leat_http_request *request = batch->request;
+        edge_trace_answered(batch->edge, request, LEAT_HTTP_CODE_COUNT);
         free_batch(batch);
         leat_http_abandon(request);
     } else if (!batch->is_lost && batch->is_over && batch->first == batch->next) {
@@ -446,6 +449,7 @@ leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request
     leat_slice type = edge_media_type(leat_http_request_header(request, "content-type"));
     bool is_array = leat_slice_is_nocase(type, LEAT_HTTP_JSON);
     const char *fault = edge_coding_fault(request);
+    edge_trace_begin(edge, request, leat_mono_us());
     if (!fault && !is_array && !leat_slice_is_nocase(type, NDJSON))
         fault = "Content-Type must be " NDJSON " or " LEAT_HTTP_JSON;
     if (fault) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/states.h"
+#include "edge/trace.h"
 
 enum {
     TICK_MS = 250,
@@ -61,6 +62,7 @@ static void on_request(void *context, leat_http_request *request)
         return;
     if (edge_waiting_ask(edge, request))
         return;
+    edge_trace_begin(edge, request, leat_http_request_arrived_us(request));
     edge_write write = {
         .asker.request = request,
         .method = leat_http_request_method(request),

@@ -18,6 +18,7 @@
 #include "record/mode.h"
 #include "record/schema_versions.h"
 #include "record/write_waits.h"
+#include "trace/tracer.h"
 
 typedef struct leat_edge leat_edge;
 
@@ -63,6 +64,7 @@ typedef struct leat_edge_config {
     leat_edge_writes writes;
     leat_modes *modes;         /* of live routes; outlives the edge. NULL: there are none */
     leat_direct_source direct; /* for routes whose mode is not async */
+    leat_tracer *tracer;       /* outlives the edge; NULL: there are no spans */
     leat_metrics *metrics;
     void (*on_failed)(void *context, const char *why); /* the log does not answer and nothing has
                                                           helped: called once; may be NULL */

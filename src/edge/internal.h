@@ -4,7 +4,8 @@
  * answer.c writes the answers, metrics.c counts them, health.c knows whether writes are taken,
  * auth.c who may write, admission.c who writes too often, way.c which way a write goes, direct.c
  * what goes to the database while its client waits, waiting.c (waiting.h) who waits for a write,
- * tenant.c whose write it is where the path does not say it, docs.c describes the API to whoever
+ * tenant.c whose write it is where the path does not say it, trace.c (trace.h) a request's trace,
+ * docs.c describes the API to whoever
  * asks.
  */
 #ifndef LEAT_EDGE_INTERNAL_H
@@ -86,7 +87,7 @@ typedef struct edge_batch edge_batch;
 typedef struct edge_ticket edge_ticket;
 
 /* What the edge keeps with a request (leat_http_request_keep). */
-enum { EDGE_SLOT_BATCH, EDGE_SLOT_TOKEN };
+enum { EDGE_SLOT_BATCH, EDGE_SLOT_TOKEN, EDGE_SLOT_TRACE };
 
 /* What the limit that is nearest has left for whoever has written, as a 202 tells it. */
 typedef struct edge_left {

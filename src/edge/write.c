@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "edge/batch_item.h"
+#include "edge/trace.h"
 
 enum { TROUBLE_AFTER_US = 1000 * 1000 };
 
@@ -273,6 +274,7 @@ static bool find_route(leat_edge *edge, edge_write *write)
             leat_layout_partition_of_key(edge->config.layout, write->route, &edge->key);
         write->asker.row = edge->key.hash ^ (uint64_t)write->route->table_index << 32;
         LEAT_ASSERT(write->partition < edge->partition_count);
+        edge_trace_route(edge, write);
         return true;
     }
     return false;
@@ -366,6 +368,7 @@ static void append(leat_edge *edge, const edge_write *write)
     }
     edge_ticket *ticket = take_ticket(edge);
     fill_ticket(edge, ticket, write);
+    edge_trace_append(edge, &write->asker, &record);
     int result = leat_log_append(edge->writer, &record, ticket, &error);
     if (result != 0) {
         leat_shares_give(&edge->shares, in_flight, 1);
@@ -459,6 +462,8 @@ void edge_on_appended(void *context, void *tag, leat_append_result result, uint3
     note_answered(edge, partition, ticket.arrived_us);
     leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
     give_ticket(edge, tag);
+    if (!ticket.is_shadow) /* its request may have gone */
+        edge_trace_appended(edge, &ticket.asker, result, partition, offset);
     if (ticket.is_shadow) {
         leat_count(
             result == LEAT_APPENDED ? edge->metrics.shadow_appended : edge->metrics.shadow_lost, 1);

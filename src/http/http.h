@@ -156,7 +156,7 @@ leat_slice leat_http_request_header_line(const leat_http_request *request, const
 int64_t leat_http_request_arrived_us(const leat_http_request *request);
 
 /* Pointers of the owner's, kept with the request until it is ended; NULL at its beginning. */
-enum { LEAT_HTTP_SLOTS = 2 };
+enum { LEAT_HTTP_SLOTS = 3 };
 void leat_http_request_keep(leat_http_request *request, uint32_t slot, void *value);
 void *leat_http_request_kept(const leat_http_request *request, uint32_t slot);
 

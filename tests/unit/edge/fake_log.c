@@ -76,6 +76,8 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
     keep(kept->route, sizeof kept->route, record->route);
     keep(kept->op, sizeof kept->op, record->op);
     keep(kept->idempotency, sizeof kept->idempotency, record->idempotency);
+    keep(kept->traceparent, sizeof kept->traceparent, record->traceparent);
+    keep(kept->tracestate, sizeof kept->tracestate, record->tracestate);
     writer->waiting++;
     return 0;
 }

@@ -17,6 +17,8 @@ typedef struct fake_record {
     char route[80];
     char op[16];
     char idempotency[300];
+    char traceparent[64];
+    char tracestate[520];
 } fake_record;
 
 struct leat_log_writer {
