@@ -102,6 +102,7 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
     if (job->kind == LEAT_ENGINE_JOB_LOAD)
         leat_worker_note_load(worker, job);
     leat_worker_note_run(worker, job, now_us);
+    leat_worker_trace_run(worker, job);
     leat_sink_submit(worker->shards[job->shard].sink, job);
 }
 
@@ -211,6 +212,8 @@ static const effect_fn carry_out[] = {
 
 static void give_item_back(leat_worker *worker, leat_item *item)
 {
+    if (item->trace)
+        leat_worker_trace_given_back(worker, item);
     if (item->log_handle)
         leat_log_release(worker->reader, item->log_handle);
     if (item->chunk)
@@ -382,6 +385,7 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     if (taken == LEAT_ENGINE_TAKEN) {
         leat_skew_read(&worker->skew, record->accepted_ms);
         leat_worker_note_read(worker, item);
+        leat_worker_trace_read(worker, item);
         if (leat_engine_waits(worker->engine, item->record.partition, item->subpartition))
             own_record(worker, item);
         return true;
@@ -469,6 +473,7 @@ static void on_done(void *context, uint32_t job_id, const leat_engine_job_result
     own.catalog_read_us = by_own_clock(worker, result->catalog_read_us);
     leat_worker_take_repeats(worker, job_id, &own);
     leat_worker_account(worker, job_id, &own);
+    leat_worker_trace_done(worker, job_id, &own);
     leat_worker_tell_writes(worker, job_id, &own);
     leat_worker_chunk *chunk = leat_worker_read_chunk(worker, job_id, &own);
     uint32_t taken =

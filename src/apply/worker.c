@@ -106,6 +106,7 @@ static int make_engine(leat_worker *worker, leat_error *error)
     worker->began_us = leat_must_calloc(worker->jobs_max, sizeof *worker->began_us);
     worker->loads = leat_must_calloc(worker->jobs_max, sizeof *worker->loads);
     worker->held_back = leat_must_calloc(worker->jobs_max, sizeof *worker->held_back);
+    worker->traces = leat_must_calloc(worker->jobs_max, sizeof *worker->traces);
     worker->engine = leat_engine_new(&config, error);
     if (!worker->engine)
         return -1;
@@ -168,6 +169,7 @@ static void start_handles(leat_worker *worker)
 
 static void release_memory(leat_worker *worker)
 {
+    leat_worker_trace_fini(worker);
     leat_items_fini(&worker->items);
     leat_repeats_fini(&worker->repeats);
     leat_engine_free(worker->engine);
@@ -215,6 +217,9 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->shards = leat_must_calloc(worker->shard_count, sizeof *worker->shards);
     worker->shard_of = leat_must_calloc(worker->partition_count, sizeof *worker->shard_of);
     worker->is_mine = leat_must_calloc(worker->partition_count, sizeof *worker->is_mine);
+    worker->newest_read = leat_must_calloc(worker->partition_count, sizeof *worker->newest_read);
+    for (uint32_t partition = 0; partition < worker->partition_count; partition++)
+        worker->newest_read[partition] = -1;
     worker->low_seen = leat_must_calloc(worker->partition_count, sizeof *worker->low_seen);
     worker->low_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->low_since_ms);
     worker->stalled_ms = leat_must_calloc(worker->partition_count, sizeof *worker->stalled_ms);

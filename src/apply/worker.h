@@ -14,6 +14,7 @@
 #include "record/controls.h"
 #include "record/write_waits.h"
 #include "sink/sink.h"
+#include "trace/tracer.h"
 
 typedef struct leat_worker leat_worker;
 
@@ -43,6 +44,7 @@ typedef struct leat_worker_config {
     int64_t lock_timeout_ms;
     int64_t idempotency_ms; /* lifetime of idempotency keys */
     int64_t lag_limit_ms;   /* of a shard, estimated: then its loudest tenants are told; 0: none */
+    leat_tracer *tracer;    /* NULL: there are no spans */
     leat_metrics *metrics;
 } leat_worker_config;
 

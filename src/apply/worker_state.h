@@ -128,6 +128,14 @@ typedef struct leat_worker_held_back {
     char message[256];
 } leat_worker_held_back;
 
+/* The span of a job that a sink has: see trace.c. */
+typedef struct leat_worker_job_trace {
+    leat_trace_context own;
+    int64_t since_us;
+    uint32_t count; /* of its records, those that are sampled; 0: it has no span */
+    struct traced_record *records;
+} leat_worker_job_trace;
+
 /* A counter of the engine and the metric it is shown as. */
 typedef struct leat_engine_metric {
     const uint64_t *value;
@@ -160,6 +168,8 @@ struct leat_worker {
     leat_worker_load *loads;          /* [jobs_max]: of the load with that job's id */
     leat_worker_held_back *held_back; /* [jobs_max]: to be answered in this turn of the loop */
     uint32_t held_back_count;
+    leat_worker_job_trace *traces; /* [jobs_max] */
+    int64_t *newest_read;          /* [partition_count]: offset; where there is a tracer */
     leat_worker_shard_state *shards;
     uint32_t *shard_of;    /* [partition_count] */
     bool *is_mine;         /* [partition_count] assigned, and not revoked since */
@@ -328,6 +338,15 @@ void leat_worker_tell_writes(leat_worker *worker, uint32_t job_id,
 void leat_worker_mark_repeats(leat_worker *worker, const leat_engine_job *job);
 void leat_worker_take_repeats(leat_worker *worker, uint32_t job_id,
                               const leat_engine_job_result *result);
+
+/* trace.c: a record that was taken from the log is noted; a job that a sink gets, and its answer,
+ * before leat_worker_tell_writes; an item with a trace goes back; the end, after the sinks'. */
+void leat_worker_trace_read(leat_worker *worker, leat_item *item);
+void leat_worker_trace_run(leat_worker *worker, const leat_engine_job *job);
+void leat_worker_trace_done(leat_worker *worker, uint32_t job_id,
+                            const leat_engine_job_result *result);
+void leat_worker_trace_given_back(leat_worker *worker, leat_item *item);
+void leat_worker_trace_fini(leat_worker *worker);
 
 /* worker_metrics.c */
 void leat_worker_metrics_register(leat_worker *worker);

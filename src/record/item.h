@@ -47,6 +47,8 @@ typedef struct leat_item {
     char *owned;            /* NULL, or memory that canonical_key and key texts borrow */
     char *fault;            /* NULL, or the fault of a malformed record (owned) */
     leat_write_id write_id; /* of a record with an idempotency key; set for each of its batches */
+    void *trace;            /* NULL, or what its deliverer keeps for its spans, who takes it away
+                               before the item is cleared */
     void *chunk;            /* NULL, or the memory that the item is in itself, with other parked
                                records: their reader's */
     const struct leat_control *control; /* of a record that the batch leaves out: keep it as a dead
