@@ -120,6 +120,15 @@ typedef struct leat_config {
     int64_t sync_queue;       /* writes that wait for one, of each shard */
     int64_t sync_timeout_ms;  /* of a write */
 
+    /* tracing */
+    char *trace_endpoint; /* a URL; NULL: none */
+    char *trace_service;
+    char *trace_sample; /* a fraction of 1, leat_text_fraction */
+    int64_t trace_forced_per_second;
+    int64_t trace_queue; /* spans */
+    leat_config_pair *trace_headers;
+    uint32_t trace_header_count;
+
     /* apply, of each worker */
     int64_t memory_max; /* bytes of records held */
     int64_t records_max;

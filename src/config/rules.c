@@ -386,6 +386,25 @@ static int check_auth(const checker *c)
     return 0;
 }
 
+/* ---- tracing ---- */
+
+/* One that breaks a request would lose all spans. */
+static int check_trace_headers(const checker *c)
+{
+    const leat_node *node = leat_node_get(leat_node_get(c->root, "tracing"), "headers");
+    for (const leat_node *at = node ? node->first : NULL; at; at = at->next) {
+        const char *value = c->config->trace_headers[at->index].value;
+        size_t name = strspn(at->key, HEADER_CHARACTERS);
+        if (at->key[name])
+            return leat_node_fail(c->config->file, at, NULL, c->error,
+                                  "is not the name of a header (letters, digits and '-')");
+        if (!*value || value[strcspn(value, "\r\n")])
+            return leat_node_fail(c->config->file, at, NULL, c->error,
+                                  "must be one line of text (its value is not shown)");
+    }
+    return 0;
+}
+
 /* ---- budgets ---- */
 
 /* The first must not be above the second: otherwise leat would accept work that never fits. */
@@ -466,7 +485,8 @@ static int check_drain(const checker *c)
 int leat_rules_check(const leat_node *root, leat_config *config, leat_error *error)
 {
     checker c = {root, config, error};
-    if (check_log(&c) < 0 || check_admin(&c) < 0 || check_auth(&c) < 0)
+    if (check_log(&c) < 0 || check_admin(&c) < 0 || check_auth(&c) < 0 ||
+        check_trace_headers(&c) < 0)
         return -1;
     for (uint32_t i = 0; i < config->shard_count; i++)
         if (check_shard(&c, i) < 0)

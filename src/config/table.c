@@ -18,6 +18,7 @@ enum {
     MINUTE = 60 * SECOND,
     HOUR = 60 * MINUTE,
     PROPERTIES_MAX = 64,
+    TRACE_HEADERS_MAX = 16,
 };
 
 #define GIB ((int64_t)1024 * MIB)
@@ -31,6 +32,9 @@ static const leat_array_shape routes_shape = {sizeof(leat_config_route),
 static const leat_array_shape columns_shape = {sizeof(leat_config_pair),
                                                offsetof(leat_config_pair, line),
                                                offsetof(leat_config_route, column_count)};
+static const leat_array_shape trace_headers_shape = {sizeof(leat_config_pair),
+                                                     offsetof(leat_config_pair, line),
+                                                     offsetof(leat_config, trace_header_count)};
 static const leat_array_shape properties_shape = {sizeof(leat_config_pair),
                                                   offsetof(leat_config_pair, line),
                                                   offsetof(leat_config, kafka_property_count)};
@@ -422,6 +426,32 @@ static const leat_setting settings[] = {
      .help =
          "Beyond that, the largest share of a table's last records that may become dead letters. With a larger share the table "
          "has changed, and refused records wait instead. 0: none beyond that."},
+
+    {"tracing", GROUP,
+     .help =
+         "Spans of writes, for an OpenTelemetry Collector, Jaeger, Tempo or another receiver of OTLP over HTTP. Without it "
+         "there are none, and they cost nothing."},
+    {"tracing.endpoint", TOP(trace_endpoint),
+     TEXT(leat_text_check_url, "http://host:port/path or https://host:port/path"), .required = true,
+     .help = "Where spans are sent, with the path: `http://localhost:4318/v1/traces`."},
+    {"tracing.service", TOP(trace_service), TEXT(NULL, "any text"), .fallback = "leat",
+     .help = "`service.name` of the spans."},
+    {"tracing.sample", TOP(trace_sample), TEXT(leat_text_check_fraction, "0 to 1, such as 0.01"),
+     .fallback = "0.01",
+     .help =
+         "The share of the traces that begin here, of requests without a valid `traceparent`, that is sampled. What a "
+         "caller does not sample is never sampled."},
+    {"tracing.forced_per_second", TOP(trace_forced_per_second), COUNT(0, 100000, "10"),
+     .help =
+         "How many requests a second are sampled because their caller samples them; beyond, `tracing.sample` decides, and the "
+         "request is counted if it is not sampled. Each edge counts for itself."},
+    {"tracing.queue", TOP(trace_queue), COUNT(64, 1000000, "4096"),
+     .help =
+         "The most spans that wait to be sent, of about 3 KiB each; what does not fit is dropped and counted."},
+    {"tracing.headers", TOP(trace_headers), .kind = LEAT_SETTING_PAIRS,
+     .shape = &trace_headers_shape, .max = TRACE_HEADERS_MAX,
+     .allowed = "header: value; $NAME takes an environment variable", .fallback_words = "none",
+     .help = "Headers of each request to the receiver, such as `Authorization`."},
 };
 
 const leat_setting *leat_settings(size_t *ret_count)

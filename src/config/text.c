@@ -99,14 +99,13 @@ void leat_text_print_number(int64_t value, leat_unit unit, char *ret_text, size_
     snprintf(ret_text, size, "%lld%s", (long long)value, name);
 }
 
-/* Digits with or without a point between them, and not only zeros. */
-static bool is_positive_decimal(const char *text)
+/* Digits with or without a point between them. */
+static bool is_decimal(const char *text)
 {
     size_t whole = strspn(text, DIGITS);
     size_t fraction = text[whole] == '.' ? strspn(text + whole + 1, DIGITS) : 0;
     const char *end = text + whole + (text[whole] == '.' ? 1 + fraction : 0);
-    return whole > 0 && !*end && (text[whole] != '.' || fraction > 0) &&
-           text[strspn(text, "0.")] != '\0';
+    return whole > 0 && !*end && (text[whole] != '.' || fraction > 0);
 }
 
 bool leat_text_share(const char *text, uint32_t points, uint32_t *ret)
@@ -125,7 +124,19 @@ bool leat_text_step(const char *text, int64_t *ret_ms)
     if (leat_text_number(text, LEAT_UNIT_MS, ret_ms))
         return *ret_ms > 0;
     *ret_ms = 0;
-    return is_positive_decimal(text);
+    return is_decimal(text) && text[strspn(text, "0.")] != '\0';
+}
+
+double leat_text_fraction(const char *text)
+{
+    return strtod(text, NULL);
+}
+
+int leat_text_check_fraction(const char *text, leat_error *error)
+{
+    return is_decimal(text) && leat_text_fraction(text) <= 1
+               ? 0
+               : leat_fail(error, "\"%.40s\" is not a share", text);
 }
 
 /* ---- variables of the environment ---- */

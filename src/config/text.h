@@ -42,6 +42,10 @@ int leat_text_check_name(const char *text, leat_error *error);
 int leat_text_check_topic(const char *text, leat_error *error);
 int leat_text_check_table(const char *text, leat_error *error);
 int leat_text_check_path(const char *text, leat_error *error);
+int leat_text_check_url(const char *text, leat_error *error); /* http or https, without a user */
+int leat_text_check_fraction(const char *text, leat_error *error);
+/* The number that it has allowed, 0 to 1. */
+double leat_text_fraction(const char *text);
 
 /* The parameters of a checked path: how many, and the name of the one at `index`. */
 size_t leat_text_path_parameters(const char *path);

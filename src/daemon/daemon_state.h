@@ -12,6 +12,7 @@
 #include "daemon/assemble.h"
 #include "daemon/edge_thread.h"
 #include "daemon/reload.h"
+#include "trace/tracer.h"
 #include "watch/catalog_watch.h"
 #include "watch/mode_watch.h"
 #include "watch/write_watch.h"
@@ -53,6 +54,7 @@ typedef struct leat_daemon {
     int code; /* the process ends with it */
 
     leat_auth *auth;     /* who may write; NULL: everybody */
+    leat_tracer *tracer; /* NULL: there are no spans */
     leat_reload *reload; /* the files that are read again: each part adds its own as it is made */
     leat_admin *admin;
     leat_culprits culprits; /* while they are put together: large for a stack frame */
@@ -72,6 +74,8 @@ typedef struct leat_daemon {
 int leat_daemon_make_versions(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 /* Who waits for writes; before edge and workers. None where limits.waiting is 0. */
 void leat_daemon_make_writes(leat_daemon *daemon);
+/* Where spans are sent; before edge and workers. None without an endpoint. */
+int leat_daemon_make_tracer(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 /* The configuration names files that an edge reads again (reload.h); needs nothing else. */
 bool leat_daemon_reads_again(const leat_config *config);
 /* Listens, but serves nobody yet. */

@@ -306,6 +306,7 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
                    .wait_max_s = (uint32_t)(from->wait_max_ms / 1000)},
         .modes = daemon->modes,
         .direct = direct_source(daemon),
+        .tracer = daemon->tracer,
         .metrics = daemon->metrics,
     };
     leat_http_config_defaults(&config.http);
@@ -388,6 +389,7 @@ int leat_daemon_make_workers(leat_daemon *daemon, leat_error *error)
         .lock_timeout_ms = daemon->assembly.config.lock_timeout_ms,
         .idempotency_ms = daemon->assembly.config.idempotency_ms,
         .lag_limit_ms = daemon->assembly.config.lag_limit_ms,
+        .tracer = daemon->tracer,
         .metrics = daemon->metrics,
     };
     take_engine_limits(&daemon->assembly.config, &config.engine);

@@ -167,7 +167,8 @@ static int make_parts(leat_daemon *daemon, leat_error *error)
     if (leat_daemon_make_versions(daemon, error) != 0)
         return -1;
     leat_daemon_make_writes(daemon);
-    if (leat_daemon_start_mode_watch(daemon, error) != 0)
+    if (leat_daemon_start_mode_watch(daemon, error) != 0 ||
+        leat_daemon_make_tracer(daemon, error) != 0)
         return -1;
     if (daemon->with_edge && leat_daemon_make_edge(daemon, error) != 0)
         return -1;
@@ -238,6 +239,7 @@ static void tear_down(leat_daemon *daemon)
     leat_reporter_free(daemon->reporter);
     for (uint32_t i = 0; i < daemon->worker_count; i++)
         leat_worker_free(daemon->workers[i]);
+    leat_tracer_free(daemon->tracer);
     if (daemon->admin)
         leat_admin_free(daemon->admin);
     leat_log_close(&daemon->assembly.log);

@@ -16,7 +16,7 @@
 #define SHARD "shards: [ { name: a, dsn: 'host=h' } ]\n"
 #define ROUTE "routes: [ { path: '/things/{id}', table: things } ]\n"
 #define TOP_KEYS                                                                                   \
-    "listen, admin, admin_token, workers, catalog_every, data_dir, log_level, log, shards, tenants, routes, http, auth, limits, sync, apply"
+    "listen, admin, admin_token, workers, catalog_every, data_dir, log_level, log, shards, tenants, routes, http, auth, limits, sync, apply, tracing"
 #define KAFKA_KEYS                                                                                 \
     "brokers, topic, group, partitions, replication, start, renew_after, give_up_after, properties"
 #define DSN_WORDS     "a connection string or URI of libpq; $NAME takes an environment variable"
@@ -28,6 +28,7 @@
 #define ADMIN_OPEN                                                                                        \
     "others than this machine can reach it, and there is no admin_token (add one, such as `admin_token: " \
     "$LEAT_ADMIN_TOKEN`, or listen at 127.0.0.1)"
+#define URL_WORDS  "(http://host:port/path or https://host:port/path)"
 #define PATH_WORDS "such as /apps/{app_id}/users/{user_id}"
 
 /* Loads `text` as the file c.yaml of a fresh directory, so that messages are the same
@@ -357,6 +358,29 @@ static const broken broken_files[] = {
     {LOG SHARD ROUTE "admin: example.org:9464\n", "c.yaml:4: admin: " ADMIN_OPEN},
     {LOG SHARD ROUTE "admin_token: ''\n",
      "c.yaml:4: admin_token: must not be empty (any text; $NAME takes an environment variable)"},
+
+    /* tracing */
+    {LOG SHARD ROUTE "tracing: { sample: 1 }\n", "c.yaml:4: tracing.endpoint: missing " URL_WORDS},
+    {LOG SHARD ROUTE "tracing: { endpoint: 'localhost:4318' }\n",
+     "c.yaml:4: tracing.endpoint: is not a URL of http or https " URL_WORDS},
+    {LOG SHARD ROUTE "tracing: { endpoint: 'http://h:4318' }\n",
+     "c.yaml:4: tracing.endpoint: has no path " URL_WORDS},
+    {LOG SHARD ROUTE "tracing: { endpoint: 'http://u:p@h/' }\n",
+     "c.yaml:4: tracing.endpoint: has a user in it " URL_WORDS},
+    {LOG SHARD ROUTE "tracing: { endpoint: 'http://h/a b' }\n",
+     "c.yaml:4: tracing.endpoint: has a character in it that no URL has " URL_WORDS},
+    {LOG SHARD ROUTE "tracing: { endpoint: 'http:///v1/traces' }\n",
+     "c.yaml:4: tracing.endpoint: is not a URL of http or https " URL_WORDS},
+    {LOG SHARD ROUTE "tracing: { endpoint: 'http://h/', sample: 1.5 }\n",
+     "c.yaml:4: tracing.sample: \"1.5\" is not a share (0 to 1, such as 0.01)"},
+    {LOG SHARD ROUTE "tracing: { endpoint: 'http://h/', sample: 1% }\n",
+     "c.yaml:4: tracing.sample: \"1%\" is not a share (0 to 1, such as 0.01)"},
+    {LOG SHARD ROUTE "tracing: { endpoint: 'http://h/', queue: 1 }\n",
+     "c.yaml:4: tracing.queue: 1 is out of range (64 to 1000000)"},
+    {LOG SHARD ROUTE "tracing: { endpoint: 'http://h/', headers: { 'a b': c } }\n",
+     "c.yaml:4: tracing.headers.?: is not the name of a header (letters, digits and '-')"},
+    {LOG SHARD ROUTE "tracing: { endpoint: 'http://h/', headers: { a: \"b\\nc: d\" } }\n",
+     "c.yaml:4: tracing.headers.a: must be one line of text (its value is not shown)"},
 
     /* variables of the environment: never a part of the text itself */
     {"log: { kafka: { brokers: $LEAT_TEST_UNSET } }\n",
