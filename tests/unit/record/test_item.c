@@ -80,10 +80,12 @@ START_TEST(an_item_that_owns_its_record_needs_nothing_of_the_log)
 {
     static const char *const keys[] = {"7/abc", "7/", "7/a%20b", "007/%61%2fb", "no key"};
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
-        char delivered[4][20] = {{0}};
+        char delivered[5][20] = {{0}};
         leat_item item = {.record = {.key = text_in(delivered[0], keys[i]),
                                      .value = text_in(delivered[1], i == 1 ? "" : "{\"a\": 1}"),
-                                     .op = text_in(delivered[2], "patch")}};
+                                     .op = text_in(delivered[2], "patch"),
+                                     .traceparent = text_in(delivered[3], "00-1-2"),
+                                     .tracestate = text_in(delivered[4], "a=b")}};
         ck_assert_int_eq(leat_item_decode(&routes, &test_placement, &item), 0);
         leat_item same =
             decode(leat_slice_of(keys[i]), leat_slice_of(i == 1 ? "" : "{\"a\": 1}"), "patch", "");
@@ -92,6 +94,8 @@ START_TEST(an_item_that_owns_its_record_needs_nothing_of_the_log)
         ck_assert(leat_slice_equal(item.record.key, same.record.key));
         ck_assert(leat_slice_equal(item.record.value, same.record.value));
         ck_assert(leat_slice_is(item.record.op, "patch"));
+        ck_assert(leat_slice_is(item.record.traceparent, "00-1-2"));
+        ck_assert(leat_slice_is(item.record.tracestate, "a=b"));
         ck_assert(leat_slice_equal(item.canonical_key, same.canonical_key));
         if (item.route)
             ck_assert(leat_slice_equal(item.key[1].text, same.key[1].text));
