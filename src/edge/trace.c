@@ -121,7 +121,7 @@ void edge_trace_append(leat_edge *edge, const edge_asker *asker, leat_record *re
 }
 
 void edge_trace_appended(leat_edge *edge, const edge_asker *asker, leat_append_result result,
-                         uint32_t partition, int64_t offset)
+                         uint32_t partition, int64_t offset, leat_histogram *durable)
 {
     static const char *const faults[] = {[LEAT_NOT_APPENDED] = "not_appended",
                                          [LEAT_APPEND_UNKNOWN] = "unknown",
@@ -135,6 +135,8 @@ void edge_trace_appended(leat_edge *edge, const edge_asker *asker, leat_append_r
     trace->offset = offset;
     if (result != LEAT_APPENDED)
         trace->fault = faults[result];
+    else if (!asker->batch)
+        leat_observe_trace(durable, trace->answered_us - trace->since_us, trace->own.trace_id);
 }
 
 /* ---- spans ---- */

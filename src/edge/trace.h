@@ -16,9 +16,10 @@ void edge_trace_begin(leat_edge *edge, leat_http_request *request, int64_t since
 void edge_trace_route(leat_edge *edge, const edge_write *write);
 /* Gives the record of the write its headers; valid until the request is answered. */
 void edge_trace_append(leat_edge *edge, const edge_asker *asker, leat_record *record);
-/* What became of the record; `offset` as in leat_appended_cb. Before the answer. */
+/* What became of the record; `offset` as in leat_appended_cb. Before the answer. `durable` gets its
+ * trace, where that was observed. */
 void edge_trace_appended(leat_edge *edge, const edge_asker *asker, leat_append_result result,
-                         uint32_t partition, int64_t offset);
+                         uint32_t partition, int64_t offset, leat_histogram *durable);
 /* The request is answered, or given up (LEAT_HTTP_CODE_COUNT): before its memory goes. */
 void edge_trace_answered(leat_edge *edge, leat_http_request *request, leat_http_code code);
 

@@ -463,7 +463,8 @@ void edge_on_appended(void *context, void *tag, leat_append_result result, uint3
     leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
     give_ticket(edge, tag);
     if (!ticket.is_shadow) /* its request may have gone */
-        edge_trace_appended(edge, &ticket.asker, result, partition, offset);
+        edge_trace_appended(edge, &ticket.asker, result, partition, offset,
+                            edge->metrics.durable[ticket.route]);
     if (ticket.is_shadow) {
         leat_count(
             result == LEAT_APPENDED ? edge->metrics.shadow_appended : edge->metrics.shadow_lost, 1);

@@ -236,18 +236,27 @@ static void add_to(_Atomic uint64_t *to, uint64_t more)
                           memory_order_relaxed);
 }
 
-void leat_observe(leat_histogram *histogram, int64_t value, uint64_t times)
+static uint32_t bucket_of(leat_histogram *histogram, int64_t counted)
 {
     const leat_metric_shape *shape = histogram->shape;
     uint32_t at = histogram->last;
-    int64_t counted = value > 0 ? value : 0;
     while (at < shape->bound_count && counted > shape->bounds[at])
         at++;
     while (at > 0 && counted <= shape->bounds[at - 1])
         at--;
-    histogram->last = at;
-    add_to(&histogram->buckets[at], times);
+    return histogram->last = at;
+}
+
+void leat_observe(leat_histogram *histogram, int64_t value, uint64_t times)
+{
+    int64_t counted = value > 0 ? value : 0;
+    add_to(&histogram->buckets[bucket_of(histogram, counted)], times);
     add_to(&histogram->sum, (uint64_t)counted * times);
+}
+
+void leat_observe_trace(leat_histogram *histogram, int64_t value, const uint8_t trace_id[16])
+{
+    leat_exemplar_write(&histogram->exemplars[bucket_of(histogram, value)], value, trace_id);
 }
 
 /* ---- which format ---- */
@@ -385,8 +394,20 @@ static void write_gauge(const series *of, const leat_metric_shape *shape, leat_b
     leat_buf_byte(out, '\n');
 }
 
+static void put_exemplar(leat_buf *out, const cell *at, const leat_metric_shape *shape,
+                         uint32_t bucket)
+{
+    char trace[33];
+    int64_t value;
+    while (at && !leat_exemplar_read(&at->histogram.exemplars[bucket], &value, trace))
+        at = at->next;
+    if (at)
+        leat_buf_printf(out, " # {trace_id=\"%s\"} %g", trace,
+                        (double)value / (double)shape->scale);
+}
+
 static void put_bucket(leat_buf *out, const series *of, const leat_metric_shape *shape,
-                       uint32_t bucket, uint64_t count)
+                       uint32_t bucket, uint64_t count, leat_metrics_format format)
 {
     leat_buf_text(out, of->metric->name);
     leat_buf_text(out, "_bucket{");
@@ -395,18 +416,21 @@ static void put_bucket(leat_buf *out, const series *of, const leat_metric_shape 
     put_bound(out, shape, bucket);
     leat_buf_text(out, "\"} ");
     leat_buf_uint(out, count);
+    if (format == LEAT_METRICS_OPEN)
+        put_exemplar(out, of->cells, shape, bucket);
     leat_buf_byte(out, '\n');
 }
 
 /* The count is the sum of the buckets as they were read, so the lines agree although other threads
  * go on observing. */
-static void write_histogram(const series *of, const leat_metric_shape *shape, leat_buf *out)
+static void write_histogram(const series *of, const leat_metric_shape *shape,
+                            leat_metrics_format format, leat_buf *out)
 {
     uint64_t count = 0, sum = 0;
     for (uint32_t b = 0; b <= shape->bound_count; b++) {
         for (const cell *at = of->cells; at; at = at->next)
             count += atomic_load_explicit(&at->histogram.buckets[b], memory_order_relaxed);
-        put_bucket(out, of, shape, b, count);
+        put_bucket(out, of, shape, b, count, format);
     }
     for (const cell *at = of->cells; at; at = at->next)
         sum += atomic_load_explicit(&at->histogram.sum, memory_order_relaxed);
@@ -429,10 +453,11 @@ static void put_head(leat_buf *out, const leat_metric *metric, const leat_metric
                     metric->name, shape->type);
 }
 
-static void write_series(const series *of, const leat_metric_shape *shape, leat_buf *out)
+static void write_series(const series *of, const leat_metric_shape *shape,
+                         leat_metrics_format format, leat_buf *out)
 {
     if (shape->bound_count > 0)
-        write_histogram(of, shape, out);
+        write_histogram(of, shape, format, out);
     else if (strcmp(shape->type, "counter") == 0)
         write_counter(of, shape, out);
     else
@@ -447,7 +472,7 @@ void leat_metrics_write(const leat_metrics *metrics, leat_metrics_format format,
         if (metrics->first[i])
             put_head(out, metric, shape, format);
         for (const series *of = metrics->first[i]; of; of = of->next)
-            write_series(of, shape, out);
+            write_series(of, shape, format, out);
     }
     if (format == LEAT_METRICS_OPEN)
         leat_buf_text(out, "# EOF\n");

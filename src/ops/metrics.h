@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "ops/exemplar.h"
 #include "ops/metric_table.h"
 
 typedef struct leat_metrics leat_metrics;
@@ -24,6 +25,7 @@ typedef struct leat_histogram {
     uint32_t last; /* the bucket that was counted last: the next value is often like it */
     _Atomic uint64_t buckets[LEAT_HISTOGRAM_BUCKETS + 1];
     _Atomic uint64_t sum;
+    leat_exemplar exemplars[LEAT_HISTOGRAM_BUCKETS + 1]; /* of each bucket, the newest */
 } leat_histogram;
 
 /* Of leat_metric_table. */
@@ -69,6 +71,10 @@ typedef struct leat_metric_cell {
 /* Calls `see` for each; what it is given stays valid. Any thread. */
 void leat_metrics_each(const leat_metrics *metrics,
                        void (*see)(void *context, const leat_metric_cell *cell), void *context);
+/* The trace that a value belongs to, which was observed or will be: in OpenMetrics it is shown with
+ * the value's bucket, until another one is. For one in the older format Prometheus refuses the
+ * page. */
+void leat_observe_trace(leat_histogram *histogram, int64_t value, const uint8_t trace_id[16]);
 
 typedef enum leat_metrics_format {
     LEAT_METRICS_TEXT, /* Prometheus' text 0.0.4 */

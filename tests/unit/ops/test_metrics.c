@@ -309,6 +309,36 @@ static const struct {
     {",;,;", false},
 };
 
+static void expect_bucket(const leat_metrics *metrics, leat_metrics_format format, const char *line)
+{
+    leat_buf text = {0};
+    leat_metrics_write(metrics, format, &text);
+    ck_assert_msg(strstr(leat_buf_cstr(&text), line), "no %s in %s", line, text.data);
+    leat_buf_free(&text);
+}
+
+/* Only in OpenMetrics: in the other format one of them makes Prometheus refuse the page. */
+START_TEST(test_traces)
+{
+    static const uint8_t older[16] = {1}, newer[16] = {0x0a, [15] = 0xff};
+    leat_metrics *metrics = metrics_new();
+    leat_histogram *lag = leat_metrics_histogram(metrics, "leat_lag_seconds", NULL);
+    leat_histogram *other = leat_metrics_histogram(metrics, "leat_lag_seconds", NULL);
+    leat_observe(lag, 7, 2);
+    leat_observe_trace(lag, 6, older);
+    leat_observe_trace(lag, 7, newer);
+    leat_observe(other, 7200000, 1);
+    leat_observe_trace(other, 7200000, older);
+    expect_bucket(metrics, LEAT_METRICS_TEXT, "le=\"0.01\"} 2\n");
+    expect_bucket(metrics, LEAT_METRICS_OPEN, "le=\"0.005\"} 0\n");
+    expect_bucket(metrics, LEAT_METRICS_OPEN,
+                  "le=\"0.01\"} 2 # {trace_id=\"0a0000000000000000000000000000ff\"} 0.007\n");
+    expect_bucket(metrics, LEAT_METRICS_OPEN,
+                  "le=\"+Inf\"} 3 # {trace_id=\"01000000000000000000000000000000\"} 7200\n");
+    leat_metrics_free(metrics);
+}
+END_TEST
+
 START_TEST(test_accept)
 {
     ck_assert_int_eq(leat_metrics_accepted(leat_slice_of(accepts[_i].accept)),
@@ -383,6 +413,7 @@ static Suite *suite(void)
                                      (int)(sizeof wrong / sizeof *wrong));
     tcase_add_loop_test(text, test_buckets, 0, (int)(sizeof observed / sizeof *observed));
     tcase_add_test(text, test_histogram_text);
+    tcase_add_test(text, test_traces);
     tcase_add_loop_test(text, test_accept, 0, (int)(sizeof accepts / sizeof *accepts));
     tcase_add_loop_test(text, test_names, 0, (int)(sizeof named / sizeof *named));
     tcase_add_test(text, test_table);
