@@ -54,7 +54,8 @@ typedef struct traced_record {
 typedef struct fate {
     const char *outcome;
     const char *error; /* NULL: none */
-    char kept;         /* 0: not in the shard; else what tells the ways to keep it apart: p, h */
+    bool is_applied;
+    char kept; /* 0: not in the shard; else what tells the ways to keep it apart: p, h */
 } fate;
 
 static void let_go(record_trace *trace)
@@ -96,10 +97,14 @@ static void put_topic(const leat_worker *worker, leat_span *span)
         leat_span_text(span, "messaging.consumer.group.name", leat_slice_of(log->group));
 }
 
+static int64_t lag_ms(const record_trace *trace)
+{
+    return leat_wall_ms() - trace->accepted_ms;
+}
+
 static void put_record(const leat_worker *worker, leat_span *span, const record_trace *trace)
 {
     uint32_t shard = worker->shard_of[trace->partition];
-    int64_t lag_ms = leat_wall_ms() - trace->accepted_ms;
     leat_span_text(span, "messaging.operation.name", LEAT_SLICE("process"));
     leat_span_text(span, "messaging.operation.type", LEAT_SLICE("process"));
     put_number(span, "messaging.destination.partition.id", trace->partition);
@@ -110,7 +115,7 @@ static void put_record(const leat_worker *worker, leat_span *span, const record_
                        leat_slice_of(leat_worker_table_name(worker, trace->table)));
         leat_span_text(span, "leat.operation", leat_slice_of(leat_route_op_name(trace->op)));
     }
-    leat_span_number(span, "leat.lag_seconds", (double)lag_ms / 1000);
+    leat_span_number(span, "leat.lag_seconds", (double)lag_ms(trace) / 1000);
     leat_span_integer(span, "leat.attempts", trace->attempts);
     if (trace->fold > 1)
         leat_span_integer(span, "leat.fold.size", trace->fold);
@@ -287,11 +292,15 @@ static fate fate_of(const leat_engine_job *job, const leat_engine_batch_record *
         return (fate){.outcome = "dead_letter", .error = sqlstate};
     if (batch->hold)
         return (fate){.outcome = "held", .error = sqlstate, .kept = 'h'};
+    if (record->conflict)
+        return (fate){.outcome = "dead_letter", .error = "conflict"};
+    if (record->repeat)
+        return (fate){.outcome = "repeat"};
     if (record->skip)
         return (fate){.outcome = "left_out"};
     if (leat_engine_batch_keeps(record))
         return (fate){.outcome = "held", .error = "held", .kept = 'h'};
-    return (fate){.outcome = "applied"};
+    return (fate){.outcome = "applied", .is_applied = true};
 }
 
 /* How a batch's records were kept before. */
@@ -321,6 +330,9 @@ static void end_record(leat_worker *worker, const traced_record *at, const leat_
     trace->is_running = false;
     if (result && result->outcome == LEAT_ENGINE_APPLIED) {
         fate what = fate_of(job, &job->batch.records[at->index]);
+        if (what.is_applied)
+            leat_observe_trace(worker->shards[job->shard].apply_lag, lag_ms(trace),
+                               trace->from.trace_id);
         end_process(worker, trace, &what, came_from(&job->batch, trace));
     } else {
         if (result)

@@ -7,8 +7,10 @@ import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import psycopg
 import pytest
+from prometheus_client.openmetrics import parser as openmetrics
 
 from lib.harness import wait_until
 
@@ -187,6 +189,7 @@ def test_a_trace_shows_the_life_of_a_write(make_world, backend, receiver):
 
         # parked: it ends there, and the span that follows links to it
         if backend == "servers":
+            wait_until(lambda: http.patch("/things/2", json={"n": 1}) and len(receiver.of(trace_of(9))) >= 3, "a park, while others get through")
             (*_, parked), _ = receiver.wait(trace_of(9), 3)
             assert parked["fails"] and parked["values"]["leat.outcome"] == "parked"
             lock.commit()
@@ -211,6 +214,12 @@ def test_a_trace_shows_the_life_of_a_write(make_world, backend, receiver):
             (*_, resumed), _ = receiver.wait(trace_of(9), 4)
             assert not resumed["fails"] and resumed["values"]["leat.outcome"] == "applied"
             assert resumed["parentSpanId"] == parked["parentSpanId"] and me(parked) in linked(resumed)
+
+        # metrics lead to traces
+        for process, name in ((edge, "leat_accept_to_durable_seconds"), (apply, "leat_apply_lag_seconds")):
+            page = httpx.get(f"http://{process.address('admin listens')}/metrics", headers={"accept": "application/openmetrics-text"}).text
+            found = [s.exemplar for f in openmetrics.text_string_to_metric_families(page) for s in f.samples if s.exemplar and f.name == name]
+            assert found and all(e.labels["trace_id"] in {s["traceId"] for s in list(receiver.spans)} for e in found)
 
         # what is refused, and what is not sampled
         assert http.patch("/things/x", json={"n": 1}, headers=caller(5)).status_code == 422
