@@ -3,7 +3,7 @@
  * hash and a random generator. Every function is safe to call from any thread.
  *
  * Rooms include one way only: base <- engine, record, config, auth, ops, http <- log, sink,
- * trace <- edge, apply, watch <- daemon <- cli. A lint test checks it.
+ * trace <- edge, apply, watch, page, verify <- daemon <- cli. A lint test checks it.
  */
 #ifndef LEAT_BASE_H
 #define LEAT_BASE_H

@@ -35,6 +35,15 @@ typedef struct leat_options {
     const char *share;
     const char *sample;
     const char *report;
+    const char *to;
+    const char *partition;
+    const char *since;
+    const char *until;
+    const char *leave_out;
+    const char *memory;
+    const char *pace;
+    bool adopted;
+    bool accept_removed;
     bool repeat_unknown;
     const char *idempotency; /* `leat send`: the keys of its items begin with it; NULL: none */
     bool hold;
@@ -79,6 +88,8 @@ int leat_command_mode_compare(const leat_options *options);
 int leat_command_token_new(const leat_options *options);
 int leat_command_send(const leat_options *options);
 int leat_command_compare(const leat_options *options);
+int leat_command_verify(const leat_options *options);
+extern const char leat_verify_help[];
 int leat_command_config(const leat_options *options);  /* prints the reference */
 int leat_command_metrics(const leat_options *options); /* likewise, of the metrics */
 int leat_command_version(const leat_options *options);

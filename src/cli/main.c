@@ -203,6 +203,9 @@ static const leat_command commands[] = {
      "  --quick        shorter runs: two minutes instead of six\n"
      "  --report FILE  where the report goes; default compare.html\n",
      leat_command_compare},
+    {"verify", "cjlTFgNdiELGqBz",
+     "[--partition N [--from OFFSET] [--to OFFSET]] [--since TIME] [--until TIME] [--tenant T] [--sample P] [--leave-out LIST] [--adopted] [--accept-removed] [--memory SIZE] [--pace N] [--limit N] [--json] [--config FILE]",
+     0, "prove that the shards have what was accepted", leat_verify_help, leat_command_verify},
     {"config", "", "", 0, "print the reference of all settings",
      "Prints every setting with its type, default, range and meaning.\n", leat_command_config},
     {"metrics", "", "", 0, "print the reference of all metrics",
@@ -249,6 +252,15 @@ static const struct option options_known[] = {
     {"sample", required_argument, NULL, 'E'},
     {"quick", no_argument, NULL, 'Q'},
     {"report", required_argument, NULL, 'P'},
+    {"to", required_argument, NULL, 'g'},
+    {"partition", required_argument, NULL, 'N'},
+    {"since", required_argument, NULL, 'd'},
+    {"until", required_argument, NULL, 'i'},
+    {"leave-out", required_argument, NULL, 'L'},
+    {"memory", required_argument, NULL, 'G'},
+    {"pace", required_argument, NULL, 'q'},
+    {"adopted", no_argument, NULL, 'B'},
+    {"accept-removed", no_argument, NULL, 'z'},
     {0},
 };
 
@@ -337,6 +349,9 @@ static const char **text_of(leat_options *options, int letter)
         {'F', &options->from},        {'S', &options->scopes},      {'b', &options->batch},
         {'A', &options->ca},          {'C', &options->cert},        {'D', &options->share},
         {'E', &options->sample},      {'I', &options->idempotency}, {'P', &options->report},
+        {'g', &options->to},          {'N', &options->partition},   {'d', &options->since},
+        {'i', &options->until},       {'L', &options->leave_out},   {'G', &options->memory},
+        {'q', &options->pace},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].letter == letter)
@@ -372,6 +387,12 @@ static int take_option(leat_options *options, int letter, const char *value)
         if (options->admin_count == LEAT_ADMINS_MAX)
             return -1;
         options->admin[options->admin_count++] = value;
+        break;
+    case 'B':
+        options->adopted = true;
+        break;
+    case 'z':
+        options->accept_removed = true;
         break;
     case 'l':
         return take_number(value, &options->limit);

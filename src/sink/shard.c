@@ -17,6 +17,7 @@ typedef struct shard_backend {
     const leat_shard_held_ops *held;
     const leat_shard_controls_ops *controls;
     const leat_shard_reporter_ops *reporter;
+    const leat_shard_audit_ops *audit;
 } shard_backend;
 
 static const shard_backend postgres = {
@@ -29,6 +30,7 @@ static const shard_backend postgres = {
     .held = &leat_pg_held,
     .controls = &leat_pg_controls,
     .reporter = &leat_pg_reporter,
+    .audit = &leat_pg_audit,
 };
 
 static const shard_backend sqlite = {
@@ -39,6 +41,7 @@ static const shard_backend sqlite = {
     .held = &leat_sqlite_held,
     .controls = &leat_sqlite_controls,
     .reporter = &leat_sqlite_reporter,
+    .audit = &leat_sqlite_audit,
 };
 
 static const shard_backend *backend_of(leat_shard_address at)
@@ -298,4 +301,57 @@ void leat_shard_reporter_free(leat_shard_reporter *reporter)
 {
     if (reporter)
         reporter->ops->free(reporter);
+}
+
+/* ---- audit ---- */
+
+leat_shard_audit *leat_shard_audit_new(leat_shard_address at, int32_t source_id,
+                                       uint32_t subpartitions)
+{
+    LEAT_ASSERT(subpartitions > 0 && subpartitions <= LEAT_SUBPARTITIONS_MAX);
+    return backend_of(at)->audit->open(text_of(at), source_id, subpartitions);
+}
+
+int leat_shard_audit_begin(leat_shard_audit *audit, leat_error *error)
+{
+    return audit->ops->begin(audit, error);
+}
+
+void leat_shard_audit_end(leat_shard_audit *audit)
+{
+    audit->ops->end(audit);
+}
+
+int leat_shard_audit_reached(leat_shard_audit *audit, uint32_t partition, int64_t *ret,
+                             leat_error *error)
+{
+    return audit->ops->reached(audit, partition, ret, error);
+}
+
+int leat_shard_audit_writes(leat_shard_audit *audit, const leat_write_question *questions,
+                            uint32_t count, leat_write_answer *ret, leat_error *error)
+{
+    LEAT_ASSERT(count > 0 && count <= LEAT_AUDIT_WRITES_MAX);
+    return audit->ops->writes(audit, questions, count, ret, error);
+}
+
+int leat_shard_audit_removals(leat_shard_audit *audit, leat_audit_removal *ret, uint32_t max,
+                              uint32_t *ret_count, leat_error *error)
+{
+    *ret_count = 0;
+    return audit->ops->removals(audit, ret, max, ret_count, error);
+}
+
+int leat_shard_audit_rows(leat_shard_audit *audit, const leat_route *route, uint64_t columns,
+                          const leat_audit_row *rows, uint32_t count, leat_audit_answer *ret,
+                          leat_error *error)
+{
+    LEAT_ASSERT(count > 0 && count <= LEAT_AUDIT_ROWS_MAX);
+    return audit->ops->rows(audit, route, columns, rows, count, ret, error);
+}
+
+void leat_shard_audit_free(leat_shard_audit *audit)
+{
+    if (audit)
+        audit->ops->free(audit);
 }

@@ -6,6 +6,7 @@
 #ifndef LEAT_SINK_SHARD_OPS_H
 #define LEAT_SINK_SHARD_OPS_H
 
+#include "sink/audit.h"
 #include "sink/held.h"
 #include "sink/modes.h"
 #include "sink/shard.h"
@@ -90,6 +91,27 @@ typedef struct leat_shard_controls_ops {
                   bool *ret_was_there, leat_error *error);
 } leat_shard_controls_ops;
 
+/* The first member of every audit. */
+typedef struct leat_shard_audit_ops leat_shard_audit_ops;
+struct leat_shard_audit {
+    const leat_shard_audit_ops *ops;
+};
+
+struct leat_shard_audit_ops {
+    leat_shard_audit *(*open)(const char *address, int32_t source_id, uint32_t subpartitions);
+    int (*begin)(leat_shard_audit *audit, leat_error *error);
+    void (*end)(leat_shard_audit *audit);
+    int (*reached)(leat_shard_audit *audit, uint32_t partition, int64_t *ret, leat_error *error);
+    int (*writes)(leat_shard_audit *audit, const leat_write_question *questions, uint32_t count,
+                  leat_write_answer *ret, leat_error *error);
+    int (*removals)(leat_shard_audit *audit, leat_audit_removal *ret, uint32_t max,
+                    uint32_t *ret_count, leat_error *error);
+    int (*rows)(leat_shard_audit *audit, const leat_route *route, uint64_t columns,
+                const leat_audit_row *rows, uint32_t count, leat_audit_answer *ret,
+                leat_error *error);
+    void (*free)(leat_shard_audit *audit);
+};
+
 /* The first member of every reporter. */
 typedef struct leat_shard_reporter_ops leat_shard_reporter_ops;
 struct leat_shard_reporter {
@@ -125,6 +147,7 @@ extern const leat_shard_dead_letters_ops leat_pg_dead_letters; /* sink/pg/dead.c
 extern const leat_shard_held_ops leat_pg_held;                 /* sink/pg/held.c */
 extern const leat_shard_controls_ops leat_pg_controls;         /* sink/pg/controls.c */
 extern const leat_shard_reporter_ops leat_pg_reporter;         /* sink/pg/workers.c */
+extern const leat_shard_audit_ops leat_pg_audit;               /* sink/pg/audit.c */
 
 /* A path needs no check, and a file has no privileges to lack. */
 extern const leat_shard_tables_ops leat_sqlite_tables;             /* sink/sqlite/tables.c */
@@ -134,5 +157,6 @@ extern const leat_shard_dead_letters_ops leat_sqlite_dead_letters; /* sink/sqlit
 extern const leat_shard_held_ops leat_sqlite_held;                 /* sink/sqlite/held.c */
 extern const leat_shard_controls_ops leat_sqlite_controls;         /* sink/sqlite/controls.c */
 extern const leat_shard_reporter_ops leat_sqlite_reporter;         /* sink/sqlite/workers.c */
+extern const leat_shard_audit_ops leat_sqlite_audit;               /* sink/sqlite/audit.c */
 
 #endif

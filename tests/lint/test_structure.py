@@ -26,8 +26,9 @@ MAY_INCLUDE = {
     "apply": {"base", "engine", "record", "log", "sink", "ops", "trace"},
     "watch": {"base", "record", "log", "sink"},
     "page": {"base", "ops", "http"},
-    "daemon": {"base", "engine", "record", "config", "auth", "ops", "http", "log", "sink", "trace", "edge", "apply", "watch", "page"},
-    "cli": {"base", "engine", "record", "config", "auth", "ops", "http", "log", "sink", "trace", "edge", "apply", "watch", "page", "daemon"},
+    "verify": {"base", "record", "log", "sink"},
+    "daemon": {"base", "engine", "record", "config", "auth", "ops", "http", "log", "sink", "trace", "edge", "apply", "watch", "page", "verify"},
+    "cli": {"base", "engine", "record", "config", "auth", "ops", "http", "log", "sink", "trace", "edge", "apply", "watch", "page", "verify", "daemon"},
 }
 
 
@@ -36,7 +37,7 @@ def sources():
 
 
 def test_includes_point_one_way():
-    """base <- engine, record, config, auth, ops, http <- log, sink, trace <- edge, apply, watch, page <- daemon <- cli; nothing includes the other way."""
+    """base <- engine, record, config, auth, ops, http <- log, sink, trace <- edge, apply, watch, page, verify <- daemon <- cli; nothing includes the other way."""
     wrong = []
     for path in sources():
         folder = path.relative_to(SRC).parts[0]

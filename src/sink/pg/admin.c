@@ -390,12 +390,26 @@ static int begin_at_primary(leat_pg *pg, const char *sql, leat_error *error)
     return leat_fail(error, "%s: a standby answers%s", pg->where, primary_only);
 }
 
+static const char read_sql[] =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET TRANSACTION READ ONLY";
+
 int leat_pg_open(leat_pg *pg, const char *dsn, leat_error *error)
 {
     if (connect_to(pg, dsn, false, error) != 0)
         return -1;
-    return begin_at_primary(
-        pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET TRANSACTION READ ONLY", error);
+    return begin_at_primary(pg, read_sql, error);
+}
+
+int leat_pg_read_again(leat_pg *pg, leat_error *error)
+{
+    LEAT_ASSERT(pg->connection && pg->timeout_us > 0);
+    leat_pg_extend(pg);
+    return begin_at_primary(pg, read_sql, error);
+}
+
+void leat_pg_extend(leat_pg *pg)
+{
+    pg->deadline_us = leat_mono_us() + pg->timeout_us;
 }
 
 int leat_pg_open_any(leat_pg *pg, const char *dsn, leat_error *error)

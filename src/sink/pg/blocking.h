@@ -32,6 +32,10 @@ typedef struct leat_pg {
 /* Connects to the primary and begins a transaction to read: read-only, with one snapshot, and never
  * on a standby, wherever a pooler may lead. Close it in either case. */
 int leat_pg_open(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
+/* The next such transaction on the same connection, with a time limit of its own. */
+int leat_pg_read_again(leat_pg *pg, leat_error *error) LEAT_MUST_CHECK;
+/* The time limit counts from now, for what comes. */
+void leat_pg_extend(leat_pg *pg);
 /* The same for changes: READ COMMITTED; nothing is changed before a COMMIT by leat_pg_run. */
 int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
 /* The same for a process's report about itself: its commit waits neither for disk nor for a

@@ -56,6 +56,8 @@ void leat_sql_put_target(const leat_sql_writer *writer);
 
 /* The keys' arrays, side by side; returns the number of the next parameter. */
 uint32_t leat_sql_put_keys(const leat_sql_writer *writer);
+/* The same, then those of the columns and the masks. */
+void leat_sql_put_arrays(const leat_sql_writer *writer);
 /* t.key = s.k0 AND ... */
 void leat_sql_put_key_match(const leat_sql_writer *writer);
 /* Does any named column travel as text and need to be read as its type first? */

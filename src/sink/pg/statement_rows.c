@@ -130,7 +130,7 @@ uint32_t leat_sql_put_keys(const leat_sql_writer *writer)
     return number;
 }
 
-static void put_arrays(const leat_sql_writer *writer)
+void leat_sql_put_arrays(const leat_sql_writer *writer)
 {
     uint32_t number = leat_sql_put_keys(writer);
     for (uint32_t i = 0; i < writer->table->column_count; i++)
@@ -206,7 +206,7 @@ void leat_sql_put_read_rows(const leat_sql_writer *writer)
     leat_buf_text(writer->out, mask_count(writer->shape) > 0 ? ", s.p" : "");
     leat_buf_text(writer->out, mask_count(writer->shape) > 1 ? ", s.o" : "");
     leat_buf_text(writer->out, " FROM (");
-    put_arrays(writer);
+    leat_sql_put_arrays(writer);
     leat_buf_text(writer->out, ") AS s WHERE (SELECT leat.read_texts()))");
 }
 
@@ -217,7 +217,7 @@ void leat_sql_put_rows(const leat_sql_writer *writer)
     if (is_read)
         leat_buf_text(writer->out, "SELECT * FROM r");
     else
-        put_arrays(writer);
+        leat_sql_put_arrays(writer);
     put_entrance(writer, is_read ? "r" : NULL);
     leat_buf_byte(writer->out, ')');
 }

@@ -91,20 +91,28 @@ static bool is_first(const leat_write_question *questions, uint32_t at)
     return i == at;
 }
 
-int leat_sqlite_read_writes(leat_sqlite *sqlite, int32_t source_id,
-                            const leat_write_question *questions, uint32_t count,
-                            leat_write_answer *ret, leat_error *error)
+int leat_sqlite_answer_writes(leat_sqlite *sqlite, int32_t source_id,
+                              const leat_write_question *questions, uint32_t count,
+                              leat_write_answer *ret, leat_error *error)
 {
     for (uint32_t i = 0; i < count; i++)
         ret[i] = (leat_write_answer){.state = LEAT_WRITE_PENDING};
-    if (leat_sqlite_run(sqlite, "BEGIN", error) != 0)
-        return -1;
     sqlite3_stmt *query = leat_sqlite_prepare(sqlite, write_sql, error);
     int status = query ? 0 : -1;
     for (uint32_t i = 0; status == 0 && i < count; i++)
         if (is_first(questions, i))
             status = answer_partition(sqlite, query, source_id, questions, i, count, ret, error);
     sqlite3_finalize(query);
+    return status;
+}
+
+int leat_sqlite_read_writes(leat_sqlite *sqlite, int32_t source_id,
+                            const leat_write_question *questions, uint32_t count,
+                            leat_write_answer *ret, leat_error *error)
+{
+    if (leat_sqlite_run(sqlite, "BEGIN", error) != 0)
+        return -1;
+    int status = leat_sqlite_answer_writes(sqlite, source_id, questions, count, ret, error);
     if (leat_sqlite_run(sqlite, "ROLLBACK", status == 0 ? error : NULL) != 0)
         return -1;
     return status;

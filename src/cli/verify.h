@@ -1,0 +1,30 @@
+/* verify.h - the parts of leat verify: the command, and what it prints. */
+#ifndef LEAT_CLI_VERIFY_H
+#define LEAT_CLI_VERIFY_H
+
+#include "cli/commands.h"
+#include "config/config.h"
+#include "verify/verify.h"
+
+/* What is printed while it runs and at its end. */
+typedef struct leat_verify_print {
+    bool json;
+    bool is_terminal; /* standard error: there the progress line is written over and over */
+    bool has_line;    /* of it, now */
+    uint32_t limit;   /* findings that are shown */
+    uint32_t shown;
+    int64_t begun_us;
+    int64_t line_us; /* when the last one was written */
+    char *findings;  /* with `json`: objects with commas between them; owned */
+    size_t findings_size;
+} leat_verify_print;
+
+/* Callbacks of leat_verify_config; the context is a leat_verify_print. */
+void leat_verify_print_finding(void *context, const leat_verify_finding *finding);
+void leat_verify_print_progress(void *context, const leat_verify_progress *progress);
+/* `cut`: partitions whose beginning is no longer in the log. */
+void leat_verify_print_result(leat_verify_print *print, const leat_verify_result *result,
+                              uint32_t cut, bool is_sample);
+void leat_verify_print_fini(leat_verify_print *print);
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * The keys that a walk has met, in a hash table that grows. A key follows its writes as they come;
+ * from the first one on that is not decided it keeps them, because whether that one counts is known
+ * only at the end, and the later ones build upon it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify/internal.h"
+
+enum { BUCKETS_MIN = 1024 };
+
+void verify_keys_init(verify_keys *keys)
+{
+    *keys = (verify_keys){.bucket_count = BUCKETS_MIN};
+    keys->buckets = leat_must_calloc(BUCKETS_MIN, sizeof *keys->buckets);
+}
+
+static void free_key(verify_key *key)
+{
+    verify_records_free(key->waiting);
+    leat_key_state_fini(&key->state);
+    free(key->once);
+    free(key);
+}
+
+void verify_keys_fini(verify_keys *keys)
+{
+    for (uint32_t b = 0; b < keys->bucket_count; b++) {
+        verify_key *key = keys->buckets[b];
+        while (key) {
+            verify_key *next = key->next;
+            free_key(key);
+            key = next;
+        }
+    }
+    free(keys->buckets);
+    *keys = (verify_keys){0};
+}
+
+bool verify_is_in_share(const leat_verify *v, uint64_t spread)
+{
+    return (spread & v->share.mask) == v->share.bits;
+}
+
+/* ---- find and add ---- */
+
+/* The bits of the walks are the lowest ones. */
+static verify_key **bucket_of(const verify_keys *keys, uint64_t spread)
+{
+    return &keys->buckets[(spread >> 32) & (keys->bucket_count - 1)];
+}
+
+static void grow(verify_keys *keys)
+{
+    verify_keys larger = {.bucket_count = keys->bucket_count * 2};
+    larger.buckets = leat_must_calloc(larger.bucket_count, sizeof *larger.buckets);
+    for (uint32_t b = 0; b < keys->bucket_count; b++) {
+        verify_key *key = keys->buckets[b];
+        while (key) {
+            verify_key *next = key->next, **to = bucket_of(&larger, key->spread);
+            key->next = *to;
+            *to = key;
+            key = next;
+        }
+    }
+    free(keys->buckets);
+    keys->buckets = larger.buckets;
+    keys->bucket_count = larger.bucket_count;
+}
+
+/* Its table's own bytes count, too. */
+static size_t size_of(const verify_key *key)
+{
+    return sizeof *key + key->size + 2 * sizeof(void *) +
+           leat_key_state_bytes(&key->state, key->route->table) + key->waiting_bytes +
+           key->once_room * sizeof *key->once;
+}
+
+/* Did the range see the key's life from its beginning on? */
+static bool is_new(const leat_verify *v, uint32_t partition)
+{
+    return !v->config->adopted && v->config->since_ms == 0 && v->config->starts[partition] == 0 &&
+           v->config->spans[partition].from == 0;
+}
+
+static bool is_controlled(const leat_verify *v, uint32_t shard, const verify_record *record)
+{
+    const leat_control_set *controls = v->shards[shard].controls;
+    const leat_control *found =
+        controls ? leat_control_set_find_key(controls, record->route, record->key, leat_mono_us())
+                 : NULL;
+    return found && !found->holds;
+}
+
+static verify_key *add_key(leat_verify *v, const verify_record *record)
+{
+    verify_keys *keys = &v->keys;
+    if (keys->count >= keys->bucket_count)
+        grow(keys);
+    verify_key *key = calloc(1, sizeof *key + record->key.size);
+    if (!key) {
+        leat_fail(v->error, "out of memory");
+        return NULL;
+    }
+    key->spread = record->spread;
+    key->partition = record->partition;
+    key->subpartition = record->subpartition;
+    key->shard = leat_layout_shard_of_partition(v->config->layout, record->partition);
+    key->route = record->route;
+    key->last = -1;
+    key->waiting_end = &key->waiting;
+    key->size = (uint32_t)record->key.size;
+    memcpy(key->key, record->key.data, record->key.size);
+    leat_key_state_init(&key->state, is_new(v, record->partition));
+    if (is_controlled(v, key->shard, record))
+        key->doubt = VERIFY_CONTROLLED;
+    verify_key **to = bucket_of(keys, key->spread);
+    key->next = *to;
+    *to = key;
+    keys->count++;
+    keys->bytes += size_of(key);
+    return key;
+}
+
+/* Two routes on one table share its keys. */
+static bool is_key(const verify_key *key, const verify_record *record)
+{
+    return key->spread == record->spread && key->partition == record->partition &&
+           key->route->table_index == record->route->table_index &&
+           leat_slice_equal((leat_slice){key->key, key->size}, record->key);
+}
+
+verify_key *verify_keys_find(leat_verify *v, const verify_record *record, bool add)
+{
+    LEAT_ASSERT(record->route);
+    verify_key *key = *bucket_of(&v->keys, record->spread);
+    while (key && !is_key(key, record))
+        key = key->next;
+    return key || !add ? key : add_key(v, record);
+}
+
+/* ---- what waits ---- */
+
+static size_t record_size(const verify_record *record)
+{
+    return sizeof *record + record->key.size + record->value.size;
+}
+
+void verify_key_drop_waiting(leat_verify *v, verify_key *key)
+{
+    verify_records_free(key->waiting);
+    key->waiting = NULL;
+    key->waiting_end = &key->waiting;
+    LEAT_ASSERT(v->keys.bytes >= key->waiting_bytes);
+    v->keys.bytes -= key->waiting_bytes;
+    key->waiting_bytes = 0;
+}
+
+void verify_key_wait(leat_verify *v, verify_key *key, verify_record *record)
+{
+    size_t size = record_size(record);
+    record->next = NULL;
+    *key->waiting_end = record;
+    key->waiting_end = &record->next;
+    key->waiting_bytes += size;
+    v->keys.bytes += size;
+}
+
+/* ---- writes that are sent again ---- */
+
+/* False: it was there. */
+static bool put_once(uint64_t *set, uint32_t room, uint64_t once)
+{
+    uint32_t at = (uint32_t)once & (room - 1);
+    while (set[at] != 0 && set[at] != once)
+        at = (at + 1) & (room - 1);
+    if (set[at] == once)
+        return false;
+    set[at] = once;
+    return true;
+}
+
+/* Of the writes with one idempotency key the first has the effect. */
+static bool is_repeat(verify_key *key, uint64_t once)
+{
+    if (once == 0)
+        return false;
+    if (2 * (key->once_count + 1) > key->once_room) {
+        uint32_t room = key->once_room ? 2 * key->once_room : 8;
+        uint64_t *larger = leat_must_calloc(room, sizeof *larger);
+        for (uint32_t i = 0; i < key->once_room; i++)
+            if (key->once[i])
+                (void)put_once(larger, room, key->once[i]);
+        free(key->once);
+        key->once = larger;
+        key->once_room = room;
+    }
+    if (!put_once(key->once, key->once_room, once))
+        return true;
+    key->once_count++;
+    return false;
+}
+
+int verify_key_follow(leat_verify *v, verify_key *key, const verify_record *record)
+{
+    leat_key at;
+    leat_error error;
+    size_t before = size_of(key);
+    bool repeats = is_repeat(key, record->once);
+    v->keys.bytes += size_of(key) - before;
+    if (repeats)
+        return 0;
+    before = size_of(key);
+    key->route = record->route;
+    key->last = record->offset;
+    if (leat_key_decode(record->route, record->key, &at, &error) != 0) {
+        key->doubt = VERIFY_UNREADABLE;
+        return 0;
+    }
+    leat_followed followed = leat_key_state_follow(v->follower, &key->state, record->route,
+                                                   record->op, record->value, at.values);
+    if (followed == LEAT_FOLLOWED_MEMORY)
+        return leat_fail(v->error, "out of memory");
+    /* A PUT or DELETE says everything again. */
+    if (followed == LEAT_FOLLOWED_UNREADABLE)
+        key->doubt = key->doubt == VERIFY_SURE ? VERIFY_UNREADABLE : key->doubt;
+    else if (key->doubt == VERIFY_UNREADABLE && key->state.from_defaults)
+        key->doubt = VERIFY_SURE;
+    v->keys.bytes += size_of(key) - before;
+    return 0;
+}
+
+/* ---- fewer keys ---- */
+
+void verify_keys_narrow(leat_verify *v)
+{
+    for (uint32_t b = 0; b < v->keys.bucket_count; b++) {
+        verify_key **at = &v->keys.buckets[b];
+        while (*at) {
+            verify_key *key = *at;
+            if (verify_is_in_share(v, key->spread)) {
+                at = &key->next;
+                continue;
+            }
+            *at = key->next;
+            for (verify_record *record = key->waiting; record; record = record->next)
+                verify_count(v, record); /* their walk counts nothing */
+            v->keys.bytes -= size_of(key);
+            v->keys.count--;
+            free_key(key);
+        }
+    }
+}

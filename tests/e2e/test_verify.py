@@ -1,0 +1,153 @@
+"""`leat verify`: a log that is applied is proved, beside a worker too; each loss that is planted is found and named."""
+import json
+import subprocess
+
+import pytest
+
+from lib.backends import connect_sqlite
+from lib.harness import both, wait_until
+
+TABLE = """create table things (app int, id int, n bigint not null default 0, s text, last bigint, primary key (app, id),
+           check (s is null or s <> 'bad'))"""
+ROUTE = {"path": "/apps/{app}/things/{id}", "table": "things", "tenant": "app", "columns": {"n": "add", "last": "max"}}
+KEYS = 2500
+
+
+def verify(world, *arguments, code=0):
+    done = world.leat("verify", "--json", *arguments)
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def found(answer):
+    return sorted((f["finding"], f.get("key"), f.get("columns")) for f in answer["findings"])
+
+
+def lines(world, name, items):
+    path = world.directory / name
+    path.write_text("".join(json.dumps({"method": method, "path": f"/apps/{app}/things/{ident}", "body": body}) + "\n"
+                            for method, app, ident, body in items))
+    return str(path)
+
+
+def start_send(world, leat, path):
+    return subprocess.Popen([world.program, "send", path, "--url", world.url(leat), "--config", world.config_path],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def change(world, app, sql):
+    """In the shard that has the tenant's rows."""
+    for shard in world.shard_names:
+        if world.rows(f"select 1 from things where app = {app}", [shard]):
+            with world.db(shard) as db:
+                db.execute(sql.replace("leat.", "leat." if world.store.kind == "postgres" else "leat_"))
+            return shard
+    raise AssertionError(f"no shard has tenant {app}")
+
+
+def value(world, app, ident, column="n"):
+    rows = world.rows(f"select {column} from things where app = {app} and id = {ident}")
+    return rows[0][0] if rows else None
+
+
+@pytest.fixture
+def world(make_world):
+    world = make_world(table_sql=TABLE, route=ROUTE, apply={"compact_every": "1h"})
+    world.init()
+    return world
+
+
+@both
+def test_what_is_applied_is_proved_and_what_is_lost_is_named(world):
+    """One life of a pipeline: written to while it is verified, with more keys than the memory holds; then one plant after the
+    other, and last a worker's progress that is gone."""
+    leat = world.start("run")
+    sending = start_send(world, leat, lines(world, "many", [("PUT", i % 40, i, {"n": 1, "s": "é" * 20}) for i in range(KEYS)]
+                                            + [("PATCH", 1, i % 50 * 40 + 1, {"n": 1, "last": i}) for i in range(2000)]))
+    while sending.poll() is None:
+        assert verify(world)["findings"] == []
+    assert sending.returncode == 0
+    with world.client(leat) as http:
+        for method, path, body in (("PATCH", "1/things/90001", {"n": 2}), ("PUT", "1/things/90002", {"s": "bad"}),
+                                   ("PUT", "1/things/90003", {"s": "a"}), ("DELETE", "1/things/90003", None),
+                                   ("PATCH", "1/things/90004", {"n": 3})):
+            assert http.request(method, f"/apps/{path}", json=body).status_code == 202
+        for _ in range(3):  # one effect
+            assert http.patch("/apps/1/things/90005", json={"n": 1}, headers={"idempotency-key": "once"}).status_code == 202
+    wait_until(lambda: verify(world)["records"]["waiting"] == 0, "all to be applied")
+
+    whole = verify(world, "--memory", "256KiB")
+    assert whole["records"] == {**dict.fromkeys(whole["records"], 0), "applied": KEYS + 2007, "dead_letter": 1}
+    keys = whole["keys"]
+    assert keys["all"] == keys["proved"] == KEYS + 5, keys
+    assert whole["walks"] > 1 and whole["columns"] > 2 * KEYS
+    sample = verify(world, "--sample", "10")
+    assert 0 < sample["keys"]["all"] < KEYS / 2 and 0 < sum(sample["records"].values()) < KEYS
+    assert verify(world, "--tenant", "1", "--since", "1h")["keys"]["all"] < 200
+    text = world.leat("verify").stdout
+    assert f"{KEYS + 2007} applied, 1 dead letter" in text and text.endswith("nothing is lost or doubled\n"), text
+
+    # A row that another program has changed, one that it has deleted, one that it has made again.
+    change(world, 1, "update things set n = n + 1, s = 'b' where app = 1 and id = 90001")
+    change(world, 1, "delete from things where app = 1 and id = 90004")
+    change(world, 1, "insert into things (app, id) values (1, 90003)")
+    assert found(verify(world, code=3)) == [("row_differs", "1/90001", "n"), ("row_missing", "1/90004", None),
+                                            ("row_not_deleted", "1/90003", None)]
+    assert found(verify(world, "--leave-out", "things.n", code=3)) == [("row_missing", "1/90004", None), ("row_not_deleted", "1/90003", None)]
+    change(world, 1, "update things set n = n - 1 where app = 1 and id = 90001")
+    change(world, 1, "insert into things (app, id, n) values (1, 90004, 3)")
+    change(world, 1, "delete from things where app = 1 and id = 90003")
+    verify(world)
+
+    change(world, 1, "delete from leat.dead_letters")
+    gone = verify(world, code=3)
+    assert found(gone) == [("dead_letter_gone", "1/90002", None)] and gone["records"]["removed"] == 1
+    verify(world, "--accept-removed")
+
+    # The batch with the last write is forgotten: a worker would apply it again.
+    with world.client(leat) as http:
+        assert http.patch("/apps/1/things/90001", json={"n": 10}).status_code == 202
+    wait_until(lambda: value(world, 1, 90001) == 12, "the last write")
+    leat.kill()
+    shard = change(world, 1, "delete from leat.progress where seq = (select max(seq) from leat.progress as p"
+                             " where p.source = leat.progress.source and p.partition = leat.progress.partition)"
+                   if world.store.kind == "postgres" else
+                   "delete from leat_progress where seq = (select max(seq) from leat_progress as p"
+                   " where p.source = leat_progress.source and p.partition = leat_progress.partition)")
+    lost = verify(world, "--accept-removed", code=3)
+    assert ("progress_lost", "1/90001", "n") in found(lost) and lost["records"]["waiting"] > 0
+    assert {kind for kind, _, _ in found(lost)} <= {"progress_lost", "dead_letter_gone"}
+
+    partition = world.rows("select max(partition) from leat.partitions", [shard])[0][0]
+    with world.db(shard) as db:
+        prefix = "leat." if world.store.kind == "postgres" else "leat_"
+        db.execute(f"delete from {prefix}partitions where partition = {partition}")
+    assert ("no_progress", None, None) in found(verify(world, "--limit", "100000", code=3))
+
+
+@pytest.mark.parametrize("backend", ["built-in"], indirect=True)
+def test_what_the_range_does_not_say_is_not_claimed(world):
+    """The log begins after its first record: of a counter nobody knows where it began, of a value that was set all is known."""
+    leat = world.start("run")
+    with world.client(leat) as http:
+        offsets = [(a["partition"], a["offset"]) for a in
+                   (http.patch("/apps/1/things/1", json={"n": 1, "s": str(i)}).json() for i in range(4))]
+    wait_until(lambda: value(world, 1, 1) == 4, "the writes")
+    assert leat.terminate() == 0
+    (partition, first), last = offsets[0], offsets[-1][1]
+    assert verify(world)["keys"]["proved"] == 1
+    part = verify(world, "--partition", str(partition), "--from", str(first + 1))
+    assert part["keys"]["in_part"] == 1 and part["columns"] == 1 and part["records"]["applied"] == last - first
+    with connect_sqlite(world.log.path) as db:
+        db.execute(f"delete from leat_records_{partition} where offset < {first + 2}")
+        db.execute(f"update leat_partitions set first = {first + 2} where partition = {partition}")
+    cut = verify(world)
+    assert cut["partitions_cut"] == 1 and cut["keys"]["in_part"] == 1 and sum(cut["records"].values()) == last - first - 1
+    change(world, 1, "update things set n = 77 where id = 1")
+    verify(world)
+    change(world, 1, "update things set s = 'x' where id = 1")
+    assert found(verify(world, code=3)) == [("row_differs", "1/1", "s")]
+    for arguments, words in ((["--from", "1"], "--partition N"), (["--sample", "0"], "percentage"), (["--memory", "1KiB"], "at least 64KiB"),
+                             (["--since", "soon"], "--since must be")):
+        done = world.leat("verify", *arguments)
+        assert done.returncode == 2 and words in done.stderr, done.stderr
