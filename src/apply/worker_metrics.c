@@ -30,6 +30,8 @@ static void register_engine(leat_worker *worker, const char *own)
         const uint64_t *value;
     } table[] = {
         {"leat_records_applied_total", &count->records_applied},
+        {"leat_records_taken_total", &count->records_taken},
+        {"leat_records_dropped_total", &count->records_dropped},
         {"leat_records_skipped_total", &count->records_skipped},
         {"leat_records_skipped_by_control_total", &count->records_left_out},
         {"leat_records_repeated_total", &count->records_repeated},
@@ -141,6 +143,7 @@ void leat_worker_metrics_register(leat_worker *worker)
     worker->busy_total = leat_metrics_counter(metrics, "leat_worker_busy_seconds_total", own);
     worker->idle_total = leat_metrics_counter(metrics, "leat_worker_idle_seconds_total", own);
     worker->bytes_held = leat_metrics_gauge(metrics, "leat_held_bytes", own);
+    worker->unaccounted = leat_metrics_gauge(metrics, "leat_records_unaccounted", own);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         register_shard(worker, shard, labels(&buf, worker, worker->config.shards[shard].name));
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
@@ -285,6 +288,7 @@ void leat_worker_metrics_show(leat_worker *worker)
     leat_gauge_set(worker->partitions_stopped,
                    topic_gone ? (int64_t)worker->partition_count : stopped);
     leat_gauge_set(worker->bytes_held, bytes);
+    leat_gauge_set(worker->unaccounted, leat_engine_unaccounted(worker->engine));
     const leat_engine_counters *count = leat_engine_count(worker->engine);
     leat_gauge_set(worker->tables_stopped, (int64_t)count->tables_stopped);
     leat_gauge_set(worker->shards_halted, (int64_t)count->shards_halted);

@@ -207,6 +207,7 @@ struct leat_worker {
     leat_gauge *partitions_held;
     leat_gauge *partitions_stopped;
     leat_gauge *bytes_held;
+    leat_gauge *unaccounted;
     leat_gauge *log_silent_ms;
     leat_gauge *log_fetched;
     leat_counter *log_renewals;

@@ -235,6 +235,7 @@ leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
     leat_engine_read_to(engine, now_us, record->partition, record->offset);
     leat_budgets_add(budgets, shard, &partition->holding, record->bytes);
     enqueue(engine, partition, record);
+    engine->counters.records_taken++;
     leat_partition_set_position(engine, partition, record->offset + 1);
     partition->room_stamp = 0;
     /* Would the next one of its size still fit? Better paused now than refused then. */

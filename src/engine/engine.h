@@ -453,6 +453,9 @@ void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table
                        leat_engine_table_view *ret);
 
 typedef struct leat_engine_counters {
+    uint64_t records_taken;       /* into memory, from the log */
+    uint64_t records_dropped;     /* out of it, undone: their partition was given back, or is
+                                     claimed anew and they are read again */
     uint64_t records_applied;     /* dead letters are not among them, and kept ones neither */
     uint64_t records_skipped;     /* read again, applied before */
     uint64_t records_left_out;    /* committed without being written: leat_engine_skip */
@@ -482,6 +485,10 @@ typedef struct leat_engine_counters {
     uint64_t park_failures; /* parks and loads that failed with an ERROR */
 } leat_engine_counters;
 const leat_engine_counters *leat_engine_count(const leat_engine *engine);
+/* Conservation: the records taken, but for those in memory, dropped, or done in a way that is
+ * counted: applied, left out, parked, kept or a dead letter. 0, or the engine has lost or doubled
+ * some. */
+int64_t leat_engine_unaccounted(const leat_engine *engine);
 
 /* Walks everything and asserts every invariant: after each step in tests. */
 void leat_engine_validate(const leat_engine *engine);

@@ -114,6 +114,7 @@ void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint
     leat_load_dropped(engine, id);
     uint32_t records = queue->count;
     if (records > 0) {
+        engine->counters.records_dropped += records;
         uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
         leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
                             &partition->holding, records, bytes);

@@ -407,4 +407,5 @@ void leat_engine_validate(const leat_engine *engine)
     for (uint32_t i = 0; i < engine->config.partition_count; i++)
         assigned += engine->partitions[i].state != LEAT_ENGINE_UNASSIGNED;
     LEAT_ASSERT(assigned == engine->assigned);
+    LEAT_ASSERT(leat_engine_unaccounted(engine) == 0);
 }

@@ -118,6 +118,18 @@ void leat_engine_occupancy(const leat_engine *engine, uint32_t partition, leat_e
     }
 }
 
+/* What came out of chunks, and what was kept before, was counted when it was parked or kept. A
+ * conflict counts as repeated and as a dead letter. */
+int64_t leat_engine_unaccounted(const leat_engine *engine)
+{
+    const leat_engine_counters *of = &engine->counters;
+    uint64_t done = of->records_applied + of->records_left_out + of->records_repeated +
+                    of->records_kept + of->dead_letters - of->records_conflicting;
+    uint64_t again = of->records_unparked + of->records_retried;
+    uint64_t left = engine->budgets.total.records + of->records_dropped + of->records_parked;
+    return (int64_t)(of->records_taken + again - done - left);
+}
+
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret)
 {
     *ret = (leat_engine_flight_view){

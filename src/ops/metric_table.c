@@ -224,6 +224,10 @@ static const leat_metric metrics[] = {
      "Sessions of leat's own that were ended because they kept a partition from being claimed.",
      NULL},
 
+    {"leat_records_unaccounted", WORKER(GAUGE),
+     "Records that the worker took from the log and cannot account for: 0, or there is a fault in leat.",
+     "Taken = in memory + applied + left out by a control + parked + kept of held keys + dead letters + dropped to be read "
+     "again. Any other value than 0 is a reason to run `leat verify` and to report it."},
     {"leat_partitions_held", WORKER(GAUGE), "Partitions assigned to this worker.", NULL},
     {"leat_partitions_stopped", WORKER(GAUGE),
      "Partitions stopped by an error that needs a person.",
@@ -256,6 +260,12 @@ static const leat_metric metrics[] = {
      "At most `apply.memory`."},
     {"leat_records_applied_total", WORKER(COUNTER),
      "Records whose effect is committed in their shard.", NULL},
+    {"leat_records_taken_total", WORKER(COUNTER), "Records taken into memory from the log.",
+     "Those that are read again after a restart, a rebalance or a lost connection are counted again, unless they are "
+     "skipped."},
+    {"leat_records_dropped_total", WORKER(COUNTER),
+     "Records dropped from memory to be read again, because their partition was given back or claimed anew.",
+     NULL},
     {"leat_records_skipped_total", WORKER(COUNTER), "Records read again that were applied before.",
      "After a restart, a rebalance or a lost connection."},
     {"leat_records_skipped_by_control_total", WORKER(COUNTER),

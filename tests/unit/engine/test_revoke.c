@@ -170,7 +170,28 @@ START_TEST(drain_revokes_all_and_says_so)
 }
 END_TEST
 
-STORY_MAIN("revoke", a_revoke_waits_for_batches_then_compacts_then_commits,
+/* Each that was taken is in memory, done or dropped; its life is counted where it changes. */
+START_TEST(every_record_that_was_taken_is_accounted_for)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 2);
+    const leat_engine_counters *count = leat_engine_count(s.engine);
+    for (int64_t offset = 0; offset < 4; offset++)
+        story_read(&s, 0, offset < 2 ? 1 : 2, offset);
+    ck_assert_uint_eq(count->records_taken, 4);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    ck_assert_uint_gt(count->records_applied, 0);
+    ck_assert_int_eq(leat_engine_unaccounted(s.engine), 0);
+    story_lost(&s, 0);
+    ck_assert_uint_eq(count->records_applied + count->records_dropped, 4);
+    ck_assert_int_eq(leat_engine_unaccounted(s.engine), 0);
+    story_end(&s);
+}
+END_TEST
+
+STORY_MAIN("revoke", every_record_that_was_taken_is_accounted_for,
+           a_revoke_waits_for_batches_then_compacts_then_commits,
            a_revoke_commits_what_was_not_told_yet, a_revoke_does_not_wait_for_ever,
            nothing_applied_is_nothing_to_wait_for, a_claim_in_flight_is_waited_for_and_nothing_more,
            unknown_during_a_revoke_ends_it, a_dead_shard_does_not_hold_up_a_revoke,
