@@ -66,6 +66,10 @@ typedef struct leat_command {
     int (*run)(const leat_options *options);
 } leat_command;
 
+/* command_table.c */
+extern const leat_command leat_commands[];
+extern const uint32_t leat_command_count;
+
 int leat_command_run(const leat_options *options);
 int leat_command_edge(const leat_options *options);
 int leat_command_apply(const leat_options *options);
