@@ -120,7 +120,6 @@ def test_a_shadow_table_gets_through_the_log_what_the_table_gets(world_of):
         assert code == 3 and set(rows) == {4, 5, 77}
         assert rows[4]["shadow"]["n"] == rows[4]["table"]["n"] + 1
         assert rows[5]["shadow"] is None and rows[77]["table"] is None
-        assert compare("--limit", "1")[1].endswith("3 rows differ\n")
     metrics = world.metrics(process)
     assert metrics['leat_shadow_writes_total{outcome="appended"}'] == 22 and metrics['leat_shadow_writes_total{outcome="lost"}'] == 0
 
