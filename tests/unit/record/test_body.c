@@ -1,3 +1,5 @@
+#include <yyjson.h>
+
 #include "fixture.h"
 #include "record/body.h"
 
@@ -169,6 +171,41 @@ START_TEST(a_body_larger_than_a_chunk_is_read)
         parse(LEAT_PATCH, LEAT_SLICE("{\"note\": \"small\"}"));
         leat_body_parser_reset(parser);
     }
+}
+END_TEST
+
+START_TEST(a_body_that_is_only_checked_is_refused_as_ever)
+{
+    leat_body body;
+    leat_body_error error;
+    leat_body_parser_only_check(parser);
+    body = parse(LEAT_PATCH, LEAT_SLICE("{\"note\": \"first\", \"tags\": [1]}"));
+    ck_assert_int_eq(value_of(&body, "tags")->presence, LEAT_PRESENT);
+    ck_assert_ptr_null(value_of(&body, "tags")->text.data);
+    ck_assert_int_eq(leat_body_parse(parser, &route, LEAT_PATCH,
+                                     LEAT_SLICE("{\"tags\": [\"\\u0000\"]}"), key, &body, &error),
+                     LEAT_BODY_REFUSED);
+    ck_assert_str_eq(error.field, "tags");
+}
+END_TEST
+
+START_TEST(a_body_that_was_read_is_not_read_again)
+{
+    char text[] = "{\"note\": \"as read\"}    "; /* with what yyjson reads beyond its end */
+    leat_slice json = LEAT_SLICE("{\"note\": \"not read\"}");
+    yyjson_doc *doc = yyjson_read_opts(text, strlen("{\"note\": \"as read\"}"),
+                                       YYJSON_READ_INSITU | YYJSON_READ_NUMBER_AS_RAW, NULL, NULL);
+    ck_assert_ptr_nonnull(doc);
+    leat_body_parser_offer(parser, json, yyjson_doc_get_root(doc));
+    leat_body body = parse(LEAT_PATCH, json);
+    ck_assert(leat_slice_is(value_of(&body, "note")->text, "as read"));
+    body = parse(LEAT_PATCH, json); /* once */
+    ck_assert(leat_slice_is(value_of(&body, "note")->text, "not read"));
+    leat_body_parser_offer(parser, json, yyjson_doc_get_root(doc));
+    leat_body_parser_reset(parser); /* it may be gone by now */
+    body = parse(LEAT_PATCH, json);
+    ck_assert(leat_slice_is(value_of(&body, "note")->text, "not read"));
+    yyjson_doc_free(doc);
 }
 END_TEST
 
@@ -378,6 +415,8 @@ int main(void)
     tcase_add_test(tests, only_what_is_added_must_be_finite);
     tcase_add_test(tests, texts_outlive_their_json_and_later_bodies);
     tcase_add_test(tests, a_body_larger_than_a_chunk_is_read);
+    tcase_add_test(tests, a_body_that_is_only_checked_is_refused_as_ever);
+    tcase_add_test(tests, a_body_that_was_read_is_not_read_again);
     tcase_add_loop_test(tests, good_bodies_are_taken, 0, (int)COUNT_OF(good_bodies));
     tcase_add_loop_test(tests, bad_bodies_are_refused_in_words, 0, (int)COUNT_OF(bad_bodies));
     tcase_add_loop_test(tests, endless_nesting_is_refused_without_recursion, 0, 2);
