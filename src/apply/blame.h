@@ -13,7 +13,7 @@
 #include "engine/batch.h"
 #include "ops/heavy.h"
 
-enum { LEAT_BLAME_SAMPLE = 16 };
+enum { LEAT_BLAME_SAMPLE = 64 };
 
 typedef enum leat_blame_by {
     LEAT_BLAME_RECORDS,  /* applied */

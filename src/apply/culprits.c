@@ -116,8 +116,8 @@ void leat_culprits_add_holder(leat_culprits *to, leat_slice tenant, int64_t acce
 
 static double certain_of(const leat_heavy *heavy, uint64_t name)
 {
-    const leat_heavy_entry *entry = leat_heavy_find(heavy, name);
-    return entry ? leat_heavy_certain(entry) : 0;
+    uint32_t place = leat_heavy_find(heavy, name);
+    return place < LEAT_HEAVY_MAX ? leat_heavy_certain(heavy, place) : 0;
 }
 
 static leat_culprit_share share_of(const leat_heavy *of, uint64_t name, const char *text,

@@ -8,10 +8,10 @@
 
 #define NOTHING 1e-9 /* what fades below this is over: halves of halves never are */
 
-static uint32_t place_of(const leat_heavy *heavy, uint64_t name)
+uint32_t leat_heavy_find(const leat_heavy *heavy, uint64_t name)
 {
     for (uint32_t i = 0; i < LEAT_HEAVY_MAX; i++)
-        if (heavy->names[i] == name && heavy->entries[i].weight > 0)
+        if (heavy->names[i] == name && heavy->weights[i] > 0)
             return i;
     return LEAT_HEAVY_MAX;
 }
@@ -20,7 +20,7 @@ static uint32_t lightest(const leat_heavy *heavy)
 {
     uint32_t least = 0;
     for (uint32_t i = 1; i < LEAT_HEAVY_MAX; i++)
-        if (heavy->entries[i].weight < heavy->entries[least].weight)
+        if (heavy->weights[i] < heavy->weights[least])
             least = i;
     return least;
 }
@@ -31,17 +31,17 @@ void leat_heavy_add(leat_heavy *heavy, uint64_t name, leat_slice text, double we
     if (weight <= 0)
         return;
     heavy->total += weight;
-    uint32_t at = place_of(heavy, name);
+    uint32_t at = leat_heavy_find(heavy, name);
     if (at < LEAT_HEAVY_MAX) {
-        heavy->entries[at].weight += weight;
+        heavy->weights[at] += weight;
         return;
     }
     at = lightest(heavy);
     leat_heavy_entry *entry = &heavy->entries[at];
     size_t size = text.size < LEAT_HEAVY_TEXT_MAX ? text.size : LEAT_HEAVY_TEXT_MAX;
     heavy->names[at] = name;
-    entry->error = entry->weight;
-    entry->weight += weight;
+    entry->error = heavy->weights[at];
+    heavy->weights[at] += weight;
     if (size > 0)
         memcpy(entry->text, text.data, size);
     entry->text[size] = '\0';
@@ -53,16 +53,10 @@ void leat_heavy_fade(leat_heavy *heavy, double factor)
     heavy->total *= factor;
     for (uint32_t i = 0; i < LEAT_HEAVY_MAX; i++) {
         leat_heavy_entry *entry = &heavy->entries[i];
-        bool is_over = entry->weight * factor < NOTHING;
-        entry->weight = is_over ? 0 : entry->weight * factor;
+        bool is_over = heavy->weights[i] * factor < NOTHING;
+        heavy->weights[i] = is_over ? 0 : heavy->weights[i] * factor;
         entry->error = is_over ? 0 : entry->error * factor;
     }
-}
-
-const leat_heavy_entry *leat_heavy_find(const leat_heavy *heavy, uint64_t name)
-{
-    uint32_t at = place_of(heavy, name);
-    return at < LEAT_HEAVY_MAX ? &heavy->entries[at] : NULL;
 }
 
 uint32_t leat_heavy_largest(const leat_heavy *heavy, double share, uint32_t *ret, uint32_t max)
@@ -70,13 +64,13 @@ uint32_t leat_heavy_largest(const leat_heavy *heavy, double share, uint32_t *ret
     LEAT_ASSERT(max > 0 && max <= LEAT_HEAVY_MAX);
     uint32_t count = 0;
     for (uint32_t i = 0; i < LEAT_HEAVY_MAX; i++) {
-        double certain = leat_heavy_certain(&heavy->entries[i]);
+        double certain = leat_heavy_certain(heavy, i);
         if (certain <= 0 || certain < share * heavy->total)
             continue;
         uint32_t at = count < max ? count++ : max;
-        if (at == max && leat_heavy_certain(&heavy->entries[ret[--at]]) >= certain)
+        if (at == max && leat_heavy_certain(heavy, ret[--at]) >= certain)
             continue;
-        for (; at > 0 && leat_heavy_certain(&heavy->entries[ret[at - 1]]) < certain; at--)
+        for (; at > 0 && leat_heavy_certain(heavy, ret[at - 1]) < certain; at--)
             ret[at] = ret[at - 1];
         ret[at] = i;
     }

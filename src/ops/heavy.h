@@ -5,8 +5,8 @@
  * Whoever is not among the LEAT_HEAVY_MAX that are known takes the place of the lightest, and its
  * weight, which is then remembered as its error. So with W the weight of all:
  *   - whoever has more than W / LEAT_HEAVY_MAX is among them;
- *   - `weight` is never too small, and too large by at most `error`, which is at most
- *     W / LEAT_HEAVY_MAX. `weight - error` accuses nobody of what others did.
+ *   - a weight is never too small, and too large by at most its error, which is at most
+ *     W / LEAT_HEAVY_MAX. The weight without it accuses nobody of what others did.
  * All of it fades alike, so both hold for the faded weights too.
  */
 #ifndef LEAT_OPS_HEAVY_H
@@ -17,14 +17,15 @@
 enum { LEAT_HEAVY_MAX = 32, LEAT_HEAVY_TEXT_MAX = 127 };
 
 typedef struct leat_heavy_entry {
-    double weight; /* 0: the place is free */
     double error;
     char text[LEAT_HEAVY_TEXT_MAX + 1]; /* cut */
 } leat_heavy_entry;
 
 typedef struct leat_heavy {
     double total; /* of all, the forgotten ones too */
+    /* Apart from the entries: these are walked for each that is added. */
     uint64_t names[LEAT_HEAVY_MAX];
+    double weights[LEAT_HEAVY_MAX]; /* 0: the place is free */
     leat_heavy_entry entries[LEAT_HEAVY_MAX];
 } leat_heavy;
 
@@ -32,15 +33,15 @@ typedef struct leat_heavy {
 void leat_heavy_add(leat_heavy *heavy, uint64_t name, leat_slice text, double weight);
 /* All weights become `factor` (0 to 1) of what they were. */
 void leat_heavy_fade(leat_heavy *heavy, double factor);
-/* NULL: it is not among them. */
-const leat_heavy_entry *leat_heavy_find(const leat_heavy *heavy, uint64_t name);
+/* Its place; LEAT_HEAVY_MAX: it is not among them. */
+uint32_t leat_heavy_find(const leat_heavy *heavy, uint64_t name);
 /* Puts the places of the heaviest into `ret`, by `weight - error`, the heaviest first: at most
  * `max` (up to LEAT_HEAVY_MAX), and none that has less than `share` of the total for certain. */
 uint32_t leat_heavy_largest(const leat_heavy *heavy, double share, uint32_t *ret, uint32_t max);
 
-static inline double leat_heavy_certain(const leat_heavy_entry *entry)
+static inline double leat_heavy_certain(const leat_heavy *heavy, uint32_t place)
 {
-    return entry->weight - entry->error;
+    return heavy->weights[place] - heavy->entries[place].error;
 }
 
 #endif
