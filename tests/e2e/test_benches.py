@@ -42,6 +42,9 @@ FIGURES = {
     "protocols": [f"{figure}_{protocol}" for protocol in ("h1", "h2", "tls_h1", "tls_h2") for figure in ("requests_s", "edge_cpu_us")],
     "incident": [f"{figure}_{parking}" for figure in ("p50_ms", "p99_ms", "still_s", "held_mib", "parked", "over_s")
                  for parking in ("off", "on")],
+    "compare": [f"{situation}_{side}_{figure}" for situation in ("steady", "spike", "stall", "hot_row", "restart") for side in ("sync", "async")
+                for figure in ("answered_p50_ms", "answered_p99_ms", "load_p50_ms", "load_p99_ms", "errors", "unknown", "visible_p50_ms",
+                               "visible_p99_ms", "visible_max_ms", "caught_up_s", "lost", "writes", "connections", "commits", "database_us")],
     "placement": [f"{figure}_{count}" for figure in ("full_rows_s", "full_cpu_us", "rss_mib", "half_cpu_us", "half_batch")
                   for count in (64, 256, 1024)],
     "seen": [f"{figure}_{way}" for figure in ("row_versions", "wal_bytes", "records_s") for way in ("plain", "step", "ratio")],
