@@ -8,14 +8,16 @@ import time
 
 import psycopg
 
-from measure import quantile, seen_ms
+from measure import cpu_us, quantile, seen_ms
 
 PROBES_S, PROBE_ROWS, POLL_S = 50, 64, 0.005
+RETRY_S = 0.25
 POLL_LATE_MS, SEND_LATE_MS = 25, 250  # p99 of the poller's pauses, of how late the prober is: more, and it is the limit
 
 
 def poll(dsn, app, stop, seen):
-    """Reports for each probe row when each new count was first read, and at the end the pauses between polls."""
+    """Reports for each probe row when each new count was first read, and at the end the pauses between polls and the CPU time that
+    they took in the server."""
     counts, pauses, last = {}, [], None
     with psycopg.connect(dsn, autocommit=True) as db:
         while not stop.is_set():
@@ -28,12 +30,13 @@ def poll(dsn, app, stop, seen):
                     counts[row] = count
                     seen.put((row, count, now))
             time.sleep(POLL_S)
-    seen.put(pauses)
+        server_us = cpu_us(db.info.backend_pid)
+    seen.put({"pauses": pauses, "server_us": server_us})
 
 
 class Prober:
-    """Sends probes; each row counts its own, so that the nth write of a row is in the table when its count is n. A row with a
-    write that got no answer gets no more: its count may be one more."""
+    """Sends probes; each row counts its own, so that the nth write of a row is in the table when its count is n. A 503 is sent again,
+    as clients do. A row with a write that got no answer gets no more: its count may be one more."""
 
     def __init__(self, address, app, rows):
         self.connection = http.client.HTTPConnection(address.removeprefix("http://"))
@@ -42,6 +45,7 @@ class Prober:
         self.wanted = {row: [] for row in rows}  # when the accepted ones should have been sent
         self.answered = []                       # (when it should have been sent, ms from then until the answer)
         self.late_ms, self.refused, self.unknown = [], 0, 0
+        self.given_up = False  # what is refused is not sent again
 
     def status(self, row):
         """None: no answer came."""
@@ -56,7 +60,9 @@ class Prober:
 
     def send(self, wanted):
         row = random.choice(self.rows)
-        status = self.status(row)
+        while (status := self.status(row)) == 503 and not self.given_up:
+            self.refused += 1
+            time.sleep(RETRY_S)
         now = time.monotonic()
         if status in (200, 202):
             self.accepted[row].append(now)
@@ -91,6 +97,7 @@ class Probing:
         self.sent = threading.Event()
         self.thread = threading.Thread(target=self.prober.run, args=(self.sent,))
         self.lags, self.visible, self.limits = [], [], {}
+        self.polls, self.poll_server_us = 0, 0  # what the poller cost the server
 
     def __enter__(self):
         self.poller.start()
@@ -100,6 +107,8 @@ class Probing:
     def silence(self):
         """No more probes."""
         self.sent.set()
+        self.thread.join(timeout=30)
+        self.prober.given_up = True
         self.thread.join()
 
     def __exit__(self, failed, *_):
@@ -109,15 +118,16 @@ class Probing:
             time.sleep(4 * POLL_S)  # the poller reads the last ones
         self.stop.set()
         changes = []
-        while not isinstance(got := self.seen.get(timeout=60), list):
+        while not isinstance(got := self.seen.get(timeout=60), dict):
             changes.append(got)
         self.poller.join()
+        self.polls, self.poll_server_us = len(got["pauses"]), got["server_us"]
         if failed:
             return
         self.lags = [(at - ms / 1000, max(0, ms), at) for ms, at in seen_ms(self.prober.accepted, changes)]
         self.visible = [(at - ms / 1000, ms) for ms, at in seen_ms(self.prober.wanted, changes)]
-        if quantile(got, 0.99) > POLL_LATE_MS:
-            self.limits["the poller: {} ms between its reads (p99)"] = quantile(got, 0.99)
+        if quantile(got["pauses"], 0.99) > POLL_LATE_MS:
+            self.limits["the poller: {} ms between its reads (p99)"] = quantile(got["pauses"], 0.99)
         if quantile(self.prober.late_ms, 0.99) > SEND_LATE_MS:
             self.limits["the prober: {} ms late (p99)"] = quantile(self.prober.late_ms, 0.99)
         if self.prober.refused:

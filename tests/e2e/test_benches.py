@@ -43,8 +43,9 @@ FIGURES = {
     "incident": [f"{figure}_{parking}" for figure in ("p50_ms", "p99_ms", "still_s", "held_mib", "parked", "over_s")
                  for parking in ("off", "on")],
     "compare": [f"{situation}_{side}_{figure}" for situation in ("steady", "spike", "stall", "hot_row", "restart") for side in ("sync", "async")
-                for figure in ("answered_p50_ms", "answered_p99_ms", "load_p50_ms", "load_p99_ms", "errors", "unknown", "visible_p50_ms",
-                               "visible_p99_ms", "visible_max_ms", "caught_up_s", "lost", "writes", "connections", "commits", "database_us")],
+                for figure in ("answered_p50_ms", "answered_p99_ms", "load_p50_ms", "load_p99_ms", "refused", "unknown", "visible_p50_ms",
+                               "visible_p99_ms", "visible_max_ms", "over_after_s", "drained_s", "lost_least", "lost_most", "doubled_least", "writes", "connections",
+                               "commits", "database_us")],
     "placement": [f"{figure}_{count}" for figure in ("full_rows_s", "full_cpu_us", "rss_mib", "half_cpu_us", "half_batch")
                   for count in (64, 256, 1024)],
     "seen": [f"{figure}_{way}" for figure in ("row_versions", "wal_bytes", "records_s") for way in ("plain", "step", "ratio")],
@@ -80,7 +81,11 @@ def runs(request, tmp_path_factory):
         yield {name: (file, lanes.submit(run, name, "--json", file, *WITH.get(name, []))) for name, file in files.items()}
 
 
-@pytest.mark.parametrize("name", FIGURES)
+# They stop a database server for a moment.
+STOPPING = ("isolation", "compare")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.alone] if name in STOPPING else []) for name in FIGURES])
 def test_a_benchmark_runs_and_writes_its_figures(runs, name):
     """`bench/NAME --smoke --json FILE` succeeds, and the file has each of its figures and no other."""
     file, run_to_come = runs[name]
