@@ -57,9 +57,12 @@ static bool hold_others_up(const leat_engine *engine, const leat_partition *part
     if (engine->shards[partition->shard].ready.tenants.ready == 0)
         return true;
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
-        int64_t us = waited_us(engine, &engine->queues[first + i]);
-        int64_t *longest = leat_deep_is(engine, partition, first + i, shares) ? &deep_us
-                                                                              : &others_us;
+        uint32_t id = first + i;
+        int64_t us = waited_us(engine, &engine->queues[id]);
+        bool is_deep = leat_deep_is(engine, partition, id, shares);
+        if (!is_deep && (engine->marks[id].is_set || engine->queues[id].parked))
+            continue; /* it waits for reasons of its own */
+        int64_t *longest = is_deep ? &deep_us : &others_us;
         *longest = us > *longest ? us : *longest;
     }
     return deep_us > LONGER * others_us + LONGER_US;

@@ -506,6 +506,9 @@ START_TEST(a_deep_subpartition_that_waits_for_much_longer_than_others_is_parked)
     for (uint32_t i = 0; i < 80; i++)
         story_read_sized(&s, 1, 10 + i % 40, i, 10);
     story_settle(&s);
+    while (story_job(&s, 0)->batch.records[0].partition == 1 ||
+           story_job(&s, 0)->batch.records[0].subpartition == 5)
+        story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_locked(&s, 0); /* one of the others waits for a locked row, and does not count */
     ck_assert_uint_ge(applied_until_park(&s, 90), 25);
     parks_only_5(&s);
