@@ -12,8 +12,10 @@ __extension__ typedef __int128 wide;
 
 static char *text_of_slice(leat_slice slice)
 {
-    char *text = strndup(slice.data, slice.size);
+    char *text = malloc(slice.size + 1);
     LEAT_ASSERT(text);
+    memcpy(text, slice.data, slice.size);
+    text[slice.size] = 0;
     return text;
 }
 
