@@ -224,8 +224,8 @@ static const leat_setting settings[] = {
      .help =
          "Which way a write goes. `async`: into the log, answered 202 and applied from there. `sync`: into the database while the "
          "client waits, answered with what became of it. `shadow`: the same, and then into the log too, from where it is applied to "
-         "`shadow_table`. `live`: as `leat mode set` says, which moves keys from one way to another while they are written. All but "
-         "`async` need PostgreSQL. All edges must have the same mode."},
+         "`shadow_table`. `live`: as `leat mode set` says, which moves keys from one way to another while they are written; of a "
+         "table only one route can be. All but `async` need PostgreSQL. All edges must have the same mode."},
     {"routes[].shadow_table", ROUTE(shadow_table),
      TEXT(leat_text_check_table, "name or schema.name"), .fallback_words = "none",
      .help =

@@ -464,6 +464,12 @@ static int check_pair(const leat_route *a, const leat_route *b, leat_error *erro
     if (a->table_index == b->table_index && a->mode != b->mode)
         return leat_fail(error, "routes %s and %s write one table, %s, but have different modes",
                          a->name, b->name, a->table->label);
+    /* Each route has shares of its own, so one row would go both ways. */
+    if (a->table_index == b->table_index && a->mode == LEAT_MODE_LIVE)
+        return leat_fail(error,
+                         "routes %s and %s write one table, %s, and both are live: only one route "
+                         "of a table can be",
+                         a->name, b->name, a->table->label);
     return 0;
 }
 

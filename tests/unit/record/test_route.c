@@ -231,6 +231,11 @@ START_TEST(routes_of_one_table_have_one_mode)
     ck_assert_ptr_nonnull(strstr(error.text, "different modes"));
     routes.routes[1].mode = LEAT_MODE_SYNC;
     ck_assert_int_eq(leat_routes_check(&routes, &error), 0);
+    routes.routes[0].mode = routes.routes[1].mode = LEAT_MODE_LIVE;
+    ck_assert_int_eq(leat_routes_check(&routes, &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "both are live"));
+    routes.routes[1].table_index = 1;
+    ck_assert_int_eq(leat_routes_check(&routes, &error), 0);
 }
 END_TEST
 
