@@ -69,7 +69,8 @@ static void add_partition(leat_worker *worker, uint32_t partition, int64_t now_m
         record.attempts = holder.attempts;
         set_reason(&record, &holder);
         set_item(&record, holder.payload, &tenant);
-        leat_culprits_add_holder(culprits, tenant, holder.accepted_ms);
+        if (!holder.is_behind_parked) /* it waits for others, whose tenant add_parked names */
+            leat_culprits_add_holder(culprits, tenant, holder.accepted_ms);
     } else {
         set_unread(&record, &view, worker->behind_since_ms[partition]);
     }

@@ -396,7 +396,8 @@ typedef struct leat_engine_holder_view {
     int64_t since_us;      /* when it was read; or, once its subpartition was tried in vain, the
                               begin of the first attempt */
     bool is_in_flight;     /* in a batch that is not answered */
-    bool is_behind_parked; /* earlier records of its subpartition are parked and go first */
+    bool is_behind_parked; /* earlier records of its subpartition are parked and go first: what was
+                              tried in vain is theirs (leat_engine_troubles), not its */
     uint32_t attempts;     /* of its subpartition, in vain; while there are any the next three are
                               those of the last */
     leat_engine_outcome outcome;

@@ -26,18 +26,19 @@ bool leat_engine_holder(const leat_engine *engine, uint32_t partition, leat_engi
     uint32_t id = find_queue(engine, partition, first);
     const leat_queue *queue = &engine->queues[id];
     const leat_queue_mark *mark = &engine->marks[id];
+    bool is_own = mark->is_set && !queue->parked; /* else it is of the head, which is parked */
     *ret = (leat_engine_holder_view){
         .offset = first->offset,
         .subpartition = leat_queue_subpartition(engine, id),
         .accepted_ms = first->at_ms,
         .payload = first->payload,
-        .since_us = mark->is_set ? mark->since_us : first->read_us,
+        .since_us = is_own ? mark->since_us : first->read_us,
         .is_in_flight = !queue->parked && queue->in_flight > 0,
         .is_behind_parked = queue->parked,
-        .attempts = mark->is_set ? mark->attempts : 0,
-        .outcome = mark->is_set ? mark->outcome : LEAT_ENGINE_APPLIED,
-        .sqlstate = mark->is_set ? engine->reasons[id].sqlstate : "",
-        .message = mark->is_set ? engine->reasons[id].message : "",
+        .attempts = is_own ? mark->attempts : 0,
+        .outcome = is_own ? mark->outcome : LEAT_ENGINE_APPLIED,
+        .sqlstate = is_own ? engine->reasons[id].sqlstate : "",
+        .message = is_own ? engine->reasons[id].message : "",
     };
     return true;
 }

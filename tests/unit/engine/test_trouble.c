@@ -121,6 +121,40 @@ START_TEST(the_holder_of_the_low_water_is_told)
 }
 END_TEST
 
+/* The mark is the parked head's, and so are its attempts. */
+START_TEST(what_is_read_behind_a_parked_head_is_not_accused)
+{
+    story s;
+    leat_engine_holder_view holder;
+    leat_engine_trouble found[4];
+    const uint64_t room[] = {1000000};
+    story_begin(&s, 1);
+    s.config.parked_max_bytes = room;
+    s.config.park_after_us = 2000000;
+    s.config.retry_min_us = s.config.retry_max_us = 10000000;
+    story_reading(&s, 1);
+    story_read(&s, 0, 5, 7);
+    while (s.open_count > 0)
+        story_locked(&s, 0);
+    story_pass(&s, 1900000);
+    story_read(&s, 0, 9, 8); /* others get through */
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    while (s.open_count == 0)
+        story_pass(&s, 100000);
+    story_parked(&s, 0, 60);
+    ck_assert(!leat_engine_holder(s.engine, 0, &holder));
+    story_read(&s, 0, 5, 9);
+    ck_assert(leat_engine_holder(s.engine, 0, &holder));
+    ck_assert(holder.offset == 9 && holder.is_behind_parked && !holder.is_in_flight);
+    ck_assert(holder.attempts == 0 && holder.since_us == s.now_us);
+    ck_assert_str_eq(holder.sqlstate, "");
+    ck_assert_str_eq(holder.message, "");
+    ck_assert_uint_eq(troubles(&s, found), 1);
+    ck_assert(found[0].offset == 7 && found[0].attempts > 0 && found[0].parked == 1);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_halt_is_told_by_its_probe)
 {
     story s;
@@ -160,5 +194,5 @@ END_TEST
 
 STORY_MAIN("trouble", a_mark_stays_from_the_first_attempt_until_it_is_applied,
            one_cause_is_one_trouble_however_many_have_it, a_cell_has_what_its_subpartitions_hold,
-           the_holder_of_the_low_water_is_told, a_halt_is_told_by_its_probe,
-           the_oldest_job_in_flight_is_known_by_its_first_record)
+           the_holder_of_the_low_water_is_told, what_is_read_behind_a_parked_head_is_not_accused,
+           a_halt_is_told_by_its_probe, the_oldest_job_in_flight_is_known_by_its_first_record)
