@@ -6,6 +6,24 @@
 #include "apply/signature.h"
 
 #define REST_US (6 * INT64_C(1000000))
+#define LEARN   0.1 /* of a sample of half a second: over about the last ten */
+
+double leat_signature_work_sample(leat_signature_work *work, int64_t now_us,
+                                  const leat_signature_load *load)
+{
+    LEAT_ASSERT(load->done >= work->done && now_us >= work->at_us);
+    bool is_first = work->at_us == 0;
+    double passed = LEARN * (double)(now_us - work->at_us) / 500000;
+    if (load->done > work->done)
+        work->done_us = now_us;
+    bool flows = work->done_us > 0 && now_us - work->done_us < LEAT_SIGNATURE_FLOW_US;
+    bool is_full = load->jobs >= load->most || load->loop > LEAT_SIGNATURE_LOOP;
+    double weight = is_first ? 0 : passed < 1 ? passed : 1;
+    work->share += weight * ((flows && is_full ? 1 : 0) - work->share);
+    work->done = load->done;
+    work->at_us = now_us;
+    return work->share;
+}
 
 static void begin(leat_signature *signature, int64_t now_us, int64_t lag_ms)
 {

@@ -1,6 +1,6 @@
 /*
  * worker_culprits.c - collects, twice a second, who is to blame for each shard's lag (culprits.h),
- * and notices the signature of a worker that is kept from working (signature.h), and clocks that
+ * and notices the signature of a shard that is kept from working (signature.h), and clocks that
  * differ (skew.h). Partitions that are a moment behind cost nothing here.
  */
 #include <inttypes.h>
@@ -150,6 +150,21 @@ static void follow_clocks(leat_worker *worker, int64_t now_ms)
         leat_info("records no longer come from the future worker=%u", worker->config.index);
 }
 
+static double work_of(leat_worker *worker, uint32_t shard)
+{
+    leat_engine_shard_view view;
+    leat_engine_flight_view flight;
+    leat_worker_shard_state *state = &worker->shards[shard];
+    uint32_t usable = atomic_load_explicit(&state->usable, memory_order_relaxed);
+    leat_engine_shard(worker->engine, shard, &view);
+    leat_engine_flight(worker->engine, shard, &flight);
+    leat_signature_load load = {.done = view.done,
+                                .jobs = flight.jobs,
+                                .most = view.limit < usable ? view.limit : usable,
+                                .loop = worker->busy.share};
+    return leat_signature_work_sample(&state->work, leat_worker_now_us(worker), &load);
+}
+
 static void follow_signature(leat_worker *worker, uint32_t shard, int64_t lag_ms,
                              leat_culprits *culprits)
 {
@@ -157,7 +172,7 @@ static void follow_signature(leat_worker *worker, uint32_t shard, int64_t lag_ms
     const char *name = worker->config.shards[shard].name;
     int64_t now_ms = leat_wall_ms();
     bool has_changed = leat_signature_sample(&state->signature, leat_worker_now_us(worker), lag_ms,
-                                             worker->busy.share);
+                                             work_of(worker, shard));
     leat_gauge_set(state->signature_shown, state->signature.is_on);
     if (state->signature.is_on) {
         char who[LEAT_CULPRIT_ALERT_SIZE - 64];
@@ -167,11 +182,12 @@ static void follow_signature(leat_worker *worker, uint32_t shard, int64_t lag_ms
             state->signature_since_ms = now_ms;
         culprits->alert_since_ms = state->signature_since_ms;
         snprintf(culprits->alert, sizeof culprits->alert,
-                 "the lag grows while the worker is idle%s%s", *who ? ": " : "", who);
+                 "the lag grows while the shard is kept from working%s%s", *who ? ": " : "", who);
         if (has_changed)
-            leat_warn("the lag grows while the worker is idle shard=%s reason=\"%s\"", name, who);
+            leat_warn("the lag grows while the shard is kept from working shard=%s reason=\"%s\"",
+                      name, who);
     } else if (has_changed) {
-        leat_info("the lag no longer grows while the worker is idle shard=%s", name);
+        leat_info("the lag no longer grows while the shard is kept from working shard=%s", name);
     }
 }
 

@@ -108,6 +108,7 @@ typedef struct leat_worker_shard_state {
     leat_histogram *apply_lag;
     leat_gauge *held_records;
     leat_gauge *held_bytes;
+    leat_signature_work work;
     leat_signature signature;
     int64_t signature_since_ms;
     leat_gauge *signature_shown;

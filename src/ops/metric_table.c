@@ -152,9 +152,10 @@ static const leat_metric metrics[] = {
      "there was something to apply all the time; without those of stalled subpartitions and stopped partitions. Absent "
      "while that rate is not known."},
     {"leat_incident_signature", SHARD(GAUGE),
-     "1: the lag has grown for 30 s while the worker was idle; else 0.",
-     "It is not slow, it is kept from working: by a lock, a record, the shard. `/culprits` and a line of the log say by "
-     "whom, as far as is known. Idle: busy for less than a fifth of its time."},
+     "1: the lag has grown for 30 s while the shard was kept from working; else 0.",
+     "By a lock, a record, the shard: `/culprits` and a line of the log say by whom, as far as is known. A shard is at work, "
+     "however slow, while records get applied and all its connections (or the worker) are busy; here that was so for less "
+     "than a fifth of the time."},
     {"leat_parked_records", SHARD(GAUGE),
      "Records that wait in the shard because they could not be applied.",
      "What is [parked](contention.md), of the partitions held."},
