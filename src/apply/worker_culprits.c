@@ -121,14 +121,14 @@ static void add_troubles(leat_worker *worker, uint32_t shard, int64_t now_ms,
 /* Since the last time: what the loop did not spend waiting for something to do. */
 static void measure_busy(leat_worker *worker)
 {
-    const double weight = 0.1; /* half a second each: over about the last five */
     int64_t now_us = leat_mono_us();
     int64_t idle_us = (int64_t)(uv_metrics_idle_time(&worker->loop) / 1000);
     int64_t passed_us = now_us - worker->busy.at_us, idled_us = idle_us - worker->busy.idle_us;
     if (worker->busy.at_us > 0 && passed_us > 0) {
         int64_t busy_us = passed_us > idled_us ? passed_us - idled_us : 0;
         double share = (double)busy_us / (double)passed_us;
-        worker->busy.share += weight * (share - worker->busy.share);
+        double weight = 0.1 * (double)passed_us / 500000; /* over about the last five seconds */
+        worker->busy.share += (weight < 1 ? weight : 1) * (share - worker->busy.share);
         leat_count(worker->busy_total, (uint64_t)busy_us);
         leat_count(worker->idle_total, (uint64_t)(passed_us - busy_us));
     }
