@@ -1,7 +1,7 @@
 /*
- * blame.c - a few records of each batch are looked at, evenly, and another few of the next one:
- * which ones is no accident of how a batch is ordered (by partition, subpartition and offset), in
- * which one tenant may stand at the same place each time.
+ * blame.c - a small batch is counted whole; of a larger one a few records are looked at, evenly,
+ * and another few of the next one: which ones is no accident of how a batch is ordered (by
+ * partition, subpartition and offset), in which one tenant may stand at the same place each time.
  */
 #include "apply/blame.h"
 
@@ -27,13 +27,20 @@ static bool is_written(const leat_engine_batch *batch, const leat_engine_batch_r
     return !batch->dead && !batch->hold && !record->skip && !leat_engine_batch_keeps(record);
 }
 
+static uint32_t looks_at(uint32_t count)
+{
+    uint32_t looks = 1 + (count - 1) / LEAT_BLAME_SAMPLE,
+             least = count < LEAT_BLAME_WHOLE ? count : LEAT_BLAME_WHOLE;
+    return looks > least ? looks : least;
+}
+
 void leat_blame_batch(leat_blame *blame, const leat_engine_batch *batch, bool is_applied,
                       int64_t took_us, int64_t wall_ms)
 {
     uint32_t count = batch->record_count;
     if (count == 0)
         return;
-    uint32_t looks = 1 + (count - 1) / LEAT_BLAME_SAMPLE;
+    uint32_t looks = looks_at(count);
     double stands_for = (double)count / looks;
     uint32_t first = blame->phase++ % ((count + looks - 1) / looks);
     for (uint32_t i = 0; i < looks; i++) {

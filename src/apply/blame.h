@@ -3,9 +3,10 @@
  * database had for their batches, and by the time that their records have waited. Pure, of fixed
  * size (heavy.h), and faded, so that it tells of the last minutes.
  *
- * It is fed by batch, and looks at one record in LEAT_BLAME_SAMPLE, which stands for its
- * neighbours, and at one of each batch at least: a batch of one record that takes long is never
- * overlooked, and a large one costs little.
+ * It is fed by batch. Of a large one it looks at one record in LEAT_BLAME_SAMPLE, which stands for
+ * its neighbours, and at LEAT_BLAME_WHOLE of each batch at least (all of a smaller one): a batch of
+ * one record that takes long is never overlooked, and a large one costs little. So what it counts
+ * is exact for small batches, and else an estimate, too high or too low.
  */
 #ifndef LEAT_APPLY_BLAME_H
 #define LEAT_APPLY_BLAME_H
@@ -13,7 +14,7 @@
 #include "engine/batch.h"
 #include "ops/heavy.h"
 
-enum { LEAT_BLAME_SAMPLE = 64 };
+enum { LEAT_BLAME_SAMPLE = 64, LEAT_BLAME_WHOLE = 8 };
 
 typedef enum leat_blame_by {
     LEAT_BLAME_RECORDS,  /* applied */

@@ -1,7 +1,7 @@
 /*
  * culprits.c - rows of a fixed number, kept sorted, and their JSON. What a tenant or key is shown
- * with is certain: the weight of a sketch without its error. An estimate that is too high would
- * name somebody for what others did.
+ * with is the weight of a sketch without its error: what the records that were looked at say for
+ * certain. The sketch's own estimate would name somebody for what others did.
  */
 #include "apply/culprits.h"
 

@@ -34,7 +34,8 @@ typedef struct leat_culprit_record {
     char key[LEAT_CULPRIT_TEXT_SIZE];    /* likewise */
 } leat_culprit_record;
 
-/* What a tenant or a key takes of the shard, over about the last minute; at least that much. */
+/* What a tenant or a key takes of the shard, over about the last minute: an estimate from a sample
+ * of the records (blame.h). */
 typedef struct leat_culprit_share {
     uint64_t name; /* hash of the whole text */
     char text[LEAT_CULPRIT_TEXT_SIZE];

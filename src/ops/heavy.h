@@ -7,7 +7,8 @@
  *   - whoever has more than W / LEAT_HEAVY_MAX is among them;
  *   - a weight is never too small, and too large by at most its error, which is at most
  *     W / LEAT_HEAVY_MAX. The weight without it accuses nobody of what others did.
- * All of it fades alike, so both hold for the faded weights too.
+ * That is about what is added; where that is a sample of something (apply/blame.h), all of it is an
+ * estimate of the whole. All of it fades alike, so both hold for the faded weights too.
  */
 #ifndef LEAT_OPS_HEAVY_H
 #define LEAT_OPS_HEAVY_H

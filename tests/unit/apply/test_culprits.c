@@ -110,6 +110,22 @@ START_TEST(test_a_slow_record)
 }
 END_TEST
 
+/* So a few small batches already tell who is in them, and nobody is shown with what others took. */
+START_TEST(test_a_small_batch_is_counted_whole)
+{
+    world *w = world_new();
+    fill(w, LEAT_BLAME_WHOLE, 1000);
+    leat_blame_batch(&w->blame, &w->batch, true, 8000000, NOW_MS);
+    leat_culprits_add_blame(&w->culprits, &w->blame);
+    ck_assert_uint_ge(w->culprits.tenant_count, 3);
+    for (uint32_t i = 0; i < w->culprits.tenant_count; i++) {
+        const leat_culprit_share *one = &w->culprits.tenants[i];
+        ck_assert(one->records == 1 && one->database_s == 1 && one->waited_s == 1);
+    }
+    world_free(w);
+}
+END_TEST
+
 START_TEST(test_it_fades)
 {
     world *w = world_new();
@@ -223,6 +239,7 @@ int main(void)
     TCase *tests = tcase_create("culprits");
     tcase_add_test(tests, test_a_loud_tenant);
     tcase_add_test(tests, test_a_slow_record);
+    tcase_add_test(tests, test_a_small_batch_is_counted_whole);
     tcase_add_test(tests, test_it_fades);
     tcase_add_test(tests, test_rows_of_workers_are_added);
     tcase_add_test(tests, test_json);
