@@ -315,6 +315,8 @@ int leat_serve(const char *command, bool with_edge, bool with_apply, const char 
     daemon.metrics = leat_metrics_new();
     leat_gauge_set(
         leat_metrics_gauge(daemon.metrics, "leat_build_info", "version=\"" LEAT_VERSION "\""), 1);
+    leat_gauge_set(leat_metrics_gauge(daemon.metrics, "leat_start_time_seconds", NULL),
+                   daemon.started_ms);
     init_loop(&daemon);
     int code = serve_until_drained(&daemon);
     leat_signals_over(code);

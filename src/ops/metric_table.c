@@ -47,6 +47,8 @@ _Static_assert(sizeof sizes / sizeof *sizes <= LEAT_HISTOGRAM_BUCKETS, "room");
 static const leat_metric metrics[] = {
     {"leat_build_info", LEAT_METRIC_OF_PROCESS, LEAT_METRIC_GAUGE, "version",
      "1, and the version of leat as a label.", NULL},
+    {"leat_start_time_seconds", PROCESS(GAUGE_MS), "", "When the process began, as Unix time.",
+     "It changes with each start: `changes(leat_start_time_seconds[30m])`."},
     {"leat_trace_spans_exported_total", PROCESS(COUNTER), "",
      "Spans that the receiver of traces has taken.", NULL},
     {"leat_trace_spans_dropped_total", PROCESS(COUNTER), "reason",

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import time
 import uuid
 
 from lib.harness import any_mix, both, key_of, wait_until
@@ -101,6 +102,7 @@ def test_drain_applies_what_is_in_flight_and_commits(world):
 @both
 def test_metrics_tell_answers_rows_and_lag(world):
     """The admin listener counts requests by answer and shows rows and lag per shard."""
+    before = time.time()
     leat = world.start("run")
     app = uuids(1)[0]
     with world.client(leat) as http:
@@ -111,6 +113,7 @@ def test_metrics_tell_answers_rows_and_lag(world):
     metrics = world.metrics(leat)
     assert metrics['leat_requests_total{code="202"}'] == 50
     assert metrics['leat_requests_total{code="422"}'] == 1
+    assert before - 0.001 <= metrics["leat_start_time_seconds"] <= time.time()
     assert metrics['leat_accept_to_durable_seconds_count{route="subscriptions"}'] == 50
     assert world.metric(leat, "leat_batches_total") >= 1 and metrics['leat_log_fetched_records{worker="0"}'] == 0
     assert world.metric(leat, "leat_batch_records_sum") == 50 == world.metric(leat, "leat_apply_lag_seconds_count")
