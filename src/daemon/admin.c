@@ -166,7 +166,8 @@ static bool may_see(leat_admin *admin, leat_http_request *request)
 /* Who may see a page, or act. */
 typedef enum admin_who {
     EVERYBODY,
-    TOKEN,  /* whoever has the token, where there is one */
+    TOKEN,  /* whoever has the token; where there is none whoever reaches the listener, but no page
+               of another site whose name has come to point here */
     PERSON, /* whoever has the token, and nobody where there is none; no page of another site for
                them: it shows what is in records, or acts with leat's rights, and every user of this
                machine can reach the listener */
@@ -234,6 +235,9 @@ static void answer_page(leat_admin *admin, leat_http_request *request, const adm
     if (page->who == PERSON && !admin->has_token) {
         code = LEAT_HTTP_FORBIDDEN;
         why = "this needs an admin_token in the configuration";
+    } else if (page->who == TOKEN && !admin->has_token && !leat_same_origin_is_address(request)) {
+        code = LEAT_HTTP_FORBIDDEN;
+        why = "without an admin_token this takes localhost or an IP address for its host, no name";
     } else if (page->who == PERSON) {
         code = leat_same_origin(request, page->acts, &why);
     }

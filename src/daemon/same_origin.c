@@ -6,6 +6,7 @@
  */
 #include "daemon/same_origin.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 static bool is_json(leat_slice type)
@@ -43,4 +44,33 @@ leat_http_code leat_same_origin(const leat_http_request *request, bool acts, con
         return LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE;
     }
     return LEAT_HTTP_OK;
+}
+
+/* "NAME", "NAME:PORT", "[ADDRESS]" and "[ADDRESS]:PORT": what is before the port. */
+static leat_slice without_port(leat_slice host)
+{
+    size_t size = host.size;
+    while (size > 0 && host.data[size - 1] >= '0' && host.data[size - 1] <= '9')
+        size--;
+    if (size > 0 && host.data[size - 1] == ':')
+        host.size = size - 1;
+    return host;
+}
+
+bool leat_same_origin_is_address(const leat_http_request *request)
+{
+    static const char local[] = "localhost";
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    leat_slice host = without_port(leat_http_request_header(request, "host"));
+    if (host.size == sizeof local - 1 && strncasecmp(host.data, local, host.size) == 0)
+        return true;
+    bool is_v6 = host.size > 2 && host.data[0] == '[' && host.data[host.size - 1] == ']';
+    if (is_v6)
+        host = (leat_slice){host.data + 1, host.size - 2};
+    if (host.size == 0 || host.size >= sizeof text)
+        return false;
+    memcpy(text, host.data, host.size);
+    text[host.size] = '\0';
+    return inet_pton(is_v6 ? AF_INET6 : AF_INET, text, &address) == 1;
 }

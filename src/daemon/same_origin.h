@@ -8,4 +8,9 @@
 /* LEAT_HTTP_OK, or the error, and why in `ret_why`. `acts`: it has a body, which must be JSON. */
 leat_http_code leat_same_origin(const leat_http_request *request, bool acts, const char **ret_why);
 
+/* Is the host of the request the machine itself or an address? A name may be anybody's, who can let
+ * it point here after a browser has loaded a page from it (DNS rebinding): then that page is of the
+ * same origin, and may read whatever needs no token. */
+bool leat_same_origin_is_address(const leat_http_request *request);
+
 #endif

@@ -105,7 +105,7 @@ static void expect_with(admin_world *world, const char *line, const char *header
                         const char *body)
 {
     char all[256];
-    snprintf(all, sizeof all, "Host: a\r\n%s", headers);
+    snprintf(all, sizeof all, "Host: localhost:9464\r\n%s", headers);
     ask(world, line, all, "");
     ck_assert_int_eq(world->answer.status, status);
     ck_assert_str_eq(world->answer.body, body);
@@ -230,6 +230,55 @@ START_TEST(test_token)
 }
 END_TEST
 
+#define JSON  "Content-Type: application/json\r\n"
+#define HOST  "Host: leat:9464\r\n"
+#define SHOWN "Authorization: Bearer secret\r\n"
+
+START_TEST(test_names_that_point_here)
+{
+    /* A page can let its own name point to this machine, and is then of the same origin. Without a
+     * token only the machine's own name, and addresses, may be asked for what is not health. */
+    static const struct {
+        const char *host;
+        int status;
+    } cases[] = {
+        {"localhost", 200},
+        {"LocalHost:9464", 200},
+        {"127.0.0.1:9464", 200},
+        {"127.0.0.1", 200},
+        {"10.1.2.3:9464", 200},
+        {"[::1]:9464", 200},
+        {"[::1]", 200},
+        {"[fe80::1]:1", 200},
+        {"evil.example:9464", 403},
+        {"evil.example", 403},
+        {"localhost.evil.example", 403},
+        {"127.0.0.1.evil.example", 403},
+        {"127.0.0.1.example", 403},
+        {"localhos", 403},
+        {"a", 403},
+    };
+    static const char *const paths[] = {"GET /metrics", "GET /state", "GET /culprits"};
+    char host[64];
+    admin_world *world = world_new(NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(host, sizeof host, "Host: %s\r\n", cases[i].host);
+        for (size_t k = 0; k < 3; k++) {
+            ask(world, paths[k], host, "");
+            ck_assert_msg(world->answer.status == cases[i].status, "%s %s: %d", paths[k],
+                          cases[i].host, world->answer.status);
+        }
+        ask(world, "GET /healthz", host, "");
+        ck_assert_int_eq(world->answer.status, 200);
+    }
+    world_free(world);
+    world = world_with("secret", NULL);
+    ask(world, "GET /metrics", "Host: leat.example\r\n" SHOWN, "");
+    ck_assert_int_eq(world->answer.status, 200);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(test_page)
 {
     /* It needs no token, as it has nothing in it; a browser may run nothing but its own texts. */
@@ -268,10 +317,6 @@ START_TEST(test_state)
     world_free(world);
 }
 END_TEST
-
-#define JSON  "Content-Type: application/json\r\n"
-#define HOST  "Host: leat:9464\r\n"
-#define SHOWN "Authorization: Bearer secret\r\n"
 
 START_TEST(test_who_may_act)
 {
@@ -365,6 +410,7 @@ int main(void)
     tcase_add_test(pages, test_health);
     tcase_add_test(pages, test_others);
     tcase_add_test(pages, test_token);
+    tcase_add_test(pages, test_names_that_point_here);
     tcase_add_test(pages, test_page);
     tcase_add_test(pages, test_state);
     tcase_add_test(pages, test_who_may_act);
