@@ -35,25 +35,29 @@ void leat_pg_audit_rows_free(leat_pg_audit_rows *rows)
 
 /* ---- the statement ---- */
 
-/* The rows s, with the texts of types that leat does not know read as their type. */
+/* The rows s, with the texts of types that leat does not know read as their type. It has its
+ * modifier, because they are held against what is stored (1.50 of numeric(10,2)[]): what a cast
+ * cuts was refused when it was written. */
 static void put_rows(const leat_sql_writer *writer)
 {
     const leat_table *table = writer->table;
-    leat_buf_text(writer->out, "(SELECT r.at, r.p");
-    leat_buf_text(writer->out, writer->shape->operated ? ", r.o" : "");
+    leat_buf_text(writer->out, "(SELECT s.at, s.p");
+    leat_buf_text(writer->out, writer->shape->operated ? ", s.o" : "");
     for (uint32_t i = 0; i < table->key_count; i++)
-        leat_buf_printf(writer->out, ", r.k%u", i);
+        leat_buf_printf(writer->out, ", s.k%u", i);
     for (uint32_t i = 0; i < table->column_count; i++) {
         if (!leat_sql_is_named(writer, i))
             continue;
+        leat_buf_text(writer->out, ", ");
         if (table->columns[i].type == LEAT_TYPE_OTHER)
-            leat_buf_printf(writer->out, ", r.c%u::%s AS c%u", i, table->columns[i].cast_name, i);
+            leat_sql_put_read_text(writer, i, table->columns[i].type_name);
         else
-            leat_buf_printf(writer->out, ", r.c%u", i);
+            leat_buf_printf(writer->out, "s.c%u", i);
+        leat_buf_printf(writer->out, " AS c%u", i);
     }
     leat_buf_text(writer->out, " FROM (");
     leat_sql_put_arrays(writer);
-    leat_buf_text(writer->out, ", generate_subscripts($1, 1) AS at) AS r) AS s");
+    leat_buf_text(writer->out, ", generate_subscripts($1, 1) AS at) AS s) AS s");
 }
 
 /* Types that leat does not know are compared as they are stored: their "=" may be missing. */
@@ -70,7 +74,7 @@ static void put_differs(const leat_sql_writer *writer, uint32_t column)
     leat_buf_printf(writer->out, is_image ? "), ROW((" : "%s IS DISTINCT FROM (", as);
     leat_sql_put_new(writer, column, LEAT_FROM_DEFAULTS);
     if (is_image)
-        leat_buf_printf(writer->out, ")::%s))", of->cast_name);
+        leat_buf_printf(writer->out, ")::%s))", of->type_name);
     else
         leat_buf_printf(writer->out, ")%s", as);
 }

@@ -62,6 +62,8 @@ void leat_sql_put_arrays(const leat_sql_writer *writer);
 void leat_sql_put_key_match(const leat_sql_writer *writer);
 /* Does any named column travel as text and need to be read as its type first? */
 bool leat_sql_is_any_text_read(const leat_sql_writer *writer);
+/* s.c3, which travels as text, read as this type: NULL in a row that does not name the column. */
+void leat_sql_put_read_text(const leat_sql_writer *writer, uint32_t column, const char *type);
 /* The WITH query r: the rows with their texts read. */
 void leat_sql_put_read_rows(const leat_sql_writer *writer);
 /* The rows, with the checks that come before the first one, as a subquery. */

@@ -157,10 +157,9 @@ bool leat_sql_is_any_text_read(const leat_sql_writer *writer)
 }
 
 /* A decimal number for money is read as numeric first: money's own text depends on the locale. */
-static void put_cast(const leat_sql_writer *writer, uint32_t column)
+static void put_cast(const leat_sql_writer *writer, uint32_t column, const char *type)
 {
     LEAT_ASSERT(writer->table->columns[column].type == LEAT_TYPE_OTHER);
-    const char *type = writer->table->columns[column].cast_name;
     if (strcmp(type, "money") == 0)
         leat_buf_printf(writer->out,
                         "CASE WHEN s.c%u ~ '^-?[0-9]+([.][0-9]+)?$' THEN s.c%u::numeric::money"
@@ -172,15 +171,15 @@ static void put_cast(const leat_sql_writer *writer, uint32_t column)
 
 /* A row that does not name the column must not make a domain check NULL. A subquery without a row
  * gives a NULL that was never cast. */
-static void put_read_text(const leat_sql_writer *writer, uint32_t column)
+void leat_sql_put_read_text(const leat_sql_writer *writer, uint32_t column, const char *type)
 {
     LEAT_ASSERT(is_text_read(writer, column));
     if (writer->shape->uniform) {
-        put_cast(writer, column);
+        put_cast(writer, column, type);
         return;
     }
     leat_buf_text(writer->out, "(SELECT ");
-    put_cast(writer, column);
+    put_cast(writer, column, type);
     leat_buf_text(writer->out, " WHERE ");
     leat_sql_put_row_has(writer, 'p', column);
     leat_buf_byte(writer->out, ')');
@@ -198,7 +197,7 @@ void leat_sql_put_read_rows(const leat_sql_writer *writer)
             continue;
         leat_buf_text(writer->out, ", ");
         if (is_text_read(writer, i))
-            put_read_text(writer, i);
+            leat_sql_put_read_text(writer, i, writer->table->columns[i].cast_name);
         else
             leat_buf_printf(writer->out, "s.c%u", i);
         leat_buf_printf(writer->out, " AS c%u", i);
