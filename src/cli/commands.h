@@ -42,6 +42,23 @@ typedef struct leat_options {
     const char *leave_out;
     const char *memory;
     const char *pace;
+    /* `leat plan` */
+    const char *writes;
+    const char *spike;
+    const char *spike_for;
+    const char *lag;
+    const char *outage;
+    const char *shards;
+    const char *partitions;
+    const char *tenants;
+    const char *tenant_skew;
+    const char *keys;
+    const char *key_skew;
+    const char *fixed_us;
+    const char *row_us;
+    const char *serial;
+    const char *reader_us;
+    const char *record_bytes;
     bool adopted;
     bool accept_removed;
     bool repeat_unknown;
@@ -94,6 +111,9 @@ int leat_command_send(const leat_options *options);
 int leat_command_compare(const leat_options *options);
 int leat_command_verify(const leat_options *options);
 extern const char leat_verify_help[];
+int leat_command_plan(const leat_options *options);
+extern const char leat_plan_usage[];
+extern const char leat_plan_help[];
 int leat_command_config(const leat_options *options);  /* prints the reference */
 int leat_command_metrics(const leat_options *options); /* likewise, of the metrics */
 int leat_command_version(const leat_options *options);

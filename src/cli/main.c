@@ -60,6 +60,22 @@ static const struct option options_known[] = {
     {"pace", required_argument, NULL, 'q'},
     {"adopted", no_argument, NULL, 'B'},
     {"accept-removed", no_argument, NULL, 'z'},
+    {"writes", required_argument, NULL, 'W'},
+    {"spike", required_argument, NULL, 'X'},
+    {"spike-for", required_argument, NULL, 'Y'},
+    {"lag", required_argument, NULL, 'a'},
+    {"outage", required_argument, NULL, 'e'},
+    {"shards", required_argument, NULL, 'Z'},
+    {"partitions", required_argument, NULL, 'J'},
+    {"tenants", required_argument, NULL, 'v'},
+    {"tenant-skew", required_argument, NULL, '0'},
+    {"keys", required_argument, NULL, '1'},
+    {"key-skew", required_argument, NULL, '2'},
+    {"fixed-us", required_argument, NULL, '3'},
+    {"row-us", required_argument, NULL, '4'},
+    {"serial", required_argument, NULL, '5'},
+    {"reader-us", required_argument, NULL, '6'},
+    {"record-bytes", required_argument, NULL, '7'},
     {0},
 };
 
@@ -141,17 +157,22 @@ static const char **text_of(leat_options *options, int letter)
         char letter;
         const char **text;
     } texts[] = {
-        {'c', &options->config_file}, {'s', &options->shard},       {'t', &options->table},
-        {'r', &options->route},       {'T', &options->tenant},      {'k', &options->key},
-        {'f', &options->duration},    {'n', &options->keep},        {'R', &options->reason},
-        {'u', &options->url},         {'K', &options->token},       {'p', &options->path},
-        {'M', &options->method},      {'y', &options->types},       {'x', &options->refused},
-        {'F', &options->from},        {'S', &options->scopes},      {'b', &options->batch},
-        {'A', &options->ca},          {'C', &options->cert},        {'D', &options->share},
-        {'E', &options->sample},      {'I', &options->idempotency}, {'P', &options->report},
-        {'g', &options->to},          {'N', &options->partition},   {'d', &options->since},
-        {'i', &options->until},       {'L', &options->leave_out},   {'G', &options->memory},
-        {'q', &options->pace},
+        {'c', &options->config_file}, {'s', &options->shard},        {'t', &options->table},
+        {'r', &options->route},       {'T', &options->tenant},       {'k', &options->key},
+        {'f', &options->duration},    {'n', &options->keep},         {'R', &options->reason},
+        {'u', &options->url},         {'K', &options->token},        {'p', &options->path},
+        {'M', &options->method},      {'y', &options->types},        {'x', &options->refused},
+        {'F', &options->from},        {'S', &options->scopes},       {'b', &options->batch},
+        {'A', &options->ca},          {'C', &options->cert},         {'D', &options->share},
+        {'E', &options->sample},      {'I', &options->idempotency},  {'P', &options->report},
+        {'g', &options->to},          {'N', &options->partition},    {'d', &options->since},
+        {'i', &options->until},       {'L', &options->leave_out},    {'G', &options->memory},
+        {'q', &options->pace},        {'W', &options->writes},       {'X', &options->spike},
+        {'Y', &options->spike_for},   {'a', &options->lag},          {'e', &options->outage},
+        {'Z', &options->shards},      {'J', &options->partitions},   {'v', &options->tenants},
+        {'0', &options->tenant_skew}, {'1', &options->keys},         {'2', &options->key_skew},
+        {'3', &options->fixed_us},    {'4', &options->row_us},       {'5', &options->serial},
+        {'6', &options->reader_us},   {'7', &options->record_bytes},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].letter == letter)
@@ -217,7 +238,7 @@ typedef struct command_line {
     leat_options options;
     bool help;
     bool version;
-    char given[64]; /* letters of the options, each once */
+    char given[80]; /* letters of the options, each once */
 } command_line;
 
 static int read_options(int argc, char **argv, command_line *line)
