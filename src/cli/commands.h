@@ -59,6 +59,7 @@ typedef struct leat_options {
     const char *serial;
     const char *reader_us;
     const char *record_bytes;
+    bool measure;
     bool adopted;
     bool accept_removed;
     bool repeat_unknown;

@@ -76,6 +76,7 @@ static const struct option options_known[] = {
     {"serial", required_argument, NULL, '5'},
     {"reader-us", required_argument, NULL, '6'},
     {"record-bytes", required_argument, NULL, '7'},
+    {"measure", no_argument, NULL, '8'},
     {0},
 };
 
@@ -215,6 +216,9 @@ static int take_option(leat_options *options, int letter, const char *value)
     case 'z':
         options->accept_removed = true;
         break;
+    case '8':
+        options->measure = true;
+        break;
     case 'l':
         return take_number(value, &options->limit);
     case 'm':
@@ -238,7 +242,7 @@ typedef struct command_line {
     leat_options options;
     bool help;
     bool version;
-    char given[80]; /* letters of the options, each once */
+    char given[96]; /* letters of the options, each once */
 } command_line;
 
 static int read_options(int argc, char **argv, command_line *line)

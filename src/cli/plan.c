@@ -13,14 +13,19 @@
 #include "config/text.h"
 
 const char leat_plan_usage[] =
-    "--writes N/s --shards N --fixed-us F --row-us R [--serial S] [--spike Nx] [--spike-for TIME] [--lag TIME] [--outage TIME] "
-    "[--tenants N] [--tenant-skew Z] [--keys N] [--key-skew Z] [--partitions N] [--reader-us U] [--record-bytes B] [--json]";
+    "--writes N/s (--measure [--shard NAME] [--route NAME] | --shards N --fixed-us F --row-us R [--serial S]) [--spike Nx] [--spike-for TIME] [--lag TIME] [--outage TIME] "
+    "[--tenants N] [--tenant-skew Z] [--keys N] [--key-skew Z] [--partitions N] [--reader-us U] [--record-bytes B] [--json] [--config FILE]";
 
 const char leat_plan_help[] =
     "Says how many connections, partitions and workers a load needs, and which lag to expect: steady, after a spike, and after an\n"
     "outage of one shard. Each figure comes with its formula; docs/scaling.md explains them under the same names.\n\n"
     "  --writes N/s      records a second, of all shards: 150000/s\n"
-    "  --shards N        databases\n"
+    "  --measure         measure the cost in a shard of the configuration: some rows of a route's table are copied into schema\n"
+    "                    leat_plan_scratch and written there for about eight seconds, over at most four connections. Then the\n"
+    "                    schema is dropped. The role needs CREATE on the database. Ctrl-C ends it early\n"
+    "  --shard NAME      in this shard; default the first\n"
+    "  --route NAME      the table of this route; default the first\n"
+    "  --shards N        databases; with --measure, those of the configuration unless given\n"
     "  --fixed-us F      what a batch costs a connection, whatever its size: round trip, progress, commit\n"
     "  --row-us R        what each row in it costs\n"
     "  --serial S        the part of the work that several connections do one after another, 0 to 1; default 0.1. 0.5 where\n"
@@ -75,6 +80,7 @@ static bool read_count(const char *text, uint32_t *ret)
 
 static int read_input(const leat_options *options, leat_plan_input *ret, leat_error *error)
 {
+    bool is_given = !options->measure;
     const struct {
         const char *name, *text, *unit;
         double *number;
@@ -82,9 +88,9 @@ static int read_input(const leat_options *options, leat_plan_input *ret, leat_er
         bool is_needed;
     } fields[] = {
         {"--writes", options->writes, "/s", &ret->writes_s, NULL, true},
-        {"--shards", options->shards, "", NULL, &ret->shards, true},
-        {"--fixed-us", options->fixed_us, "us", &ret->fixed_us, NULL, true},
-        {"--row-us", options->row_us, "us", &ret->row_us, NULL, true},
+        {"--shards", options->shards, "", NULL, &ret->shards, is_given},
+        {"--fixed-us", options->fixed_us, "us", &ret->fixed_us, NULL, is_given},
+        {"--row-us", options->row_us, "us", &ret->row_us, NULL, is_given},
         {"--serial", options->serial, "", &ret->serial, NULL, false},
         {"--spike", options->spike, "x", &ret->spike, NULL, false},
         {"--spike-for", options->spike_for, NULL, &ret->spike_s, NULL, false},
@@ -103,7 +109,8 @@ static int read_input(const leat_options *options, leat_plan_input *ret, leat_er
         if (!text && !fields[i].is_needed)
             continue;
         if (!text)
-            return leat_fail(error, "%s is needed", fields[i].name);
+            return leat_fail(error, "%s is needed%s", fields[i].name,
+                             fields[i].number == &ret->writes_s ? "" : ", or --measure");
         bool is_good = fields[i].count  ? read_count(text, fields[i].count)
                        : fields[i].unit ? read_number(text, fields[i].unit, fields[i].number)
                                         : read_time(text, fields[i].number);
@@ -114,7 +121,25 @@ static int read_input(const leat_options *options, leat_plan_input *ret, leat_er
                                               : leat_text_number_form(LEAT_UNIT_MS),
                              text);
     }
-    return leat_plan_check(ret, error);
+    return 0;
+}
+
+/* What is given goes before what is measured. */
+static int make_input(const leat_options *options, leat_plan_input *ret, leat_error *error)
+{
+    if (read_input(options, ret, error) != 0)
+        return LEAT_EXIT_USAGE;
+    if (options->measure) {
+        int code = leat_plan_measure(options, ret, error);
+        if (code != LEAT_EXIT_OK)
+            return code;
+        if (read_input(options, ret, error) != 0)
+            return LEAT_EXIT_USAGE;
+    } else if (options->shard || options->route) {
+        leat_fail(error, "--shard and --route say where to measure: --measure");
+        return LEAT_EXIT_USAGE;
+    }
+    return leat_plan_check(ret, error) == 0 ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
 }
 
 int leat_command_plan(const leat_options *options)
@@ -129,9 +154,10 @@ int leat_command_plan(const leat_options *options)
                              .batch_records = 1000};
     leat_plan plan;
     leat_error error;
-    if (read_input(options, &input, &error) != 0) {
+    int code = make_input(options, &input, &error);
+    if (code != LEAT_EXIT_OK) {
         leat_print_error("leat plan: %s", error.text);
-        return LEAT_EXIT_USAGE;
+        return code;
     }
     leat_plan_make(&input, &plan);
     if (options->json)

@@ -28,6 +28,33 @@ double leat_plan_speed_up(double connections, double serial)
     return connections / (1 + serial * (connections - 1));
 }
 
+/* speed_up = n / (1 + serial (n - 1)), solved for it. */
+double leat_plan_serial(double connections, double speed_up)
+{
+    if (connections <= 1)
+        return 1;
+    return fmin(1, fmax(0, (connections / speed_up - 1) / (connections - 1)));
+}
+
+/* Least squares, each batch weighted by 1 / time^2. */
+void leat_plan_fit(const uint32_t *sizes, const double *batch_us, uint32_t count,
+                   double *ret_fixed_us, double *ret_row_us)
+{
+    double w = 0, wx = 0, wy = 0, wxx = 0, wxy = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        double x = sizes[i], y = batch_us[i], weight = 1 / (y * y);
+        w += weight;
+        wx += weight * x;
+        wy += weight * y;
+        wxx += weight * x * x;
+        wxy += weight * x * y;
+    }
+    double spread = w * wxx - wx * wx;
+    double row = spread > 0 ? (w * wxy - wx * wy) / spread : 0;
+    *ret_row_us = fmax(row, batch_us[count - 1] / sizes[count - 1] / 100);
+    *ret_fixed_us = fmax((wy - *ret_row_us * wx) / w, batch_us[0] / 100);
+}
+
 /* ---- Zipf ---- */
 
 /* Calls `term` for the ranks: the first ones alone, the rest in blocks of ranks that are alike. */

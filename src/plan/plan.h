@@ -83,6 +83,13 @@ double leat_plan_capacity(const leat_plan_input *input, double connections);
 /* Until a backlog is gone; INFINITY: never. */
 double leat_plan_catch_up(double backlog, double capacity_s, double writes_s);
 
+/* The line through measured batches, `sizes` of them: relative errors count, and neither part is
+ * below a hundredth of what the smallest or largest batch allows. */
+void leat_plan_fit(const uint32_t *sizes, const double *batch_us, uint32_t count,
+                   double *ret_fixed_us, double *ret_row_us);
+/* The serial part, if so many connections are so many times as fast as one. */
+double leat_plan_serial(double connections, double speed_up);
+
 /* 0, or -1 and which number makes no sense. */
 int leat_plan_check(const leat_plan_input *input, leat_error *error) LEAT_MUST_CHECK;
 /* `input` has been checked. */

@@ -111,6 +111,28 @@ START_TEST(shares_by_hand)
 }
 END_TEST
 
+START_TEST(what_was_measured_becomes_a_line)
+{
+    const uint32_t sizes[] = {1, 10, 100, 1000};
+    double fixed, row;
+    leat_plan_fit(sizes, (const double[]){508, 580, 1300, 8500}, 4, &fixed, &row);
+    NEAR(fixed, 500);
+    NEAR(row, 8);
+    /* A tenth off in one size is a tenth off at most. */
+    leat_plan_fit(sizes, (const double[]){508, 580, 1300, 9350}, 4, &fixed, &row);
+    ck_assert_double_eq_tol(fixed, 500, 50);
+    ck_assert_double_eq_tol(row, 8, 0.9);
+    /* Larger ones that are quicker: still a line that makes sense. */
+    leat_plan_fit(sizes, (const double[]){900, 800, 700, 600}, 4, &fixed, &row);
+    ck_assert_double_gt(fixed, 0);
+    ck_assert_double_gt(row, 0);
+    NEAR(leat_plan_serial(4, 4), 0);
+    NEAR(leat_plan_serial(4, 1), 1);
+    NEAR(leat_plan_serial(4, 0.5), 1);
+    NEAR(leat_plan_speed_up(4, leat_plan_serial(4, 2.5)), 2.5);
+}
+END_TEST
+
 START_TEST(what_is_short_is_said)
 {
     leat_plan_input input = simple();
@@ -229,6 +251,7 @@ int main(void)
     tcase_add_test(tests, an_outage_by_hand);
     tcase_add_test(tests, several_connections);
     tcase_add_test(tests, shares_by_hand);
+    tcase_add_test(tests, what_was_measured_becomes_a_line);
     tcase_add_test(tests, what_is_short_is_said);
     tcase_add_test(tests, numbers_that_make_no_sense_are_refused);
     tcase_add_loop_test(tests, each_input_moves_what_is_needed_one_way, 0,

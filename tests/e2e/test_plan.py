@@ -1,0 +1,86 @@
+"""`leat plan`: what it says and refuses; `--measure` leaves nothing behind, whatever happens."""
+import json
+import signal
+import subprocess
+
+import pytest
+
+from lib.harness import LEAT, ROOT, wait_until
+
+TABLE = """create type colour as enum ('red', 'green');
+           create table things (app int, id bigint, n bigint not null default 0, colour colour, tags text[], doc jsonb, at timestamptz,
+           price numeric(9,2), code text, twice bigint generated always as (n + 1) stored, own bigint generated always as identity,
+           primary key (app, id), unique (code))"""
+FILL = """insert into things (app, id, n, colour, tags, doc, at, price, code)
+          select i % 7, i, i, case i % 3 when 0 then 'red'::colour when 1 then 'green' end, array['a,b', '"', null, i::text],
+                 jsonb_build_object('k', i, 't', E'\\\\'), now(), i / 3.0, 'code ' || i from generate_series(1, 600) i"""
+SCRATCH = "select 1 from pg_namespace where nspname = 'leat_plan_scratch'"
+
+
+def plan(*arguments, code=0):
+    done = subprocess.run([LEAT, "plan", *arguments], capture_output=True, text=True)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def test_a_plan_has_each_figure_of_the_documentation():
+    given = ["--writes", "150k/s", "--shards", "40", "--fixed-us", "1500", "--row-us", "12", "--outage", "10m"]
+    figures = json.loads(plan(*given, "--json").stdout)["figures"]
+    documented = (ROOT / "docs" / "scaling.md").read_text()
+    assert all(f"| `{name}` |" in documented for name in figures), list(figures)
+    assert figures["outage_backlog"]["value"] == pytest.approx(150000 / 40 * 600)
+    text = plan(*given).stdout
+    assert all(f"  {name} " in text for name in figures)
+
+
+@pytest.mark.parametrize("more, code, says", [
+    (["--row-us", "900"], 3, "row time is short: a shard applies at most"),
+    (["--partitions", "40", "--reader-us", "300"], 3, "partitions are short"),
+    (["--keys", "1"], 3, "one row is too hot"),
+    (["--spike", "0.5x"], 2, "the spike's factor must be from 1"),
+    (["--lag", "soon"], 2, "--lag must be"),
+    (["--route", "things"], 2, "--measure"),
+])
+def test_what_is_short_or_makes_no_sense_is_said(more, code, says):
+    done = plan("--writes", "400000/s", "--shards", "40", "--fixed-us", "1500", "--row-us", "12", *more, code=code)
+    assert says in done.stderr
+
+
+@pytest.fixture
+def measured(make_world):
+    world = make_world(log="local", shards=1, table_sql=TABLE,
+                       route={"path": "/apps/{app}/things/{id}", "table": "things", "tenant": "app"})
+    return world
+
+
+def measure(world, *arguments, code=0):
+    done = plan("--measure", "--writes", "100/s", "--config", world.config_path, *arguments, code=code)
+    assert not world.rows(SCRATCH) or code
+    return done
+
+
+def test_measuring_leaves_nothing_behind(measured):
+    assert "table things has 0 rows" in measure(measured, code=1).stderr
+    assert not measured.rows(SCRATCH)
+    with measured.db("a") as db:
+        db.execute(FILL)
+    before = measured.rows("select * from things order by id")
+    done = measure(measured, "--json")
+    answer = json.loads(done.stdout)
+    assert answer["fixed_us"] > 1 and answer["row_us"] > 0 and 0 <= answer["serial"] <= 1
+    assert "measured with 600 rows" in done.stderr
+    assert measured.rows("select * from things order by id") == before
+
+    interrupted = subprocess.Popen([LEAT, "plan", "--measure", "--writes", "1/s", "--config", measured.config_path],
+                                   stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: measured.rows(SCRATCH), "a scratch schema")
+    interrupted.send_signal(signal.SIGINT)
+    assert interrupted.wait(30) == 1 and "interrupted" in interrupted.stderr.read()
+    assert not measured.rows(SCRATCH)
+
+    with measured.db("a") as db:
+        db.execute("create schema leat_plan_scratch")
+    assert "DROP SCHEMA leat_plan_scratch" in measure(measured, code=1).stderr
+    assert measured.rows(SCRATCH)  # it might be somebody's own
+    with measured.db("a") as db:
+        db.execute("drop schema leat_plan_scratch")
