@@ -18,6 +18,8 @@
 #define DEEP_RECORDS_MAX 10000.0
 /* Subpartitions of a partition, the default of log.subpartitions. */
 #define SUBPARTITIONS 256.0
+/* What a shard may have in a worker's memory: half of the default of apply.records. */
+#define HELD_RECORDS 65536.0
 #define STUCK_S                                                                                    \
     600.0             /* a locked row is parked for so long, at least, without holding up others   \
                        */
@@ -208,7 +210,10 @@ static void make_lags(const leat_plan_input *input, leat_plan *ret)
     ret->spike_lag_s = ret->lag_s + ret->spike_backlog / capacity;
     ret->spike_catch_up_s = leat_plan_catch_up(ret->spike_backlog, capacity, writes);
     ret->outage_backlog = writes * input->outage_s;
-    ret->outage_lag_s = ret->lag_s + input->outage_s;
+    /* Tenants are served in turn, so the first record of a heavy one may be the last of those that
+     * were read first. */
+    ret->outage_lag_s = ret->lag_s + input->outage_s +
+                        fmin(ret->outage_backlog, HELD_RECORDS) / capacity;
     ret->outage_catch_up_s = leat_plan_catch_up(ret->outage_backlog, capacity, writes);
 }
 

@@ -84,3 +84,15 @@ def test_measuring_leaves_nothing_behind(measured):
     assert measured.rows(SCRATCH)  # it might be somebody's own
     with measured.db("a") as db:
         db.execute("drop schema leat_plan_scratch")
+
+
+def test_the_engine_catches_up_as_the_formula_says():
+    """Played on virtual time, with tenants of very different size: the lag of the shard that is away, and of the others."""
+    done = subprocess.run([LEAT.parent / "leat-scale", "--writes", "6000", "--shards", "3", "--tenants", "2000", "--fixed-us", "2000",
+                           "--row-us", "100", "--serial", "0.3", "--outage", "30", "--before", "2"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    played = json.loads(done.stdout)
+    assert played["catch_up_s"] == pytest.approx(played["formula_catch_up_s"], rel=0.15)
+    assert played["peak_lag_s"] == pytest.approx(played["formula_peak_lag_s"], rel=0.1)
+    lags = [one["lag_s"] for one in played["lags"] if one["shard"] != played["worst"]]
+    assert max(map(max, lags)) < 1
