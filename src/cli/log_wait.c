@@ -13,6 +13,7 @@
 #include "base/diag.h"
 
 enum { EVERY_US = 300 * 1000, SAY_EVERY_US = 5 * 1000 * 1000 };
+#define GIVE_UP_US (INT64_C(300) * 1000 * 1000)
 
 typedef struct marks {
     uint32_t count;
@@ -79,11 +80,31 @@ static int64_t look(leat_assembly *assembly, uint32_t shard, marks *at, int64_t 
     return left;
 }
 
+/* Whoever has waited for hours is not sent away for one read that failed. -1: it has been failing
+ * for too long, or from the first look on. */
+static int64_t look_again(leat_assembly *assembly, uint32_t shard, marks *at, int64_t *ret_records,
+                          leat_error *error)
+{
+    int64_t since_us = leat_mono_us(), said_us = 0, left;
+    while ((left = look(assembly, shard, at, ret_records, error)) < 0 && at->ends) {
+        int64_t now_us = leat_mono_us();
+        if (now_us - since_us > GIVE_UP_US)
+            break;
+        if (said_us == 0 || now_us - said_us > SAY_EVERY_US) {
+            said_us = now_us;
+            fprintf(stderr, "cannot see how far the log is applied, and tries again: %s\n",
+                    error->text);
+        }
+        usleep(EVERY_US);
+    }
+    return left;
+}
+
 int leat_wait_for_log(leat_assembly *assembly, uint32_t shard, leat_error *error)
 {
     marks at = {0};
     int64_t said_us = leat_mono_us(), left, records;
-    while ((left = look(assembly, shard, &at, &records, error)) > 0) {
+    while ((left = look_again(assembly, shard, &at, &records, error)) > 0) {
         if (leat_mono_us() - said_us > SAY_EVERY_US) {
             said_us = leat_mono_us();
             fprintf(stderr,

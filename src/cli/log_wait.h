@@ -8,8 +8,8 @@
 
 /* Of a configured shard, or of all (UINT32_MAX). Waits for as long as it takes, and says on
  * standard error what for, now and then. Parked records count as not applied; held keys do not
- * count: they are people's to decide about. Whoever applies must be running. 0, or -1 with a
- * message. */
+ * count: they are people's to decide about. Whoever applies must be running. Once it could look, it
+ * goes on looking when it cannot, for 5 minutes. 0, or -1 with a message. */
 int leat_wait_for_log(leat_assembly *assembly, uint32_t shard, leat_error *error) LEAT_MUST_CHECK;
 
 #endif
