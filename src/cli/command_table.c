@@ -131,7 +131,8 @@ const leat_command leat_commands[] = {
      "leave: sync to async a moment, async to sync as long as the log needs. Others notice nothing.\n\n"
      "  --share PERCENT  async: so many of the keys, the others stay in the database. shadow: so many of those that\n"
      "                   are in the database. Default 100%\n\n"
-     "All shards must answer. A command that was interrupted is given again.\n",
+     "A shard that fails is named, and the others are settled. A command that was interrupted is given again, or the\n"
+     "one before it, to go back.\n",
      leat_command_mode_set},
     {"mode show", "cj", "[--json] [--config FILE]", 0, "which way the writes of live routes go now",
      "Shows the shares of each live route in each shard, and changes that are under way.\n\n"

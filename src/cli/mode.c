@@ -1,7 +1,8 @@
 /*
  * mode.c - leat mode set and show: which way the writes of a live route go. A change is the same in
- * each shard, and each shard is settled by itself. Whatever ends the command, the keys that move
- * stay closed, and the same command goes on from there.
+ * each shard, and each shard is settled by itself: one that fails keeps no other from it. Whatever
+ * ends the command, the keys that move stay closed; the same command goes on from there, and the
+ * one before it goes back.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ typedef struct mode_change {
     bool keeps_shadow;                   /* `shadow` stays as it is */
     int32_t sources[LEAT_SHARDS_MAX];    /* leat.sources.id, by configured shard, as the next */
     leat_mode_row rows[LEAT_SHARDS_MAX]; /* as begun */
+    bool has_begun[LEAT_SHARDS_MAX];
 } mode_change;
 
 /* ---- the wish ---- */
@@ -99,6 +101,30 @@ static int find_shadow(const mode_change *change, uint32_t shard, uint32_t *ret,
     return status;
 }
 
+/* What was given to come to these shares. */
+static void write_command(char *ret, size_t size, const char *route, uint32_t async,
+                          uint32_t shadow)
+{
+    if (async > 0)
+        snprintf(ret, size, "leat mode set %s async --share %.2f%%", route, async / 100.0);
+    else if (shadow > 0)
+        snprintf(ret, size, "leat mode set %s shadow --share %.2f%%", route, shadow / 100.0);
+    else
+        snprintf(ret, size, "leat mode set %s sync", route);
+}
+
+static int fail_under_way(const leat_mode_row *row, leat_error *error)
+{
+    const leat_mode_setting *setting = &row->setting;
+    char on[LEAT_NAME_MAX + 64], back[LEAT_NAME_MAX + 64];
+    write_command(on, sizeof on, row->route, setting->async, setting->shadow);
+    write_command(back, sizeof back, row->route, setting->async_before, setting->shadow);
+    return leat_fail(error,
+                     "a change from %.2f%% to %.2f%% async is under way there and has to be ended "
+                     "first: %s, or back: %s",
+                     setting->async_before / 100.0, setting->async / 100.0, on, back);
+}
+
 static int begin(mode_change *change, uint32_t shard, leat_error *error)
 {
     leat_shard_address at = leat_assembly_address(&change->assembly->config.shards[shard]);
@@ -109,13 +135,8 @@ static int begin(mode_change *change, uint32_t shard, leat_error *error)
         return -1;
     int status = leat_shard_begin_mode(at, change->sources[shard], change->route->name,
                                        change->async, shadow, row, error);
-    if (status == 1)
-        return leat_fail(error,
-                         "a change to %.2f%% async is under way there and has to be ended first: "
-                         "leat mode set %s async --share %.2f%%",
-                         row->setting.async / 100.0, change->route->name,
-                         row->setting.async / 100.0);
-    return status;
+    change->has_begun[shard] = status == 0;
+    return status == 1 ? fail_under_way(row, error) : status;
 }
 
 static bool is_under_way(const leat_mode_row *row)
@@ -156,15 +177,15 @@ static int empty_log(const mode_change *change, uint32_t shard, leat_error *erro
                      held, change->route->table);
 }
 
+/* Whichever way the keys move: once a change is settled, no write by the version before it is
+ * under way, and so none by any older one. */
 static int settle(const mode_change *change, uint32_t shard, leat_error *error)
 {
     const leat_config_shard *at = &change->assembly->config.shards[shard];
     const leat_mode_row *row = &change->rows[shard];
-    int status = 0;
-    if (leat_mode_fills_log(&row->setting))
-        status =
-            leat_shard_await_writes(leat_assembly_address(at), change->sources[shard], row, error);
-    else if (leat_mode_leaves_log(&row->setting))
+    int status =
+        leat_shard_await_writes(leat_assembly_address(at), change->sources[shard], row, error);
+    if (status == 0 && leat_mode_leaves_log(&row->setting))
         status = empty_log(change, shard, error);
     if (status == 0 && is_under_way(row))
         status =
@@ -182,25 +203,54 @@ static int settle(const mode_change *change, uint32_t shard, leat_error *error)
 
 /* ---- leat mode set ---- */
 
+/* Of several errors the first is told; the others are said at once. */
+static void note_failure(int *status, leat_error *error, const leat_error *found)
+{
+    if (*status == 0)
+        *error = *found;
+    else
+        leat_print_error("leat mode set: %s", found->text);
+    *status = -1;
+}
+
+static int begin_all(mode_change *change, leat_error *error)
+{
+    int status = 0;
+    leat_error found;
+    for (uint32_t i = 0; i < change->assembly->config.shard_count; i++) {
+        if (begin(change, i, &found) == 0)
+            continue;
+        leat_fail_prefix(&found, "shard %s", change->assembly->config.shards[i].name);
+        note_failure(&status, error, &found);
+    }
+    return status;
+}
+
+/* May edges go by what was before? Of the first shares of a route there was nothing. */
+static bool has_leases(const mode_change *change)
+{
+    for (uint32_t i = 0; i < change->assembly->config.shard_count; i++)
+        if (change->has_begun[i] && leat_mode_leaves_log(&change->rows[i].setting) &&
+            change->rows[i].before > 0)
+            return true;
+    return false;
+}
+
 static int set(leat_assembly *assembly, const leat_options *options, leat_error *error)
 {
     mode_change *change = leat_must_calloc(1, sizeof *change);
-    uint32_t count = assembly->config.shard_count;
-    bool must_wait = false;
+    leat_error found;
     change->assembly = assembly;
     change->route = find_route(&assembly->config, options->operands[0], error);
     int status = change->route ? read_wish(change, options, error) : -1;
-    for (uint32_t i = 0; status == 0 && i < count; i++) {
-        status = begin(change, i, error);
-        if (status != 0)
-            leat_fail_prefix(error, "shard %s", assembly->config.shards[i].name);
-        must_wait = must_wait || leat_mode_leaves_log(&change->rows[i].setting);
-    }
+    if (status == 0)
+        status = begin_all(change, error);
     /* From the commit on, so that no edge goes by what it had read before. */
-    if (status == 0 && must_wait)
+    if (has_leases(change))
         usleep(LEAT_MODE_SETTLE_MS * 1000);
-    for (uint32_t i = 0; status == 0 && i < count; i++)
-        status = settle(change, i, error);
+    for (uint32_t i = 0; i < assembly->config.shard_count; i++)
+        if (change->has_begun[i] && settle(change, i, &found) != 0)
+            note_failure(&status, error, &found);
     free(change);
     return status == 0 ? LEAT_EXIT_OK : -1;
 }

@@ -39,11 +39,6 @@ leat_way leat_mode_way(const leat_mode_setting *setting, uint32_t point)
     return point < setting->shadow ? LEAT_WAY_SHADOW : LEAT_WAY_DATABASE;
 }
 
-bool leat_mode_fills_log(const leat_mode_setting *setting)
-{
-    return setting->async > setting->async_before;
-}
-
 bool leat_mode_leaves_log(const leat_mode_setting *setting)
 {
     return setting->async < setting->async_before;

@@ -24,7 +24,8 @@ enum {
 
 /* Shares are in points. */
 typedef struct leat_mode_setting {
-    uint32_t version;      /* another with each change; 0: nobody has said anything yet */
+    uint32_t version;      /* another with each change of `async`; 0: nobody has said
+                              anything yet */
     uint32_t async;        /* keys whose point is below go into the log, the others into the
                               database */
     uint32_t async_before; /* the same before the change that is under way; equal: none is */
@@ -42,8 +43,7 @@ typedef enum leat_way {
 /* Of the hash of a canonical key; below LEAT_MODE_POINTS. */
 uint32_t leat_mode_point(uint64_t key_hash);
 leat_way leat_mode_way(const leat_mode_setting *setting, uint32_t point);
-/* Do keys move from the database into the log, or the other way? */
-bool leat_mode_fills_log(const leat_mode_setting *setting);
+/* Do keys move from the log into the database? */
 bool leat_mode_leaves_log(const leat_mode_setting *setting);
 
 typedef struct leat_mode_answer {

@@ -28,9 +28,10 @@ int leat_shard_read_modes(leat_shard_address at, int32_t source_id, leat_mode_ro
 /* The same over the connection of a reporter. */
 int leat_shard_reporter_read_modes(leat_shard_reporter *reporter, leat_mode_rows *ret,
                                    leat_error *error) LEAT_MUST_CHECK;
-/* Stores the shares, in points; `ret` is then the route's row. The first ones of a route are
- * settled at once. Nothing changes where they are stored already, and while a change to others is
- * under way: 1, and `ret` is that one. */
+/* Stores the shares, in points; `ret` is then the route's row. The first ones of a route are a
+ * change from all keys in the log. Nothing changes where they are stored already. A change that is
+ * under way may be turned round; while it goes to other shares than those before it nothing
+ * happens: 1, and `ret` is that one. */
 int leat_shard_begin_mode(leat_shard_address at, int32_t source_id, const char *route,
                           uint32_t async, uint32_t shadow, leat_mode_row *ret,
                           leat_error *error) LEAT_MUST_CHECK;
@@ -41,7 +42,8 @@ int leat_shard_await_writes(leat_shard_address at, int32_t source_id, const leat
 /* Keys of the table ("schema.table") that are held. */
 int leat_shard_count_held(leat_shard_address at, int32_t source_id, const char *table, int64_t *ret,
                           leat_error *error) LEAT_MUST_CHECK;
-/* The keys that the change of this version has closed are open. -1 also if it is another one. */
+/* The keys that the change of this row has closed are open. -1 also if it is another one, or was
+ * turned round. */
 int leat_shard_settle_mode(leat_shard_address at, int32_t source_id, const leat_mode_row *row,
                            leat_error *error) LEAT_MUST_CHECK;
 

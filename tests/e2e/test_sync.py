@@ -20,7 +20,7 @@ ROUTE = {"path": "/things/{id}", "table": "things", "columns": {"n": "add"}, "mo
 @pytest.fixture
 def world_of(make_world):
     def make(**settings):
-        world = make_world(shards=1, partitions=2, table_sql=TABLES, route=ROUTE, **settings)
+        world = make_world(**{"shards": 1, "partitions": 2, "table_sql": TABLES, "route": ROUTE, **settings})
         world.init()
         return world
 
@@ -133,12 +133,13 @@ def test_a_shadow_table_is_like_its_table(world_of, make_world):
 
 
 class Writers:
-    """Threads that add 1 to rows, each row by one thread at a time over both edges in turn, and count what was acknowledged."""
+    """Threads that add 1 to rows and stamp them with a rising number, each row by one thread at a time over both edges in turn,
+    and count what was acknowledged."""
 
     ROWS = 40
 
     def __init__(self, world, edges):
-        self.added, self.statuses, self.stops = {}, {}, False
+        self.added, self.stamped, self.statuses, self.stops = {}, {}, {}, False
         self.threads = [threading.Thread(target=self.run, args=([world.client(e) for e in edges], range(i, self.ROWS, 4))) for i in range(4)]
         for thread in self.threads:
             thread.start()
@@ -148,9 +149,10 @@ class Writers:
         while not self.stops:
             for row in rows:
                 turn += 1
-                status = clients[turn % len(clients)].patch(f"/things/{row}", json={"n": 1}).status_code
+                status = clients[turn % len(clients)].patch(f"/things/{row}", json={"n": 1, "stamped": turn}).status_code
                 if status in (200, 202):
                     self.added[row] = self.added.get(row, 0) + 1
+                    self.stamped[row] = turn
                 self.statuses.setdefault(row, []).append(status)
 
     def end(self):
@@ -160,9 +162,10 @@ class Writers:
 
 
 def test_keys_move_into_the_log_and_back_while_they_are_written(world_of):
-    """With two edges: each write counts once whatever way it went, keys that do not move notice nothing, and a write that the
-    database is asked for by an old setting is refused there."""
-    world = world_of(routes=[{**ROUTE, "mode": "live"}], apply={"compact_every": "100ms"})
+    """With two edges: each write counts once whatever way it went, the last one that was acknowledged is there, keys that do not
+    move notice nothing, and a write that the database is asked for by an old setting is refused there. A shard that cannot be
+    settled keeps no other from it, and is told how to go on and back."""
+    world = world_of(shards=2, routes=[{**ROUTE, "mode": "live", "tenant": "id"}], apply={"compact_every": "100ms"})
     edges = [world.start("edge"), world.start("edge")]
     world.start("apply")
 
@@ -173,6 +176,18 @@ def test_keys_move_into_the_log_and_back_while_they_are_written(world_of):
 
     with world.client(edges[0]) as http:
         assert "leat mode set" in http.put("/things/0", json={}).text  # nobody has said anything yet
+        with world.db("a") as db:
+            db.execute("insert into leat.held (source, partition, hash, \"table\", key, message)"
+                       " values (%s, 0, 1, 'public.things', 'k', '')", [world.source_id("a")])
+            done = world.leat("mode", "set", "things", "sync")
+            assert done.returncode == 1 and "shard a: 1 keys of table things are held" in done.stderr
+            assert done.stdout.startswith("shard b: ")
+            done = world.leat("mode", "set", "things", "async", "--share", "10%")
+            assert done.returncode == 1 and done.stdout.startswith("shard b: ")
+            assert "shard a: a change from 100.00% to 0.00% async" in done.stderr
+            assert "first: leat mode set things sync, or back: leat mode set things async --share 100.00%" in done.stderr
+            assert "shard a: of the keys of things, 100.00% go into the log" in mode("set", "things", "async")
+            db.execute("delete from leat.held")
         mode("set", "things", "sync")
         wait_until(lambda: all(world.client(e).put("/things/0", json={"n": 0}).status_code == 200 for e in edges), "both edges to know")
         writers = Writers(world, edges)
@@ -188,12 +203,15 @@ def test_keys_move_into_the_log_and_back_while_they_are_written(world_of):
         assert 0 < len(moved) < Writers.ROWS
         for row, statuses in writers.statuses.items():
             assert set(statuses) <= ({200, 202, 503, 504} if row in moved else {200}), row
-        for row, n in world.rows("select id, n from things"):  # of a 504 nobody knows
-            assert 0 <= n - writers.added.get(row, 0) <= writers.statuses[row].count(504), row
+        for row, n, stamped in world.rows("select id, n, stamped from things"):  # of a 504 nobody knows
+            unknown = writers.statuses[row].count(504)
+            assert 0 <= n - writers.added.get(row, 0) <= unknown, row
+            assert unknown or stamped == writers.stamped[row], row
 
         # An edge that goes by an old setting: the shard itself refuses.
-        with world.db("a") as db:
-            db.execute("update leat.modes set version = version + 1, async = 10000, async_before = 10000")
+        with world.db("a") as a, world.db("b") as b:
+            for db in a, b:
+                db.execute("update leat.modes set version = version + 1, async = 10000, async_before = 10000")
             answer = http.patch("/things/1", json={"n": 1})
             assert answer.status_code == 503 and "another way" in answer.text
             wait_until(lambda: http.patch("/things/1", json={"n": 1}).status_code == 202, "the edge to know")

@@ -1,7 +1,9 @@
 /*
  * modes.pml - a key that changes its way (docs/design/modes.md) as a model that spin checks in every order of its steps: two edges
  * with leases, the row of the route in the shard, writes that go to the database in three steps, the log with its worker, and a
- * command that moves the one key out of the log, back, and out again.
+ * command that moves keys out of the log and back. The key that is looked at is one that moves each time, or one that is in the
+ * database before and after the first change and moves with the second. What other keys' writes do is of no importance to it:
+ * they share locks, so that the command waits longer.
  *
  * What must hold: when a write is let through to the database, the log has no record of the key that a client was told of and that is
  * not applied; and when a client is told that its write is in the log, no write of the key runs in the database.
@@ -17,6 +19,7 @@
  *   -DNO_WAIT        the command does not wait for leases
  *   -DNO_EMPTY       nor for the log
  *   -DNO_LOCK        nor for writes that run in the database
+ *   -DNO_CHAIN       nor for those when it moves keys out of the log
  *   -DNO_REREAD      such a write does not read the row again once it has the lock
  *   -DOPEN           a change does not close the key first
  */
@@ -32,6 +35,7 @@
 
 /* The row. */
 bool into_log = true, is_closed;
+bool is_chosen, joins_later; /* the key: it does not move with the first change */
 byte version;
 
 /* The log: records up to `end`, applied up to `applied`. */
@@ -96,7 +100,7 @@ active [EDGES] proctype edge_process()
 endloop:
     do
     /* the row */
-    :: d_step { !edge[e].reads -> edge[e].reads = true; edge[e].has_read = false; edge[e].is_worthless = false }
+    :: d_step { is_chosen && !edge[e].reads -> edge[e].reads = true; edge[e].has_read = false; edge[e].is_worthless = false }
     :: d_step { edge[e].reads && !edge[e].has_read ->
         edge[e].has_read = true; edge[e].reads_log = into_log; edge[e].reads_closed = is_closed; edge[e].read_version = version }
     :: d_step { edge[e].reads && edge[e].has_read ->
@@ -166,17 +170,31 @@ endloop:
 active proctype command()
 {
     byte i, change, mark;
+    if
+    :: skip
+    :: d_step { joins_later = true; into_log = false }
+    fi;
+    is_chosen = true;
     do
     :: change < CHANGES ->
         d_step {
             version++;
-            into_log = !into_log;
+            if
+            :: joins_later && change == 0
+            :: else ->
+                into_log = !into_log;
 #ifndef OPEN
-            is_closed = true
+                is_closed = true
 #endif
+            fi
         };
         if
-        :: !into_log ->
+        :: change % 2 == 0 ->
+#ifndef NO_LOCK
+#ifndef NO_CHAIN
+            locks[version - 1] == 0;
+#endif
+#endif
 #ifndef NO_WAIT
             d_step { let_time_pass() };
 #endif

@@ -18,7 +18,7 @@ BOUNDS = [("progress", "three claims", ["-DCOMPACTIONS=0"]), ("progress", "compa
 RULES = {"progress": ["EPOCH", "NO_NEEDS", "NO_CLAIM", "MEMORY", "PAST_OPEN", "NO_LOCK"],
          "parking": ["NO_TOKEN", "NO_CLAIM", "NEEDS_FORGET", "BASE_FORGETS", "MEMORY_FIRST", "MARK_STAYS", "NO_PROGRESS", "KEPT",
                      "LOAD_ANY"],
-         "modes": ["NO_LEASE", "LEASE_FROM_END", "NO_LOOK", "NO_WAIT", "NO_EMPTY", "NO_LOCK", "NO_REREAD", "OPEN"]}
+         "modes": ["NO_LEASE", "LEASE_FROM_END", "NO_LOOK", "NO_WAIT", "NO_EMPTY", "NO_LOCK", "NO_CHAIN", "NO_REREAD", "OPEN"]}
 
 
 def check(model, folder, defines):

@@ -21,9 +21,19 @@ def write(session, point, route="r", hash=7):
     session.run("SELECT leat.write_now(1, 0, %s, %s, %s, 1000)", hash, route, point)
 
 
+def begun(session, share, shadow=0):
+    """The first shares of a route, as if nothing of it were in the log."""
+    row = change(session, share, shadow)
+    settle(session)
+    return row
+
+
 def test_a_change_has_two_steps_and_is_given_again_until_it_is_settled(shard):
     a = shard.session()
-    assert change(a, 0) == (1, 0, 0, 0, True)  # the first shares are settled at once
+    assert change(a, 0) == (1, 0, 0, 10000, True)  # whatever is in the log of it comes first
+    with fails_with("LT011"):
+        write(a, 9999)
+    settle(a)
     assert change(a, 0) == (1, 0, 0, 0, True)
     assert change(a, 5000) == (2, 1, 5000, 0, True)
     assert change(a, 5000) == (2, 1, 5000, 0, True)
@@ -31,15 +41,46 @@ def test_a_change_has_two_steps_and_is_given_again_until_it_is_settled(shard):
     settle(a)
     assert change(a, 1000) == (3, 2, 1000, 5000, True)
     settle(a)
-    assert change(a, 1000, shadow=10) == (4, 3, 1000, 1000, True)
-    assert change(a, 0, route="other")[2:] == (0, 0, True)
+    assert change(a, 10000, route="other")[2:] == (10000, 10000, True)
+
+
+def test_the_shadow_share_changes_without_a_version_of_its_own(shard):
+    """Else the next change would wait for the writes by that one, and not for those before it, which are as good as any."""
+    a, b = shard.session(), shard.session()
+    begun(a, 0)
+    b.begin()
+    write(b, 10)
+    assert change(a, 0, shadow=10) == (1, 0, 0, 0, True)
+    _, before, *_ = change(a, 5000, shadow=20)
+    assert not a.run("SELECT pg_try_advisory_xact_lock(1818583412 # 1, -1 - %s)", before)[0][0]
+    assert change(a, 5000, shadow=30) == (2, 1, 5000, 0, True)
+    b.rollback()
+
+
+def test_a_change_under_way_is_turned_round(shard):
+    """Its keys stay closed, and what has to be awaited is still known."""
+    a, b = shard.session(), shard.session()
+    begun(a, 5000)
+    b.begin()
+    write(b, 5000)
+    assert change(a, 1000) == (2, 1, 1000, 5000, True)
+    assert change(a, 5000) == (2, 1, 5000, 1000, True)
+    with fails_with("LT011"):
+        write(a, 4999)
+    assert change(a, 1000) == (2, 1, 1000, 5000, True)
+    assert change(a, 5000) == (2, 1, 5000, 1000, True)
+    b.rollback()
+    settle(a)
+    with fails_with("LT011"):
+        write(a, 4999)
+    assert change(a, 0) == (3, 2, 0, 5000, True)
 
 
 def test_only_what_goes_to_the_database_on_both_sides_of_a_change_is_let_through(shard):
     a = shard.session()
     with fails_with("LT011"):
         write(a, 0)  # nobody has said anything
-    change(a, 5000)
+    begun(a, 5000)
     write(a, 5000)
     with fails_with("LT011"):
         write(a, 4999)
@@ -58,7 +99,7 @@ def test_only_what_goes_to_the_database_on_both_sides_of_a_change_is_let_through
 
 def test_a_change_sees_the_end_of_the_writes_before_it_and_no_later_write_gets_in(shard):
     a, b, c = shard.session(), shard.session(), shard.session()
-    change(a, 0)
+    begun(a, 0)
     b.begin()
     write(b, 10)  # runs by version 1
     assert change(a, 5000)[:2] == (2, 1)
@@ -79,7 +120,7 @@ def test_a_change_sees_the_end_of_the_writes_before_it_and_no_later_write_gets_i
 def test_a_write_that_waits_for_the_lock_of_an_old_version_reads_the_row_again(shard):
     """It has read version 1 and then has to wait: once it has the lock, the change is there to be seen."""
     a, b = shard.session(), shard.session()
-    change(a, 0)
+    begun(a, 0)
     a.begin()
     a.run(LOCK, 1)
     waits = b.later(write, b, 10)

@@ -147,16 +147,18 @@ int leat_shard_count_held(leat_shard_address at, int32_t source_id, const char *
 int leat_shard_settle_mode(leat_shard_address at, int32_t source_id, const leat_mode_row *row,
                            leat_error *error)
 {
-    char id[24], version[24];
+    char id[24], version[24], async[24];
     int64_t changed = 0;
     write_id(source_id, id);
     write_id(row->setting.version, version);
-    const char *const values[] = {id, row->route, version};
+    write_id(row->setting.async, async);
+    const char *const values[] = {id, row->route, version, async};
     int status =
         call(at,
              "WITH u AS (UPDATE leat.modes SET async_before = async WHERE source = $1::int4"
-             " AND route = $2 AND version = $3::int4 RETURNING 1) SELECT count(*) FROM u",
-             3, values, &changed, error);
+             " AND route = $2 AND version = $3::int4 AND async = $4::int4 RETURNING 1)"
+             " SELECT count(*) FROM u",
+             4, values, &changed, error);
     if (status == 0 && changed == 0)
         return leat_fail(error, "somebody else has changed the mode of route %s meanwhile",
                          row->route);

@@ -1228,8 +1228,10 @@ BEGIN
 END
 $$;
 
--- Begins a change of a live route's shares, and returns its row. The first ones are settled at once. While a change to others is
--- under way nothing happens, and is_wanted is false.
+-- Begins a change of a live route's shares, and returns its row. While a change to other shares is under way nothing happens, and
+-- is_wanted is false; but that change may be turned round, because the keys that it has closed were not let through anywhere since.
+-- It keeps its version then, and so what it has to wait for. So does a change of `shadow` alone, which moves no key. The
+-- first shares of a route are a change, too: nobody knows what is in the log of it.
 CREATE OR REPLACE FUNCTION leat.begin_mode(p_source int, p_route text, p_async int, p_shadow int)
 RETURNS TABLE (route text, version int, before int, async int, async_before int, shadow int, since timestamptz,
                is_wanted boolean)
@@ -1239,13 +1241,19 @@ AS $$
 DECLARE
     next_version int := (SELECT coalesce(max(m.version), 0) + 1 FROM leat.modes AS m);
     found_row leat.modes;
+    moves boolean;
+    is_new boolean;
 BEGIN
     INSERT INTO leat.modes (source, route, version, before, async, async_before, shadow)
-    VALUES (p_source, p_route, next_version, 0, p_async, p_async, p_shadow) ON CONFLICT DO NOTHING;
+    VALUES (p_source, p_route, next_version, 0, p_async, 10000, p_shadow) ON CONFLICT DO NOTHING;
     SELECT * INTO found_row FROM leat.modes AS m WHERE m.source = p_source AND m.route = p_route FOR UPDATE;
-    IF found_row.async = found_row.async_before AND (found_row.async, found_row.shadow) <> (p_async, p_shadow) THEN
+    moves := found_row.async <> p_async;
+    is_new := moves AND found_row.async = found_row.async_before;
+    IF is_new OR (moves AND found_row.async_before = p_async) OR (NOT moves AND found_row.shadow <> p_shadow) THEN
         UPDATE leat.modes AS m
-           SET version = greatest(next_version, m.version + 1), before = m.version, async = p_async, async_before = m.async,
+           SET version = CASE WHEN is_new THEN greatest(next_version, m.version + 1) ELSE m.version END,
+               before = CASE WHEN is_new THEN m.version ELSE m.before END,
+               async = p_async, async_before = CASE WHEN moves THEN m.async ELSE m.async_before END,
                shadow = p_shadow, since = clock_timestamp(), by_role = session_user
          WHERE m.source = p_source AND m.route = p_route
         RETURNING * INTO found_row;
