@@ -401,7 +401,7 @@ void edge_shadow_append(leat_edge *edge, const leat_route *shadow, const leat_re
         return;
     }
     edge_ticket *ticket = take_ticket(edge);
-    *ticket = (edge_ticket){.is_shadow = true};
+    *ticket = (edge_ticket){.is_shadow = true, .arrived_us = leat_mono_us()};
     if (leat_log_append(edge->writer, &record, ticket, &error) != 0) {
         leat_shares_give(&edge->shares, in_flight, 1);
         give_ticket(edge, ticket);
@@ -409,6 +409,8 @@ void edge_shadow_append(leat_edge *edge, const leat_route *shadow, const leat_re
         return;
     }
     edge->in_flight++;
+    if (*in_flight == 1)
+        edge->oldest_us[record.partition] = ticket->arrived_us;
     leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
 }
 

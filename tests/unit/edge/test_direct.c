@@ -93,6 +93,15 @@ static edge_world *sync_world(void)
     return world;
 }
 
+static bool metrics_say(const edge_world *world, const char *line)
+{
+    leat_buf buf = {0};
+    leat_metrics_write(world->metrics, LEAT_METRICS_TEXT, &buf);
+    bool ret = strstr(leat_buf_cstr(&buf), line) != NULL;
+    leat_buf_free(&buf);
+    return ret;
+}
+
 static void wait_write(edge_world *world, uint32_t count)
 {
     for (int i = 0; fake.count < count; i++) {
@@ -225,6 +234,39 @@ START_TEST(a_batch_takes_no_more_than_its_part)
 }
 END_TEST
 
+/* What goes into the log for a shadow counts among what is in flight there, and is as old as it is.
+ */
+START_TEST(a_record_for_a_shadow_has_its_age)
+{
+    edge_world *world = world_new();
+    leat_route *routes = world->version->routes.routes;
+    routes[1] = routes[0];
+    strcpy(routes[1].name, "other.shadow");
+    routes[1].index = 1;
+    routes[1].is_shadow = true;
+    routes[0].shadow = 1;
+    routes[0].mode = LEAT_MODE_SHADOW;
+    world->version->routes.count = 2;
+    world->version->routes.shadow_count = 1;
+    world->config.direct = (leat_direct_source){.open = open_fake, .batch_items = 8};
+    world_open(world);
+    send_request(world, "PATCH /apps/7/devices/x", "", "{}");
+    wait_write(world, 1);
+    answer(0, LEAT_DIRECT_APPLIED, "", "");
+    expect_answer(world, 200);
+    ck_assert_uint_eq(world->log->count, 1);
+    int64_t until_us = leat_mono_us() + TEST_WAIT_MS * 1000;
+    while (metrics_say(world, "leat_edge_oldest_in_flight_seconds 0\n")) {
+        uv_run(&world->loop, UV_RUN_ONCE);
+        ck_assert(leat_mono_us() < until_us);
+    }
+    ck_assert(metrics_say(world, "leat_edge_oldest_in_flight_seconds 0.") ||
+              metrics_say(world, "leat_edge_oldest_in_flight_seconds 1."));
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 1, NULL);
+    world_free(world);
+}
+END_TEST
+
 static void on_drained(void *context)
 {
     ((edge_world *)context)->drained = true;
@@ -280,6 +322,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_log_in_trouble_is_no_matter);
     tcase_add_test(tests, a_batch_keeps_the_order_of_a_row);
     tcase_add_test(tests, a_batch_takes_no_more_than_its_part);
+    tcase_add_test(tests, a_record_for_a_shadow_has_its_age);
     tcase_add_test(tests, a_drain_waits_for_the_database);
     tcase_add_test(tests, freed_with_a_write_on_its_way);
     tcase_add_test(tests, a_start_that_fails);
