@@ -11,7 +11,7 @@ from lib.placement import xxh3
 
 TABLES = """create table parents (id int primary key);
             create table things (id int primary key, n int not null default 0 check (n >= 0), name text unique,
-                                 parent int references parents, stamped int);
+                                 parent int references parents, stamped int, a int, b text);
             insert into parents values (1);
             create table things_shadow (like things including all)"""
 ROUTE = {"path": "/things/{id}", "table": "things", "columns": {"n": "add"}, "mode": "sync"}

@@ -67,9 +67,9 @@ static void put_sql(leat_buf *sql, const leat_difference_query *query)
     put_key(sql, table);
     leat_buf_text(sql, " AS k, CASE WHEN ");
     put_column(sql, "a", key_column(table, 0));
-    leat_buf_text(sql, " IS NOT NULL THEN pg_catalog.to_jsonb(a) END AS r, CASE WHEN ");
+    leat_buf_text(sql, " IS NOT NULL THEN pg_catalog.to_jsonb(a.*) END AS r, CASE WHEN ");
     put_column(sql, "b", key_column(table, 0));
-    leat_buf_text(sql, " IS NOT NULL THEN pg_catalog.to_jsonb(b) END AS s FROM ");
+    leat_buf_text(sql, " IS NOT NULL THEN pg_catalog.to_jsonb(b.*) END AS s FROM ");
     put_rows(sql, table, "a", is_sample);
     leat_buf_text(sql, " FULL JOIN ");
     put_rows(sql, query->shadow, "b", is_sample);
