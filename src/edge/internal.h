@@ -125,7 +125,8 @@ typedef struct edge_write {
     leat_route_op op;
     uint32_t partition;
     leat_way way;
-    int64_t way_until_us; /* of a live route: it holds so long */
+    int64_t way_until_us; /* of a live route: it holds so long, */
+    uint32_t way_version; /* by this version of the setting */
     bool names_route;     /* there are several: its record says which one */
     edge_seen_key seen;
 } edge_write;
@@ -272,10 +273,16 @@ const char *edge_content_fault(const leat_http_request *request, leat_route_op o
 /* Fills it in. Answers the write and returns false while its key is on its way from one side to the
  * other, or nobody knows. */
 bool edge_way_find(leat_edge *edge, edge_write *write);
-/* The log has acknowledged a write of a live route, which was let through by a lease until then:
- * may its client be told so? */
+/* What let a write of a live route into the log. */
+typedef struct edge_lease {
+    int64_t until_us;
+    uint32_t version; /* of the setting */
+    uint32_t point;   /* of the write's key */
+} edge_lease;
+
+/* The log has acknowledged such a write: may its client be told so? */
 bool edge_way_may_accept(const leat_edge *edge, const leat_route *route, uint32_t partition,
-                         uint32_t point, int64_t until_us);
+                         const edge_lease *lease);
 
 /* ---- direct.c ---- */
 int edge_direct_init(leat_edge *edge, uv_loop_t *loop, leat_error *error) LEAT_MUST_CHECK;

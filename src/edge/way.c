@@ -25,14 +25,19 @@ bool edge_way_find(leat_edge *edge, edge_write *write)
                           leat_mono_us());
     write->way = answer.way;
     write->way_until_us = answer.until_us;
+    write->way_version = answer.version;
     if (answer.way == LEAT_WAY_CLOSED)
         edge_refuse(edge, &write->asker, LEAT_HTTP_UNAVAILABLE, NULL, answer.why);
     return answer.way != LEAT_WAY_CLOSED;
 }
 
+/* By another version the key may have been away meanwhile, and be back. */
 bool edge_way_may_accept(const leat_edge *edge, const leat_route *route, uint32_t partition,
-                         uint32_t point, int64_t until_us)
+                         const edge_lease *lease)
 {
     int64_t now_us = leat_mono_us();
-    return now_us < until_us || live_way(edge, route, partition, point, now_us).way == LEAT_WAY_LOG;
+    if (now_us < lease->until_us)
+        return true;
+    leat_mode_answer answer = live_way(edge, route, partition, lease->point, now_us);
+    return answer.way == LEAT_WAY_LOG && answer.version == lease->version;
 }

@@ -28,9 +28,8 @@ struct edge_ticket {
     uint32_t route;        /* its index */
     uint64_t key;
     bool is_shadow;         /* nobody waits for it */
-    const leat_route *live; /* NULL: its way does not change; else `point` is its key's */
-    uint32_t point;
-    int64_t until_us; /* of the lease that let it through */
+    const leat_route *live; /* NULL: its way does not change */
+    edge_lease lease;       /* else */
     edge_seen_key seen;
     edge_ticket *next; /* free ones */
 };
@@ -86,8 +85,9 @@ static void fill_ticket(leat_edge *edge, edge_ticket *ticket, const edge_write *
                             .seen = write->seen};
     if (write->route->mode == LEAT_MODE_LIVE) {
         ticket->live = write->route;
-        ticket->until_us = write->way_until_us;
-        ticket->point = leat_mode_point(edge->key.hash);
+        ticket->lease = (edge_lease){.until_us = write->way_until_us,
+                                     .version = write->way_version,
+                                     .point = leat_mode_point(edge->key.hash)};
     }
     if (placement) {
         ticket->subpartition = leat_placement_subpartition(placement, key, edge->key.hash);
@@ -474,8 +474,7 @@ void edge_on_appended(void *context, void *tag, leat_append_result result, uint3
         edge->taken_us = leat_mono_us();
         edge_idempotency_note(edge, &ticket.seen);
         leat_observe(edge->metrics.durable[ticket.route], edge->taken_us - ticket.arrived_us, 1);
-        if (!ticket.live ||
-            edge_way_may_accept(edge, ticket.live, partition, ticket.point, ticket.until_us))
+        if (!ticket.live || edge_way_may_accept(edge, ticket.live, partition, &ticket.lease))
             tell_accepted(edge, &ticket, partition, offset);
         else
             edge_refuse(edge, &ticket.asker, LEAT_HTTP_UNKNOWN, NULL,

@@ -88,6 +88,7 @@ leat_mode_answer leat_modes_way(leat_modes *modes, uint32_t shard, uint32_t rout
         return ret;
     }
     ret.way = leat_mode_way(&setting, point);
+    ret.version = setting.version;
     if (ret.way == LEAT_WAY_CLOSED)
         ret.why = setting.version == 0 ? "nobody has said which way the writes of this route go "
                                          "(leat mode set)"

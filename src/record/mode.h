@@ -48,6 +48,7 @@ bool leat_mode_leaves_log(const leat_mode_setting *setting);
 
 typedef struct leat_mode_answer {
     leat_way way;
+    uint32_t version; /* of the setting */
     int64_t until_us; /* by leat_mono_us: the end of the lease */
     const char *why;  /* it is CLOSED, a literal; else NULL */
 } leat_mode_answer;

@@ -122,7 +122,7 @@ endloop:
 #ifdef NO_LOOK
         :: true ->
 #else
-        :: edge[e].in_time || (edge[e].valid && edge[e].knows_log && !edge[e].knows_closed) ->
+        :: edge[e].in_time || (edge[e].valid && edge[e].known_version == edge[e].let_by) ->
 #endif
             assert(running == 0); told[edge[e].waits - 1] = true
 #ifndef NO_LOOK

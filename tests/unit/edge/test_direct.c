@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "edge/internal.h"
 #include "world.h"
 
 enum { WRITES_MAX = 64 };
@@ -82,6 +83,25 @@ static leat_direct *open_fake(void *context, uv_loop_t *loop, leat_standstill *s
         return NULL;
     }
     return &fake.base;
+}
+
+enum { MINUTE_US = 60 * 1000 * 1000 };
+
+/* All keys go into the log, or all into the database; a lease from then on. */
+static void publish(leat_modes *modes, uint32_t version, uint32_t async)
+{
+    const leat_mode_setting setting = {.version = version, .async = async, .async_before = async};
+    leat_modes_publish(modes, 0, &setting, leat_mono_us() + MINUTE_US);
+}
+
+static edge_world *live_world(leat_modes *modes)
+{
+    edge_world *world = world_new();
+    world->version->routes.routes[0].mode = LEAT_MODE_LIVE;
+    world->config.modes = modes;
+    world->config.direct = (leat_direct_source){.open = open_fake, .batch_items = 8};
+    world_open(world);
+    return world;
 }
 
 static edge_world *sync_world(void)
@@ -267,6 +287,27 @@ START_TEST(a_record_for_a_shadow_has_its_age)
 }
 END_TEST
 
+/* Once the lease that let a write into the log is over, its client is told so only if its key
+ * cannot have been anywhere else since. */
+START_TEST(a_key_that_came_back_is_not_accepted_by_an_old_lease)
+{
+    leat_modes *modes = leat_modes_new(1, 1);
+    edge_world *world = live_world(modes);
+    const leat_route *route = &world->version->routes.routes[0];
+    const edge_lease over = {.version = 1, .point = 5},
+                     open = {.version = 1, .point = 5, .until_us = INT64_MAX};
+    publish(modes, 1, LEAT_MODE_POINTS);
+    ck_assert(edge_way_may_accept(world->edge, route, 0, &over));
+    publish(modes, 2, 0);
+    ck_assert(!edge_way_may_accept(world->edge, route, 0, &over));
+    ck_assert(edge_way_may_accept(world->edge, route, 0, &open));
+    publish(modes, 3, LEAT_MODE_POINTS);
+    ck_assert(!edge_way_may_accept(world->edge, route, 0, &over));
+    world_free(world);
+    leat_modes_free(modes);
+}
+END_TEST
+
 static void on_drained(void *context)
 {
     ((edge_world *)context)->drained = true;
@@ -323,6 +364,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_batch_keeps_the_order_of_a_row);
     tcase_add_test(tests, a_batch_takes_no_more_than_its_part);
     tcase_add_test(tests, a_record_for_a_shadow_has_its_age);
+    tcase_add_test(tests, a_key_that_came_back_is_not_accepted_by_an_old_lease);
     tcase_add_test(tests, a_drain_waits_for_the_database);
     tcase_add_test(tests, freed_with_a_write_on_its_way);
     tcase_add_test(tests, a_start_that_fails);
