@@ -77,7 +77,17 @@ static void add_partition(leat_worker *worker, uint32_t partition, int64_t now_m
     leat_culprits_add_record(culprits, &record);
 }
 
-/* Parked, it holds no low water, but it is what its subpartition waits for. */
+static bool is_there(const leat_culprits *culprits, uint32_t partition, int64_t offset)
+{
+    for (uint32_t i = 0; i < culprits->partition_count; i++)
+        if (culprits->partitions[i].partition == partition &&
+            culprits->partitions[i].offset == offset)
+            return true;
+    return false;
+}
+
+/* Parked, it holds no low water, but it is what its subpartition waits for. Where others with the
+ * same cause are parked and it is not, it may hold one too. */
 static void add_parked(leat_worker *worker, const leat_engine_trouble *trouble, int64_t now_ms,
                        leat_culprits *culprits)
 {
@@ -88,7 +98,7 @@ static void add_parked(leat_worker *worker, const leat_engine_trouble *trouble, 
         .partition = trouble->partition,
         .low = view.low,
         .offset = trouble->offset,
-        .accepted_ms = trouble->oldest_ms,
+        .accepted_ms = trouble->accepted_ms,
         .since_ms = now_ms - (leat_worker_now_us(worker) - trouble->since_us) / 1000,
         .attempts = trouble->attempts};
     const leat_known_head *head =
@@ -112,7 +122,8 @@ static void add_troubles(leat_worker *worker, uint32_t shard, int64_t now_ms,
     leat_engine_trouble troubles[TROUBLES_MAX];
     uint32_t count = leat_engine_troubles(worker->engine, shard, troubles, TROUBLES_MAX);
     for (uint32_t i = 0; i < count; i++)
-        if (troubles[i].parked > 0)
+        if (troubles[i].parked > 0 &&
+            !is_there(culprits, troubles[i].partition, troubles[i].offset))
             add_parked(worker, &troubles[i], now_ms, culprits);
 }
 

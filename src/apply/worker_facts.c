@@ -131,16 +131,13 @@ static void remember_head(leat_worker *worker, const leat_engine_trouble *troubl
 
 /* Who had the partition before may have tried the record, too, and nobody knows since when: then it
  * has been so at least since the first failure that is known. The age of what is parked does not
- * tell: it may have waited for its turn for long before it failed. It only stands for that of a
- * record that is not in memory, which is no greater. */
+ * tell: it may have waited for its turn for long before it failed. */
 static void set_since(const report_draft *draft, const leat_engine_trouble *trouble,
                       leat_fact *fact)
 {
-    const leat_item *item = trouble->payload;
-    int64_t accepted_ms = item ? item->record.accepted_ms : trouble->oldest_ms;
     fact->since_ms = wall_of(draft, trouble->since_us);
-    fact->is_least = trouble->since_us >= trouble->claimed_us && accepted_ms > 0 &&
-                     accepted_ms < wall_of(draft, trouble->claimed_us);
+    fact->is_least = trouble->since_us >= trouble->claimed_us && trouble->accepted_ms > 0 &&
+                     trouble->accepted_ms < wall_of(draft, trouble->claimed_us);
 }
 
 static void add_trouble(const report_draft *draft, const leat_engine_trouble *trouble)

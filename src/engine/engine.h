@@ -369,9 +369,11 @@ typedef struct leat_engine_trouble {
     const char *message;
     uint32_t partition;
     uint32_t subpartition;
-    int64_t offset;   /* of its head */
-    uint32_t table;   /* likewise */
-    void *payload;    /* likewise; NULL: it is parked and not loaded now */
+    int64_t offset;      /* of its head */
+    uint32_t table;      /* likewise */
+    void *payload;       /* likewise; NULL: it is parked and not loaded now */
+    int64_t accepted_ms; /* likewise; while it is parked and not loaded: nothing that its
+                            subpartition has parked is older */
     int64_t since_us; /* begin of its first attempt that failed, under this claim or an earlier one
                          of this engine */
     int64_t claimed_us; /* when its partition was claimed last: before that another one may have
@@ -379,7 +381,6 @@ typedef struct leat_engine_trouble {
     uint32_t attempts;  /* of its subpartition, in vain */
     uint32_t count;     /* subpartitions in all */
     uint64_t parked;    /* records of theirs that are parked */
-    int64_t oldest_ms;  /* none of these has a smaller timestamp; 0: there are none */
     bool halts;         /* one of them is the probe of a halted shard */
     bool is_guarded;    /* one of them waits because its table has had too many dead letters */
 } leat_engine_trouble;

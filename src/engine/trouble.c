@@ -57,6 +57,8 @@ static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
     const leat_queue *queue = &engine->queues[id];
     const leat_head_record head = leat_queue_head(engine, id);
     const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
+    int64_t accepted_ms = queue->count > 0 ? engine->pool.slots[queue->head].at_ms
+                                           : engine->chunks[id].oldest_ms;
     return (leat_engine_trouble){.outcome = engine->marks[id].outcome,
                                  .sqlstate = engine->reasons[id].sqlstate,
                                  .message = engine->reasons[id].message,
@@ -65,12 +67,12 @@ static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
                                  .offset = head.offset,
                                  .table = head.table,
                                  .payload = head.payload,
+                                 .accepted_ms = accepted_ms,
                                  .since_us = engine->marks[id].since_us,
                                  .claimed_us = partition->held_us,
                                  .attempts = engine->marks[id].attempts,
                                  .count = 1,
                                  .parked = queue->parked ? engine->chunks[id].records : 0,
-                                 .oldest_ms = queue->parked ? engine->chunks[id].oldest_ms : 0,
                                  .halts = engine->shards[partition->shard].probe == id,
                                  .is_guarded = queue->retry.guarded};
 }
@@ -81,22 +83,15 @@ static bool is_same_cause(const leat_engine_trouble *a, const leat_engine_troubl
            strcmp(a->sqlstate, b->sqlstate) == 0;
 }
 
-static int64_t oldest_of(int64_t a_ms, int64_t b_ms)
-{
-    return a_ms == 0 || (b_ms > 0 && b_ms < a_ms) ? b_ms : a_ms;
-}
-
 static void add(leat_engine_trouble *into, const leat_engine_trouble *from)
 {
     uint32_t count = into->count + 1;
     uint64_t parked = into->parked + from->parked;
-    int64_t oldest_ms = oldest_of(into->oldest_ms, from->oldest_ms);
     bool halts = into->halts || from->halts, is_guarded = into->is_guarded || from->is_guarded;
     if (from->since_us < into->since_us)
         *into = *from;
     into->count = count;
     into->parked = parked;
-    into->oldest_ms = oldest_ms;
     into->halts = halts;
     into->is_guarded = is_guarded;
 }

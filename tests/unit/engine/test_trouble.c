@@ -155,6 +155,43 @@ START_TEST(what_is_read_behind_a_parked_head_is_not_accused)
 }
 END_TEST
 
+/* One stands for all that have the cause: what is told is its own. */
+START_TEST(a_parked_record_is_told_with_its_own_age)
+{
+    story s;
+    leat_engine_trouble found[4];
+    const uint64_t room[] = {1000000};
+    story_begin(&s, 2);
+    s.config.parked_max_bytes = room;
+    s.config.park_after_us = 2000000;
+    s.config.retry_min_us = s.config.retry_max_us = 100000000;
+    story_reading(&s, 2);
+    story_pass(&s, 100);
+    story_read(&s, 0, 5, 7);
+    story_pass(&s, 100);
+    story_read(&s, 1, 5, 3);
+    while (s.open_count > 0)
+        story_locked(&s, 0);
+    ck_assert_uint_eq(troubles(&s, found), 1);
+    ck_assert(found[0].offset == 7 && found[0].accepted_ms == 1007 && found[0].parked == 0);
+    story_pass(&s, 1900000);
+    for (uint32_t partition = 0; partition < 2; partition++) {
+        story_read(&s, partition, 9, 8); /* others get through */
+        story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    }
+    for (int i = 0; i < 100 && found[0].parked < 2; i++) {
+        if (s.open_count > 0)
+            story_parked(&s, 0, 60);
+        else
+            story_pass(&s, 50000);
+        ck_assert_uint_eq(troubles(&s, found), 1);
+    }
+    ck_assert_uint_eq(found[0].parked, 2);
+    ck_assert(found[0].offset == 7 && found[0].accepted_ms == 1007);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_halt_is_told_by_its_probe)
 {
     story s;
@@ -195,4 +232,5 @@ END_TEST
 STORY_MAIN("trouble", a_mark_stays_from_the_first_attempt_until_it_is_applied,
            one_cause_is_one_trouble_however_many_have_it, a_cell_has_what_its_subpartitions_hold,
            the_holder_of_the_low_water_is_told, what_is_read_behind_a_parked_head_is_not_accused,
-           a_halt_is_told_by_its_probe, the_oldest_job_in_flight_is_known_by_its_first_record)
+           a_parked_record_is_told_with_its_own_age, a_halt_is_told_by_its_probe,
+           the_oldest_job_in_flight_is_known_by_its_first_record)
