@@ -37,19 +37,24 @@ void leat_culprit_text(char ret[LEAT_CULPRIT_TEXT_SIZE], leat_slice text)
 
 /* ---- rows ---- */
 
-static bool is_older(const leat_culprit_record *a, const leat_culprit_record *b)
+/* Those that were tried in vain, then those that wait: since when is not the same of both. One that
+ * was not read yet counts from when it was accepted, which may be long before any of them failed.
+ */
+static bool goes_before(const leat_culprit_record *a, const leat_culprit_record *b)
 {
+    if ((a->attempts > 0) != (b->attempts > 0))
+        return a->attempts > 0;
     return a->since_ms < b->since_ms;
 }
 
 void leat_culprits_add_record(leat_culprits *to, const leat_culprit_record *record)
 {
     uint32_t at = to->partition_count;
-    if (at == LEAT_CULPRITS_PARTITIONS && !is_older(record, &to->partitions[--at]))
+    if (at == LEAT_CULPRITS_PARTITIONS && !goes_before(record, &to->partitions[--at]))
         return;
     if (to->partition_count < LEAT_CULPRITS_PARTITIONS)
         to->partition_count++;
-    for (; at > 0 && is_older(record, &to->partitions[at - 1]); at--)
+    for (; at > 0 && goes_before(record, &to->partitions[at - 1]); at--)
         to->partitions[at] = to->partitions[at - 1];
     to->partitions[at] = *record;
 }

@@ -49,15 +49,16 @@ typedef struct leat_culprit_share {
 
 typedef struct leat_culprits {
     uint32_t partition_count, tenant_count, key_count;
-    leat_culprit_record partitions[LEAT_CULPRITS_PARTITIONS]; /* the oldest first */
-    leat_culprit_share tenants[LEAT_CULPRITS_SHARES];         /* the most database time first */
-    leat_culprit_share keys[LEAT_CULPRITS_SHARES];            /* likewise */
+    /* Those that were tried in vain, then the others; of each the oldest first. */
+    leat_culprit_record partitions[LEAT_CULPRITS_PARTITIONS];
+    leat_culprit_share tenants[LEAT_CULPRITS_SHARES]; /* the most database time first */
+    leat_culprit_share keys[LEAT_CULPRITS_SHARES];    /* likewise */
     bool is_alert;
     int64_t alert_since_ms;
     char alert[LEAT_CULPRIT_ALERT_SIZE]; /* one sentence for people */
 } leat_culprits;
 
-/* Keeps the oldest. */
+/* Keeps the first ones of that order. */
 void leat_culprits_add_record(leat_culprits *to, const leat_culprit_record *record);
 /* A tenant that holds a low water is among the culprits, however little it writes; an empty one is
  * none. */

@@ -145,6 +145,25 @@ static leat_culprit_record record_since(uint32_t partition, int64_t since_ms)
     return (leat_culprit_record){.partition = partition, .since_ms = since_ms, .reason = "why"};
 }
 
+/* However long the others wait for it. */
+START_TEST(test_what_fails_comes_first)
+{
+    leat_culprits *culprits = leat_must_calloc(1, sizeof *culprits);
+    for (uint32_t i = 0; i <= LEAT_CULPRITS_PARTITIONS; i++) {
+        leat_culprit_record record = record_since(i, 1000 + i);
+        leat_culprits_add_record(culprits, &record);
+    }
+    leat_culprit_record fails = record_since(99, 5000);
+    fails.attempts = 1;
+    leat_culprits_add_record(culprits, &fails);
+    ck_assert_uint_eq(culprits->partition_count, LEAT_CULPRITS_PARTITIONS);
+    ck_assert_uint_eq(culprits->partitions[0].partition, 99);
+    for (uint32_t i = 1; i < LEAT_CULPRITS_PARTITIONS; i++)
+        ck_assert_uint_eq(culprits->partitions[i].partition, i - 1);
+    free(culprits);
+}
+END_TEST
+
 /* The oldest stay, in order; the same tenant of two workers is one. */
 START_TEST(test_rows_of_workers_are_added)
 {
@@ -241,6 +260,7 @@ int main(void)
     tcase_add_test(tests, test_a_slow_record);
     tcase_add_test(tests, test_a_small_batch_is_counted_whole);
     tcase_add_test(tests, test_it_fades);
+    tcase_add_test(tests, test_what_fails_comes_first);
     tcase_add_test(tests, test_rows_of_workers_are_added);
     tcase_add_test(tests, test_json);
     tcase_add_test(tests, test_text_is_cut_between_characters);
