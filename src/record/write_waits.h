@@ -31,6 +31,8 @@ typedef struct leat_write_answer {
     leat_write_state state;
     char sqlstate[6];  /* DEAD_LETTER, HELD, SKIPPED; "": none, as is the next */
     char message[256]; /* cut */
+    bool was_removed;  /* APPLIED, and only an audit tells it: it was a dead letter, which somebody
+                          has  deleted; `message` says when, and who where that is known */
 } leat_write_answer;
 
 typedef struct leat_write_waits leat_write_waits;

@@ -30,21 +30,11 @@ void leat_shard_audit_end(leat_shard_audit *audit);
 int leat_shard_audit_reached(leat_shard_audit *audit, uint32_t partition, int64_t *ret,
                              leat_error *error) LEAT_MUST_CHECK;
 
-/* As leat_shard_reporter_read_writes, of at most LEAT_AUDIT_WRITES_MAX writes. */
+/* As leat_shard_reporter_read_writes, of at most LEAT_AUDIT_WRITES_MAX writes; and whether they
+ * were removed. */
 int leat_shard_audit_writes(leat_shard_audit *audit, const leat_write_question *questions,
                             uint32_t count, leat_write_answer *ret,
                             leat_error *error) LEAT_MUST_CHECK;
-
-/* A dead letter that was deleted. */
-typedef struct leat_audit_removal {
-    uint32_t partition;
-    int64_t offset;
-    char at[40];      /* RFC 3339, UTC */
-    char by_role[64]; /* "": a file has no roles */
-} leat_audit_removal;
-/* Those of the source, by partition and offset: at most `max`, which the array has room for. */
-int leat_shard_audit_removals(leat_shard_audit *audit, leat_audit_removal *ret, uint32_t max,
-                              uint32_t *ret_count, leat_error *error) LEAT_MUST_CHECK;
 
 /* A row that is looked at. Borrowed. */
 typedef struct leat_audit_row {

@@ -335,13 +335,6 @@ int leat_shard_audit_writes(leat_shard_audit *audit, const leat_write_question *
     return audit->ops->writes(audit, questions, count, ret, error);
 }
 
-int leat_shard_audit_removals(leat_shard_audit *audit, leat_audit_removal *ret, uint32_t max,
-                              uint32_t *ret_count, leat_error *error)
-{
-    *ret_count = 0;
-    return audit->ops->removals(audit, ret, max, ret_count, error);
-}
-
 int leat_shard_audit_rows(leat_shard_audit *audit, const leat_route *route, uint64_t columns,
                           const leat_audit_row *rows, uint32_t count, leat_audit_answer *ret,
                           leat_error *error)

@@ -104,8 +104,6 @@ struct leat_shard_audit_ops {
     int (*reached)(leat_shard_audit *audit, uint32_t partition, int64_t *ret, leat_error *error);
     int (*writes)(leat_shard_audit *audit, const leat_write_question *questions, uint32_t count,
                   leat_write_answer *ret, leat_error *error);
-    int (*removals)(leat_shard_audit *audit, leat_audit_removal *ret, uint32_t max,
-                    uint32_t *ret_count, leat_error *error);
     int (*rows)(leat_shard_audit *audit, const leat_route *route, uint64_t columns,
                 const leat_audit_row *rows, uint32_t count, leat_audit_answer *ret,
                 leat_error *error);

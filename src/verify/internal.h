@@ -15,7 +15,6 @@
 enum {
     VERIFY_BATCH_RECORDS = 1000,
     VERIFY_BATCH_BYTES = 8 * 1024 * 1024,
-    VERIFY_REMOVALS_MAX = 100000,
     VERIFY_STACK_MAX = 64,
     VERIFY_SILENCE_MS = 30000, /* the log says nothing for so long: it does not answer */
 };
@@ -108,8 +107,6 @@ typedef struct leat_verify {
         leat_shard_audit *audit;
         leat_control_set *controls;
         verify_batch batch;
-        leat_audit_removal *removals;
-        uint32_t removal_count;
     } shards[LEAT_SHARDS_MAX];
     int64_t *reached; /* of one partition's subpartitions */
 } leat_verify;

@@ -415,9 +415,6 @@ static int judge_shard(leat_verify *v, uint32_t shard)
     leat_shard_audit *audit = v->shards[shard].audit;
     int status = leat_shard_audit_begin(audit, v->error);
     if (status == 0)
-        status = leat_shard_audit_removals(audit, v->shards[shard].removals, VERIFY_REMOVALS_MAX,
-                                           &v->shards[shard].removal_count, v->error);
-    if (status == 0)
         status = read_reached(v, shard);
     if (status == 0)
         status = read_on(v, shard, first != NULL);

@@ -24,37 +24,48 @@ void verify_records_free(verify_record *first)
 
 /* ---- what became of it ---- */
 
-static int by_place(const void *a, const void *b)
-{
-    const leat_audit_removal *x = a, *y = b;
-    if (x->partition != y->partition)
-        return x->partition < y->partition ? -1 : 1;
-    return x->offset < y->offset ? -1 : x->offset > y->offset;
-}
-
-static const leat_audit_removal *find_removal(const leat_verify *v, uint32_t shard,
-                                              const verify_record *record)
-{
-    leat_audit_removal place = {.partition = record->partition, .offset = record->offset};
-    if (v->shards[shard].removal_count == 0)
-        return NULL;
-    return bsearch(&place, v->shards[shard].removals, v->shards[shard].removal_count, sizeof place,
-                   by_place);
-}
-
-static leat_fate fate_of(const leat_verify *v, uint32_t shard, const verify_record *record,
-                         leat_write_state state)
+static leat_fate fate_of(const verify_record *record, const leat_write_answer *answer)
 {
     static const leat_fate fates[LEAT_WRITE_STATE_COUNT] = {
         [LEAT_WRITE_PENDING] = LEAT_FATE_WAITING, [LEAT_WRITE_APPLIED] = LEAT_FATE_APPLIED,
         [LEAT_WRITE_HELD] = LEAT_FATE_HELD,       [LEAT_WRITE_DEAD_LETTER] = LEAT_FATE_DEAD_LETTER,
         [LEAT_WRITE_SKIPPED] = LEAT_FATE_SKIPPED,
     };
-    if (state != LEAT_WRITE_APPLIED)
-        return fates[state];
-    if (find_removal(v, shard, record))
+    if (answer->state != LEAT_WRITE_APPLIED)
+        return fates[answer->state];
+    if (answer->was_removed)
         return LEAT_FATE_REMOVED;
     return record->route ? LEAT_FATE_APPLIED : LEAT_FATE_UNREADABLE;
+}
+
+static void find_removed(leat_verify *v, uint32_t shard, const verify_record *record,
+                         const leat_write_answer *answer)
+{
+    char detail[sizeof answer->message + 40];
+    snprintf(detail, sizeof detail, "its dead letter was deleted at %s", answer->message);
+    leat_verify_finding finding = {.kind = LEAT_FINDING_REMOVED,
+                                   .partition = record->partition,
+                                   .offset = record->offset,
+                                   .table = record->route ? record->route->table->label : NULL,
+                                   .key = record->key,
+                                   .columns = "",
+                                   .detail = detail};
+    verify_find(v, &finding, shard);
+}
+
+static bool will_count(const leat_verify *v, const verify_record *record)
+{
+    return !record->is_counted && record->is_in_range && v->is_first;
+}
+
+/* What is told of a removal is here only now. Once: a record that is removed is counted as that
+ * before it may be asked about again. */
+static void take_answer(leat_verify *v, uint32_t shard, verify_record *record,
+                        const leat_write_answer *answer)
+{
+    record->fate = fate_of(record, answer);
+    if (record->fate == LEAT_FATE_REMOVED && will_count(v, record))
+        find_removed(v, shard, record, answer);
 }
 
 int verify_ask(leat_verify *v, uint32_t shard, verify_record *const *records, uint32_t count)
@@ -70,36 +81,16 @@ int verify_ask(leat_verify *v, uint32_t shard, verify_record *const *records, ui
     if (leat_shard_audit_writes(v->shards[shard].audit, questions, count, answers, v->error) != 0)
         return leat_fail_prefix(v->error, "shard %s", v->config->shards[shard].name);
     for (uint32_t i = 0; i < count; i++)
-        records[i]->fate = fate_of(v, shard, records[i], answers[i].state);
+        take_answer(v, shard, records[i], &answers[i]);
     return 0;
-}
-
-static void find_removed(leat_verify *v, const verify_record *record)
-{
-    uint32_t shard = leat_layout_shard_of_partition(v->config->layout, record->partition);
-    const leat_audit_removal *removal = find_removal(v, shard, record);
-    char detail[160] = "";
-    if (removal)
-        snprintf(detail, sizeof detail, "its dead letter was deleted at %s%s%s", removal->at,
-                 removal->by_role[0] ? " by " : "", removal->by_role);
-    leat_verify_finding finding = {.kind = LEAT_FINDING_REMOVED,
-                                   .partition = record->partition,
-                                   .offset = record->offset,
-                                   .table = record->route ? record->route->table->label : NULL,
-                                   .key = record->key,
-                                   .columns = "",
-                                   .detail = detail};
-    verify_find(v, &finding, shard);
 }
 
 void verify_count(leat_verify *v, verify_record *record)
 {
-    if (record->is_counted || !record->is_in_range || !v->is_first)
+    if (!will_count(v, record))
         return;
     record->is_counted = true;
     v->result->records[record->fate]++;
-    if (record->fate == LEAT_FATE_REMOVED)
-        find_removed(v, record);
 }
 
 /* ---- to its key ---- */

@@ -113,27 +113,13 @@ static int walk_share(leat_verify *v)
 
 /* ---- all of them ---- */
 
-static int read_removals(leat_verify *v, uint32_t shard)
-{
-    leat_shard_audit *audit = v->shards[shard].audit;
-    int status = leat_shard_audit_begin(audit, v->error);
-    if (status == 0)
-        status = leat_shard_audit_removals(audit, v->shards[shard].removals, VERIFY_REMOVALS_MAX,
-                                           &v->shards[shard].removal_count, v->error);
-    leat_shard_audit_end(audit);
-    return status;
-}
-
 static int open_shard(leat_verify *v, uint32_t shard)
 {
     const leat_verify_shard *of = &v->config->shards[shard];
     v->shards[shard].batch.end = &v->shards[shard].batch.first;
     v->shards[shard].audit =
         leat_shard_audit_new(of->at, of->source.id, of->source.placement.subpartitions);
-    v->shards[shard].removals = leat_must_calloc(VERIFY_REMOVALS_MAX, sizeof(leat_audit_removal));
-    if (leat_shard_read_controls(of->at, of->source.id, &v->shards[shard].controls, v->error) ==
-            0 &&
-        read_removals(v, shard) == 0)
+    if (leat_shard_read_controls(of->at, of->source.id, &v->shards[shard].controls, v->error) == 0)
         return 0;
     return leat_fail_prefix(v->error, "shard %s", of->name);
 }
@@ -143,7 +129,6 @@ static void close_shard(leat_verify *v, uint32_t shard)
     verify_records_free(v->shards[shard].batch.first);
     leat_control_set_drop(v->shards[shard].controls);
     leat_shard_audit_free(v->shards[shard].audit);
-    free(v->shards[shard].removals);
 }
 
 static int run_walks(leat_verify *v)

@@ -120,37 +120,10 @@ static int read_writes(leat_shard_audit *base, const leat_write_question *questi
     pg_audit *audit = (pg_audit *)base;
     LEAT_ASSERT(audit->is_inside);
     leat_pg_extend(&audit->pg);
-    if (leat_pg_read_writes(&audit->pg, audit->source_id, questions, count, ret, error) == 0)
+    if (leat_pg_read_writes(&audit->pg, audit->source_id, true, questions, count, ret, error) == 0)
         return 0;
     hang_up(audit);
     return -1;
-}
-
-static const char removals_sql[] =
-    "SELECT r.partition, r.\"offset\", to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), r.by_role"
-    "  FROM leat.removed_letters AS r WHERE r.source = $1::int ORDER BY r.partition, r.\"offset\" LIMIT $2::int";
-
-static int read_removals(leat_shard_audit *base, leat_audit_removal *ret, uint32_t max,
-                         uint32_t *ret_count, leat_error *error)
-{
-    enum { PARTITION, OFFSET, AT, BY_ROLE };
-    pg_audit *audit = (pg_audit *)base;
-    char limit[16];
-    snprintf(limit, sizeof limit, "%" PRIu32, max);
-    const char *const values[] = {audit->source_id, limit};
-    PGresult *result = ask(audit, removals_sql, 2, values, error);
-    if (!result)
-        return -1;
-    *ret_count = (uint32_t)PQntuples(result);
-    for (int row = 0; row < (int)*ret_count; row++) {
-        ret[row] =
-            (leat_audit_removal){.partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
-                                 .offset = leat_pg_integer(result, row, OFFSET)};
-        leat_pg_text(ret[row].at, sizeof ret[row].at, result, row, AT);
-        leat_pg_text(ret[row].by_role, sizeof ret[row].by_role, result, row, BY_ROLE);
-    }
-    PQclear(result);
-    return 0;
 }
 
 /* ---- rows ---- */
@@ -194,6 +167,5 @@ const leat_shard_audit_ops leat_pg_audit = {.open = open_audit,
                                             .end = end,
                                             .reached = read_reached,
                                             .writes = read_writes,
-                                            .removals = read_removals,
                                             .rows = read_rows,
                                             .free = free_audit};

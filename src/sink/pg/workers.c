@@ -172,8 +172,8 @@ static int read_writes(leat_shard_reporter *base, const leat_write_question *que
     pg_reporter *reporter = (pg_reporter *)base;
     if (begin(reporter, error) != 0)
         return -1;
-    int status =
-        leat_pg_read_writes(&reporter->pg, reporter->source_id, questions, count, ret, error);
+    int status = leat_pg_read_writes(&reporter->pg, reporter->source_id, false, questions, count,
+                                     ret, error);
     return end(reporter, status, error);
 }
 

@@ -3,7 +3,8 @@
  * number of them. Progress says whether a write is decided (docs/design/progress.md); then it is
  * parked, kept with a held key, a dead letter, or else in the tables. The order of these questions
  * matters, because progress counts all four as done. It counts as done, too, what a control skipped
- * and nobody kept: that looks as if it were in the tables (docs/http.md says so).
+ * and nobody kept: that looks as if it were in the tables (docs/http.md says so). So does a dead
+ * letter that was deleted; an audit asks for that, too.
  *
  * Progress is computed once for each partition that is asked about, and the rest is looked up by
  * primary keys. A partition that is not in this database has no answer: its writes stay pending.
@@ -13,7 +14,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { NUMBERS, SQLSTATE, MESSAGE, COLUMNS };
+enum { NUMBERS, SQLSTATE, MESSAGE, COLUMNS, REMOVED = LEAT_WRITE_STATE_COUNT };
 
 /* Of chunks that do not overlap only the last one that begins at or before a record can have it. A
  * base is stored out of line, and would be fetched for each record that is asked about; as the
@@ -37,10 +38,11 @@ static const char writes_sql[] =
     "                                  AND c.subpartition = a.subpartition AND c.first_offset <= a.\"offset\""
     "                                ORDER BY c.first_offset DESC LIMIT 1), false)"
     "            THEN CASE WHEN k.hash IS NOT NULL THEN 3 WHEN d.control IS NOT NULL THEN 4"
-    "                      WHEN d.source IS NOT NULL THEN 2 ELSE 1 END"
+    "                      WHEN d.source IS NOT NULL THEN 2 WHEN r.source IS NOT NULL THEN 5 ELSE 1 END"
     "            ELSE 0 END,"
     "       CASE WHEN k.hash IS NOT NULL THEN h.sqlstate ELSE d.sqlstate END,"
-    "       CASE WHEN k.hash IS NOT NULL THEN h.message ELSE d.message END"
+    "       CASE WHEN k.hash IS NOT NULL THEN h.message WHEN d.source IS NOT NULL THEN d.message"
+    "            ELSE to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') || ' by ' || r.by_role END"
     "  FROM asked AS a"
     "  LEFT JOIN based AS p ON p.partition = a.partition"
     "  LEFT JOIN moved AS m ON m.partition = a.partition AND m.subpartition = a.subpartition"
@@ -49,10 +51,12 @@ static const char writes_sql[] =
     "  LEFT JOIN leat.held AS h ON h.source = k.source AND h.partition = k.partition AND h.hash = k.hash"
     "  LEFT JOIN leat.dead_letters AS d ON d.source = $1::int AND d.partition = a.partition"
     "                                  AND d.\"offset\" = a.\"offset\""
+    "  LEFT JOIN leat.removed_letters AS r ON $6::boolean AND r.source = $1::int AND r.partition = a.partition"
+    "                                     AND r.\"offset\" = a.\"offset\""
     " ORDER BY a.at";
 
 _Static_assert(LEAT_WRITE_PENDING == 0 && LEAT_WRITE_APPLIED == 1 && LEAT_WRITE_DEAD_LETTER == 2 &&
-                   LEAT_WRITE_HELD == 3 && LEAT_WRITE_SKIPPED == 4,
+                   LEAT_WRITE_HELD == 3 && LEAT_WRITE_SKIPPED == 4 && REMOVED == 5,
                "the statement answers with these numbers");
 
 static void write_lists(const leat_write_question *questions, uint32_t count, leat_buf ret[4])
@@ -71,9 +75,11 @@ static void write_lists(const leat_write_question *questions, uint32_t count, le
 
 static void take_answer(const PGresult *result, int row, leat_write_answer *ret)
 {
-    *ret = (leat_write_answer){.state = (leat_write_state)leat_pg_integer(result, row, NUMBERS)};
-    LEAT_ASSERT(ret->state < LEAT_WRITE_STATE_COUNT);
-    if (ret->state == LEAT_WRITE_PENDING || ret->state == LEAT_WRITE_APPLIED)
+    int64_t number = leat_pg_integer(result, row, NUMBERS);
+    LEAT_ASSERT(number >= 0 && number <= REMOVED);
+    *ret = (leat_write_answer){.was_removed = number == REMOVED};
+    ret->state = ret->was_removed ? LEAT_WRITE_APPLIED : (leat_write_state)number;
+    if (number == LEAT_WRITE_PENDING || number == LEAT_WRITE_APPLIED)
         return;
     if (!PQgetisnull(result, row, SQLSTATE))
         leat_pg_text(ret->sqlstate, sizeof ret->sqlstate, result, row, SQLSTATE);
@@ -81,16 +87,21 @@ static void take_answer(const PGresult *result, int row, leat_write_answer *ret)
         leat_pg_text(ret->message, sizeof ret->message, result, row, MESSAGE);
 }
 
-int leat_pg_read_writes(leat_pg *pg, const char *source_id, const leat_write_question *questions,
-                        uint32_t count, leat_write_answer *ret, leat_error *error)
+int leat_pg_read_writes(leat_pg *pg, const char *source_id, bool tells_removed,
+                        const leat_write_question *questions, uint32_t count,
+                        leat_write_answer *ret, leat_error *error)
 {
     leat_buf lists[4] = {{0}};
     LEAT_ASSERT(count > 0);
     write_lists(questions, count, lists);
-    const char *const values[] = {source_id, leat_buf_cstr(&lists[0]), leat_buf_cstr(&lists[1]),
-                                  leat_buf_cstr(&lists[2]), leat_buf_cstr(&lists[3])};
+    const char *const values[] = {source_id,
+                                  leat_buf_cstr(&lists[0]),
+                                  leat_buf_cstr(&lists[1]),
+                                  leat_buf_cstr(&lists[2]),
+                                  leat_buf_cstr(&lists[3]),
+                                  tells_removed ? "t" : "f"};
     bool is_whole = values[1] && values[2] && values[3] && values[4];
-    PGresult *result = is_whole ? leat_pg_query(pg, writes_sql, 5, values, error) : NULL;
+    PGresult *result = is_whole ? leat_pg_query(pg, writes_sql, 6, values, error) : NULL;
     for (int i = 0; i < 4; i++)
         leat_buf_free(&lists[i]);
     if (!result)

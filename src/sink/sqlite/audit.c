@@ -97,33 +97,8 @@ static int read_writes(leat_shard_audit *base, const leat_write_question *questi
 {
     sqlite_audit *audit = (sqlite_audit *)base;
     LEAT_ASSERT(audit->is_inside);
-    return checked(audit, leat_sqlite_answer_writes(&audit->sqlite, audit->source_id, questions,
-                                                    count, ret, error));
-}
-
-static int read_removals(leat_shard_audit *base, leat_audit_removal *ret, uint32_t max,
-                         uint32_t *ret_count, leat_error *error)
-{
-    sqlite_audit *audit = (sqlite_audit *)base;
-    LEAT_ASSERT(audit->is_inside);
-    sqlite3_stmt *query =
-        leat_sqlite_prepare(&audit->sqlite,
-                            "SELECT partition, \"offset\", at FROM leat_removed_letters"
-                            " WHERE source = ?1 ORDER BY partition, \"offset\" LIMIT ?2",
-                            error);
-    if (!query)
-        return checked(audit, -1);
-    sqlite3_bind_int(query, 1, audit->source_id);
-    sqlite3_bind_int64(query, 2, max);
-    int status;
-    while ((status = leat_sqlite_step(&audit->sqlite, query, error)) == 1) {
-        leat_audit_removal *to = &ret[(*ret_count)++];
-        *to = (leat_audit_removal){.partition = (uint32_t)sqlite3_column_int64(query, 0),
-                                   .offset = sqlite3_column_int64(query, 1)};
-        snprintf(to->at, sizeof to->at, "%s", (const char *)sqlite3_column_text(query, 2));
-    }
-    sqlite3_finalize(query);
-    return checked(audit, status);
+    return checked(audit, leat_sqlite_answer_writes(&audit->sqlite, audit->source_id, true,
+                                                    questions, count, ret, error));
 }
 
 /* ---- rows ---- */
@@ -324,6 +299,5 @@ const leat_shard_audit_ops leat_sqlite_audit = {.open = open_audit,
                                                 .end = end,
                                                 .reached = read_reached,
                                                 .writes = read_writes,
-                                                .removals = read_removals,
                                                 .rows = read_rows,
                                                 .free = free_audit};

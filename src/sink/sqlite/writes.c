@@ -14,11 +14,12 @@ static const char write_sql[] =
     "SELECT coalesce((SELECT c.last_offset >= ?4 AND c.done < ?4 FROM leat_parked AS c"
     "                  WHERE c.source = ?1 AND c.partition = ?2 AND c.subpartition = ?3 AND c.first_offset <= ?4"
     "                  ORDER BY c.first_offset DESC LIMIT 1), 0),"
-    "       k.hash IS NOT NULL, h.sqlstate, h.message, d.source IS NOT NULL, d.control IS NOT NULL, d.sqlstate, d.message"
+    "       k.hash IS NOT NULL, h.sqlstate, h.message, d.source IS NOT NULL, d.control IS NOT NULL, d.sqlstate, d.message, r.at"
     "  FROM (SELECT 1)"
     "  LEFT JOIN leat_parked_keys AS k ON k.source = ?1 AND k.partition = ?2 AND k.hash = ?5 AND k.\"offset\" = ?4"
     "  LEFT JOIN leat_held AS h ON h.source = k.source AND h.partition = k.partition AND h.hash = k.hash"
-    "  LEFT JOIN leat_dead_letters AS d ON d.source = ?1 AND d.partition = ?2 AND d.\"offset\" = ?4";
+    "  LEFT JOIN leat_dead_letters AS d ON d.source = ?1 AND d.partition = ?2 AND d.\"offset\" = ?4"
+    "  LEFT JOIN leat_removed_letters AS r ON ?6 AND r.source = ?1 AND r.partition = ?2 AND r.\"offset\" = ?4";
 
 static void take_reason(sqlite3_stmt *row, int sqlstate, int message, leat_write_answer *ret)
 {
@@ -30,7 +31,7 @@ static void take_reason(sqlite3_stmt *row, int sqlstate, int message, leat_write
 
 static void take_answer(sqlite3_stmt *row, leat_write_answer *ret)
 {
-    enum { PARKED, HELD, HELD_SQLSTATE, HELD_MESSAGE, DEAD, SKIPPED, SQLSTATE, MESSAGE };
+    enum { PARKED, HELD, HELD_SQLSTATE, HELD_MESSAGE, DEAD, SKIPPED, SQLSTATE, MESSAGE, REMOVED };
     if (sqlite3_column_int(row, PARKED))
         return;
     if (sqlite3_column_int(row, HELD)) {
@@ -40,7 +41,10 @@ static void take_answer(sqlite3_stmt *row, leat_write_answer *ret)
         ret->state = sqlite3_column_int(row, SKIPPED) ? LEAT_WRITE_SKIPPED : LEAT_WRITE_DEAD_LETTER;
         take_reason(row, SQLSTATE, MESSAGE, ret);
     } else {
+        const char *removed = (const char *)sqlite3_column_text(row, REMOVED);
         ret->state = LEAT_WRITE_APPLIED;
+        ret->was_removed = removed != NULL;
+        snprintf(ret->message, sizeof ret->message, "%s", removed ? removed : "");
     }
 }
 
@@ -91,7 +95,7 @@ static bool is_first(const leat_write_question *questions, uint32_t at)
     return i == at;
 }
 
-int leat_sqlite_answer_writes(leat_sqlite *sqlite, int32_t source_id,
+int leat_sqlite_answer_writes(leat_sqlite *sqlite, int32_t source_id, bool tells_removed,
                               const leat_write_question *questions, uint32_t count,
                               leat_write_answer *ret, leat_error *error)
 {
@@ -99,6 +103,8 @@ int leat_sqlite_answer_writes(leat_sqlite *sqlite, int32_t source_id,
         ret[i] = (leat_write_answer){.state = LEAT_WRITE_PENDING};
     sqlite3_stmt *query = leat_sqlite_prepare(sqlite, write_sql, error);
     int status = query ? 0 : -1;
+    if (query)
+        sqlite3_bind_int(query, 6, tells_removed);
     for (uint32_t i = 0; status == 0 && i < count; i++)
         if (is_first(questions, i))
             status = answer_partition(sqlite, query, source_id, questions, i, count, ret, error);
@@ -112,7 +118,7 @@ int leat_sqlite_read_writes(leat_sqlite *sqlite, int32_t source_id,
 {
     if (leat_sqlite_run(sqlite, "BEGIN", error) != 0)
         return -1;
-    int status = leat_sqlite_answer_writes(sqlite, source_id, questions, count, ret, error);
+    int status = leat_sqlite_answer_writes(sqlite, source_id, false, questions, count, ret, error);
     if (leat_sqlite_run(sqlite, "ROLLBACK", status == 0 ? error : NULL) != 0)
         return -1;
     return status;

@@ -10,8 +10,8 @@ int leat_sqlite_read_writes(leat_sqlite *sqlite, int32_t source_id,
                             const leat_write_question *questions, uint32_t count,
                             leat_write_answer *ret, leat_error *error) LEAT_MUST_CHECK;
 
-/* The same inside a transaction of the caller's. */
-int leat_sqlite_answer_writes(leat_sqlite *sqlite, int32_t source_id,
+/* The same inside a transaction of the caller's. `tells_removed`: it is for an audit. */
+int leat_sqlite_answer_writes(leat_sqlite *sqlite, int32_t source_id, bool tells_removed,
                               const leat_write_question *questions, uint32_t count,
                               leat_write_answer *ret, leat_error *error) LEAT_MUST_CHECK;
 

@@ -8,7 +8,7 @@
 
 #include <check.h>
 
-#include "sink/shard.h"
+#include "sink/audit.h"
 
 enum { WRITES_STORY_KEY = 77 };
 
@@ -43,11 +43,36 @@ static const writes_case writes_story[] = {
     {0, 3, 15, 1, LEAT_WRITE_DEAD_LETTER, "23514", "n is negative"},
     {0, 3, 16, 1, LEAT_WRITE_SKIPPED, "", "skipped"},
     {0, 3, 17, 1, LEAT_WRITE_DEAD_LETTER, "", "no route"},
-    {1, 3, 0, 1, LEAT_WRITE_APPLIED, "", ""}, /* another partition, at low 5 */
+    {0, 3, 18, 1, LEAT_WRITE_APPLIED, "", ""}, /* its dead letter was deleted */
+    {1, 3, 0, 1, LEAT_WRITE_APPLIED, "", ""},  /* another partition, at low 5 */
     {1, 3, 6, 1, LEAT_WRITE_PENDING, "", ""},
     {9, 3, 0, 1, LEAT_WRITE_PENDING, "", ""}, /* not of this shard */
 };
 enum { WRITES_STORY_COUNT = sizeof writes_story / sizeof *writes_story };
+
+/* An audit is told the same, and what was removed. */
+static inline void writes_story_audit(leat_shard_address at, int32_t source_id,
+                                      const leat_write_question *asked)
+{
+    leat_write_answer answers[WRITES_STORY_COUNT];
+    leat_error error = {""};
+    leat_shard_audit *audit = leat_shard_audit_new(at, source_id, 64);
+    ck_assert_msg(leat_shard_audit_begin(audit, &error) == 0, "%s", error.text);
+    ck_assert_msg(leat_shard_audit_writes(audit, asked, WRITES_STORY_COUNT, answers, &error) == 0,
+                  "%s", error.text);
+    for (uint32_t i = 0; i < WRITES_STORY_COUNT; i++) {
+        bool is_removed = writes_story[i].partition == 0 && writes_story[i].offset == 18;
+        ck_assert_int_eq(answers[i].state, writes_story[i].state);
+        ck_assert_int_eq(answers[i].was_removed, is_removed);
+        if (is_removed)
+            ck_assert_str_eq(answers[i].message, at.dsn ? "2026-02-03T04:05:06.789Z by a person"
+                                                        : "2026-02-03T04:05:06.789Z");
+        else
+            ck_assert_str_eq(answers[i].message, writes_story[i].message);
+    }
+    leat_shard_audit_end(audit);
+    leat_shard_audit_free(audit);
+}
 
 static inline void writes_story_tell(leat_shard_address at, int32_t source_id)
 {
@@ -73,6 +98,7 @@ static inline void writes_story_tell(leat_shard_address at, int32_t source_id)
         leat_shard_reporter_rest(reporter);
     }
     leat_shard_reporter_free(reporter);
+    writes_story_audit(at, source_id, asked);
 }
 
 #endif

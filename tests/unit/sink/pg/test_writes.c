@@ -32,7 +32,9 @@ static void prepare(fixture *f, leat_source *source)
         "INSERT INTO leat.parked_keys SELECT id, 0, 77, 21, 0, 1, '\\x00' FROM leat.sources;"
         "INSERT INTO leat.dead_letters (source, partition, \"offset\", sqlstate, message, accepted_at, control)"
         " SELECT id, 0, d.* FROM leat.sources, (VALUES (15, '23514', 'n is negative', now(), NULL),"
-        "   (16, NULL, 'skipped', now(), 4), (17, NULL, 'no route', now(), NULL)) AS d");
+        "   (16, NULL, 'skipped', now(), 4), (17, NULL, 'no route', now(), NULL)) AS d;"
+        "INSERT INTO leat.removed_letters SELECT id, 0, r, '2026-02-03 04:05:06.789Z', 'a person' FROM leat.sources,"
+        " unnest('{15,18}'::bigint[]) AS r");
 }
 
 START_TEST(each_write_has_one_answer)

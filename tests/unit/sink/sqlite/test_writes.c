@@ -34,8 +34,10 @@ static void prepare(sqlite_fixture *f, int32_t source_id)
         "INSERT INTO leat_parked_keys VALUES (%d, 0, 77, 21, 0, 1, x'00');"
         "INSERT INTO leat_dead_letters (source, partition, \"offset\", sqlstate, message, accepted_at, control)"
         " VALUES (%d, 0, 15, '23514', 'n is negative', '', NULL), (%d, 0, 16, NULL, 'skipped', '', 4),"
-        " (%d, 0, 17, NULL, 'no route', '', NULL)",
-        source_id, source_id, source_id, source_id, source_id, source_id, source_id);
+        " (%d, 0, 17, NULL, 'no route', '', NULL);"
+        "INSERT INTO leat_removed_letters VALUES (%d, 0, 15, ''), (%d, 0, 18, '2026-02-03T04:05:06.789Z')",
+        source_id, source_id, source_id, source_id, source_id, source_id, source_id, source_id,
+        source_id);
     sqlite_sql(f, leat_buf_cstr(&sql));
     leat_buf_free(&sql);
 }
