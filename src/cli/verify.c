@@ -41,7 +41,7 @@ const char leat_verify_help[] =
     "  --adopted         tables may have had rows before the first write of the log\n"
     "  --accept-removed  a dead letter that was deleted is no finding\n"
     "  --memory SIZE     for keys; with more keys the log is read again for the rest. Default 256MiB\n"
-    "  --pace N          at most N records a second\n"
+    "  --pace N          at most N records of the range a second\n"
     "  --limit N         show at most N findings; default 100\n"
     "  --json            one JSON object\n\n"
     "A column is compared from the first write on that says all of it: a PUT, a DELETE, a value that is set, or any write of a\n"

@@ -101,6 +101,7 @@ typedef struct leat_verify {
     bool is_late;    /* the walk is past the range: only keys that were met count */
     int64_t *walked; /* by partition: read up to there, in this walk */
     leat_verify_progress progress;
+    bool is_paced;    /* the walk is over the range: what came since is caught up with at once */
     int64_t paced_us; /* when the pace was last kept */
     int64_t told_us;  /* when progress was last told */
     struct {

@@ -300,7 +300,7 @@ static int take(leat_verify *v, const leat_record *record)
 static void keep_pace(leat_verify *v)
 {
     uint32_t rate = v->config->records_per_s;
-    if (rate == 0 || v->progress.read % 100 != 0)
+    if (rate == 0 || !v->is_paced || v->progress.read % 100 != 0)
         return;
     int64_t due_us = v->paced_us + (int64_t)(100 * 1000000ll / rate);
     int64_t left_us = due_us - leat_mono_us();

@@ -86,7 +86,7 @@ typedef struct leat_verify_config {
     int64_t until_ms;       /* accepted before; INT64_MAX: any */
     bool adopted;           /* tables may have had rows before the log began */
     uint64_t memory;        /* bytes, for keys */
-    uint32_t records_per_s; /* at most; 0: as fast as it goes */
+    uint32_t records_per_s; /* of the range, at most; 0: as fast as it goes */
     /* Columns that are left out: "column" or "table.column". */
     const char *const *ignored;
     uint32_t ignored_count;
