@@ -54,7 +54,6 @@ typedef struct verify_ground {
     leat_tenant_map *tenants; /* which it borrows */
     leat_verify_shard shards[LEAT_SHARDS_MAX];
     leat_schema_version *versions[LEAT_SHARDS_MAX];
-    int64_t *starts;
     leat_log_span *spans;
     char *ignored_text;
     const char *ignored[IGNORED_MAX];
@@ -67,7 +66,6 @@ static void free_ground(verify_ground *on)
     for (uint32_t i = 0; i < LEAT_SHARDS_MAX; i++)
         leat_schema_version_free(on->versions[i]);
     leat_tenant_map_free(on->tenants);
-    free(on->starts);
     free(on->spans);
     free(on->ignored_text);
     free(on);
@@ -225,8 +223,8 @@ static int choose_range(const leat_assembly *assembly, const leat_options *optio
 {
     uint32_t count = on->layout.partition_count;
     int64_t *offsets = leat_must_calloc(count, sizeof *offsets), wanted;
+    int64_t *starts = leat_must_calloc(count, sizeof *starts);
     leat_log_ahead *ends = leat_must_calloc(count, sizeof *ends);
-    on->starts = leat_must_calloc(count, sizeof *on->starts);
     on->spans = leat_must_calloc(count, sizeof *on->spans);
     for (uint32_t p = 0; p < count; p++)
         offsets[p] = -1;
@@ -234,22 +232,15 @@ static int choose_range(const leat_assembly *assembly, const leat_options *optio
     if (status == 0 && wanted >= count)
         status = leat_fail(error, "--partition: there are %" PRIu32, count);
     if (status == 0)
-        status = leat_log_starts(&assembly->log, count, ENDS_MS, on->starts, error);
+        status = leat_log_starts(&assembly->log, count, ENDS_MS, starts, error);
     if (status == 0)
         status = leat_log_read_ahead(&assembly->log, count, offsets, ENDS_MS, ends, error);
     for (uint32_t p = 0; p < count && status == 0; p++)
-        status = choose_span(options, p, on->starts[p], ends[p].stable, &on->spans[p], error);
+        status = choose_span(options, p, starts[p], ends[p].stable, &on->spans[p], error);
     free(ends);
+    free(starts);
     free(offsets);
     return status;
-}
-
-static uint32_t count_cut(const verify_ground *on)
-{
-    uint32_t ret = 0;
-    for (uint32_t p = 0; p < on->layout.partition_count; p++)
-        ret += on->spans[p].to >= 0 && on->starts[p] > 0;
-    return ret;
 }
 
 /* ---- the command ---- */
@@ -268,13 +259,12 @@ static int prove(const leat_assembly *assembly, const leat_options *options, ver
     config->shard_count = on->layout.shard_count;
     config->shards = on->shards;
     config->spans = on->spans;
-    config->starts = on->starts;
     config->context = &print;
     config->on_finding = leat_verify_print_finding;
     config->on_progress = leat_verify_print_progress;
     int status = leat_verify_run(config, &result, error);
     if (status == 0)
-        leat_verify_print_result(&print, &result, count_cut(on), config->sample_ppm < PPM);
+        leat_verify_print_result(&print, &result, config->sample_ppm < PPM);
     leat_verify_print_fini(&print);
     if (status != 0)
         return -1;

@@ -22,9 +22,8 @@ typedef struct leat_verify_print {
 /* Callbacks of leat_verify_config; the context is a leat_verify_print. */
 void leat_verify_print_finding(void *context, const leat_verify_finding *finding);
 void leat_verify_print_progress(void *context, const leat_verify_progress *progress);
-/* `cut`: partitions whose beginning is no longer in the log. */
 void leat_verify_print_result(leat_verify_print *print, const leat_verify_result *result,
-                              uint32_t cut, bool is_sample);
+                              bool is_sample);
 void leat_verify_print_fini(leat_verify_print *print);
 
 #endif

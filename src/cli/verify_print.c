@@ -166,8 +166,9 @@ static void print_keys(const leat_verify_result *result)
 }
 
 static void print_summary(const leat_verify_print *print, const leat_verify_result *result,
-                          uint32_t cut, bool is_sample)
+                          bool is_sample)
 {
+    uint32_t cut = result->partitions_cut;
     uint64_t found = leat_verify_found(result);
     if (found > print->shown)
         printf("%" PRIu64 " more findings: --limit N\n", found - print->shown);
@@ -183,7 +184,7 @@ static void print_summary(const leat_verify_print *print, const leat_verify_resu
         printf("%" PRIu64 " finding%s\n", found, found == 1 ? "" : "s");
 }
 
-static void put_json(const leat_verify_print *print, const leat_verify_result *result, uint32_t cut)
+static void put_json(const leat_verify_print *print, const leat_verify_result *result)
 {
     printf("{\"findings\":[%s],\"found\":{", print->findings ? print->findings : "");
     for (int i = 0; i < LEAT_FINDING_COUNT; i++)
@@ -197,17 +198,17 @@ static void put_json(const leat_verify_print *print, const leat_verify_result *r
            ",\"waiting\":%" PRIu64 ",\"undecided\":%" PRIu64 "},\"columns\":%" PRIu64
            ",\"partitions_cut\":%" PRIu32 ",\"walks\":%" PRIu32 "}\n",
            result->keys, result->keys_proved, result->keys_in_part, result->keys_waiting,
-           result->keys_undecided, result->columns, cut, result->walks);
+           result->keys_undecided, result->columns, result->partitions_cut, result->walks);
 }
 
 void leat_verify_print_result(leat_verify_print *print, const leat_verify_result *result,
-                              uint32_t cut, bool is_sample)
+                              bool is_sample)
 {
     clear_line(print);
     if (print->json)
-        put_json(print, result, cut);
+        put_json(print, result);
     else
-        print_summary(print, result, cut, is_sample);
+        print_summary(print, result, is_sample);
 }
 
 void leat_verify_print_fini(leat_verify_print *print)

@@ -97,6 +97,9 @@ typedef struct leat_verify {
     verify_share share;
     verify_share stack[VERIFY_STACK_MAX]; /* of the walks to come */
     uint32_t stack_count;
+    /* By partition, as in the configuration; what the log has lost since is cut. */
+    leat_log_span *spans;
+    int64_t *starts;
     bool is_first;   /* walk: records are counted */
     bool is_late;    /* the walk is past the range: only keys that were met count */
     int64_t *walked; /* by partition: read up to there, in this walk */

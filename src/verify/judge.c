@@ -65,7 +65,7 @@ static int read_reached(leat_verify *v, uint32_t shard)
         int64_t *to = v->reached + (size_t)i * count;
         for (uint32_t s = 0; s < count; s++)
             to[s] = -1;
-        if (v->config->spans[partition].to < 0)
+        if (v->spans[partition].to < 0)
             continue;
         int got = leat_shard_audit_reached(v->shards[shard].audit, partition, to, v->error);
         if (got < 0)
@@ -82,7 +82,7 @@ static bool is_ahead_of_walk(const leat_verify *v, uint32_t shard)
 {
     for (uint32_t i = 0; i < v->config->layout->shards[shard].count; i++) {
         uint32_t p = first_of(v, shard) + i;
-        if (v->config->spans[p].to >= 0 && furthest(v, shard, p) >= v->walked[p])
+        if (v->spans[p].to >= 0 && furthest(v, shard, p) >= v->walked[p])
             return true;
     }
     return false;
@@ -101,7 +101,7 @@ static int find_ends(leat_verify *v, uint32_t shard, int64_t *to)
     int status = leat_log_read_ahead(v->config->log, count, offsets, ENDS_MS, ends, v->error);
     for (uint32_t i = 0; status == 0 && i < v->config->layout->shards[shard].count; i++) {
         uint32_t p = first_of(v, shard) + i;
-        int64_t reached = v->config->spans[p].to < 0 ? -1 : furthest(v, shard, p);
+        int64_t reached = v->spans[p].to < 0 ? -1 : furthest(v, shard, p);
         char detail[96];
         if (reached >= ends[p].end) {
             snprintf(detail, sizeof detail,

@@ -80,8 +80,8 @@ static size_t size_of(const verify_key *key)
 /* Did the range see the key's life from its beginning on? */
 static bool is_new(const leat_verify *v, uint32_t partition)
 {
-    return !v->config->adopted && v->config->since_ms == 0 && v->config->starts[partition] == 0 &&
-           v->config->spans[partition].from == 0;
+    return !v->config->adopted && v->config->since_ms == 0 && v->starts[partition] == 0 &&
+           v->spans[partition].from == 0;
 }
 
 static bool is_controlled(const leat_verify *v, uint32_t shard, const verify_record *record)

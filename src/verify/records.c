@@ -148,8 +148,8 @@ static int split(leat_verify *v)
     v->share.mask |= bit;
     v->progress.walks++;
     for (uint32_t p = 0; p < v->config->layout->partition_count; p++)
-        if (v->config->spans[p].to > v->config->spans[p].from)
-            v->progress.planned += (uint64_t)(v->config->spans[p].to - v->config->spans[p].from);
+        if (v->spans[p].to > v->spans[p].from)
+            v->progress.planned += (uint64_t)(v->spans[p].to - v->spans[p].from);
     verify_keys_narrow(v);
     return 0;
 }
@@ -221,7 +221,7 @@ static bool is_wanted(const leat_verify *v, const leat_item *item, uint64_t spre
 static verify_record *copy_item(const leat_verify *v, const leat_item *item, uint64_t spread)
 {
     leat_slice key = item->canonical_key, value = item->record.value;
-    const leat_log_span *span = &v->config->spans[item->record.partition];
+    const leat_log_span *span = &v->spans[item->record.partition];
     verify_record *ret = malloc(sizeof *ret + key.size + value.size);
     if (!ret)
         return NULL;
@@ -348,7 +348,7 @@ int verify_walk(leat_verify *v, const int64_t *to)
     uint32_t count = v->config->layout->partition_count;
     leat_log_span *spans = leat_must_calloc(count, sizeof *spans);
     for (uint32_t p = 0; p < count; p++)
-        spans[p] = (leat_log_span){v->walked[p], v->config->spans[p].to < 0 ? -1 : to[p]};
+        spans[p] = (leat_log_span){v->walked[p], v->spans[p].to < 0 ? -1 : to[p]};
     leat_log_walk *walk = leat_log_walk_new(v->config->log, count, spans, v->error);
     int status = walk ? read_all(v, walk) : -1;
     leat_log_walk_free(walk);

@@ -6,6 +6,7 @@
  * be short; for the same reason the pace is kept in the range only.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "verify/internal.h"
 
@@ -49,7 +50,7 @@ static uint64_t range_of(const leat_verify *v)
 {
     uint64_t ret = 0;
     for (uint32_t p = 0; p < v->config->layout->partition_count; p++) {
-        const leat_log_span *span = &v->config->spans[p];
+        const leat_log_span *span = &v->spans[p];
         ret += span->to > span->from ? (uint64_t)(span->to - span->from) : 0;
     }
     return ret;
@@ -67,7 +68,7 @@ static int find_rest(leat_verify *v, int64_t *to, uint64_t *ret)
     *ret = 0;
     for (uint32_t p = 0; p < count && status == 0; p++) {
         to[p] = v->walked[p];
-        if (v->config->spans[p].to < 0 || ends[p].stable <= v->walked[p])
+        if (v->spans[p].to < 0 || ends[p].stable <= v->walked[p])
             continue;
         *ret += (uint64_t)(ends[p].stable - v->walked[p]);
         to[p] = ends[p].stable;
@@ -92,13 +93,30 @@ static int read_on(leat_verify *v, int64_t *to)
     return 0;
 }
 
+/* A log may lose its first records from one walk to the next. */
+static int cut_spans(leat_verify *v)
+{
+    uint32_t count = v->config->layout->partition_count;
+    v->result->partitions_cut = 0;
+    if (leat_log_starts(v->config->log, count, ENDS_MS, v->starts, v->error) != 0)
+        return -1;
+    for (uint32_t p = 0; p < count; p++) {
+        leat_log_span *span = &v->spans[p];
+        span->from = v->starts[p] > span->from ? v->starts[p] : span->from;
+        v->result->partitions_cut += span->to >= 0 && v->starts[p] > 0;
+    }
+    return 0;
+}
+
 static int walk_share(leat_verify *v)
 {
+    if (cut_spans(v) != 0)
+        return -1;
     uint32_t count = v->config->layout->partition_count;
     int64_t *to = leat_must_calloc(count, sizeof *to);
     for (uint32_t p = 0; p < count; p++) {
-        v->walked[p] = v->config->spans[p].from;
-        to[p] = v->config->spans[p].to;
+        v->walked[p] = v->spans[p].from;
+        to[p] = v->spans[p].to;
     }
     verify_keys_init(&v->keys);
     v->is_paced = true;
@@ -160,6 +178,9 @@ int leat_verify_run(const leat_verify_config *config, leat_verify_result *ret, l
     v->error = error;
     v->follower = leat_key_follower_new();
     v->walked = leat_must_calloc(config->layout->partition_count, sizeof *v->walked);
+    v->starts = leat_must_calloc(config->layout->partition_count, sizeof *v->starts);
+    v->spans = leat_must_calloc(config->layout->partition_count, sizeof *v->spans);
+    memcpy(v->spans, config->spans, config->layout->partition_count * sizeof *v->spans);
     v->paced_us = leat_mono_us();
     int status = v->follower ? 0 : leat_fail(error, "out of memory");
     for (uint32_t shard = 0; shard < config->shard_count && status == 0; shard++)
@@ -171,6 +192,8 @@ int leat_verify_run(const leat_verify_config *config, leat_verify_result *ret, l
     leat_key_follower_free(v->follower);
     free(v->reached);
     free(v->walked);
+    free(v->starts);
+    free(v->spans);
     free(v);
     return status;
 }

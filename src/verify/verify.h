@@ -3,7 +3,7 @@
  * its records is looked for by the shard's progress, dead letters, held keys and parked records,
  * and the rows are held against what their writes say (record/key_state.h). It only reads, may run
  * beside edges and workers, and never keeps more than its memory: where there are too many keys it
- * walks the range again for the rest.
+ * walks the range again for the rest: of it, what the log still has then.
  *
  * What it says of rows is as of one moment in each shard, at the end of a walk. So the walk goes on
  * past the range, for the keys that it has met, as far as that shard has come.
@@ -78,8 +78,6 @@ typedef struct leat_verify_config {
     const leat_verify_shard *shards; /* by the layout's index */
     /* By partition: what is verified. Its `to` below 0: it is not looked at at all. */
     const leat_log_span *spans;
-    const int64_t *starts;  /* by partition: the first offset in the log, which never had an earlier
-                               one where it is 0 */
     leat_slice tenant;      /* percent-encoded; without data: all */
     uint32_t sample_ppm;    /* of a million keys: 1000000 is all */
     int64_t since_ms;       /* accepted then or later: their keys only; 0: any */
@@ -106,6 +104,8 @@ typedef struct leat_verify_result {
                                 out writes, or one could not be read */
     uint64_t columns;        /* compared */
     uint32_t walks;
+    uint32_t partitions_cut; /* of those looked at: the log has lost its first records, if only
+                                since the first walk */
 } leat_verify_result;
 
 /* 0: all was looked at, whatever was found; -1: it could not be. */
