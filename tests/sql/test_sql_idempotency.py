@@ -237,6 +237,7 @@ def test_a_partition_without_writes_keeps_nothing_for_ever(shard):
 def test_batches_in_the_way_are_not_waited_for(shard):
     a, b = shard.session(), shard.session()
     rotate(a, 0)
+    note(a, 9)
     rotate(a, QUARTER)
     b.begin()
     note(b, 1)
@@ -255,3 +256,24 @@ def test_only_one_session_rotates(shard):
     assert not rotate(b)
     a.commit()
     assert slots(shard) == [(0, 0), (1, QUARTER)]
+
+
+def test_who_empties_a_slot_again_is_in_nobodys_way(shard):
+    """Whoever may call functions of the schema may do that."""
+    a, b, c = shard.session(), shard.session(), shard.session()
+    rotate(a, 0)
+    b.begin()
+    note(b, 1)
+    a.run("SET statement_timeout = '10s'")
+    a.run("SELECT leat.empty_slot(5::smallint)")  # nothing is in it: no lock is waited for
+    shard.observer.run("INSERT INTO leat.idempotency VALUES (9, 9, 9, 5)")
+    with fails_with("55P03"):
+        a.run("SELECT leat.empty_slot(5::smallint)")
+    c.begin()
+    c.run("SELECT pg_advisory_xact_lock(1818583412, -2)")
+    a.run("SELECT leat.empty_slot(5::smallint)")  # who empties them is at it already
+    c.commit()
+    assert noted(shard) == [9]
+    b.commit()
+    a.run("SELECT leat.empty_slot(5::smallint)")
+    assert noted(shard) == [1]

@@ -986,16 +986,24 @@ END
 $$;
 
 -- Empties a slot that is not open, nor was since it was emptied last: whoever may take it out of leat.idempotency_slots may have
--- that done. For everybody else nothing is left to do. So it needs no privilege of its own.
+-- that done. For everybody else there is nothing to empty, and so no lock to wait for. So it needs no privilege of its own.
 CREATE OR REPLACE FUNCTION leat.empty_slot(p_slot smallint)
 RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '40ms'
 AS $$
+DECLARE
+    is_used boolean;
 BEGIN
+    IF NOT pg_try_advisory_xact_lock(1818583412, -2) THEN
+        RETURN;
+    END IF;
     IF EXISTS (SELECT FROM leat.idempotency_slots AS s WHERE s.slot = p_slot) THEN
         RAISE EXCEPTION 'the idempotency keys of slot % may be needed', p_slot USING ERRCODE = 'object_in_use';
     END IF;
-    EXECUTE format('TRUNCATE leat.idempotency_%s', p_slot);
+    EXECUTE format('SELECT EXISTS (SELECT FROM leat.idempotency_%s)', p_slot) INTO is_used;
+    IF is_used THEN
+        EXECUTE format('TRUNCATE leat.idempotency_%s', p_slot);
+    END IF;
 END
 $$;
 
@@ -1036,7 +1044,6 @@ BEGIN
         UPDATE leat.idempotency_slots SET opened_ms = newest_ms;
         RETURN;
     END IF;
-    PERFORM set_config('lock_timeout', '200', true);
     FOR old IN
         SELECT e.slot, e.end_ms
           FROM (SELECT s.slot, lead(s.opened_ms) OVER (ORDER BY s.opened_ms) AS end_ms FROM leat.idempotency_slots AS s) AS e
