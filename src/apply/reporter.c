@@ -35,7 +35,9 @@ enum {
     CONTROLS_EVERY_MS = 1000,
     PARKED_SIZE_EVERY_MS = 5000,
     ROTATE_EVERY_MS = 10000,
-    CHANGED_MS = 2000, /* between two rows, at least */
+    ROTATE_AGAIN_MS = 60000, /* after a failure, and up to a quarter more: each try holds up batches
+                              */
+    CHANGED_MS = 2000,       /* between two rows, at least */
     /* With the facts less than LEAT_REPORT_BYTES_MAX: */
     PARTITIONS_BYTES_MAX = 24 * 1024,
     CULPRITS_BYTES_MAX = 15 * 1024,
@@ -76,6 +78,7 @@ typedef struct reporter_shard {
     int64_t controls_ms;    /* the controls are not read before, monotonic; likewise the next */
     int64_t parked_size_ms;
     int64_t rotate_ms;
+    leat_prng prng;
     leat_rate_limit rate_limit;
 } reporter_shard;
 
@@ -206,16 +209,20 @@ static void rotate_keys(reporter_shard *at)
     int status = leat_shard_reporter_rotate_keys(at->shard_reporter, config->idempotency_ms,
                                                  &rotated, &error);
     const char *shard = config->shards[at->shard].name;
-    if (status < 0)
+    if (status < 0) {
+        at->rotate_ms = mono_ms() + ROTATE_AGAIN_MS +
+                        (int64_t)leat_prng_below(&at->prng, ROTATE_AGAIN_MS / 4);
         leat_debug("idempotency keys not rotated shard=%s reason=\"%s\"", shard, error.text);
+    }
     if (status != 0)
         return;
     for (uint32_t i = 0; i < config->worker_count; i++)
         leat_worker_idempotency_size(config->workers[i], at->shard, rotated.bytes);
     if (rotated.early)
         leat_warn(
-            "idempotency keys are forgotten although older records wait, parked or held or in "
-            "a partition that is behind: repeats among those may be applied again shard=%s",
+            "idempotency keys are forgotten 1 3/4 lifetimes after they were noted, although parked "
+            "or held records or a partition have not come so far: repeats that wait for longer "
+            "may be applied again shard=%s",
             shard);
 }
 
@@ -452,6 +459,7 @@ leat_reporter *leat_reporter_new(const leat_reporter_config *config, leat_error 
         reporter_shard *at = &reporter->shards[i];
         at->reporter = reporter;
         at->shard = i;
+        at->prng.state = (uint64_t)leat_mono_us() + i;
         at->shard_reporter = leat_shard_reporter_new(config->shards[i].at, config->source_id);
         if (pthread_create(&at->thread, NULL, run_thread, at) != 0) {
             leat_shard_reporter_free(at->shard_reporter);

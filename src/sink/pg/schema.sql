@@ -1007,16 +1007,18 @@ BEGIN
 END
 $$;
 
--- Opens the next slot once the last one has been open for a quarter of the lifetime, and empties those that nobody needs any
--- more. Time is that of what was applied: the newest record's accept time, and never later than this server's clock. So an
--- outage of the workers or the log shortens nothing.
+-- Opens the next slot once the last one has been open for a quarter of the lifetime; otherwise empties the first of those that
+-- nobody needs any more. So what emptying may have to wait for never keeps a slot from being opened. Time is that of what was
+-- applied: the newest record's accept time, and never later than this server's clock. So an outage of the workers or the log
+-- shortens nothing.
 --
 -- A slot was open until the next one was opened. It is emptied a lifetime and a quarter after that, by the time of the
--- partition that is furthest behind (of those that have applied anything within a lifetime), and not while anything older than
--- its end and a lifetime is parked or held: its repeats may be among that. There are eight slots, so it is emptied in any case
--- when seven others were opened after it: then `early` says so. `bytes`: what all of them take up.
+-- partition that is furthest behind (of those that have applied anything within two lifetimes), and not while anything older
+-- than its end and a lifetime is parked or held: its repeats may be among that. There are eight slots, so the first is emptied
+-- in any case when another one is due, 1 3/4 lifetimes after its end or later: then `early` says so. `bytes`: what all of
+-- them take up.
 --
--- Emptying waits for batches that use the slot, and new ones wait for it: so not for long (55P03, to be tried again).
+-- Emptying waits for batches that use the slot, and new ones wait for it: so not for long (55P03, to be tried again in a while).
 CREATE OR REPLACE FUNCTION leat.rotate_keys(p_lifetime_ms bigint, OUT early boolean, OUT bytes bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
 AS $$
@@ -1024,9 +1026,11 @@ DECLARE
     newest_ms  bigint;
     behind_ms  bigint;
     waiting_ms bigint;
-    last       record;
-    old        record;
+    last_ms    bigint;
     next       smallint;
+    old        record;
+    is_due     boolean;
+    is_old     boolean;
 BEGIN
     early := false;
     bytes := (SELECT sum(pg_total_relation_size(t.relid)) FROM pg_partition_tree('leat.idempotency') AS t);
@@ -1035,38 +1039,39 @@ BEGIN
     END IF;
     newest_ms := least((SELECT max(p.newest_at_ms) FROM leat.partitions AS p),
                     (extract(epoch FROM clock_timestamp()) * 1000)::bigint);
-    behind_ms := least(newest_ms, (SELECT min(p.newest_at_ms) FROM leat.partitions AS p WHERE p.newest_at_ms > newest_ms - p_lifetime_ms));
-    SELECT s.slot, s.opened_ms INTO last FROM leat.idempotency_slots AS s ORDER BY s.opened_ms DESC LIMIT 1;
     IF newest_ms IS NULL OR newest_ms <= 0 THEN
         RETURN;
     END IF;
-    IF last.opened_ms = 0 THEN
+    last_ms := (SELECT max(s.opened_ms) FROM leat.idempotency_slots AS s);
+    IF last_ms = 0 THEN
         UPDATE leat.idempotency_slots SET opened_ms = newest_ms;
         RETURN;
     END IF;
-    FOR old IN
-        SELECT e.slot, e.end_ms
-          FROM (SELECT s.slot, lead(s.opened_ms) OVER (ORDER BY s.opened_ms) AS end_ms FROM leat.idempotency_slots AS s) AS e
-         WHERE e.end_ms + p_lifetime_ms + p_lifetime_ms / 4 <= behind_ms ORDER BY e.end_ms
-    LOOP
-        waiting_ms := coalesce(waiting_ms, least((SELECT min(c.oldest_ms) FROM leat.parked AS c),
-                                           (SELECT min(k.accepted_ms) FROM leat.parked_keys AS k)));
-        EXIT WHEN waiting_ms <= old.end_ms + p_lifetime_ms;
-        DELETE FROM leat.idempotency_slots AS s WHERE s.slot = old.slot;
-        PERFORM leat.empty_slot(old.slot);
-    END LOOP;
-    IF newest_ms - last.opened_ms < p_lifetime_ms / 4 THEN
+    is_due := newest_ms - last_ms >= p_lifetime_ms / 4;
+    next := (SELECT n.slot FROM generate_series(0, 7) AS n (slot)
+              WHERE NOT EXISTS (SELECT FROM leat.idempotency_slots AS s WHERE s.slot = n.slot) LIMIT 1);
+    IF is_due AND next IS NOT NULL THEN
+        INSERT INTO leat.idempotency_slots (slot, opened_ms) VALUES (next, newest_ms);
         RETURN;
     END IF;
-    SELECT n.slot INTO next FROM generate_series(0, 7) AS n (slot)
-     WHERE NOT EXISTS (SELECT FROM leat.idempotency_slots AS s WHERE s.slot = n.slot) LIMIT 1;
+    behind_ms := least(newest_ms, (SELECT min(p.newest_at_ms) FROM leat.partitions AS p
+                                    WHERE p.newest_at_ms > newest_ms - 2 * p_lifetime_ms));
+    SELECT e.slot, e.end_ms INTO old
+      FROM (SELECT s.slot, lead(s.opened_ms) OVER (ORDER BY s.opened_ms) AS end_ms FROM leat.idempotency_slots AS s) AS e
+     WHERE e.end_ms IS NOT NULL ORDER BY e.end_ms LIMIT 1;
     IF NOT FOUND THEN
-        SELECT s.slot INTO next FROM leat.idempotency_slots AS s ORDER BY s.opened_ms LIMIT 1;
-        DELETE FROM leat.idempotency_slots AS s WHERE s.slot = next;
-        PERFORM leat.empty_slot(next);
-        early := true;
+        RETURN;
     END IF;
-    INSERT INTO leat.idempotency_slots (slot, opened_ms) VALUES (next, newest_ms);
+    is_old := old.end_ms + p_lifetime_ms + p_lifetime_ms / 4 <= behind_ms;
+    IF is_old THEN
+        waiting_ms := least((SELECT min(c.oldest_ms) FROM leat.parked AS c), (SELECT min(k.accepted_ms) FROM leat.parked_keys AS k));
+        is_old := coalesce(waiting_ms > old.end_ms + p_lifetime_ms, true);
+    END IF;
+    early := is_due AND NOT is_old;
+    IF is_old OR early THEN
+        DELETE FROM leat.idempotency_slots AS s WHERE s.slot = old.slot;
+        PERFORM leat.empty_slot(old.slot);
+    END IF;
 END
 $$;
 
