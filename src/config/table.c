@@ -417,7 +417,8 @@ static const leat_setting settings[] = {
     {"apply.idempotency_lifetime", TOP(idempotency_ms), TIME(MINUTE, 7 * 24 * HOUR, "24h"),
      .help =
          "How long after a write with an `Idempotency-Key` was accepted a repeat of it is known as one, at least. Each key takes "
-         "about 100 bytes of its shard until then and for up to as long again."},
+         "about 100 bytes of its shard until then and for up to as long again. The same in all processes of a topic; of topics "
+         "that share a shard the longest counts."},
     {"apply.dead_letters_per_minute", TOP(dead_letters_per_minute), COUNT(0, 1000000, "100"),
      .help =
          "Up to this many dead letters of a table in a minute, for each worker and shard, do not stop the table, whatever their "

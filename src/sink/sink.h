@@ -32,8 +32,8 @@ typedef struct leat_sink_config {
                                               read. NULL: it reads none */
     int64_t lock_timeout_ms; /* the most of any batch; a claim waits for 10 s at most. A SQLite file
                                 has one lock: there every batch waits as long */
-    int64_t idempotency_ms;  /* how long a SQLite file remembers idempotency keys, at least;
-                                in PostgreSQL the reporter sees to that */
+    int64_t idempotency_ms;  /* the lifetime of idempotency keys, for a SQLite file; in PostgreSQL
+                                the  reporter sees to that */
     uint64_t seed;           /* of reconnect jitter */
     leat_standstill *standstill; /* the loop's; outlives the sink. A SQLite file needs none */
 } leat_sink_config;

@@ -36,7 +36,7 @@ def rotate(session, at=None, partition=0):
     """At that time after DAY_1, by what partition 0 has applied. Twice: a call opens a slot or empties one."""
     if at is not None:
         session.run("UPDATE leat.partitions SET newest_at_ms = %s WHERE partition = %s", DAY_1 + at, partition)
-    return any([session.value("SELECT early FROM leat.rotate_keys(%s)", LIFETIME) for _ in range(2)])
+    return any([session.value("SELECT early FROM leat.rotate_keys(1, %s)", LIFETIME) for _ in range(2)])
 
 
 # ---- notes ----
@@ -243,6 +243,23 @@ def test_what_a_partition_has_not_come_to_yet_keeps_keys(shard):
     rotate(a, QUARTER)
     assert not rotate(a, 8 * QUARTER - 1)
     assert noted(shard) == [1]
+
+
+def test_the_longest_lifetime_of_any_source_counts(shard):
+    """Slots are those of all sources of the shard."""
+    a = shard.session()
+    other = a.value("INSERT INTO leat.sources (log_identity, topic, topic_id, layout, subpartitions, hash)"
+                    " SELECT log_identity, 'other', topic_id, layout, subpartitions, hash FROM leat.sources RETURNING id")
+    rotate(a, 0)
+    note(a, 1)
+    for n in range(1, 9):
+        rotate(a, n * QUARTER // 16)
+        a.run("SELECT leat.rotate_keys(%s, 60000)", other)
+        a.run("SELECT leat.rotate_keys(%s, 60000)", other)
+    assert noted(shard) == [1] and slots(shard) == [(0, 0)]
+    a.run("SELECT leat.rotate_keys(1, 120000)")  # it is what the processes say
+    rotate_sources = a.run("SELECT idempotency_ms FROM leat.sources ORDER BY id")
+    assert rotate_sources == [(120000,), (60000,)] and len(slots(shard)) == 2
 
 
 def test_batches_in_the_way_are_not_waited_for(shard):

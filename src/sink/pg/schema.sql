@@ -83,7 +83,9 @@ CREATE TABLE IF NOT EXISTS leat.sources (
     -- there is no window, else the tenant's window.
     placement       int NOT NULL DEFAULT 1,
     tenant_window   int NOT NULL DEFAULT 0,  -- subpartitions of a tenant; 0: as many as there are
-    tenant_position int NOT NULL DEFAULT -1  -- of the tenant among the parts of the key; -1: none
+    tenant_position int NOT NULL DEFAULT -1, -- of the tenant among the parts of the key; -1: none
+    -- The lifetime of idempotency keys, as its processes have it: see leat.rotate_keys.
+    idempotency_ms  bigint NOT NULL DEFAULT 0
 );
 
 -- From version 4.
@@ -94,6 +96,16 @@ BEGIN
         ALTER TABLE leat.sources ADD COLUMN placement int NOT NULL DEFAULT 1,
                                  ADD COLUMN tenant_window int NOT NULL DEFAULT 0,
                                  ADD COLUMN tenant_position int NOT NULL DEFAULT -1;
+    END IF;
+END
+$$;
+
+-- From version 6.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute
+                    WHERE attrelid = 'leat.sources'::regclass AND attname = 'idempotency_ms' AND NOT attisdropped) THEN
+        ALTER TABLE leat.sources ADD COLUMN idempotency_ms bigint NOT NULL DEFAULT 0;
     END IF;
 END
 $$;
@@ -1010,7 +1022,7 @@ $$;
 -- Opens the next slot once the last one has been open for a quarter of the lifetime; otherwise empties the first of those that
 -- nobody needs any more. So what emptying may have to wait for never keeps a slot from being opened. Time is that of what was
 -- applied: the newest record's accept time, and never later than this server's clock. So an outage of the workers or the log
--- shortens nothing.
+-- shortens nothing. The slots are those of all sources, so the longest lifetime of any counts.
 --
 -- A slot was open until the next one was opened. It is emptied a lifetime and a quarter after that, by the time of the
 -- partition that is furthest behind (of those that have applied anything within two lifetimes), and not while anything older
@@ -1019,24 +1031,27 @@ $$;
 -- them take up.
 --
 -- Emptying waits for batches that use the slot, and new ones wait for it: so not for long (55P03, to be tried again in a while).
-CREATE OR REPLACE FUNCTION leat.rotate_keys(p_lifetime_ms bigint, OUT early boolean, OUT bytes bigint)
+CREATE OR REPLACE FUNCTION leat.rotate_keys(p_source int, p_lifetime_ms bigint, OUT early boolean, OUT bytes bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
 AS $$
 DECLARE
-    newest_ms  bigint;
-    behind_ms  bigint;
-    waiting_ms bigint;
-    last_ms    bigint;
-    next       smallint;
-    old        record;
-    is_due     boolean;
-    is_old     boolean;
+    lifetime_ms bigint;
+    newest_ms   bigint;
+    behind_ms   bigint;
+    waiting_ms  bigint;
+    last_ms     bigint;
+    next        smallint;
+    old         record;
+    is_due      boolean;
+    is_old      boolean;
 BEGIN
     early := false;
     bytes := (SELECT sum(pg_total_relation_size(t.relid)) FROM pg_partition_tree('leat.idempotency') AS t);
     IF NOT pg_try_advisory_xact_lock(1818583412, -2) THEN
         RETURN;
     END IF;
+    UPDATE leat.sources AS s SET idempotency_ms = p_lifetime_ms WHERE s.id = p_source AND s.idempotency_ms <> p_lifetime_ms;
+    lifetime_ms := greatest(p_lifetime_ms, (SELECT max(s.idempotency_ms) FROM leat.sources AS s));
     newest_ms := least((SELECT max(p.newest_at_ms) FROM leat.partitions AS p),
                     (extract(epoch FROM clock_timestamp()) * 1000)::bigint);
     IF newest_ms IS NULL OR newest_ms <= 0 THEN
@@ -1047,7 +1062,7 @@ BEGIN
         UPDATE leat.idempotency_slots SET opened_ms = newest_ms;
         RETURN;
     END IF;
-    is_due := newest_ms - last_ms >= p_lifetime_ms / 4;
+    is_due := newest_ms - last_ms >= lifetime_ms / 4;
     next := (SELECT n.slot FROM generate_series(0, 7) AS n (slot)
               WHERE NOT EXISTS (SELECT FROM leat.idempotency_slots AS s WHERE s.slot = n.slot) LIMIT 1);
     IF is_due AND next IS NOT NULL THEN
@@ -1055,17 +1070,17 @@ BEGIN
         RETURN;
     END IF;
     behind_ms := least(newest_ms, (SELECT min(p.newest_at_ms) FROM leat.partitions AS p
-                                    WHERE p.newest_at_ms > newest_ms - 2 * p_lifetime_ms));
+                                    WHERE p.newest_at_ms > newest_ms - 2 * lifetime_ms));
     SELECT e.slot, e.end_ms INTO old
       FROM (SELECT s.slot, lead(s.opened_ms) OVER (ORDER BY s.opened_ms) AS end_ms FROM leat.idempotency_slots AS s) AS e
      WHERE e.end_ms IS NOT NULL ORDER BY e.end_ms LIMIT 1;
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    is_old := old.end_ms + p_lifetime_ms + p_lifetime_ms / 4 <= behind_ms;
+    is_old := old.end_ms + lifetime_ms + lifetime_ms / 4 <= behind_ms;
     IF is_old THEN
         waiting_ms := least((SELECT min(c.oldest_ms) FROM leat.parked AS c), (SELECT min(k.accepted_ms) FROM leat.parked_keys AS k));
-        is_old := coalesce(waiting_ms > old.end_ms + p_lifetime_ms, true);
+        is_old := coalesce(waiting_ms > old.end_ms + lifetime_ms, true);
     END IF;
     early := is_due AND NOT is_old;
     IF is_old OR early THEN

@@ -192,7 +192,7 @@ static int note_key(held_step *step, uint32_t index, leat_error *error)
     leat_buf_free(&scratch);
     if (!is_identified)
         return leat_fail(error, "out of memory");
-    leat_sqlite_noted noted = leat_sqlite_note(&step->sqlite, item, 0);
+    leat_sqlite_noted noted = leat_sqlite_note(&step->sqlite, item);
     if (noted == LEAT_SQLITE_NOTE_FAILED)
         return fail_sqlite(step, error);
     leat_engine_reason reason = {.sqlstate = ""};

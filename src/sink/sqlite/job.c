@@ -112,6 +112,8 @@ static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
             leat_sqlite_read_held(&runner->sqlite, runner->source_id, job->partition, &job->keys);
     if (check_standing(job, runner, standing, job->partition) != 0)
         return -1;
+    if (leat_sqlite_keep_lifetime(&runner->sqlite, runner->source_id, runner->idempotency_ms) != 0)
+        return fail_sqlite(job, runner, LEAT_SQL_OWN);
     job->result.progress = &job->progress;
     job->result.parked = job->parked.totals;
     job->result.parked_count = job->parked.count;
@@ -161,8 +163,7 @@ static int note_keys(leat_sqlite_job *job, leat_sqlite_runner *runner)
         const job_record *record = &job->records[i];
         if (record->at.skip || record->at.keep || !leat_idempotency_has_key(&record->item))
             continue;
-        leat_sqlite_noted noted =
-            leat_sqlite_note(&runner->sqlite, &record->item, runner->idempotency_ms);
+        leat_sqlite_noted noted = leat_sqlite_note(&runner->sqlite, &record->item);
         if (noted == LEAT_SQLITE_NOTE_FAILED)
             return fail_sqlite(job, runner, LEAT_SQL_OWN);
         if (noted != LEAT_SQLITE_NOTED && job->result.known_count < LEAT_SQLITE_KNOWN_MAX)

@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS leat_sources (
     hash          TEXT NOT NULL,
     placement       INTEGER NOT NULL DEFAULT 1, -- the rule by which a record has its subpartition
     tenant_window   INTEGER NOT NULL DEFAULT 0, -- subpartitions of a tenant; 0: as many as there are
-    tenant_position INTEGER NOT NULL DEFAULT -1 -- of the tenant among the parts of the key; -1: none
+    tenant_position INTEGER NOT NULL DEFAULT -1, -- of the tenant among the parts of the key; -1: none
+    idempotency_ms  INTEGER NOT NULL DEFAULT 0  -- lifetime of idempotency keys, as of the last claim; the longest of any source counts
 ) STRICT;
 
 -- Tenants that have their shard by an entry of their own, and not by their slot. The layout has their number and a digest.

@@ -303,7 +303,8 @@ static const char *const upgrade_sql[] = {
           "ALTER TABLE leat_sources ADD COLUMN tenant_position INTEGER NOT NULL DEFAULT -1;"
           "UPDATE leat_schema_version SET version = 4;",
     [4] = "UPDATE leat_schema_version SET version = 5;",
-    [5] = "UPDATE leat_schema_version SET version = 6;",
+    [5] = "ALTER TABLE leat_sources ADD COLUMN idempotency_ms INTEGER NOT NULL DEFAULT 0;"
+          "UPDATE leat_schema_version SET version = 6;",
 };
 _Static_assert(sizeof upgrade_sql / sizeof *upgrade_sql == LEAT_SQLITE_VERSION,
                "each version but the last has a step to the next");

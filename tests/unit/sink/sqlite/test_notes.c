@@ -80,6 +80,7 @@ END_TEST
 START_TEST(old_keys_are_forgotten_a_few_at_a_time)
 {
     runner.idempotency_ms = 1000;
+    take_over();
     for (uint32_t i = 0; i < 8; i++) {
         add_keyed(1, 10 + i, i);
         items[0].record.accepted_ms = 1000 * (int64_t)i;
@@ -87,11 +88,18 @@ START_TEST(old_keys_are_forgotten_a_few_at_a_time)
         ck_assert_int_eq(atoi(sqlite_ask(&f, "SELECT count(*) FROM leat_idempotency")),
                          i < 3 ? (int)i + 1 : 3);
     }
+    sqlite_sql(&f, "INSERT INTO leat_sources SELECT 9, log_identity, 'other', topic_id, layout,"
+                   " tenant_slots, subpartitions, hash, placement, tenant_window, tenant_position,"
+                   " 2000 FROM leat_sources");
+    add_keyed(1, 18, 0);
+    items[0].record.accepted_ms = 8000; /* the other source's lifetime counts */
+    expect_applied(run(LEAT_ENGINE_JOB_BATCH));
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT count(*) FROM leat_idempotency"), "4");
     sqlite_sql(&f, "UPDATE leat_idempotency SET noted_ms = 0");
-    add_keyed(1, 20, 0);
+    add_keyed(1, 20, 1);
     items[0].record.accepted_ms = INT64_MAX; /* as if it were accepted now */
     expect_applied(run(LEAT_ENGINE_JOB_BATCH));
-    ck_assert_str_eq(sqlite_ask(&f, "SELECT count(*) FROM leat_idempotency"), "2");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT count(*) FROM leat_idempotency"), "3");
     ck_assert_int_ge(leat_wall_ms(),
                      atoll(sqlite_ask(&f, "SELECT max(noted_ms) FROM leat_idempotency")));
 }
