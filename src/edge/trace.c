@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEMPLATE_MAX = 256, LINES_MAX = 8 /* of tracestate, in one request */ };
+enum {
+    TEMPLATE_MAX = 256,
+    LINES_MAX = 8,         /* of tracestate, in one request */
+    SAMPLED_ITEMS_MAX = 32 /* of a batch: one request must not force spans without bounds */
+};
 
 typedef struct edge_trace {
     bool is_sampled;
@@ -19,7 +23,9 @@ typedef struct edge_trace {
     leat_trace_context own;
     leat_trace_context send; /* of records: a span of its own, or where there is none, `own` */
     char traceparent[LEAT_TRACEPARENT_SIZE];
-    char route[TEMPLATE_MAX]; /* "": none is known */
+    char unsampled[LEAT_TRACEPARENT_SIZE]; /* the same with the flag off */
+    uint32_t given;                        /* records that got one of the two */
+    char route[TEMPLATE_MAX];              /* "": none is known */
     int64_t since_us;
     int64_t sent_us;     /* the first append; 0: there was none */
     int64_t answered_us; /* the log's last answer */
@@ -85,6 +91,9 @@ void edge_trace_begin(leat_edge *edge, leat_http_request *request, int64_t since
     memcpy(trace->caller, caller.span_id, sizeof trace->caller);
     memcpy(trace->state, state, state_size);
     leat_traceparent_write(&trace->send, trace->traceparent);
+    leat_trace_context unsampled = trace->send;
+    unsampled.flags &= (uint8_t)~LEAT_TRACE_SAMPLED;
+    leat_traceparent_write(&unsampled, trace->unsampled);
     leat_http_request_keep(request, EDGE_SLOT_TRACE, trace);
 }
 
@@ -114,7 +123,10 @@ void edge_trace_append(leat_edge *edge, const edge_asker *asker, leat_record *re
     edge_trace *trace = trace_of(edge, asker->request);
     if (!trace)
         return;
-    record->traceparent = (leat_slice){trace->traceparent, sizeof trace->traceparent};
+    const char *traceparent = trace->given < SAMPLED_ITEMS_MAX ? trace->traceparent
+                                                               : trace->unsampled;
+    trace->given++;
+    record->traceparent = (leat_slice){traceparent, LEAT_TRACEPARENT_SIZE};
     record->tracestate = (leat_slice){trace->state, trace->state_size};
     if (trace->sent_us == 0)
         trace->sent_us = leat_mono_us();

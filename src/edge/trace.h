@@ -1,7 +1,8 @@
 /*
  * trace.h - the trace of a request that writes: an accept span for the request, and a send span for
  * what it appends, whose context goes into the record. A request without a trace keeps nothing and
- * its record gets no header. A batch has one of each: its items share them.
+ * its record gets no header. A batch has one of each: its items share them, and the first 32 of its
+ * records are sampled, so that one request causes a bounded number of spans.
  *
  * Nothing is done where the edge has no tracer.
  */

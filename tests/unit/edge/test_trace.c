@@ -23,6 +23,7 @@ static edge_world *traced_world(double sample, uint32_t forced)
                                        .forced_per_second = forced,
                                        .queue = 16,
                                        .metrics = world->metrics};
+    world->config.in_flight_max = 1000; /* a partition has a share of it */
     world->config.tracer = leat_tracer_new(&config, &error);
     ck_assert_ptr_nonnull(world->config.tracer);
     world_open(world);
@@ -237,6 +238,35 @@ START_TEST(the_items_of_a_batch_share_its_spans)
 }
 END_TEST
 
+START_TEST(the_first_records_of_a_batch_alone_are_sampled)
+{
+    enum { ITEMS = 40, SAMPLED = 32 };
+    leat_buf body = {0};
+    for (int i = 0; i < ITEMS; i++)
+        leat_buf_text(&body, "{\"method\":\"PUT\",\"path\":\"" PATH "\",\"body\":" BODY "}\n");
+    edge_world *world = traced_world(0, 1);
+    send_request(world, "POST /batch",
+                 "Content-Type: application/x-ndjson\r\ntraceparent: 00-" TRACE "-" CALLER
+                 "-01\r\ntracestate: a=1\r\n",
+                 leat_buf_cstr(&body));
+    const fake_record *first = wait_record(world, 1);
+    for (uint32_t i = 0; i < ITEMS; i++) {
+        const fake_record *record = wait_record(world, i + 1);
+        ck_assert(strncmp(record->traceparent, first->traceparent, 53) == 0);
+        ck_assert_str_eq(record->traceparent + 53, i < SAMPLED ? "01" : "00");
+        ck_assert_str_eq(record->tracestate, "a=1");
+        fake_log_answer(world->log, i, LEAT_APPENDED, i, NULL);
+    }
+    expect_answer(world, 207);
+    leat_span *send = next_span(world), *accept = next_span(world);
+    expect_attribute(send, "messaging.batch.message_count", "40");
+    leat_span_free(send);
+    leat_span_free(accept);
+    leat_buf_free(&body);
+    end_world(world);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("trace");
@@ -247,6 +277,7 @@ int main(void)
     tcase_add_test(tests, a_write_that_is_refused_has_an_accept_span_alone);
     tcase_add_test(tests, a_record_that_the_log_does_not_take_fails_both_spans);
     tcase_add_test(tests, the_items_of_a_batch_share_its_spans);
+    tcase_add_test(tests, the_first_records_of_a_batch_alone_are_sampled);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
