@@ -445,10 +445,11 @@ static const leat_setting settings[] = {
     {"tracing.forced_per_second", TOP(trace_forced_per_second), COUNT(0, 100000, "10"),
      .help =
          "How many requests a second are sampled because their caller samples them; beyond, `tracing.sample` decides, and the "
-         "request is counted if it is not sampled. Each edge counts for itself."},
+         "request is counted if it is not sampled. Of a batch, the first 32 records are sampled. Each edge counts for itself."},
     {"tracing.queue", TOP(trace_queue), COUNT(64, 1000000, "4096"),
      .help =
-         "The most spans that wait to be sent, of about 3 KiB each; what does not fit is dropped and counted."},
+         "The most spans that wait to be sent, of about 3 KiB each (that of a large transaction: up to 8); what does not fit is "
+         "dropped and counted."},
     {"tracing.headers", TOP(trace_headers), .kind = LEAT_SETTING_PAIRS,
      .shape = &trace_headers_shape, .max = TRACE_HEADERS_MAX,
      .allowed = "header: value; $NAME takes an environment variable", .fallback_words = "none",

@@ -23,6 +23,7 @@ enum {
     FLAG_HAS_REMOTE = 0x100, /* of OTLP: it is known whether the parent is remote */
     FLAG_IS_REMOTE = 0x200,
     STATUS_ERROR = 2,
+    FIRST_LINKS = 4,
 };
 
 /* ---- filling one ---- */
@@ -112,15 +113,29 @@ void leat_span_fail(leat_span *span, const char *error_type)
     leat_span_text(span, "error.type", leat_slice_of(error_type));
 }
 
+/* Most spans have one link or none, so they begin with room for few. */
+static bool make_room_for_link(leat_span *span)
+{
+    if (span->link_count < span->link_room)
+        return true;
+    if (span->link_room == LEAT_SPAN_LINKS_MAX)
+        return false;
+    uint32_t room = span->link_room > 0 ? 2 * span->link_room : FIRST_LINKS;
+    room = room < LEAT_SPAN_LINKS_MAX ? room : LEAT_SPAN_LINKS_MAX;
+    leat_span_link *links = realloc(span->links, room * sizeof *links);
+    if (!links)
+        return false;
+    span->links = links;
+    span->link_room = room;
+    return true;
+}
+
 void leat_span_link_to(leat_span *span, const leat_span_link *link)
 {
-    bool is_first = span->link_count == 0;
-    if (is_first)
-        span->links = malloc(LEAT_SPAN_LINKS_MAX * sizeof *span->links);
-    if (!span->links || span->link_count == LEAT_SPAN_LINKS_MAX)
-        span->links_left_out++;
-    else
+    if (make_room_for_link(span))
         span->links[span->link_count++] = *link;
+    else
+        span->links_left_out++;
 }
 
 /* ---- as JSON ---- */

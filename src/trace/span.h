@@ -60,8 +60,9 @@ typedef struct leat_span {
     leat_slice name;
     leat_span_attribute attributes[LEAT_SPAN_ATTRIBUTES_MAX];
     uint32_t attribute_count;
-    leat_span_link *links; /* [link_count], owned */
+    leat_span_link *links; /* [link_room], owned */
     uint32_t link_count;
+    uint32_t link_room;
     uint32_t links_left_out;
     uint32_t text_used;
     char text[LEAT_SPAN_TEXT_SIZE];

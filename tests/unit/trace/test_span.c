@@ -58,6 +58,7 @@ START_TEST(a_span_has_all_that_it_was_given)
     leat_span_fail(span, "23505");
     leat_span_link_to(span, &(leat_span_link){.to = own, .partition = -1});
     leat_span_link_to(span, &(leat_span_link){.to = own, .is_remote = true, .offset = 1});
+    ck_assert_uint_eq(span->link_room, 4); /* many spans wait in a queue */
     expect_json(
         span, "{\"traceId\":\"0af7000000000000000000000000009c\",\"spanId\":\"b700000000000031\","
               "\"traceState\":\"a=b\",\"parentSpanId\":\"0100000000000000\",\"flags\":771,"
