@@ -104,9 +104,23 @@ static char *put(char *to, const void *from, size_t size)
     return to + size;
 }
 
+/* Records that stay while others come would leave an ever longer gap before them. It is closed when
+ * it is as long as they are, so that no byte is moved often. */
+static void close_gap(leat_hold *hold)
+{
+    LEAT_ASSERT(hold->at <= hold->bytes.size);
+    size_t held = hold->bytes.size - hold->at;
+    if (hold->at == 0 || hold->at < held)
+        return;
+    memmove(hold->bytes.data, hold->bytes.data + hold->at, held);
+    hold->bytes.size = held;
+    hold->at = 0;
+}
+
 bool leat_hold_add(leat_hold *hold, const leat_record *record, void *tag)
 {
     held_head head = head_of(record, tag);
+    close_gap(hold);
     char *to = leat_buf_reserve(&hold->bytes, size_of(&head));
     if (!to) {
         hold->bytes.failed = false; /* what is held is whole */
@@ -129,26 +143,38 @@ static leat_slice next_part(const char **at, size_t size)
     return ret;
 }
 
-bool leat_hold_take(leat_hold *hold, leat_record *ret, void **ret_tag)
+static held_head first_head(const leat_hold *hold)
 {
-    if (hold->count == 0) {
-        leat_buf_clear(&hold->bytes);
-        hold->at = 0;
-        return false;
-    }
     held_head head;
-    LEAT_ASSERT(hold->bytes.size - hold->at >= sizeof head);
-    const char *at = hold->bytes.data + hold->at;
-    memcpy(&head, at, sizeof head);
-    at += sizeof head;
+    LEAT_ASSERT(hold->count > 0 && hold->bytes.size - hold->at >= sizeof head);
+    memcpy(&head, hold->bytes.data + hold->at, sizeof head);
+    LEAT_ASSERT(size_of(&head) <= hold->bytes.size - hold->at);
+    return head;
+}
+
+bool leat_hold_first(const leat_hold *hold, leat_record *ret, void **ret_tag)
+{
+    if (hold->count == 0)
+        return false;
+    held_head head = first_head(hold);
+    const char *at = hold->bytes.data + hold->at + sizeof head;
     *ret = (leat_record){.accepted_ms = head.accepted_ms, .value_is_null = head.value_is_null};
     ret->key = next_part(&at, head.key_size);
     ret->value = next_part(&at, head.value_size);
     for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
         *leat_header_field(ret, header) = next_part(&at, head.header_sizes[header]);
-    hold->at = (size_t)(at - hold->bytes.data);
-    LEAT_ASSERT(hold->at <= hold->bytes.size);
-    hold->count--;
     *ret_tag = head.tag;
     return true;
+}
+
+void leat_hold_advance(leat_hold *hold)
+{
+    held_head head = first_head(hold);
+    hold->at += size_of(&head);
+    hold->count--;
+    if (hold->count > 0)
+        return;
+    LEAT_ASSERT(hold->at == hold->bytes.size);
+    leat_buf_clear(&hold->bytes);
+    hold->at = 0;
 }

@@ -43,11 +43,14 @@ bool leat_hold_is_full(const leat_hold *hold);
 bool leat_hold_is_due(const leat_hold *hold, int64_t bound_us, int64_t now_us);
 /* When they go at the latest. */
 int64_t leat_hold_due_us(const leat_hold *hold, int64_t bound_us);
-/* All that are held go now: leat_hold_take follows until there is none left. */
+/* All that are held go now: leat_hold_first and leat_hold_advance follow until there is none left,
+ * or the library has no room; what it did not take stays, and goes first the next time. */
 void leat_hold_begin(leat_hold *hold, int64_t now_us);
-/* Takes the first one off: true, or false where none is left. Its slices are valid until the next
- * call; the partition is not filled in. */
-bool leat_hold_take(leat_hold *hold, leat_record *ret, void **ret_tag) LEAT_MUST_CHECK;
+/* The first one that is held: true, or false where there is none. Its slices are valid until the
+ * next leat_hold_add or leat_hold_advance; the partition is not filled in. */
+bool leat_hold_first(const leat_hold *hold, leat_record *ret, void **ret_tag) LEAT_MUST_CHECK;
+/* That one is held no longer. */
+void leat_hold_advance(leat_hold *hold);
 /* One was given to the client library; one of those was answered. */
 void leat_hold_went(leat_hold *hold);
 void leat_hold_answered(leat_hold *hold);

@@ -180,7 +180,8 @@ int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_
                      leat_error *error) LEAT_MUST_CHECK;
 /* Some records were answered: others may be due. */
 void leat_writer_look_soon(leat_kafka_writer *writer);
-/* The client gets all that is held. */
+/* The client gets all that is held now; what it has no room for is answered in the next turn: it is
+ * certainly not stored. */
 void leat_writer_hand_over_all(leat_kafka_writer *writer);
 /* It gets none of it, and all is answered in the next turn: it is certainly not stored. */
 void leat_writer_give_up_held(leat_kafka_writer *writer);

@@ -4,8 +4,9 @@
  * each turn of the loop, when all that the turn brought is held, and by an alarm for those that
  * wait for an answer in vain. The alarm is a timerfd because libuv's timers count milliseconds.
  *
- * A record that the client does not take was promised an answer already. It gets it in the next
- * turn: appending must not call back.
+ * A client whose queue is full takes what is held a little later: it stays, and what comes for the
+ * partition gets behind it. What the client does not take at all was promised an answer already. It
+ * gets it in the next turn: appending must not call back.
  */
 #include "log/kafka/writer.h"
 
@@ -21,6 +22,8 @@ enum {
     VALUE_MAX = 7 + LEAT_HEADER_COUNT, /* of one rd_kafka_produceva */
     FRAME_MAX = 128,                   /* more than librdkafka adds to a record, in its own sum of
                                           bytes */
+    FULL_WAIT_US = 10 * 1000,          /* a full queue is tried again then, or when it has answered
+                                          something */
 };
 
 /* The values of one rd_kafka_produceva; returns how many. */
@@ -132,40 +135,55 @@ void leat_writer_answer_unsent(leat_kafka_writer *writer)
 
 /* ---- handing over ---- */
 
-static void hand_over(leat_kafka_writer *writer, uint32_t p, int64_t now_us)
+/* False: the client's queue is full, and the rest is still held. */
+static bool hand_over(leat_kafka_writer *writer, uint32_t p, int64_t now_us)
 {
     leat_hold *hold = &writer->partitions[p].hold;
     leat_record record;
     void *slot;
-    bool is_fatal = false;
+    bool is_full = false, is_fatal = false;
     leat_hold_begin(hold, now_us);
-    while (leat_hold_take(hold, &record, &slot)) {
+    while (!is_full && leat_hold_first(hold, &record, &slot)) {
         record.partition = p;
         rd_kafka_error_t *fault = produce(writer, &record, slot);
+        rd_kafka_resp_err_t code = fault ? rd_kafka_error_code(fault) : RD_KAFKA_RESP_ERR_NO_ERROR;
+        is_full = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
+        if (!is_full)
+            leat_hold_advance(hold);
         if (!fault)
             continue;
-        rd_kafka_resp_err_t code = rd_kafka_error_code(fault);
         rd_kafka_error_destroy(fault);
         is_fatal = is_fatal || code == RD_KAFKA_RESP_ERR__FATAL;
-        leave_unsent(writer, slot, code);
+        if (!is_full)
+            leave_unsent(writer, slot, code);
     }
     if (is_fatal)
         leat_writer_on_fatal(writer, "found while appending");
+    return !is_full;
+}
+
+static void give_up(leat_kafka_writer *writer, uint32_t p, rd_kafka_resp_err_t code)
+{
+    leat_hold *hold = &writer->partitions[p].hold;
+    leat_record record;
+    void *slot;
+    while (leat_hold_first(hold, &record, &slot)) {
+        leat_hold_advance(hold);
+        leave_unsent(writer, slot, code);
+    }
 }
 
 void leat_writer_hand_over_all(leat_kafka_writer *writer)
 {
     for (uint32_t p = 0; p < writer->partition_count; p++)
-        hand_over(writer, p, leat_mono_us());
+        if (!hand_over(writer, p, leat_mono_us()))
+            give_up(writer, p, RD_KAFKA_RESP_ERR__QUEUE_FULL);
 }
 
 void leat_writer_give_up_held(leat_kafka_writer *writer)
 {
-    leat_record record;
-    void *slot;
     for (uint32_t p = 0; p < writer->partition_count; p++)
-        while (leat_hold_take(&writer->partitions[p].hold, &record, &slot))
-            leave_unsent(writer, slot, RD_KAFKA_RESP_ERR__PURGE_QUEUE);
+        give_up(writer, p, RD_KAFKA_RESP_ERR__PURGE_QUEUE);
 }
 
 static void set_alarm(leat_kafka_writer *writer, int64_t at_us)
@@ -189,13 +207,14 @@ static void hand_over_due(leat_kafka_writer *writer)
     for (uint32_t i = 0; i < writer->holding_count; i++) {
         uint32_t p = writer->holding[i];
         leat_hold *hold = &writer->partitions[p].hold;
-        if (leat_hold_is_due(hold, writer->linger_us, now_us))
-            hand_over(writer, p, now_us);
+        bool is_full = leat_hold_is_due(hold, writer->linger_us, now_us) &&
+                       !hand_over(writer, p, now_us);
         if (hold->count == 0) {
             writer->partitions[p].is_holding = false;
             continue;
         }
-        int64_t due_us = leat_hold_due_us(hold, writer->linger_us);
+        int64_t due_us = is_full ? now_us + FULL_WAIT_US
+                                 : leat_hold_due_us(hold, writer->linger_us);
         next_us = due_us < next_us ? due_us : next_us;
         writer->holding[still++] = p;
     }
@@ -258,7 +277,10 @@ int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_
     leat_hold *hold = &writer->partitions[p].hold;
     LEAT_ASSERT(p < writer->partition_count);
     if (!may_be_held(writer, record)) {
-        hand_over(writer, p, leat_mono_us());
+        if (!hand_over(writer, p, leat_mono_us())) { /* it must not get before them */
+            leat_fail(error, LEAT_WRITER_FULL);
+            return 1;
+        }
         rd_kafka_error_t *fault = produce(writer, record, slot);
         return fault ? refused(writer, slot, fault, error) : 0;
     }
@@ -267,7 +289,7 @@ int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_
         return 1;
     }
     if (leat_hold_is_full(hold))
-        hand_over(writer, p, leat_mono_us());
+        (void)hand_over(writer, p, leat_mono_us()); /* what stays is tried again */
     note_holding(writer, p);
     return 0;
 }

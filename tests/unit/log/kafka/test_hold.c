@@ -20,7 +20,8 @@ static uint32_t send_all(leat_hold *hold, int64_t now_us)
     void *tag;
     uint32_t count = 0;
     leat_hold_begin(hold, now_us);
-    while (leat_hold_take(hold, &record, &tag)) {
+    while (leat_hold_first(hold, &record, &tag)) {
+        leat_hold_advance(hold);
         leat_hold_went(hold);
         count++;
     }
@@ -125,17 +126,43 @@ START_TEST(a_record_comes_out_as_it_went_in)
     void *found_tag;
     ck_assert(leat_hold_add(&hold, &with_all, &tag));
     ck_assert(leat_hold_add(&hold, &without_value, &other));
-    ck_assert(leat_hold_take(&hold, &found, &found_tag));
+    ck_assert(leat_hold_first(&hold, &found, &found_tag));
     ck_assert_ptr_eq(found_tag, &tag);
     ck_assert_int_eq(found.accepted_ms, 1234567890123);
     ck_assert(leat_slice_is(found.key, "a,b") && leat_slice_is(found.value, "{\"n\":1}"));
     ck_assert(leat_slice_is(found.route, "devices") && leat_slice_is(found.op, "patch"));
     ck_assert(!found.value_is_null);
-    ck_assert(leat_hold_take(&hold, &found, &found_tag));
+    leat_hold_advance(&hold);
+    ck_assert(leat_hold_first(&hold, &found, &found_tag));
     ck_assert_ptr_eq(found_tag, &other);
     ck_assert(leat_slice_is(found.key, "c") && found.value_is_null);
     ck_assert(found.value.size == 0 && found.route.size == 0 && found.op.size == 0);
-    ck_assert(!leat_hold_take(&hold, &found, &found_tag));
+    leat_hold_advance(&hold);
+    ck_assert(!leat_hold_first(&hold, &found, &found_tag));
+    leat_hold_fini(&hold);
+}
+END_TEST
+
+START_TEST(what_does_not_go_stays_first_and_takes_no_more_room_with_time)
+{
+    enum { LEFT = 10, COUNT = 10000 };
+    leat_hold hold = {0};
+    leat_record record = {.key = LEAT_SLICE("k"), .value = LEAT_SLICE("{}")}, found;
+    void *tag;
+    for (uintptr_t i = 0; i < COUNT; i++) {
+        record.accepted_ms = (int64_t)i;
+        ck_assert(leat_hold_add(&hold, &record, (void *)i));
+        ck_assert_uint_le(hold.bytes.size, 2 * (LEFT + 1) * leat_hold_size(&record));
+        leat_hold_begin(&hold, 50000);
+        if (i < LEFT)
+            continue;
+        ck_assert(leat_hold_first(&hold, &found, &tag)); /* looked at twice: it is the same */
+        ck_assert(leat_hold_first(&hold, &found, &tag));
+        ck_assert_uint_eq((uintptr_t)tag, i - LEFT);
+        ck_assert_int_eq(found.accepted_ms, (int64_t)(i - LEFT));
+        leat_hold_advance(&hold);
+        ck_assert_uint_eq(hold.count, LEFT);
+    }
     leat_hold_fini(&hold);
 }
 END_TEST
@@ -169,9 +196,10 @@ static void hand_over(traffic *t)
     leat_record record;
     void *tag;
     leat_hold_begin(&t->hold, t->now_us);
-    while (leat_hold_take(&t->hold, &record, &tag)) {
+    while (leat_hold_first(&t->hold, &record, &tag)) {
         ck_assert_uint_eq((uintptr_t)tag, t->gone);
         ck_assert_int_eq(record.accepted_ms, (int64_t)t->gone);
+        leat_hold_advance(&t->hold);
         t->gone++;
         t->unanswered++;
         leat_hold_went(&t->hold);
@@ -250,6 +278,7 @@ int main(void)
     tcase_add_test(cases, after_many_half_as_many_are_waited_for);
     tcase_add_test(cases, a_full_one_waits_for_nothing);
     tcase_add_test(cases, a_record_comes_out_as_it_went_in);
+    tcase_add_test(cases, what_does_not_go_stays_first_and_takes_no_more_room_with_time);
     tcase_add_test(cases, any_traffic_keeps_its_order_and_its_bound);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -11,6 +11,7 @@ typedef struct answers {
     size_t wanted; /* answers to wait for */
     size_t count[4];
     int seen[4096]; /* per tag: each must be answered once */
+    int64_t offsets[4096];
     int64_t offset; /* the greatest of one appended */
     char why[256];  /* of the last one that was not */
 } answers;
@@ -30,6 +31,7 @@ static void on_appended(void *context, void *tag, leat_append_result result, uin
     ck_assert_int_eq(*seen, 1);
     ck_assert_uint_lt(partition, 2);
     ck_assert(result == LEAT_APPENDED || why);
+    a->offsets[seen - a->seen] = offset;
     if (result == LEAT_APPENDED)
         a->offset = offset > a->offset ? offset : a->offset;
     else
@@ -290,6 +292,56 @@ START_TEST(holds_what_follows_an_unanswered_one_but_not_for_long)
     append(a, 4); /* these are held when the writer ends */
     leat_log_writer_free(a->writer, 0);
     ck_assert_uint_eq(answered(a), 27);
+    fixture_close(&a->f);
+    free(a);
+}
+END_TEST
+
+rd_kafka_error_t *__real_rd_kafka_produceva(rd_kafka_t *rk, const rd_kafka_vu_t *vus, size_t count);
+rd_kafka_error_t *__wrap_rd_kafka_produceva(rd_kafka_t *rk, const rd_kafka_vu_t *vus, size_t count);
+
+static bool is_full; /* the client's queue */
+static int tries;
+
+rd_kafka_error_t *__wrap_rd_kafka_produceva(rd_kafka_t *rk, const rd_kafka_vu_t *vus, size_t count)
+{
+    tries++;
+    return is_full ? rd_kafka_error_new(RD_KAFKA_RESP_ERR__QUEUE_FULL, "full")
+                   : __real_rd_kafka_produceva(rk, vus, count);
+}
+
+static bool was_tried(const void *context)
+{
+    return tries >= *(const int *)context;
+}
+
+START_TEST(a_full_client_refuses_nothing_that_is_held_and_keeps_its_order)
+{
+    enum { HELD = 20, TRIES = 6 };
+    static char large[LEAT_HOLD_BYTES];
+    answers *a = start();
+    leat_error error = {0};
+    open_writer(a);
+    append(a, 2);
+    await_answers(a, 2);
+    is_full = true;
+    tries = 0;
+    append(a, HELD);
+    fixture_await(&a->f, was_tried, &(int){TRIES});
+    ck_assert_uint_eq(answered(a), 2);
+    ck_assert_int_eq(append_sized(a, (leat_slice){large, sizeof large}, &error), 1);
+    ck_assert_str_eq(error.text, LEAT_WRITER_FULL);
+    is_full = false;
+    append(a, 2); /* behind those that are held */
+    await_answers(a, a->sent);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 4 + HELD);
+    for (size_t i = 2; i < a->sent; i++)
+        ck_assert_int_lt(a->offsets[i - 2], a->offsets[i]);
+    is_full = true;
+    append(a, HELD);
+    leat_log_writer_free(a->writer, 5000); /* here it does not wait for room */
+    ck_assert_uint_eq(a->count[LEAT_NOT_APPENDED], HELD);
+    is_full = false;
     fixture_close(&a->f);
     free(a);
 }
@@ -625,6 +677,7 @@ int main(void)
     tcase_add_test(tests, survives_a_fatal_error);
     tcase_add_test(tests, free_answers_what_waits);
     tcase_add_test(tests, holds_what_follows_an_unanswered_one_but_not_for_long);
+    tcase_add_test(tests, a_full_client_refuses_nothing_that_is_held_and_keeps_its_order);
     tcase_add_loop_test(tests, takes_nothing_for_another_topic, 0, sizeof others / sizeof *others);
     tcase_add_test(tests, takes_writes_for_the_topic_that_was_set_up);
     tcase_add_test(tests, is_troubled_after_some_refusals_and_tries_on);
