@@ -17,6 +17,7 @@ struct edge_direct_ticket {
     LIST_ENTRY(edge_direct_ticket) link;
     edge_asker asker;
     int64_t arrived_us;
+    bool is_live;
     const leat_route *shadow; /* gets it too, through the log; NULL: none */
 };
 
@@ -27,6 +28,7 @@ static void end_ticket(leat_edge *edge, edge_direct_ticket *ticket)
     LEAT_ASSERT(edge->direct.count > 0);
     LIST_REMOVE(ticket, link);
     edge->direct.count--;
+    edge->direct.live_count -= ticket->is_live;
     leat_gauge_set(edge->metrics.sync_waiting, edge->direct.count);
     free(ticket);
     edge_drain_soon(edge);
@@ -109,8 +111,10 @@ void edge_direct_write(leat_edge *edge, const edge_write *write)
         edge_refuse(edge, &write->asker, LEAT_HTTP_OVERLOADED, NULL, "out of memory");
         return;
     }
-    *ticket = (edge_direct_ticket){
-        .asker = write->asker, .arrived_us = write->arrived_us, .shadow = shadow_of(edge, write)};
+    *ticket = (edge_direct_ticket){.asker = write->asker,
+                                   .arrived_us = write->arrived_us,
+                                   .is_live = write->route->mode == LEAT_MODE_LIVE,
+                                   .shadow = shadow_of(edge, write)};
     const leat_direct_write wanted = {
         .route = write->route,
         .op = write->op,
@@ -129,9 +133,21 @@ void edge_direct_write(leat_edge *edge, const edge_write *write)
     }
     LIST_INSERT_HEAD(&edge->direct.tickets, ticket, link);
     edge->direct.count++;
+    edge->direct.live_count += ticket->is_live;
     leat_gauge_set(edge->metrics.sync_waiting, edge->direct.count);
     if (!write->asker.batch)
         leat_http_request_drop_body(write->asker.request);
+}
+
+bool edge_direct_has_row(const leat_edge *edge, uint64_t row)
+{
+    const edge_direct_ticket *ticket;
+    if (edge->direct.live_count == 0)
+        return false;
+    LIST_FOREACH(ticket, &edge->direct.tickets, link)
+    if (ticket->is_live && ticket->asker.row == row)
+        return true;
+    return false;
 }
 
 /* ---- its life ---- */

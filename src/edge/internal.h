@@ -147,6 +147,7 @@ typedef struct edge_direct {
     leat_direct *source; /* NULL: there are no routes for it */
     LIST_HEAD(edge_direct_tickets, edge_direct_ticket) tickets;
     uint32_t count;
+    uint32_t live_count; /* of them, of live routes */
 } edge_direct;
 
 /* Whose the request is that was asked about last. */
@@ -290,6 +291,8 @@ int edge_direct_init(leat_edge *edge, uv_loop_t *loop, leat_error *error) LEAT_M
 void edge_direct_free(leat_edge *edge);
 /* The write of edge->key, which may be written: answers it now or later. */
 void edge_direct_write(leat_edge *edge, const edge_write *write);
+/* Does an earlier write of a live route to this row still wait for the database? */
+bool edge_direct_has_row(const leat_edge *edge, uint64_t row);
 
 /* ---- idempotency.c ---- */
 /* Each answers it and returns false when: its key is none; another write to its row has lately had

@@ -26,6 +26,12 @@ bool edge_way_find(leat_edge *edge, edge_write *write)
     write->way = answer.way;
     write->way_until_us = answer.until_us;
     write->way_version = answer.version;
+    /* The database will refuse that one: it must not be told so after this one is accepted. */
+    if (write->route->mode == LEAT_MODE_LIVE && answer.way == LEAT_WAY_LOG &&
+        edge_direct_has_row(edge, write->asker.row)) {
+        answer.way = LEAT_WAY_CLOSED;
+        answer.why = "an earlier write of this key still waits for the database";
+    }
     if (answer.way == LEAT_WAY_CLOSED)
         edge_refuse(edge, &write->asker, LEAT_HTTP_UNAVAILABLE, NULL, answer.why);
     return answer.way != LEAT_WAY_CLOSED;

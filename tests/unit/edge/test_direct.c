@@ -308,6 +308,35 @@ START_TEST(a_key_that_came_back_is_not_accepted_by_an_old_lease)
 }
 END_TEST
 
+/* A key that went into the log while a write of it waits for the database: a later one does not
+ * overtake it. */
+START_TEST(the_log_waits_for_earlier_writes_of_a_row)
+{
+    leat_modes *modes = leat_modes_new(1, 1);
+    edge_world *world = live_world(modes);
+    publish(modes, 1, 0);
+    send_request(world, "PATCH /apps/7/devices/x", "", "{}");
+    wait_write(world, 1);
+    publish(modes, 2, LEAT_MODE_POINTS);
+    send_request(world, "PATCH /apps/7/devices/x", "", "{}");
+    send_request(world, "PATCH /apps/7/devices/y", "", "{}");
+    ck_assert_str_eq(wait_record(world, 1)->key, "7/y");
+    answer(0, LEAT_DIRECT_NOT_NOW, "LT011", "another way");
+    expect_answer(world, 503);
+    expect_answer(world, 503);
+    ck_assert_msg(strstr(world->answer.body, "an earlier write of this key"), "%s",
+                  world->answer.body);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 1, NULL);
+    expect_answer(world, 202);
+    send_request(world, "PATCH /apps/7/devices/x", "", "{}");
+    ck_assert_str_eq(wait_record(world, 2)->key, "7/x");
+    fake_log_answer(world->log, 1, LEAT_APPENDED, 2, NULL);
+    expect_answer(world, 202);
+    world_free(world);
+    leat_modes_free(modes);
+}
+END_TEST
+
 static void on_drained(void *context)
 {
     ((edge_world *)context)->drained = true;
@@ -365,6 +394,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_batch_takes_no_more_than_its_part);
     tcase_add_test(tests, a_record_for_a_shadow_has_its_age);
     tcase_add_test(tests, a_key_that_came_back_is_not_accepted_by_an_old_lease);
+    tcase_add_test(tests, the_log_waits_for_earlier_writes_of_a_row);
     tcase_add_test(tests, a_drain_waits_for_the_database);
     tcase_add_test(tests, freed_with_a_write_on_its_way);
     tcase_add_test(tests, a_start_that_fails);
