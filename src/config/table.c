@@ -375,7 +375,8 @@ static const leat_setting settings[] = {
     {"sync.connections", TOP(sync_connections), COUNT(1, 256, "4"),
      .help = "Connections to each shard, besides those that apply records."},
     {"sync.queue", TOP(sync_queue), COUNT(1, 100000, "256"),
-     .help = "The most writes that wait for a connection to a shard; then 503."},
+     .help =
+         "The most writes that wait for a connection to a shard; then 503. One row may have a quarter of them."},
     {"sync.timeout", TOP(sync_timeout_ms), TIME(100, 10 * MINUTE, "5s"),
      .help =
          "The most time for a write, its wait for a connection and for locks included. Beyond, it is undone and answered 503, or "

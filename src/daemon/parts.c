@@ -273,9 +273,10 @@ static leat_direct_source direct_source(leat_daemon *daemon)
     const leat_config *from = &daemon->assembly.config;
     for (uint32_t i = 0; i < from->route_count; i++)
         if (strcmp(from->routes[i].mode, "async") != 0)
-            return (leat_direct_source){.open = open_direct,
-                                        .context = daemon,
-                                        .batch_items = (uint32_t)(from->sync_queue + 1) / 2};
+            return (leat_direct_source){
+                .open = open_direct,
+                .context = daemon,
+                .batch_items = leat_direct_part((uint32_t)from->sync_queue)};
     return (leat_direct_source){.open = NULL};
 }
 

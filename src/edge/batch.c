@@ -50,6 +50,7 @@ struct edge_batch {
     bool is_lost; /* its client has gone, or an answer has no memory */
     bool begun;
     uint32_t waiting; /* items whose outcome is not known */
+    uint64_t shards;  /* one bit for each whose database it has written to */
     uint64_t first;   /* the oldest item that is not answered */
     uint64_t next;    /* items so far */
     item_answer answers[ITEMS_MAX];
@@ -272,14 +273,17 @@ static void drop_used(edge_batch *batch, size_t from)
     }
 }
 
+void edge_batch_goes_to(edge_batch *batch, uint64_t shards)
+{
+    batch->shards |= shards;
+}
+
 /* One place of the answers is kept for the one that ends a batch. What waits for a database leaves
  * room for requests; a batch without any such item takes one all the same, since nobody would wake
  * it. */
 static bool has_room(const edge_batch *batch)
 {
-    const leat_edge *edge = batch->edge;
-    if (batch->waiting > 0 && edge->direct.source &&
-        edge->direct.count >= edge->config.direct.batch_items)
+    if (batch->waiting > 0 && edge_direct_is_full(batch->edge, batch->shards))
         return false;
     return batch->next - batch->first < ITEMS_MAX - 1 &&
            leat_http_answer_waiting(batch->request) < ANSWERS_MAX;

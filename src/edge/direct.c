@@ -18,6 +18,7 @@ struct edge_direct_ticket {
     edge_asker asker;
     int64_t arrived_us;
     bool is_live;
+    uint32_t shard;
     const leat_route *shadow; /* gets it too, through the log; NULL: none */
 };
 
@@ -29,6 +30,7 @@ static void end_ticket(leat_edge *edge, edge_direct_ticket *ticket)
     LIST_REMOVE(ticket, link);
     edge->direct.count--;
     edge->direct.live_count -= ticket->is_live;
+    edge->direct.counts[ticket->shard]--;
     leat_gauge_set(edge->metrics.sync_waiting, edge->direct.count);
     free(ticket);
     edge_drain_soon(edge);
@@ -111,10 +113,12 @@ void edge_direct_write(leat_edge *edge, const edge_write *write)
         edge_refuse(edge, &write->asker, LEAT_HTTP_OVERLOADED, NULL, "out of memory");
         return;
     }
-    *ticket = (edge_direct_ticket){.asker = write->asker,
-                                   .arrived_us = write->arrived_us,
-                                   .is_live = write->route->mode == LEAT_MODE_LIVE,
-                                   .shadow = shadow_of(edge, write)};
+    *ticket = (edge_direct_ticket){
+        .asker = write->asker,
+        .arrived_us = write->arrived_us,
+        .shard = leat_layout_shard_of_partition(edge->config.layout, write->partition),
+        .is_live = write->route->mode == LEAT_MODE_LIVE,
+        .shadow = shadow_of(edge, write)};
     const leat_direct_write wanted = {
         .route = write->route,
         .op = write->op,
@@ -134,9 +138,21 @@ void edge_direct_write(leat_edge *edge, const edge_write *write)
     LIST_INSERT_HEAD(&edge->direct.tickets, ticket, link);
     edge->direct.count++;
     edge->direct.live_count += ticket->is_live;
+    edge->direct.counts[ticket->shard]++;
+    if (ticket->asker.batch)
+        edge_batch_goes_to(ticket->asker.batch, UINT64_C(1) << ticket->shard);
     leat_gauge_set(edge->metrics.sync_waiting, edge->direct.count);
     if (!write->asker.batch)
         leat_http_request_drop_body(write->asker.request);
+}
+
+bool edge_direct_is_full(const leat_edge *edge, uint64_t shards)
+{
+    _Static_assert(LEAT_SHARDS_MAX <= 64, "a bit for each");
+    for (uint64_t rest = shards; rest != 0; rest &= rest - 1)
+        if (edge->direct.counts[__builtin_ctzll(rest)] >= edge->config.direct.batch_items)
+            return true;
+    return false;
 }
 
 bool edge_direct_has_row(const leat_edge *edge, uint64_t row)

@@ -147,7 +147,8 @@ typedef struct edge_direct {
     leat_direct *source; /* NULL: there are no routes for it */
     LIST_HEAD(edge_direct_tickets, edge_direct_ticket) tickets;
     uint32_t count;
-    uint32_t live_count; /* of them, of live routes */
+    uint32_t live_count;              /* of them, of live routes */
+    uint32_t counts[LEAT_SHARDS_MAX]; /* of them, by shard */
 } edge_direct;
 
 /* Whose the request is that was asked about last. */
@@ -291,6 +292,8 @@ int edge_direct_init(leat_edge *edge, uv_loop_t *loop, leat_error *error) LEAT_M
 void edge_direct_free(leat_edge *edge);
 /* The write of edge->key, which may be written: answers it now or later. */
 void edge_direct_write(leat_edge *edge, const edge_write *write);
+/* Has one of these shards, a bit for each, so many writes that a batch takes no further item? */
+bool edge_direct_is_full(const leat_edge *edge, uint64_t shards);
 /* Does an earlier write of a live route to this row still wait for the database? */
 bool edge_direct_has_row(const leat_edge *edge, uint64_t row);
 
@@ -331,6 +334,8 @@ void edge_batch_refused(const edge_asker *asker, leat_http_code code, const char
 /* May an item of this row follow what became of earlier ones? Answers it and returns false when
  * not. True for a write that is no item. */
 bool edge_batch_keeps_order(const edge_asker *asker);
+/* An item waits for the databases of these shards, a bit for each. */
+void edge_batch_goes_to(edge_batch *batch, uint64_t shards);
 
 /* ---- metrics.c, answer.c ---- */
 void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry,

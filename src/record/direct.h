@@ -71,8 +71,8 @@ typedef struct leat_direct_source {
     leat_direct *(*open)(void *context, uv_loop_t *loop, leat_standstill *standstill,
                          const leat_direct_events *events, leat_error *error);
     void *context;
-    uint32_t batch_items; /* a batch takes a further item only while there are fewer writes than
-                             this */
+    uint32_t batch_items; /* a batch takes a further item only while each shard that it has written
+                             to has fewer writes than this */
     leat_standstill *standstill; /* the loop's; outlives what is opened */
 } leat_direct_source;
 

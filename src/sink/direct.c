@@ -146,13 +146,13 @@ static bool is_row_busy(const direct_pool *pool, const shard *at, uint64_t row)
     return false;
 }
 
-static bool is_row_awaited(const shard *at, uint64_t row)
+static uint32_t count_row(const shard *at, uint64_t row)
 {
     const direct_job *job;
+    uint32_t count = 0;
     TAILQ_FOREACH(job, &at->waiting, link)
-    if (job->row == row)
-        return true;
-    return false;
+    count += job->row == row;
+    return count;
 }
 
 static direct_job *first_free(const direct_pool *pool, shard *at)
@@ -284,14 +284,23 @@ static void on_look(uv_timer_t *timer)
 
 /* ---- taking ---- */
 
-static const char *trouble_of(const direct_pool *pool, const shard *at)
+static const char *trouble_of(const shard *at)
 {
-    if (at->waiting_count >= pool->config.queue_max)
-        return "too many writes wait for the database";
     if (at->none_since_us && leat_mono_us() - at->none_since_us > NONE_AFTER_US)
         return "the shard of this write has no connection";
     return at->usable > 0 && at->overdue >= at->usable ? "the shard of this write does not answer"
                                                        : NULL;
+}
+
+/* Of a write that has to wait, behind so many to its row: a row that is locked must not take the
+ * whole queue. */
+static const char *no_room(const direct_pool *pool, const shard *at, uint32_t of_row)
+{
+    if (at->waiting_count >= pool->config.queue_max)
+        return "too many writes wait for the database";
+    return of_row >= leat_direct_part(pool->config.queue_max)
+               ? "too many writes to this row wait for the database"
+               : NULL;
 }
 
 /* NULL: out of memory. */
@@ -328,7 +337,12 @@ static bool take(leat_direct *base, const leat_direct_write *write, const char *
     LEAT_ASSERT(!pool->freed);
     uint32_t index = leat_layout_shard_of_partition(pool->config.layout, write->partition);
     shard *at = &pool->shards[index];
-    *ret_why = trouble_of(pool, at);
+    uint32_t of_row = count_row(at, write->row);
+    bool at_once = of_row == 0 && at->running_count < at->usable &&
+                   !is_row_busy(pool, at, write->row);
+    *ret_why = trouble_of(at);
+    if (!*ret_why && !at_once)
+        *ret_why = no_room(pool, at, of_row);
     if (*ret_why)
         return false;
     direct_job *job = make_job(pool, index, write);
@@ -336,8 +350,7 @@ static bool take(leat_direct *base, const leat_direct_write *write, const char *
         *ret_why = "out of memory";
         return false;
     }
-    if (at->running_count < at->usable && !is_row_busy(pool, at, job->row) &&
-        !is_row_awaited(at, job->row)) {
+    if (at_once) {
         send_job(pool, at, job, leat_mono_us());
         return true;
     }
@@ -385,6 +398,11 @@ static void free_pool(leat_direct *base)
 }
 
 static const leat_direct_ops pool_ops = {.write = take, .free = free_pool};
+
+uint32_t leat_direct_part(uint32_t queue_max)
+{
+    return (queue_max + 3) / 4;
+}
 
 bool leat_direct_can(leat_shard_address at)
 {

@@ -1,6 +1,7 @@
 /*
  * direct.h - writes that are applied while their client waits (record/direct.h), by a small pool of
- * connections to each shard. A shard has a bounded queue. Of one row one write is under way at a
+ * connections to each shard. A shard has a bounded queue, of which one row has a part, so that the
+ * writes that wait for a locked row leave room. Of one row one write is under way at a
  * time, so that they keep their order. A write ends by its time limit at the latest: one that was
  * not sent by then is not applied; a sent one is ended by the server, and if even that is not heard
  * of, its outcome is unknown.
@@ -32,6 +33,9 @@ typedef struct leat_direct_config {
     int64_t timeout_ms;   /* of a write, from its call on */
     uint64_t seed;        /* of reconnect jitter */
 } leat_direct_config;
+
+/* The part of a shard's queue that one row may have, and up to which a batch fills it. */
+uint32_t leat_direct_part(uint32_t queue_max);
 
 /* Can this shard take such writes? */
 bool leat_direct_can(leat_shard_address at);

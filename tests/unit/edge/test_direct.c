@@ -337,6 +337,55 @@ START_TEST(the_log_waits_for_earlier_writes_of_a_row)
 }
 END_TEST
 
+/* It looks at the shards that it writes to, and at no other. */
+START_TEST(a_batch_does_not_wait_for_another_shard)
+{
+    enum { FIRST = 24, ITEMS = 4 };
+    edge_world *world = world_new();
+    leat_layout_even(&world->layout, 4, 2, (const char *const[]){"a", "b"});
+    leat_schema_versions_free(world->schema_versions);
+    world->schema_versions = leat_schema_versions_new(2, on_ask, world);
+    world->config.schema_versions = world->schema_versions;
+    for (uint32_t shard = 0; shard < 2; shard++) {
+        leat_schema_version *version = version_new();
+        leat_route *route = &version->routes.routes[0];
+        route->mode = LEAT_MODE_SYNC;
+        route->tenant_key_position = 0;
+        leat_schema_versions_publish(world->schema_versions, shard, version, 1);
+    }
+    world->config.direct = (leat_direct_source){.open = open_fake, .batch_items = 2};
+    world_open(world);
+    for (uint32_t i = 0; i < FIRST; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "PATCH /apps/%u/devices/x", i);
+        send_request(world, line, "", "{}");
+        wait_write(world, i + 1);
+    }
+    leat_buf body = {0};
+    uint32_t waiting = 0, items = 0;
+    for (uint32_t i = 0; i < FIRST; i++) {
+        if (leat_layout_shard_of_partition(&world->layout, fake.partitions[i]) == 0) {
+            waiting++;
+            continue;
+        }
+        answer(i, LEAT_DIRECT_APPLIED, "", "");
+        if (items++ < ITEMS)
+            leat_buf_printf(
+                &body, "{\"method\":\"PATCH\",\"path\":\"/apps/%u/devices/x\",\"body\":{}}\n", i);
+    }
+    ck_assert(waiting > 2 && items > ITEMS);
+    world_connect(world);
+    send_request(world, "POST /batch", "Content-Type: application/x-ndjson\r\n",
+                 leat_buf_cstr(&body));
+    leat_buf_free(&body);
+    wait_write(world, FIRST + 2);
+    for (uint32_t i = FIRST; i < FIRST + ITEMS; i++)
+        answer(i, LEAT_DIRECT_APPLIED, "", "");
+    ck_assert_uint_eq(fake.count, FIRST + ITEMS);
+    world_free(world);
+}
+END_TEST
+
 static void on_drained(void *context)
 {
     ((edge_world *)context)->drained = true;
@@ -395,6 +444,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_record_for_a_shadow_has_its_age);
     tcase_add_test(tests, a_key_that_came_back_is_not_accepted_by_an_old_lease);
     tcase_add_test(tests, the_log_waits_for_earlier_writes_of_a_row);
+    tcase_add_test(tests, a_batch_does_not_wait_for_another_shard);
     tcase_add_test(tests, a_drain_waits_for_the_database);
     tcase_add_test(tests, freed_with_a_write_on_its_way);
     tcase_add_test(tests, a_start_that_fails);
