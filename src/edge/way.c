@@ -22,7 +22,7 @@ bool edge_way_find(leat_edge *edge, edge_write *write)
     leat_mode_answer answer = {.way = ways[write->route->mode]};
     if (write->route->mode == LEAT_MODE_LIVE)
         answer = live_way(edge, write->route, write->partition, leat_mode_point(edge->key.hash),
-                          leat_mono_us());
+                          leat_mode_now_us());
     write->way = answer.way;
     write->way_until_us = answer.until_us;
     write->way_version = answer.version;
@@ -41,7 +41,7 @@ bool edge_way_find(leat_edge *edge, edge_write *write)
 bool edge_way_may_accept(const leat_edge *edge, const leat_route *route, uint32_t partition,
                          const edge_lease *lease)
 {
-    int64_t now_us = leat_mono_us();
+    int64_t now_us = leat_mode_now_us();
     if (now_us < lease->until_us)
         return true;
     leat_mode_answer answer = live_way(edge, route, partition, lease->point, now_us);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct shard_modes {
     int64_t read_us; /* 0: never */
@@ -42,6 +43,13 @@ leat_way leat_mode_way(const leat_mode_setting *setting, uint32_t point)
 bool leat_mode_leaves_log(const leat_mode_setting *setting)
 {
     return setting->async < setting->async_before;
+}
+
+int64_t leat_mode_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 leat_modes *leat_modes_new(uint32_t shard_count, uint32_t route_count)

@@ -49,16 +49,19 @@ bool leat_mode_leaves_log(const leat_mode_setting *setting);
 typedef struct leat_mode_answer {
     leat_way way;
     uint32_t version; /* of the setting */
-    int64_t until_us; /* by leat_mono_us: the end of the lease */
+    int64_t until_us; /* by leat_mode_now_us: the end of the lease */
     const char *why;  /* it is CLOSED, a literal; else NULL */
 } leat_mode_answer;
+
+/* The clock of leases, in microseconds: monotonic, and it goes on while the machine sleeps. */
+int64_t leat_mode_now_us(void);
 
 /* The settings of all shards and routes as an edge has read them. Any thread. */
 typedef struct leat_modes leat_modes;
 
 leat_modes *leat_modes_new(uint32_t shard_count, uint32_t route_count);
 void leat_modes_free(leat_modes *modes);
-/* What a read that began at `read_us` (leat_mono_us) has found for the routes of a shard:
+/* What a read that began at `read_us` (leat_mode_now_us) has found for the routes of a shard:
  * `settings` has one for each; zeroed where there is none. */
 void leat_modes_publish(leat_modes *modes, uint32_t shard, const leat_mode_setting *settings,
                         int64_t read_us);

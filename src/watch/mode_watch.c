@@ -47,7 +47,7 @@ static void read_once(mode_watch_shard *at)
     leat_error error;
     leat_mode_setting settings[LEAT_ROUTES_MAX];
     leat_mode_watch *watch = at->watch;
-    int64_t begun_us = leat_mono_us();
+    int64_t begun_us = leat_mode_now_us();
     if (leat_shard_reporter_read_modes(at->reporter, &at->rows, &error) != 0) {
         if (leat_rate_limit_allows(&at->rate_limit, (uint64_t)(begun_us / 1000), error.text))
             leat_warn("cannot read which way the writes of live routes go: they are answered 503 "

@@ -91,7 +91,7 @@ enum { MINUTE_US = 60 * 1000 * 1000 };
 static void publish(leat_modes *modes, uint32_t version, uint32_t async)
 {
     const leat_mode_setting setting = {.version = version, .async = async, .async_before = async};
-    leat_modes_publish(modes, 0, &setting, leat_mono_us() + MINUTE_US);
+    leat_modes_publish(modes, 0, &setting, leat_mode_now_us() + MINUTE_US);
 }
 
 static edge_world *live_world(leat_modes *modes)
