@@ -17,7 +17,9 @@ function extend(columns, more) {
   }
 }
 
+// Two questions may be under way at once, as when the token is given during a poll: the second answer has the same rows.
 function takeRows(history) {
+  if (history.next - history.at_ms.length < rows.next) return;
   rows.next = history.next;
   rows.at = rows.at.concat(history.at_ms.map((ms) => ms / 1000));
   rows.at.splice(0, rows.at.length - ROWS_MAX);

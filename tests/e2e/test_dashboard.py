@@ -102,6 +102,8 @@ def test_it_loads_and_follows_what_happens(shown):
     first = shown.text("#fresh")
     wait_until(lambda: shown.text("#fresh") != first, "the page to be drawn again")
     assert "No row is held." in shown.text("#held") and "There are no dead letters." in shown.text("#dead")
+    times = shown.page.evaluate("(forgetRows(), Promise.all([askAll(), askAll()]).then(() => rows.at))")
+    assert len(times) > 1 and times == sorted(set(times))  # two questions at once give no row twice
     assert [url for url in shown.requested if not url.startswith((shown.url + "/", "data:"))] == []
     assert shown.complaints == []
 
