@@ -5,6 +5,7 @@
  */
 #include "daemon/actions.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ enum {
     LISTED_MAX = 200, /* of each list, over all shards */
     LISTED_LEAST = 5, /* of each shard */
     LISTING_US = 20 * 1000 * 1000,
+    SAID_MAX = 50, /* sentences of an answer */
     LIMIT_MAX = 1000000,
 };
 
@@ -227,6 +229,7 @@ typedef struct done {
     leat_admin_job *job;
     yyjson_mut_doc *doc;
     yyjson_mut_val *root, *text;
+    uint32_t unsaid; /* sentences beyond SAID_MAX */
 } done;
 
 static done done_new(leat_admin_job *job)
@@ -240,6 +243,10 @@ static done done_new(leat_admin_job *job)
 static void done_say(done *to, const char *sentence)
 {
     leat_buf clean = {0};
+    if (yyjson_mut_arr_size(to->text) >= SAID_MAX) {
+        to->unsaid++;
+        return;
+    }
     leat_utf8_append(&clean, leat_slice_of(sentence));
     yyjson_mut_arr_add_strncpy(to->doc, to->text, clean.data ? clean.data : "", clean.size);
     leat_buf_free(&clean);
@@ -247,6 +254,10 @@ static void done_say(done *to, const char *sentence)
 
 static void done_answer(done *to, bool is_ok)
 {
+    char more[32];
+    snprintf(more, sizeof more, "and %" PRIu32 " more", to->unsaid);
+    if (to->unsaid > 0)
+        yyjson_mut_arr_add_strcpy(to->doc, to->text, more);
     yyjson_mut_obj_add_bool(to->doc, to->root, "ok", is_ok);
     yyjson_mut_obj_add_val(to->doc, to->root, "text", to->text);
     answer(to->job, to->doc);

@@ -4,6 +4,7 @@
 
 // The lists cost each shard a few connections, so many shards are asked more seldom, and nobody for a page that nobody sees.
 const LOOK_EVERY_MS = 10000, LOOK_SHARD_MS = 2000;
+const STILL_AFTER_MS = 15000;
 let lookTimer = 0, isStarted = false, heldSeen = null;
 
 // As the shard has them; a worker learns late that a person has let one go.
@@ -11,14 +12,18 @@ function heldRows(shard) {
   return heldSeen ? heldSeen.filter((row) => row.shard === shard.name).length : shard.held_keys;
 }
 
+// All held rows of all shards may take minutes, and the process goes on with it whoever waits: no limit of time.
 async function act(path, wish, busy) {
   if (busy) busy.disabled = true;
   say("did", "Working on it ...");
+  const still = setTimeout(() => say("did", "Still working on it. It goes on if this page is closed, and the lists show how far it is."), STILL_AFTER_MS);
   try {
-    const done = await ask(path, wish);
+    const done = await ask(path, wish, 0);
     say("did", done.text.join(" "));
   } catch (error) {
     say("did", `It did not work: ${error.message}`);
+  } finally {
+    clearTimeout(still);
   }
   if (busy) busy.disabled = false;
   await lookNow();

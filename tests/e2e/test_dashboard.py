@@ -163,6 +163,29 @@ def test_a_held_row_is_retried_with_the_keyboard(shown):
     assert shown.complaints == []
 
 
+def test_all_held_rows_are_retried(shown):
+    """However long it takes the page waits for it, and says what came of 50 of them."""
+    world, page = shown.world, shown.page
+    with world.client(shown.process) as client:
+        for number in range(2000, 2053):
+            assert client.patch(f"/tenants/1/things/{number}", json={"n": 5, "parent": 2000}).status_code == 202
+    count = "select count(*) from leat.held"
+    wait_until(lambda: sum(row[0] for row in world.rows(count)) == 53, "all to be held")
+    for shard in ("a", "b"):
+        with world.db(shard) as db:
+            db.execute("insert into parents values (2000)")
+    page.locator("#look").click()
+    shown.waits_for("#held", "public.things")
+    page.evaluate("waits = AbortSignal.timeout; AbortSignal.timeout = (ms) => waits.call(AbortSignal, ms < 30000 ? ms : 1)")  # who has little patience
+    page.locator("#retry-all").click()
+    shown.waits_for("#did", r"1 record applied, no longer held[\s\S]* and 3 more$")
+    page.evaluate("AbortSignal.timeout = waits")
+    page.locator("#look").click()
+    shown.waits_for("#held", "No row is held")
+    assert sum(row[0] for row in world.rows("select count(*) from things where parent = 2000")) == 53
+    assert shown.complaints == []
+
+
 def test_a_held_row_is_given_up(shown):
     """After a question; its record is then a dead letter, and is listed as one."""
     hold(shown, 1002)
