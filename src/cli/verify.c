@@ -255,6 +255,7 @@ static int prove(const leat_assembly *assembly, const leat_options *options, ver
                                .begun_us = leat_mono_us()};
     leat_verify_config *config = &on->config;
     config->log = &assembly->log;
+    config->idempotency_ms = assembly->config.idempotency_ms;
     config->layout = &on->layout;
     config->shard_count = on->layout.shard_count;
     config->shards = on->shards;

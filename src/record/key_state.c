@@ -62,6 +62,12 @@ void leat_key_state_fini(leat_key_state *state)
     state->texts = NULL;
 }
 
+void leat_key_state_forget(leat_key_state *state)
+{
+    leat_key_state_fini(state);
+    *state = (leat_key_state){.unknown = UINT64_MAX};
+}
+
 static bool has_text(const leat_table *table, uint64_t known, const leat_value *values, uint32_t i)
 {
     return known >> i & 1 && values[i].presence == LEAT_PRESENT &&
@@ -313,8 +319,7 @@ leat_followed leat_key_state_follow(leat_key_follower *follower, leat_key_state 
     if (fault == LEAT_BODY_MEMORY)
         return LEAT_FOLLOWED_MEMORY;
     if (fault != LEAT_BODY_OK) {
-        leat_key_state_fini(state);
-        *state = (leat_key_state){.unknown = UINT64_MAX};
+        leat_key_state_forget(state);
         return LEAT_FOLLOWED_UNREADABLE;
     }
     leat_row_write write = {.values = follower->values};

@@ -39,6 +39,8 @@ typedef struct leat_key_state {
 /* `is_new`: the key had no row before its first write. */
 void leat_key_state_init(leat_key_state *state, bool is_new);
 void leat_key_state_fini(leat_key_state *state);
+/* Nothing is known of the row any more, until a write says it again. */
+void leat_key_state_forget(leat_key_state *state);
 /* A copy of its own; -1: out of memory. */
 int leat_key_state_copy(const leat_key_state *from, leat_key_state *ret) LEAT_MUST_CHECK;
 /* What it takes, beside the struct. */

@@ -30,7 +30,8 @@ typedef struct verify_record {
     uint64_t held_hash;
     uint64_t spread; /* of its key: sample and walks go by it */
     uint64_t once;   /* a hash of its idempotency key; 0: it has none */
-    leat_fate fate;  /* as it was asked last */
+    int64_t accepted_ms;
+    leat_fate fate; /* as it was asked last */
     bool is_in_range;
     bool is_counted;
     leat_slice key; /* canonical, in `bytes` */
@@ -44,6 +45,12 @@ typedef enum verify_doubt {
     VERIFY_UNREADABLE, /* a write that was applied does not fit the table as it is now */
     VERIFY_TOO_MUCH,   /* more of its writes wait than there is memory */
 } verify_doubt;
+
+/* An idempotency key, and when its first write was accepted. */
+typedef struct verify_once {
+    uint64_t hash; /* 0: none */
+    int64_t accepted_ms;
+} verify_once;
 
 /* A key that was met. */
 typedef struct verify_key {
@@ -60,7 +67,7 @@ typedef struct verify_key {
     verify_record *waiting; /* from the first on that was not decided when it was read */
     verify_record **waiting_end;
     size_t waiting_bytes;
-    uint64_t *once;     /* of the writes that were followed: a hash set; 0 is none */
+    verify_once *once;  /* of the writes that were followed: a hash set */
     uint32_t once_room; /* a power of two, or 0 */
     uint32_t once_count;
     uint32_t size;

@@ -169,37 +169,45 @@ void verify_key_wait(leat_verify *v, verify_key *key, verify_record *record)
 
 /* ---- writes that are sent again ---- */
 
-/* False: it was there. */
-static bool put_once(uint64_t *set, uint32_t room, uint64_t once)
+/* Where it is, or would be. */
+static verify_once *place_once(verify_once *set, uint32_t room, uint64_t hash)
 {
-    uint32_t at = (uint32_t)once & (room - 1);
-    while (set[at] != 0 && set[at] != once)
+    uint32_t at = (uint32_t)hash & (room - 1);
+    while (set[at].hash != 0 && set[at].hash != hash)
         at = (at + 1) & (room - 1);
-    if (set[at] == once)
-        return false;
-    set[at] = once;
-    return true;
+    return &set[at];
 }
 
-/* Of the writes with one idempotency key the first has the effect. */
-static bool is_repeat(verify_key *key, uint64_t once)
+static void grow_once(verify_key *key)
 {
-    if (once == 0)
-        return false;
-    if (2 * (key->once_count + 1) > key->once_room) {
-        uint32_t room = key->once_room ? 2 * key->once_room : 8;
-        uint64_t *larger = leat_must_calloc(room, sizeof *larger);
-        for (uint32_t i = 0; i < key->once_room; i++)
-            if (key->once[i])
-                (void)put_once(larger, room, key->once[i]);
-        free(key->once);
-        key->once = larger;
-        key->once_room = room;
+    uint32_t room = key->once_room ? 2 * key->once_room : 8;
+    verify_once *larger = leat_must_calloc(room, sizeof *larger);
+    for (uint32_t i = 0; i < key->once_room; i++)
+        if (key->once[i].hash != 0)
+            *place_once(larger, room, key->once[i].hash) = key->once[i];
+    free(key->once);
+    key->once = larger;
+    key->once_room = room;
+}
+
+typedef enum verify_repeat { IS_FIRST, IS_REPEAT, IS_EITHER } verify_repeat;
+
+/* Of the writes with one idempotency key the first has the effect. A later one is known by it for a
+ * lifetime; then the shard forgets it some time, depending on what else it has to do. */
+static verify_repeat take_once(const leat_verify *v, verify_key *key, const verify_record *record)
+{
+    if (record->once == 0)
+        return IS_FIRST;
+    if (2 * (key->once_count + 1) > key->once_room)
+        grow_once(key);
+    verify_once *once = place_once(key->once, key->once_room, record->once);
+    if (once->hash == 0) {
+        *once = (verify_once){record->once, record->accepted_ms};
+        key->once_count++;
+        return IS_FIRST;
     }
-    if (!put_once(key->once, key->once_room, once))
-        return true;
-    key->once_count++;
-    return false;
+    bool is_known = record->accepted_ms - once->accepted_ms <= v->config->idempotency_ms;
+    return is_known ? IS_REPEAT : IS_EITHER;
 }
 
 int verify_key_follow(leat_verify *v, verify_key *key, const verify_record *record)
@@ -207,13 +215,18 @@ int verify_key_follow(leat_verify *v, verify_key *key, const verify_record *reco
     leat_key at;
     leat_error error;
     size_t before = size_of(key);
-    bool repeats = is_repeat(key, record->once);
+    verify_repeat repeats = take_once(v, key, record);
     v->keys.bytes += size_of(key) - before;
-    if (repeats)
+    if (repeats == IS_REPEAT)
         return 0;
     before = size_of(key);
     key->route = record->route;
     key->last = record->offset;
+    if (repeats == IS_EITHER) {
+        leat_key_state_forget(&key->state);
+        v->keys.bytes += size_of(key) - before;
+        return 0;
+    }
     if (leat_key_decode(record->route, record->key, &at, &error) != 0) {
         key->doubt = VERIFY_UNREADABLE;
         return 0;

@@ -231,7 +231,8 @@ static verify_record *copy_item(const leat_verify *v, const leat_item *item, uin
                            .subpartition = item->subpartition,
                            .offset = item->record.offset,
                            .held_hash = leat_item_held_hash(item),
-                           .spread = spread};
+                           .spread = spread,
+                           .accepted_ms = item->record.accepted_ms};
     leat_slice once;
     if (leat_idempotency_has_key(item) &&
         !leat_idempotency_key_read(item->record.idempotency, &once)) {

@@ -82,6 +82,7 @@ typedef struct leat_verify_config {
     uint32_t sample_ppm;    /* of a million keys: 1000000 is all */
     int64_t since_ms;       /* accepted then or later: their keys only; 0: any */
     int64_t until_ms;       /* accepted before; INT64_MAX: any */
+    int64_t idempotency_ms; /* the lifetime of idempotency keys */
     bool adopted;           /* tables may have had rows before the log began */
     uint64_t memory;        /* bytes, for keys */
     uint32_t records_per_s; /* of the range, at most; 0: as fast as it goes */

@@ -169,6 +169,26 @@ def test_what_the_range_does_not_say_is_not_claimed(world):
     verify(world)
     change(world, 1, "update things set s = 'x' where id = 1")
     assert found(verify(world, code=3)) == [("row_differs", "1/1", "s")]
+    # A write whose idempotency key the shard may have forgotten: it has an effect, or none, and a PUT says all again.
+    leat = world.start("run")
+    with world.client(leat) as http:
+        def write(method, body, **headers):
+            return http.request(method, "/apps/1/things/2", json=body, headers=headers).json()
+        sent = []
+        for _ in range(2):
+            sent.append(write("PUT", {"n": 1}, **{"idempotency-key": "k"}))
+            write("PATCH", {"n": 1})
+        wait_until(lambda: value(world, 1, 2) == 3, "the writes")
+        with connect_sqlite(world.log.path) as db:
+            db.execute(f"update leat_records_{sent[0]['partition']} set accepted_ms = accepted_ms - 90000000"
+                       f" where offset = {sent[0]['offset']}")
+        change(world, 1, "update things set n = 2 where id = 2")
+        assert verify(world, "--leave-out", "s")["keys"]["proved"] == 0
+        write("PUT", {"n": 7})
+        wait_until(lambda: value(world, 1, 2) == 7, "the PUT")
+    assert leat.terminate() == 0
+    change(world, 1, "update things set n = 3 where id = 2")
+    assert ("row_differs", "1/2", "n") in found(verify(world, code=3))
     for arguments, words in ((["--from", "1"], "--partition N"), (["--sample", "0"], "percentage"), (["--memory", "1KiB"], "at least 64KiB"),
                              (["--since", "soon"], "--since must be")):
         done = world.leat("verify", *arguments)
