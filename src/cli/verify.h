@@ -2,6 +2,7 @@
 #ifndef LEAT_CLI_VERIFY_H
 #define LEAT_CLI_VERIFY_H
 
+#include "base/buf.h"
 #include "cli/commands.h"
 #include "config/config.h"
 #include "verify/verify.h"
@@ -14,9 +15,8 @@ typedef struct leat_verify_print {
     uint32_t limit;   /* findings that are shown */
     uint32_t shown;
     int64_t begun_us;
-    int64_t line_us; /* when the last one was written */
-    char *findings;  /* with `json`: objects with commas between them; owned */
-    size_t findings_size;
+    int64_t line_us;   /* when the last one was written */
+    leat_buf findings; /* with `json`: objects with commas between them; owned */
 } leat_verify_print;
 
 /* Callbacks of leat_verify_config; the context is a leat_verify_print. */

@@ -7,7 +7,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -98,27 +97,23 @@ static void put_member(leat_buf *out, const char *name, leat_slice text)
 
 static void keep_json(leat_verify_print *print, const leat_verify_finding *finding)
 {
-    leat_buf out = {0};
-    leat_buf_append(&out, print->findings, print->findings_size);
-    leat_buf_printf(&out, "%s{\"finding\":\"%s\"", print->findings_size > 0 ? "," : "",
+    leat_buf *out = &print->findings;
+    leat_buf_printf(out, "%s{\"finding\":\"%s\"", out->size > 0 ? "," : "",
                     leat_finding_name(finding->kind));
-    put_member(&out, "shard", leat_slice_of(finding->shard));
-    leat_buf_printf(&out, ",\"partition\":%" PRIu32, finding->partition);
+    put_member(out, "shard", leat_slice_of(finding->shard));
+    leat_buf_printf(out, ",\"partition\":%" PRIu32, finding->partition);
     if (finding->offset >= 0)
-        leat_buf_printf(&out, ",\"offset\":%" PRId64, finding->offset);
+        leat_buf_printf(out, ",\"offset\":%" PRId64, finding->offset);
     if (finding->table) {
-        put_member(&out, "table", leat_slice_of(finding->table));
-        put_member(&out, "key", finding->key);
+        put_member(out, "table", leat_slice_of(finding->table));
+        put_member(out, "key", finding->key);
     }
     if (finding->columns[0])
-        put_member(&out, "columns", leat_slice_of(finding->columns));
+        put_member(out, "columns", leat_slice_of(finding->columns));
     if (finding->detail[0])
-        put_member(&out, "detail", leat_slice_of(finding->detail));
-    leat_buf_byte(&out, '}');
-    free(print->findings);
-    print->findings_size = out.size;
-    print->findings = leat_must_strdup(leat_buf_cstr(&out));
-    leat_buf_free(&out);
+        put_member(out, "detail", leat_slice_of(finding->detail));
+    leat_buf_byte(out, '}');
+    LEAT_ASSERT(!out->failed); /* memory */
 }
 
 void leat_verify_print_finding(void *context, const leat_verify_finding *finding)
@@ -186,7 +181,10 @@ static void print_summary(const leat_verify_print *print, const leat_verify_resu
 
 static void put_json(const leat_verify_print *print, const leat_verify_result *result)
 {
-    printf("{\"findings\":[%s],\"found\":{", print->findings ? print->findings : "");
+    printf("{\"findings\":[");
+    if (print->findings.size > 0)
+        fwrite(print->findings.data, 1, print->findings.size, stdout);
+    printf("],\"found\":{");
     for (int i = 0; i < LEAT_FINDING_COUNT; i++)
         printf("%s\"%s\":%" PRIu64, i > 0 ? "," : "", leat_finding_name((leat_finding_kind)i),
                result->findings[i]);
@@ -214,6 +212,5 @@ void leat_verify_print_result(leat_verify_print *print, const leat_verify_result
 void leat_verify_print_fini(leat_verify_print *print)
 {
     clear_line(print);
-    free(print->findings);
-    print->findings = NULL;
+    leat_buf_free(&print->findings);
 }
