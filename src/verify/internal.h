@@ -110,6 +110,8 @@ typedef struct leat_verify {
     bool is_first;   /* walk: records are counted */
     bool is_late;    /* the walk is past the range: only keys that were met count */
     int64_t *walked; /* by partition: read up to there, in this walk */
+    bool *was_late; /* by partition: a write was too late for the range, in this walk; of a key that
+                       is met only now it may have been the first */
     leat_verify_progress progress;
     bool is_paced;    /* the walk is over the range: what came since is caught up with at once */
     int64_t paced_us; /* when the pace was last kept */

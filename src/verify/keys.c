@@ -81,7 +81,7 @@ static size_t size_of(const verify_key *key)
 static bool is_new(const leat_verify *v, uint32_t partition)
 {
     return !v->config->adopted && v->config->since_ms == 0 && v->starts[partition] == 0 &&
-           v->spans[partition].from == 0;
+           v->spans[partition].from == 0 && !v->was_late[partition];
 }
 
 static bool is_controlled(const leat_verify *v, uint32_t shard, const verify_record *record)

@@ -218,7 +218,7 @@ static bool is_wanted(const leat_verify *v, const leat_item *item, uint64_t spre
             leat_slice_equal(leat_route_tenant(item->route, item->canonical_key), config->tenant));
 }
 
-static verify_record *copy_item(const leat_verify *v, const leat_item *item, uint64_t spread)
+static verify_record *copy_item(leat_verify *v, const leat_item *item, uint64_t spread)
 {
     leat_slice key = item->canonical_key, value = item->record.value;
     const leat_log_span *span = &v->spans[item->record.partition];
@@ -239,6 +239,7 @@ static verify_record *copy_item(const leat_verify *v, const leat_item *item, uin
         ret->once = leat_hash(once);
         ret->once += ret->once == 0;
     }
+    v->was_late[ret->partition] |= item->record.accepted_ms >= v->config->until_ms;
     ret->is_in_range = ret->offset >= span->from && ret->offset < span->to &&
                        item->record.accepted_ms >= v->config->since_ms &&
                        item->record.accepted_ms < v->config->until_ms;

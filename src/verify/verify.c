@@ -117,6 +117,7 @@ static int walk_share(leat_verify *v)
     for (uint32_t p = 0; p < count; p++) {
         v->walked[p] = v->spans[p].from;
         to[p] = v->spans[p].to;
+        v->was_late[p] = false;
     }
     verify_keys_init(&v->keys);
     v->is_paced = true;
@@ -178,6 +179,7 @@ int leat_verify_run(const leat_verify_config *config, leat_verify_result *ret, l
     v->error = error;
     v->follower = leat_key_follower_new();
     v->walked = leat_must_calloc(config->layout->partition_count, sizeof *v->walked);
+    v->was_late = leat_must_calloc(config->layout->partition_count, sizeof *v->was_late);
     v->starts = leat_must_calloc(config->layout->partition_count, sizeof *v->starts);
     v->spans = leat_must_calloc(config->layout->partition_count, sizeof *v->spans);
     memcpy(v->spans, config->spans, config->layout->partition_count * sizeof *v->spans);
@@ -192,6 +194,7 @@ int leat_verify_run(const leat_verify_config *config, leat_verify_result *ret, l
     leat_key_follower_free(v->follower);
     free(v->reached);
     free(v->walked);
+    free(v->was_late);
     free(v->starts);
     free(v->spans);
     free(v);
