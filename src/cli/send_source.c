@@ -10,10 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <yyjson.h>
 
 #include "base/utf8.h"
 #include "cli/csv.h"
+#include "cli/send_line.h"
 
 enum {
     FILL_BYTES = 256 * 1024,
@@ -169,13 +169,6 @@ static void append_percent(leat_buf *out, leat_slice text)
     }
 }
 
-/* Where the tenant stands in the body, a DELETE of the same row has it in the query instead. */
-static uint64_t row_of(const char *path, size_t size)
-{
-    const char *query = size > 0 ? memchr(path, '?', size) : NULL;
-    return leat_hash((leat_slice){path, query ? (size_t)(query - path) : size});
-}
-
 /* ---- a row as an item ---- */
 
 static void append_bool(leat_buf *out, leat_slice cell)
@@ -252,54 +245,8 @@ static void row_item(const leat_send_source *source, leat_send_item *ret)
     LEAT_ASSERT(!text.failed);
     ret->text = text.data;
     ret->size = text.size;
-    ret->row = row_of(path.data, path.size);
+    ret->row = leat_send_row_of((leat_slice){path.data, path.size});
     leat_buf_free(&path);
-}
-
-/* ---- a line as an item ---- */
-
-/* True: its text is an object without a key. */
-static bool wants_key(yyjson_val *item)
-{
-    return yyjson_is_obj(item) && yyjson_obj_size(item) > 0 &&
-           !yyjson_obj_get(item, "idempotency_key");
-}
-
-/* {"status":...,"item":{...}} is one that an earlier run kept. */
-static bool line_item(leat_slice line, leat_send_item *ret)
-{
-    yyjson_doc *doc = yyjson_read(line.data, line.size, YYJSON_READ_NUMBER_AS_RAW);
-    yyjson_val *root = yyjson_doc_get_root(doc), *kept = yyjson_obj_get(root, "item");
-    yyjson_val *path = yyjson_obj_get(kept ? kept : root, "path");
-    ret->row = path && yyjson_is_str(path) ? row_of(yyjson_get_str(path), yyjson_get_len(path)) : 0;
-    if (kept)
-        ret->text = yyjson_val_write(kept, 0, &ret->size);
-    if (!kept || !ret->text) {
-        ret->text = leat_must_calloc(1, line.size);
-        memcpy(ret->text, line.data, line.size);
-        ret->size = line.size;
-    }
-    bool wants = wants_key(kept ? kept : root);
-    yyjson_doc_free(doc);
-    return wants;
-}
-
-/* ---- its key ---- */
-
-/* The same for the same line, however often it is sent. */
-static void add_key(const leat_send_source *source, leat_send_item *item)
-{
-    leat_buf text = {0};
-    if (!source->form.idempotency)
-        return;
-    LEAT_ASSERT(item->size > 2 && item->text[item->size - 1] == '}');
-    leat_buf_append(&text, item->text, item->size - 1);
-    leat_buf_printf(&text, ",\"idempotency_key\":\"%s-%llu\"}", source->form.idempotency,
-                    (unsigned long long)item->line);
-    LEAT_ASSERT(!text.failed);
-    free(item->text);
-    item->text = text.data;
-    item->size = text.size;
 }
 
 /* ---- reading ---- */
@@ -366,7 +313,7 @@ static leat_send_next next_row(leat_send_source *source, leat_send_item *ret, le
         if (is_left_out)
             continue;
         row_item(source, ret);
-        add_key(source, ret);
+        leat_send_item_key(ret, source->form.idempotency, 0);
         return LEAT_SEND_ITEM;
     }
 }
@@ -394,8 +341,7 @@ static leat_send_next next_line(leat_send_source *source, leat_send_item *ret, l
         ret->line = use(source, size);
         if (line.size == 0 || ret->line < source->form.from)
             continue;
-        if (line_item(line, ret))
-            add_key(source, ret);
+        leat_send_line_item(line, source->form.idempotency, ret);
         return LEAT_SEND_ITEM;
     }
 }

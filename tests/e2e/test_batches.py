@@ -1,6 +1,7 @@
 """Many writes in one request, and `leat send`, which sends files of any size that way."""
 import csv
 import json
+import os
 import random
 import signal
 import socket
@@ -255,6 +256,16 @@ def test_only_what_was_not_taken_is_sent_again(tmp_path):
     edge = Scripted(cut, answer_of(lines(202, 202, 202)))
     done, kept = send(edge, "--idempotency", "k", sent=keyed)
     assert done.returncode == 0 and "5 accepted" in done.stdout and edge.batches[1] == keyed[2:] and not kept
+
+    # What was kept is sent as it stood, byte by byte: a key is for these bytes. A null stands for none, and gets one.
+    odd = ['{"method": "PATCH", "path": "/rows/1", "body": {"t": "\\u00e9\\/", "n": 1.0 } , "idempotency_key": "mine"}',
+           '{"method":"PATCH","path":"/rows/1" ,"idempotency_key" : null, "body" : { "n":1e0}}']
+    keyed = [odd[0], odd[1].replace("null", '"k-2"')]
+    source.write_text("\n".join(odd))
+    send(Scripted(answer_of(lines(422, 422))), "--idempotency", "k", sent=keyed)
+    os.replace(refused, source)
+    send(Scripted(answer_of(lines(422, 422))), "--idempotency", "other", sent=keyed)
+    source.write_text("\n".join(items))
 
     edge = Scripted(answer_of(lines(202, 422, 503)), answer_of(lines(202, 202, 202)))  # whole, and shorter than the batch
     done, kept = send(edge)
