@@ -60,7 +60,7 @@ void leat_worker_account(leat_worker *worker, uint32_t job_id, const leat_engine
     bool is_applied = result->outcome == LEAT_ENGINE_APPLIED;
     int64_t took_us = leat_mono_us() - worker->began_us[job_id];
     leat_count(state->database_us, took_us > 0 ? (uint64_t)took_us : 0);
-    if (!is_applied)
+    if (!is_applied && result->outcome != LEAT_ENGINE_REPEATED) /* which is no fault of the shard */
         leat_count(state->errors[class_of(result->sqlstate)], 1);
     if (job->kind != LEAT_ENGINE_JOB_BATCH || !leat_engine_is_current(worker->engine, &job->batch))
         return;

@@ -49,6 +49,7 @@ def test_a_repeat_has_no_effect_and_a_conflict_is_told(world):
         assert http.patch("/things/9", json={"n": 1}, headers=WAIT).status_code == 200
         wait_until(lambda: world.rows("select n from things where id = 3") == [(4,)], "b, c, a and the one without a key")
     wait_until(lambda: world.metric(process, "leat_records_repeated_total") == 5, "the metric")
+    assert world.metric(process, "leat_shard_errors_total") == 0  # to know a repeat is no error of the shard
 
 
 def test_one_effect_across_edges_and_workers(world):
