@@ -437,6 +437,9 @@ $$;
 -- A row's writes are applied one batch after the other, so no two transactions look for one key at once, and a look-up is as
 -- good as a unique index over all slots.
 --
+-- Workers that know version 6 do not ask for keys and note none. They are not stopped as those before version 5 are, for
+-- what they apply without a key is right: clients use keys when none of them is left.
+--
 -- Keys are noted in the slot that was opened last, and forgotten by the slot, which costs nothing however many they are. A slot
 -- is open for a part of their lifetime. leat.rotate_keys goes round.
 DO $$
