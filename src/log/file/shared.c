@@ -45,6 +45,18 @@ static int read_state(leat_local_log *log, sqlite3 *db, leat_error *error)
     return result;
 }
 
+static int upgrade(leat_local_log *log, sqlite3 *db, leat_error *error)
+{
+    if (log->head.version == LEAT_LOCAL_VERSION)
+        return 0;
+    if (leat_local_upgrade(db, &log->head, error) != 0)
+        return -1;
+    log->head.version = LEAT_LOCAL_VERSION;
+    leat_info("log was of an older version of leat, which cannot open it any longer file=%s",
+              log->file);
+    return 0;
+}
+
 static int read_file(leat_local_log *log, const leat_topic_spec *spec, leat_error *error)
 {
     sqlite3 *db;
@@ -53,9 +65,8 @@ static int read_file(leat_local_log *log, const leat_topic_spec *spec, leat_erro
     int result = leat_local_head_read(db, &log->head, error);
     if (result == 1)
         leat_fail(error, "log.local.path: there is no log in %s", log->file);
-    if (result == 0 &&
-        (check_count(log, spec, error) != 0 || leat_local_upgrade(db, &log->head, error) != 0 ||
-         read_state(log, db, error) != 0))
+    if (result == 0 && (check_count(log, spec, error) != 0 || upgrade(log, db, error) != 0 ||
+                        read_state(log, db, error) != 0))
         result = -1;
     sqlite3_close_v2(db);
     return result == 0 ? 0 : -1;
