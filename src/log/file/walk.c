@@ -112,6 +112,22 @@ static void free_walk(leat_log_walk *base)
     free(walk);
 }
 
+/* Only the process that has the log upgrades it. */
+static int check_version(const local_walk *walk, leat_error *error)
+{
+    leat_local_head head;
+    const char *file = sqlite3_db_filename(walk->db, NULL);
+    int result = leat_local_head_read(walk->db, &head, error);
+    if (result == 1)
+        return leat_fail(error, "log.local.path: there is no log in %s", file);
+    if (result == 0 && head.version < LEAT_LOCAL_VERSION)
+        return leat_fail(error,
+                         "log.local.path: the log in %s is of version %lld: start this version of "
+                         "leat on it first",
+                         file, (long long)head.version);
+    return result;
+}
+
 static leat_log_walk *create(const leat_log_config *config, uint32_t partition_count,
                              const leat_log_span *spans, leat_error *error)
 {
@@ -122,7 +138,8 @@ static leat_log_walk *create(const leat_log_config *config, uint32_t partition_c
     walk->spans = leat_must_calloc(partition_count, sizeof *walk->spans);
     for (uint32_t p = 0; p < partition_count; p++)
         walk->spans[p] = spans[p];
-    if (leat_local_connect(config->file, LEAT_LOCAL_READ, BUSY_MS, &walk->db, error) == 0)
+    if (leat_local_connect(config->file, LEAT_LOCAL_READ, BUSY_MS, &walk->db, error) == 0 &&
+        check_version(walk, error) == 0)
         return &walk->base;
     free_walk(&walk->base);
     return NULL;

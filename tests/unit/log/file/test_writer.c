@@ -388,6 +388,9 @@ START_TEST(a_log_of_version_1_is_taken_over)
                    "ALTER TABLE leat_records_1 DROP COLUMN headers;"
                    "UPDATE leat_log SET version = 1");
     ck_assert_int_eq(leat_log_identify(&f.config, 1000, &identity, &error), 0);
+    ck_assert_ptr_null(leat_log_walk_new(&f.config, 2, all_of_it, &error));
+    ck_assert_msg(strstr(error.text, "is of version 1: start this version of leat on it first"),
+                  "%s", error.text);
     expect_text(&f, "SELECT version FROM leat_log", "1"); /* whoever only asks changes nothing */
     fixture_hold(&f, 2);
     fixture_write(&f);
