@@ -432,11 +432,20 @@ void edge_write_take(leat_edge *edge, edge_write *write)
 
 /* ---- the log's answers ---- */
 
-/* Each partition answers in order: none that still waits came earlier than this one. */
-static void note_answered(leat_edge *edge, uint32_t partition, int64_t arrived_us)
+static bool has_earlier(const leat_edge *edge, uint32_t partition, int64_t arrived_us)
+{
+    int64_t now_us = leat_mono_us();
+    int64_t waits_us = leat_log_writer_oldest_us(edge->writer, partition, now_us);
+    return waits_us > 0 && now_us - waits_us < arrived_us;
+}
+
+/* A partition's records are stored in their order, but one that is refused may be answered before
+ * others that came earlier. */
+static void note_answered(leat_edge *edge, uint32_t partition, int64_t arrived_us, bool is_stored)
 {
     int64_t *oldest_us = &edge->oldest_us[partition];
-    *oldest_us = arrived_us > *oldest_us ? arrived_us : *oldest_us;
+    if (arrived_us > *oldest_us && (is_stored || !has_earlier(edge, partition, arrived_us)))
+        *oldest_us = arrived_us;
 }
 
 int64_t edge_oldest_us(const leat_edge *edge)
@@ -461,7 +470,7 @@ void edge_on_appended(void *context, void *tag, leat_append_result result, uint3
     LEAT_ASSERT(edge->in_flight > 0 && partition < edge->partition_count);
     edge->in_flight--;
     leat_shares_give(&edge->shares, &edge->in_flight_of[partition], 1);
-    note_answered(edge, partition, ticket.arrived_us);
+    note_answered(edge, partition, ticket.arrived_us, result == LEAT_APPENDED);
     leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
     give_ticket(edge, tag);
     if (!ticket.is_shadow) /* its request may have gone */

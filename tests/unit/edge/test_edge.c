@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "edge/internal.h"
 #include "world.h"
 
 enum {
@@ -957,6 +958,26 @@ START_TEST(test_metrics)
 }
 END_TEST
 
+START_TEST(test_a_refusal_hides_none_that_waits)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    send_request(world, "DELETE /apps/7/devices/x", "", "");
+    uint32_t partition = wait_record(world, 1)->partition;
+    int64_t oldest_us = edge_oldest_us(world->edge);
+    send_request(world, "DELETE /apps/7/devices/x", "", "");
+    wait_record(world, 2);
+    world->log->oldest_us[partition] = leat_mono_us(); /* the first one still waits */
+    fake_log_answer(world->log, 1, LEAT_NOT_APPENDED, -1, "too large");
+    ck_assert_int_eq(edge_oldest_us(world->edge), oldest_us);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 0, NULL);
+    expect_answer(world, 202);
+    expect_answer(world, 503);
+    ck_assert_int_eq(edge_oldest_us(world->edge), INT64_MAX);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(test_failing_starts)
 {
     edge_world *world = world_new();
@@ -1007,6 +1028,7 @@ static Suite *suite(void)
     tcase_add_test(life, test_drain_waits_for_the_log);
     tcase_add_test(life, test_free_with_requests_waiting);
     tcase_add_test(life, test_metrics);
+    tcase_add_test(life, test_a_refusal_hides_none_that_waits);
     tcase_add_test(life, test_failing_starts);
     suite_add_tcase(s, life);
     return s;
