@@ -16,8 +16,8 @@ enum {
     LAST_ANSWERS_MS = 500,
     FREE_MS = 2000,
     WITHOUT_POLLS = 2, /* handles */
-    FRAME_MAX = 2048,  /* the overhead of a batch of one record beyond its key and value, headers
-                          included */
+    FRAME_MAX = 512,   /* the overhead of a batch of one record beyond its key, value and headers */
+    SIZES_MAX = 10,    /* of a header: the two sizes in front of its name and value */
 };
 
 /* ---- answers ---- */
@@ -32,12 +32,29 @@ void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot,
     writer->on_appended(writer->context, tag, result, partition, offset, why);
 }
 
+/* On their way to the brokers. */
+static size_t headers_size(const rd_kafka_message_t *report)
+{
+    rd_kafka_headers_t *headers;
+    const char *name;
+    const void *value;
+    size_t size, all = 0;
+    if (rd_kafka_message_headers(report, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return 0; /* it has none */
+    for (size_t i = 0;
+         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++)
+        all += strlen(name) + size + SIZES_MAX;
+    return all;
+}
+
 /* Was only its batch too large? Before the limit is known: perhaps. */
 static bool may_fit(const leat_kafka_writer *writer, const rd_kafka_message_t *report)
 {
     if (writer->limit == 0)
         return !writer->limit_refused;
-    return report->len + report->key_len + FRAME_MAX <= (size_t)writer->limit;
+    return report->len + report->key_len + headers_size(report) + FRAME_MAX <=
+           (size_t)writer->limit;
 }
 
 /* Of a record that the brokers did not take. */

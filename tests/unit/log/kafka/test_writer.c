@@ -212,6 +212,36 @@ START_TEST(refuses_what_is_too_large)
 }
 END_TEST
 
+/* One that the brokers refuse in a batch, and their limit is 1000. */
+static size_t refused_as_too_large(answers *a, leat_slice value, leat_slice tracestate)
+{
+    leat_record record = {.accepted_ms = 1000, .key = LEAT_SLICE("k"), .value = value};
+    leat_error error = {0};
+    size_t before = a->count[LEAT_APPEND_TOO_LARGE];
+    record.tracestate = tracestate;
+    ((leat_kafka_writer *)a->writer)->limit = 1000;
+    rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    ck_assert_int_eq(leat_log_append(a->writer, &record, &a->seen[a->sent++], &error), 0);
+    await_answers(a, a->sent);
+    return a->count[LEAT_APPEND_TOO_LARGE] - before;
+}
+
+START_TEST(is_too_large_with_its_headers)
+{
+    static const char text[600];
+    answers *a = start();
+    open_writer(a);
+    append(a, 2);
+    await_answers(a, 2);
+    ck_assert_uint_eq(refused_as_too_large(a, (leat_slice){text, 300}, (leat_slice){0}), 0);
+    ck_assert_uint_eq(refused_as_too_large(a, (leat_slice){text, 300}, (leat_slice){text, 300}), 1);
+    ck_assert_uint_eq(refused_as_too_large(a, (leat_slice){text, 600}, (leat_slice){0}), 1);
+    ck_assert_uint_eq(a->count[LEAT_NOT_APPENDED], 1);
+    finish(a);
+}
+END_TEST
+
 START_TEST(full_means_later)
 {
     answers *a = start();
@@ -673,6 +703,7 @@ int main(void)
     tcase_add_test(tests, says_not_appended_when_brokers_never_took_it);
     tcase_add_test(tests, says_unknown_when_no_answer_came);
     tcase_add_test(tests, refuses_what_is_too_large);
+    tcase_add_test(tests, is_too_large_with_its_headers);
     tcase_add_test(tests, full_means_later);
     tcase_add_test(tests, survives_a_fatal_error);
     tcase_add_test(tests, free_answers_what_waits);
