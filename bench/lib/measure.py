@@ -120,7 +120,7 @@ OPTIONS = {
     "connections": "of leat to each shard", "crowd": "requests that wait at once", "items": "of the file that is sent in batches",
     "keys": "rows that the writes go to",
     "lead": "seconds of load before it is measured", "case": "only this case", "partitions": "of the topic", "plots": "folder for the pictures",
-    "rate": "writes a second", "records": "of a run", "report": "HTML file to write", "requests": "of each kind", "rows": "of a batch", "seconds": "of a run", "shards": "of leat; the second has a server of its own",
+    "rate": "writes a second", "records": "of a run", "outage": "seconds for which a shard is away", "part": "of the capacity, as the rate", "report": "HTML file to write", "requests": "of each kind", "rows": "of a batch", "seconds": "of a run", "shards": "of leat; the second has a server of its own",
     "vs": "command that starts another server, measured in turn",
     "warm_up": "seconds of updates after the table was filled",
 }
