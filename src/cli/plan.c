@@ -21,7 +21,7 @@ const char leat_plan_help[] =
     "outage of one shard. Each figure comes with its formula; docs/scaling.md explains them under the same names.\n\n"
     "  --writes N/s      records a second, of all shards: 150000/s\n"
     "  --measure         measure the cost in a shard of the configuration: some rows of a route's table are copied into schema\n"
-    "                    leat_plan_scratch and written there for about eight seconds, over at most four connections. Then the\n"
+    "                    leat_plan_scratch and written there for about five seconds, over at most four connections. Then the\n"
     "                    schema is dropped. The role needs CREATE on the database. Ctrl-C ends it early\n"
     "  --shard NAME      in this shard; default the first\n"
     "  --route NAME      the table of this route; default the first\n"

@@ -12,12 +12,12 @@
 #include "cli/wish.h"
 #include "sink/measure.h"
 
-static volatile int stop;
+static atomic_bool stop;
 
 static void on_signal(int number)
 {
     (void)number;
-    stop = 1;
+    atomic_store(&stop, true);
 }
 
 static const leat_config_shard *find_shard(const leat_config *config, const char *name)

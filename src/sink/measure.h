@@ -14,6 +14,8 @@
 #ifndef LEAT_SINK_MEASURE_H
 #define LEAT_SINK_MEASURE_H
 
+#include <stdatomic.h>
+
 #include "record/table.h"
 #include "sink/shard.h"
 
@@ -23,7 +25,7 @@ enum {
     LEAT_MEASURE_ROWS_MIN = 100,
     LEAT_MEASURE_ROWS_MAX = 20000,
     LEAT_MEASURE_CONNECTIONS = 4,
-    LEAT_MEASURE_SECONDS = 8,
+    LEAT_MEASURE_SECONDS = 5,
     LEAT_MEASURE_SIZES = 4,
 };
 
@@ -38,9 +40,9 @@ typedef struct leat_measurement {
     double speed_up;
 } leat_measurement;
 
-/* Stops soon, with an error, once `*stop` is not 0. 0, 2 the database does not answer, -1 error:
- * too few rows, no right to create a schema, ... */
-int leat_measure(leat_shard_address at, const leat_table *table, const volatile int *stop,
+/* Stops soon, with an error, once `*stop` is set; a signal handler may do that. 0, 2 the database
+ * does not answer, -1 error: too few rows, no right to create a schema, ... */
+int leat_measure(leat_shard_address at, const leat_table *table, const atomic_bool *stop,
                  leat_measurement *ret, leat_error *error) LEAT_MUST_CHECK;
 
 #endif

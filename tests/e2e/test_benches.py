@@ -84,7 +84,7 @@ def runs(request, tmp_path_factory):
 
 
 # They stop a database server for a moment.
-STOPPING = ("isolation", "compare")
+STOPPING = ("isolation", "compare", "plan")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.alone] if name in STOPPING else []) for name in FIGURES])

@@ -304,7 +304,7 @@ static void drop_schema(const leat_measure_world *world)
                          error.text);
 }
 
-int leat_measure(leat_shard_address at, const leat_table *table, const volatile int *stop,
+int leat_measure(leat_shard_address at, const leat_table *table, const atomic_bool *stop,
                  leat_measurement *ret, leat_error *error)
 {
     memset(ret, 0, sizeof *ret);

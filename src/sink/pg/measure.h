@@ -18,7 +18,7 @@ typedef struct leat_measure_columns {
 typedef struct leat_measure_world {
     const char *dsn;
     const leat_table *table;
-    const volatile int *stop;
+    const atomic_bool *stop;
     PGconn *pg;
     leat_measure_columns columns;
     PGresult *rows; /* the copied rows, as text, in the order of `columns` */

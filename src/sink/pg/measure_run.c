@@ -13,8 +13,8 @@
 enum {
     VARIANTS = 4,     /* of a batch of one size */
     TIMES_MAX = 4096, /* of one size */
-    ONE_MS = 4000,    /* with one connection */
-    EACH_MS = 1500,   /* with one of the largest batches, and then with all */
+    ONE_MS = 3000,    /* with one connection */
+    EACH_MS = 1000,   /* with one of the largest batches, and then with all */
     SUBPARTITIONS_MAX = 256,
 };
 
@@ -185,7 +185,7 @@ static int connect_runner(const leat_measure_world *world, uint32_t index, runne
 
 static bool is_stopped(runner *on)
 {
-    if (!*on->world->stop)
+    if (!atomic_load(on->world->stop))
         return false;
     leat_fail(&on->error, "interrupted");
     return true;
