@@ -183,11 +183,16 @@ static uint32_t free_number(const direct_pool *pool, const shard *at)
 static void send_job(direct_pool *pool, shard *at, direct_job *job, int64_t now_us)
 {
     int64_t left_ms = (job->until_us - now_us) / 1000;
+    const leat_route *route = job->item.route; /* NULL: the write is refused as it is */
     leat_sink_direct direct = {.partition = job->item.record.partition,
                                .key = leat_item_held_hash(&job->item),
-                               .route = job->is_live ? job->item.route->name : NULL,
+                               .route = job->is_live && route ? route->name : NULL,
                                .point = job->point,
+                               .table = route ? route->table->label : "",
+                               .row_key = job->item.canonical_key,
                                .timeout_ms = left_ms > 0 ? left_ms : 1};
+    if (route && route->tenant_key_position >= 0)
+        direct.tenant = leat_route_tenant(route, job->item.canonical_key);
     uint32_t number = free_number(pool, at);
     at->running[number] = job;
     at->running_count++;

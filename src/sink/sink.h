@@ -49,13 +49,17 @@ typedef struct leat_sink_events {
 } leat_sink_events;
 
 /* One write outside of the log's order, in a transaction of its own that moves no progress. It
- * fails with KEY_TURNED where its key is held: what is kept of it would be overtaken. */
+ * fails with KEY_TURNED where its key is held, since what is kept of it would be overtaken, and
+ * where a control leaves it out. The texts are read during the call only. */
 typedef struct leat_sink_direct {
     uint32_t partition;
     uint64_t key;      /* leat_item_held_hash */
     const char *route; /* live: fails with FENCED unless leat.modes lets this point through; NULL:
                           it is not asked */
     uint32_t point;
+    const char *table;  /* its label; with `row_key` and `tenant` what controls are found by */
+    leat_slice row_key; /* canonical */
+    leat_slice tenant;  /* without data: it has none */
     int64_t timeout_ms; /* of its statements, and of their waits for a lock; above 0 */
 } leat_sink_direct;
 

@@ -81,6 +81,10 @@ def test_a_write_is_answered_with_what_the_database_did(world_of):
                    [world.source_id(), ctypes.c_int64(xxh3(b"8", xxh3(b"public.things"))).value])
         assert said(http.put("/things/8", json={"n": 7})) == (503, "unavailable", None)
         db.execute("delete from leat.held")
+        assert world.leat("control", "block", "--key", "8", "--for", "1h", "--reason", "too hot").returncode == 0
+        answer = http.put("/things/8", json={"n": 7})
+        assert said(answer) == (503, "unavailable", None) and "too hot" in answer.text
+        assert world.leat("control", "unblock", "--key", "8").returncode == 0
         assert said(http.put("/things/8", json={"n": 7})) == (200, "applied", None)
         # The shard is gone, and comes back.
         name, server = db.info.dbname, psycopg.connect(world.dsns["a"], dbname="postgres", autocommit=True)

@@ -17,8 +17,8 @@ def settle(session, route="r"):
     session.run("UPDATE leat.modes SET async_before = async WHERE route = %s", route)
 
 
-def write(session, point, route="r", hash=7):
-    session.run("SELECT leat.write_now(1, 0, %s, %s, %s, 1000)", hash, route, point)
+def write(session, point, route="r", hash=7, key="3/k", tenant="3"):
+    session.run("SELECT leat.write_now(1, 0, %s, %s, %s, 1000, 't', %s, %s)", hash, route, point, key, tenant)
 
 
 def begun(session, share, shadow=0):
@@ -137,3 +137,19 @@ def test_a_key_that_is_held_is_not_overtaken(shard):
     with fails_with("LT007"):
         write(a, 0, route=None)
     write(a, 0, route=None, hash=8)
+
+
+def test_a_control_leaves_out_its_tenant_or_row_until_it_ends(shard):
+    a = shard.session()
+    put = ("INSERT INTO leat.controls (source, \"table\", what, keep, until, reason)"
+           " VALUES (1, %s, %s, 0, clock_timestamp() + %s::interval, 'why')")
+    a.run(put, None, "3", "1 hour")
+    a.run(put, "t", "4/k", "1 hour")
+    a.run(put, "t", "4/ended", "-1 second")
+    a.run(put, "other", "4/other", "1 hour")
+    for refused in {}, {"key": "4/k", "tenant": "4"}, {"key": "4/k", "tenant": None}:
+        with fails_with("LT007"):
+            write(a, 0, route=None, **refused)
+    for key in "4/ended", "4/other", "4/l":
+        write(a, 0, route=None, key=key, tenant="4")
+        write(a, 0, route=None, key=key, tenant=None)

@@ -32,7 +32,8 @@
 --   LT004  the partition does not exist: `leat init` has not been run for it. DETAIL is the partition's number.
 --   LT005  the schema is of a newer version than this file.
 --   LT006  a table has triggers that the statement was not made for: read the table again.
---   LT007  a key is not held, or it is, and the worker believes the opposite. DETAIL is its partition and hash.
+--   LT007  a key is not held, or it is, and the worker believes the opposite; or a write that is not in the log comes under a
+--          control. DETAIL is its partition and hash.
 --   LT008  a row statement touched fewer rows than it must: a BEFORE trigger returned NULL, or another session was faster.
 --   LT009  a chunk is not what the worker believes. DETAIL is the partition's number.
 --   LT010  records of a batch repeat writes that are applied. DETAIL says which: see leat.note_keys.
@@ -1223,18 +1224,19 @@ END
 $$;
 
 -- Begins a write that is not in the log, in place of leat.advance. Fails with LT007 while its key is held: the records that are
--- kept of it were accepted before.
+-- kept of it were accepted before; and while a control leaves out its row or its tenant (NULL: none).
 --
 -- Of a live route (`p_route`, else NULL) it fails with LT011 unless the route's version lets the point through. Each step is a
 -- statement with a snapshot of its own: the version is read again once its lock is there, and so a change of it either waits for
 -- this transaction or is seen by it.
 CREATE OR REPLACE FUNCTION leat.write_now(p_source int, p_partition int, p_hash bigint, p_route text, p_point int,
-                                          p_lock_timeout_ms int)
+                                          p_lock_timeout_ms int, p_table text, p_key text, p_tenant text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 DECLARE
     found_version int;
+    found_control leat.controls;
 BEGIN
     PERFORM leat.plan_rows();
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -1253,6 +1255,17 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM leat.held AS h WHERE h.source = p_source AND h.partition = p_partition AND h.hash = p_hash) THEN
         RAISE EXCEPTION 'earlier writes of this key are kept until they can be applied (leat dead list --held)'
+            USING ERRCODE = 'LT007', DETAIL = concat(p_partition, ' ', p_hash);
+    END IF;
+    SELECT * INTO found_control FROM leat.controls AS c
+     WHERE c.source = p_source AND c.until > clock_timestamp()
+       AND ((c."table" = p_table AND c.what = p_key) OR (c."table" IS NULL AND c.what = p_tenant))
+     ORDER BY c."table" NULLS LAST LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'control % leaves out the writes of this % until %: %', found_control.id,
+            CASE WHEN found_control."table" IS NULL THEN 'tenant' ELSE 'row' END,
+            to_char(found_control.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+            coalesce(nullif(found_control.reason, ''), 'no reason is given')
             USING ERRCODE = 'LT007', DETAIL = concat(p_partition, ' ', p_hash);
     END IF;
 END

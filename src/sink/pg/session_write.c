@@ -1,13 +1,15 @@
 /*
  * session_write.c - a write that is in no log: the batch of one record, without progress. Where
- * leat.advance would check the claim, leat.write_now checks that nothing is kept of the key, and
- * that the shard still lets it through. All that follows is as for any other batch, so that both
- * ways have one effect.
+ * leat.advance would check the claim, leat.write_now checks that nothing is kept of the key, that
+ * no control leaves it out, and that the shard still lets it through. All that follows is as for
+ * any other batch, so that both ways have one effect.
  */
 #include "sink/pg/session_state.h"
 
 static const char *const enter_sql[] = LEAT_PG_WITH_SERVER(
-    "SELECT leat.write_now($1::int4, $2::int4, $3::int8, $4::text, $5::int4, $6::int4)", "");
+    "SELECT leat.write_now($1::int4, $2::int4, $3::int8, $4::text, $5::int4, $6::int4,"
+    " $7::text, $8::text, $9::text)",
+    "");
 
 void leat_pg_session_send_enter(leat_pg_session *session, int64_t lock_timeout_ms)
 {
@@ -24,6 +26,12 @@ void leat_pg_session_send_enter(leat_pg_session *session, int64_t lock_timeout_m
         leat_pg_params_null(params);
     leat_pg_params_int4(params, (int32_t)direct->point);
     leat_pg_params_int4(params, (int32_t)lock_timeout_ms);
+    leat_pg_params_text(params, direct->table);
+    leat_pg_params_bytes(params, direct->row_key);
+    if (direct->tenant.data)
+        leat_pg_params_bytes(params, direct->tenant);
+    else
+        leat_pg_params_null(params);
     leat_pg_session_call(session, (job_command){.kind = COMMAND_ENTER, .statement = ENTER_NUMBER},
                          enter_sql[has_timeline]);
 }
