@@ -91,7 +91,8 @@ static bool is_half_full(const sim_world *world, const sim_process *process, uin
         if (view.state == LEAT_ENGINE_UNASSIGNED)
             continue;
         *ret_records += view.parked_records;
-        half = half || (view.parked_records > 0 && view.parked_bytes >= view.parked_max_bytes / 2);
+        half = half || (view.parked_records > 0 && view.parked_max_bytes > 0 &&
+                        view.parked_bytes >= view.parked_max_bytes / 2);
     }
     return half;
 }
@@ -111,6 +112,13 @@ static void check_parked(sim_world *world, sim_process *process, uint32_t shard,
                      "process %u, shard %u: a%u is refused for what is parked, and %s",
                      process->index, shard, app,
                      half ? "most of that is others'" : "there is room");
+        if (said->wait_s[LOUD_PARKED][app] == 0 && half && heard->of[app] > heard->bytes / 4)
+            sim_fail(
+                world, "admission",
+                "process %u, shard %u is full of what is parked: a%u is not refused, with %llu "
+                "bytes of %llu",
+                process->index, shard, app, (unsigned long long)heard->of[app],
+                (unsigned long long)heard->bytes);
     }
 }
 
