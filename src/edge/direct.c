@@ -98,14 +98,25 @@ static const leat_route *shadow_of(const leat_edge *edge, const edge_write *writ
     return &routes->routes[write->route->shadow];
 }
 
+/* Better refused than without the effect that its key promises. The keys of a live route may have
+ * gone through the log a moment ago: then a 4xx would say of a request that was sent again that it
+ * was never stored. */
+static void refuse_key(leat_edge *edge, const edge_write *write)
+{
+    bool is_live = write->route->mode == LEAT_MODE_LIVE;
+    edge_refuse(edge, &write->asker, is_live ? LEAT_HTTP_UNAVAILABLE : LEAT_HTTP_BAD_REQUEST,
+                write->asker.batch ? "idempotency_key" : "idempotency-key",
+                is_live ? "this row is written in the request now, where such a key has no effect: "
+                          "if it was sent before, that may have been applied"
+                        : "this write is applied in its request, where such a key has no effect");
+}
+
 void edge_direct_write(leat_edge *edge, const edge_write *write)
 {
     const char *why;
     LEAT_ASSERT(edge->direct.source); /* there are routes for it */
-    if (write->idempotency.data) {    /* better refused than without the effect that it promises */
-        edge_refuse(edge, &write->asker, LEAT_HTTP_BAD_REQUEST,
-                    write->asker.batch ? "idempotency_key" : "idempotency-key",
-                    "this write is applied in its request, where such a key has no effect");
+    if (write->idempotency.data) {
+        refuse_key(edge, write);
         return;
     }
     edge_direct_ticket *ticket = malloc(sizeof *ticket);

@@ -185,6 +185,9 @@ START_TEST(what_is_not_handed_over)
     send_request(world, "PATCH /apps/7/devices/x", "", "{\"no_such\":1}");
     expect_answer(world, 422);
     expect_start(world, "{\"error\":\"invalid\"");
+    send_request(world, "PATCH /apps/7/devices/x", "idempotency-key: k\r\n", "{}");
+    expect_answer(world, 400);
+    expect_start(world, "{\"error\":\"bad_request\",\"field\":\"idempotency-key\"");
     fake.trouble = "too many writes wait for the database";
     send_request(world, "PATCH /apps/7/devices/x", "", "{}");
     expect_answer(world, 503);
