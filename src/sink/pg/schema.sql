@@ -976,8 +976,10 @@ $$;
 
 -- Notes the keys of records, one element each, none twice; in the transaction that writes their rows, and before. LT010 if some
 -- are noted already: DETAIL has for each of them, up to 200, its element of `p_records`, and `=`, or `!` where what was noted
--- says something else. Such a batch is sent again without them. What it was told then still holds: a commit that has noted
--- a key was the row's, so it is among those that leat.advance asks for, or older than the claim.
+-- says something else. Then their records are sent without being written, in a batch that is put together anew: others may have
+-- come to it, of which the same is told. What was told still holds: a commit that has noted a key was of the row's subpartition,
+-- so it is among those that leat.advance asks for, or older than the claim. Only a person's retry of a held key is neither, until
+-- the key is let go and the partition claimed: if that is lost, the record is kept again, and leat.retried finds it.
 CREATE OR REPLACE FUNCTION leat.note_keys(p_records bigint[], p_a bigint[], p_b bigint[], p_fingerprints bigint[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
