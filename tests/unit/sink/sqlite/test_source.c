@@ -214,7 +214,7 @@ START_TEST(version_1_keeps_its_progress)
         "DROP TRIGGER leat_note_removed; DROP TABLE leat_removed_letters;"
         "DROP INDEX leat_dead_letters_control; ALTER TABLE leat_dead_letters DROP COLUMN control;"
         "ALTER TABLE leat_sources DROP COLUMN placement; ALTER TABLE leat_sources DROP COLUMN tenant_window;"
-        "ALTER TABLE leat_sources DROP COLUMN tenant_position;"
+        "ALTER TABLE leat_sources DROP COLUMN tenant_position; ALTER TABLE leat_sources DROP COLUMN idempotency_ms;"
         "UPDATE leat_schema_version SET version = 1");
     leat_source stored;
     leat_layout read;
