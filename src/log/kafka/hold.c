@@ -1,9 +1,6 @@
 /*
  * hold.c - the rule of hold.h, and the bytes. A record lies there as a small head and its parts one
- * after the other; the head is copied in and out because the bytes before it have any size. "As
- * many are likely to follow" means half of what went last: clients that wait for their answers send
- * their next writes one after the other, and waiting for the last of them would let the brokers
- * stand idle meanwhile.
+ * after the other; the head is copied in and out because the bytes before it have any size.
  */
 #include "log/kafka/hold.h"
 
@@ -43,8 +40,7 @@ bool leat_hold_is_due(const leat_hold *hold, int64_t bound_us, int64_t now_us)
 {
     if (hold->count == 0)
         return false;
-    bool others_follow = hold->out > 0 || hold->count < hold->last - hold->last / 2;
-    return !others_follow || leat_hold_is_full(hold) || now_us >= leat_hold_due_us(hold, bound_us);
+    return leat_hold_is_full(hold) || now_us >= leat_hold_due_us(hold, bound_us);
 }
 
 void leat_hold_begin(leat_hold *hold, int64_t now_us)
@@ -52,7 +48,6 @@ void leat_hold_begin(leat_hold *hold, int64_t now_us)
     LEAT_ASSERT(now_us >= hold->handed_us);
     if (hold->count == 0)
         return;
-    hold->last = hold->count;
     hold->handed_us = now_us;
 }
 

@@ -1,13 +1,12 @@
 /*
  * hold.h - records of one partition on their way to the client library, and when they go. The
- * library sends what it is given, so this is where records wait for others to share a request with.
- * It has a timer of its own for that (linger.ms), but that one delays every record, whether others
+ * library gathers records by itself (linger.ms), but its timer delays every record, whether others
  * come or not, and its clock is the time-out of poll(2): half a millisecond becomes a whole one.
  *
- * Here a record waits only where it pays: while the partition's last request is not answered, or
- * has just been answered and was so large that others are likely to follow. At the latest the
- * records go when the bound has passed since the last ones went. So a record that comes alone goes
- * at once, and many share few requests. The idea is Nagle's, of small segments in TCP (RFC 896).
+ * With linger.ms 0 records wait here instead, and go when the bound has passed since the last ones
+ * went: one that comes alone goes at once, and those that follow soon share a request. That answers
+ * sooner at low load and costs throughput under much, because the library then sends many small
+ * requests (docs/performance.md). Else the bound is 0 and the library waits.
  *
  * The records leave in the order in which they came, and their bytes are in one piece of memory
  * that is used again and again. No clock and no I/O.
@@ -28,8 +27,7 @@ typedef struct leat_hold {
     size_t at;
     uint32_t count;    /* records held */
     uint32_t out;      /* handed over, and not answered yet */
-    uint32_t last;     /* as many went together last time */
-    int64_t handed_us; /* when that was; 0: never */
+    int64_t handed_us; /* when the last ones went; 0: never */
 } leat_hold;
 
 void leat_hold_fini(leat_hold *hold);

@@ -115,7 +115,8 @@ typedef struct leat_kafka_writer {
     bool limit_refused; /* the brokers do not report it */
 
     /* ---- writer_send.c ---- */
-    int64_t linger_us; /* the longest that a record is held */
+    char linger[LEAT_WRITER_NUMBER_SIZE]; /* linger.ms, as configured */
+    int64_t linger_us;                    /* the longest that a record is held */
     int alarm_fd;
     int64_t alarm_us;  /* it is set for then; 0: it is not */
     uint32_t *holding; /* partitions that may hold records; room for partition_count */

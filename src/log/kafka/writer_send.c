@@ -18,6 +18,8 @@
 
 #include "record/headers.h"
 
+enum { HELD_US = 1000 }; /* where the client does not wait */
+
 enum {
     VALUE_MAX = 7 + LEAT_HEADER_COUNT, /* of one rd_kafka_produceva */
     FRAME_MAX = 128,                   /* more than librdkafka adds to a record, in its own sum of
@@ -296,17 +298,17 @@ int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_
 
 /* ---- its life ---- */
 
-/* The wait that is configured becomes the bound of ours, and the client does not wait. */
+/* The client waits as configured, and all is handed over at the end of each turn; or it does not
+ * wait, and records are held here. */
 static void take_linger(leat_kafka_writer *writer, const rd_kafka_conf_t *conf)
 {
-    char text[LEAT_WRITER_NUMBER_SIZE];
-    size_t size = sizeof text;
-    rd_kafka_conf_res_t result = rd_kafka_conf_get(conf, "linger.ms", text, &size);
+    size_t size = sizeof writer->linger;
+    rd_kafka_conf_res_t result = rd_kafka_conf_get(conf, "linger.ms", writer->linger, &size);
     LEAT_ASSERT(result == RD_KAFKA_CONF_OK);
-    writer->linger_us = (int64_t)(strtod(text, NULL) * 1000);
+    writer->linger_us = strtod(writer->linger, NULL) > 0 ? 0 : HELD_US;
     leat_log_property *properties = leat_kafka_unconst(writer->config.properties); /* the copy's own
                                                                                     */
-    properties[writer->user_properties] = (leat_log_property){"linger.ms", "0"};
+    properties[writer->user_properties] = (leat_log_property){"linger.ms", writer->linger};
     writer->config.property_count = writer->user_properties + 1;
 }
 
