@@ -12,14 +12,11 @@
  */
 #include "apply/reporter.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <yyjson.h>
@@ -28,6 +25,7 @@
 #include "base/diag.h"
 #include "base/rate_limit.h"
 #include "base/states.h"
+#include "base/thread.h"
 
 enum {
     GATHER_EVERY_MS = 250,
@@ -393,15 +391,10 @@ static void run_once(reporter_shard *at)
 /* False: the reporter ends. */
 static bool pause_between(leat_reporter *reporter)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += GATHER_EVERY_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    int64_t until_us = leat_mono_us() + GATHER_EVERY_MS * INT64_C(1000);
     pthread_mutex_lock(&reporter->lock);
-    while (!reporter->is_ending &&
-           pthread_cond_timedwait(&reporter->ended, &reporter->lock, &until) != ETIMEDOUT)
-        ;
+    while (!reporter->is_ending && leat_mono_us() < until_us)
+        leat_cond_wait_until(&reporter->ended, &reporter->lock, until_us);
     bool goes_on = !reporter->is_ending;
     pthread_mutex_unlock(&reporter->lock);
     return goes_on;
@@ -435,13 +428,8 @@ static void make_instance(char ret[40])
 
 static void init_ended(leat_reporter *reporter)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    int status = pthread_cond_init(&reporter->ended, &attributes);
-    LEAT_ASSERT(status == 0);
-    pthread_condattr_destroy(&attributes);
-    status = pthread_mutex_init(&reporter->lock, NULL);
+    leat_cond_init(&reporter->ended);
+    int status = pthread_mutex_init(&reporter->lock, NULL);
     LEAT_ASSERT(status == 0);
 }
 

@@ -13,13 +13,13 @@
  */
 #include "record/write_waits.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
+
+#include "base/thread.h"
 
 enum {
     RECENT = 16384, /* a power of two */
@@ -354,13 +354,10 @@ static uint32_t take_due(leat_write_waits *waits, write_asker *asker, leat_write
     return count;
 }
 
-/* By CLOCK_MONOTONIC, as leat_mono_us. */
 static void sleep_until(leat_write_waits *waits, write_asker *asker, int64_t until_us)
 {
-    const struct timespec until = {.tv_sec = until_us / 1000000,
-                                   .tv_nsec = until_us % 1000000 * 1000};
     asker->sleeps_until_us = until_us;
-    pthread_cond_timedwait(&asker->due, &waits->lock, &until);
+    leat_cond_wait_until(&asker->due, &waits->lock, until_us);
     asker->sleeps_until_us = 0;
 }
 
@@ -402,11 +399,9 @@ void leat_write_waits_answer(leat_write_waits *waits, const leat_write_question 
 bool leat_write_waits_pause(leat_write_waits *waits, uint32_t shard, int64_t us)
 {
     int64_t until_us = leat_mono_us() + us;
-    const struct timespec until = {.tv_sec = until_us / 1000000,
-                                   .tv_nsec = until_us % 1000000 * 1000};
     pthread_mutex_lock(&waits->lock);
     while (!waits->is_ending && leat_mono_us() < until_us)
-        pthread_cond_timedwait(&waits->askers[shard].due, &waits->lock, &until);
+        leat_cond_wait_until(&waits->askers[shard].due, &waits->lock, until_us);
     bool goes_on = !waits->is_ending;
     pthread_mutex_unlock(&waits->lock);
     return goes_on;
@@ -430,15 +425,10 @@ uint64_t leat_write_waits_questions(const leat_write_waits *waits)
 
 static void init_askers(leat_write_waits *waits)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     for (uint32_t i = 0; i < waits->layout.shard_count; i++) {
         TAILQ_INIT(&waits->askers[i].waits);
-        int status = pthread_cond_init(&waits->askers[i].due, &attributes);
-        LEAT_ASSERT(status == 0);
+        leat_cond_init(&waits->askers[i].due);
     }
-    pthread_condattr_destroy(&attributes);
 }
 
 leat_write_waits *leat_write_waits_new(const leat_layout *layout, uint32_t max)

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <yyjson.h>
 
@@ -35,8 +34,7 @@ typedef enum verdict { TAKEN, AGAIN, FINAL } verdict;
 
 static void wait_until(leat_tracer *tracer, int64_t until_us)
 {
-    struct timespec at = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
-    pthread_cond_timedwait(&tracer->changed, &tracer->lock, &at);
+    leat_cond_wait_until(&tracer->changed, &tracer->lock, until_us);
 }
 
 /* Under the lock. The process's end cuts it short. */

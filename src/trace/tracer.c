@@ -166,16 +166,6 @@ static void register_metrics(leat_tracer *tracer, leat_metrics *metrics)
     }
 }
 
-static void init_lock(leat_tracer *tracer)
-{
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&tracer->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&tracer->lock, NULL);
-}
-
 static void name_instance(leat_tracer *tracer)
 {
     static const char digits[] = "0123456789abcdef";
@@ -231,7 +221,8 @@ leat_tracer *leat_tracer_new(const leat_tracer_config *config, leat_error *error
     tracer->queue_max = config->queue;
     tracer->jitter.state = random_64();
     name_instance(tracer);
-    init_lock(tracer);
+    leat_cond_init(&tracer->changed);
+    pthread_mutex_init(&tracer->lock, NULL);
     register_metrics(tracer, config->metrics);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         leat_fail(error, "libcurl cannot be used");

@@ -2,11 +2,10 @@
 #ifndef LEAT_TRACE_TRACER_STATE_H
 #define LEAT_TRACE_TRACER_STATE_H
 
-#include <pthread.h>
-
 #include <curl/curl.h>
 
 #include "base/rate_limit.h"
+#include "base/thread.h"
 #include "trace/tracer.h"
 
 enum { LEAT_TRACE_BATCH = 256 /* spans of one request, at most */ };

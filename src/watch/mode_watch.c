@@ -5,14 +5,12 @@
  */
 #include "watch/mode_watch.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/diag.h"
 #include "base/rate_limit.h"
+#include "base/thread.h"
 #include "sink/modes.h"
 
 typedef struct mode_watch_shard {
@@ -63,17 +61,10 @@ static void read_once(mode_watch_shard *at)
 /* False: the watch ends. */
 static bool pause_for(leat_mode_watch *watch, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    int64_t until_us = leat_mono_us() + ms * 1000;
     pthread_mutex_lock(&watch->lock);
-    while (!watch->is_ending && pthread_cond_timedwait(&watch->ends, &watch->lock, &until) == 0) {
-    }
+    while (!watch->is_ending && leat_mono_us() < until_us)
+        leat_cond_wait_until(&watch->ends, &watch->lock, until_us);
     bool goes_on = !watch->is_ending;
     pthread_mutex_unlock(&watch->lock);
     return goes_on;
@@ -88,31 +79,10 @@ static void *run_thread(void *argument)
     return NULL;
 }
 
-/* With all signals blocked: they are for the threads that wait for them. */
-static int start_thread(mode_watch_shard *at)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int status = pthread_create(&at->thread, NULL, run_thread, at);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return status;
-}
-
 static void free_shard(mode_watch_shard *at)
 {
     leat_shard_reporter_free(at->reporter);
     free(at);
-}
-
-static void init_ends(leat_mode_watch *watch)
-{
-    pthread_condattr_t attributes;
-    pthread_mutex_init(&watch->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&watch->ends, &attributes);
-    pthread_condattr_destroy(&attributes);
 }
 
 leat_mode_watch *leat_mode_watch_new(const leat_mode_watch_config *config, leat_error *error)
@@ -121,7 +91,8 @@ leat_mode_watch *leat_mode_watch_new(const leat_mode_watch_config *config, leat_
     LEAT_ASSERT(config->route_count <= LEAT_ROUTES_MAX);
     leat_mode_watch *watch = leat_must_calloc(1, sizeof *watch);
     watch->config = *config;
-    init_ends(watch);
+    pthread_mutex_init(&watch->lock, NULL);
+    leat_cond_init(&watch->ends);
     for (uint32_t i = 0; i < config->route_count; i++)
         watch->names[i] = leat_must_strdup(config->routes[i]);
     for (uint32_t i = 0; i < config->shard_count; i++) {
@@ -129,7 +100,7 @@ leat_mode_watch *leat_mode_watch_new(const leat_mode_watch_config *config, leat_
         at->watch = watch;
         at->shard = i;
         at->reporter = leat_shard_reporter_new(config->addresses[i], config->source_id);
-        if (start_thread(at) != 0) {
+        if (leat_thread_start(&at->thread, run_thread, at) != 0) {
             free_shard(at);
             leat_mode_watch_free(watch);
             leat_fail(error, "cannot start the thread that asks shard %s about modes",

@@ -6,12 +6,11 @@
  */
 #include "watch/write_watch.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/diag.h"
 #include "base/rate_limit.h"
+#include "base/thread.h"
 
 enum {
     ASK_MAX = 4096,
@@ -76,17 +75,6 @@ static void *run_thread(void *argument)
     return NULL;
 }
 
-/* With all signals blocked: they are for the threads that wait for them. */
-static int start_thread(write_watch_shard *at)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int status = pthread_create(&at->thread, NULL, run_thread, at);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return status;
-}
-
 static void free_shard(write_watch_shard *at)
 {
     leat_shard_reporter_free(at->reporter);
@@ -103,7 +91,7 @@ leat_write_watch *leat_write_watch_new(const leat_write_watch_config *config, le
         at->watch = watch;
         at->shard = i;
         at->reporter = leat_shard_reporter_new(config->addresses[i], config->source_id);
-        if (start_thread(at) != 0) {
+        if (leat_thread_start(&at->thread, run_thread, at) != 0) {
             free_shard(at);
             leat_write_watch_free(watch);
             leat_fail(error, "cannot start the thread that asks shard %s about writes",

@@ -15,8 +15,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/thread.h"
 #include "log/file/committer.h"
 #include "record/headers.h"
 
@@ -318,17 +318,10 @@ static void checkpoint(leat_committer *c)
 
 /* ---- the thread ---- */
 
-static struct timespec at_time(int64_t us)
-{
-    LEAT_ASSERT(us >= 0);
-    return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
-}
-
 /* Under the lock: waits until something has changed or the time has come. */
 static void wait_until(leat_local_commits *commits, int64_t until_us)
 {
-    struct timespec until = at_time(until_us);
-    pthread_cond_timedwait(&commits->changed, &commits->lock, &until);
+    leat_cond_wait_until(&commits->changed, &commits->lock, until_us);
 }
 
 static int64_t due_us(const leat_committer *c)
@@ -423,16 +416,6 @@ static int open_db(leat_committer *c, leat_error *error)
                : -1;
 }
 
-static void init_lock(leat_local_commits *commits)
-{
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&commits->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&commits->lock, NULL);
-}
-
 leat_local_commits *leat_local_commits_new(leat_local_log *log, uv_async_t *wake, leat_error *error)
 {
     LEAT_ASSERT(log->head.partition_count > 0);
@@ -443,7 +426,8 @@ leat_local_commits *leat_local_commits_new(leat_local_log *log, uv_async_t *wake
     c->parts = leat_must_calloc(log->head.partition_count, sizeof *c->parts);
     c->next = leat_must_calloc(log->head.partition_count, sizeof *c->next);
     c->aging = leat_must_calloc(log->head.partition_count, sizeof *c->aging);
-    init_lock(&c->commits);
+    leat_cond_init(&c->commits.changed);
+    pthread_mutex_init(&c->commits.lock, NULL);
     int result = open_db(c, error);
     if (result == 0 && pthread_create(&c->commits.thread, NULL, run, c) != 0)
         result = leat_fail(error, "log.local.path: no thread can be made");

@@ -6,13 +6,13 @@
 #include "sink/pg/lookup.h"
 
 #include <netdb.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/thread.h"
 
 enum {
     A_NAME_MAX = 4,           /* threads that look up one name */
@@ -111,15 +111,10 @@ static void *run_query(void *argument)
     return NULL;
 }
 
-/* With all signals blocked: they are for the threads that wait for them. */
 static int start_thread(query *of)
 {
-    sigset_t all, before;
     pthread_t thread;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int status = pthread_create(&thread, NULL, run_query, of);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int status = leat_thread_start(&thread, run_query, of);
     if (status == 0)
         pthread_detach(thread);
     return status;
