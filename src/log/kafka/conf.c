@@ -230,8 +230,7 @@ rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *co
 leat_log_config leat_kafka_config_copy(const leat_log_config *from)
 {
     LEAT_ASSERT(from->brokers && from->topic);
-    leat_log_property *properties =
-        leat_must_calloc(from->property_count + LEAT_KAFKA_OWN_PROPERTIES, sizeof *properties);
+    leat_log_property *properties = leat_must_calloc(from->property_count + 1, sizeof *properties);
     for (uint32_t i = 0; i < from->property_count; i++) {
         properties[i].name = leat_must_strdup(from->properties[i].name);
         properties[i].value = leat_must_strdup(from->properties[i].value);

@@ -51,17 +51,6 @@ void leat_hold_begin(leat_hold *hold, int64_t now_us)
     hold->handed_us = now_us;
 }
 
-void leat_hold_went(leat_hold *hold)
-{
-    hold->out++;
-}
-
-void leat_hold_answered(leat_hold *hold)
-{
-    LEAT_ASSERT(hold->out > 0);
-    hold->out--;
-}
-
 /* ---- their bytes ---- */
 
 static size_t size_of(const held_head *head)

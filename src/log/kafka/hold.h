@@ -26,7 +26,6 @@ typedef struct leat_hold {
     leat_buf bytes; /* those from `at` on are held */
     size_t at;
     uint32_t count;    /* records held */
-    uint32_t out;      /* handed over, and not answered yet */
     int64_t handed_us; /* when the last ones went; 0: never */
 } leat_hold;
 
@@ -49,8 +48,5 @@ void leat_hold_begin(leat_hold *hold, int64_t now_us);
 bool leat_hold_first(const leat_hold *hold, leat_record *ret, void **ret_tag) LEAT_MUST_CHECK;
 /* That one is held no longer. */
 void leat_hold_advance(leat_hold *hold);
-/* One was given to the client library; one of those was answered. */
-void leat_hold_went(leat_hold *hold);
-void leat_hold_answered(leat_hold *hold);
 
 #endif

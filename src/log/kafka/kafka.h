@@ -67,8 +67,7 @@ static inline void *leat_kafka_unconst(const void *memory)
     return (void *)(uintptr_t)memory;
 }
 
-/* A copy that owns all it points at, with room for some properties after the user's. */
-enum { LEAT_KAFKA_OWN_PROPERTIES = 2 };
+/* A copy that owns all it points at, with room for one property after the user's. */
 leat_log_config leat_kafka_config_copy(const leat_log_config *from);
 void leat_kafka_config_free(leat_log_config *config, uint32_t user_properties);
 

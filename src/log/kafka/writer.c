@@ -87,8 +87,6 @@ static void on_reports(leat_kafka_writer *writer, rd_kafka_event_t *event)
     int64_t now_us = leat_mono_us();
     while ((report = rd_kafka_event_message_next(event))) {
         stored = stored || !report->err;
-        const leat_writer_slot *slot = report->_private;
-        leat_hold_answered(&writer->partitions[slot->partition].hold);
         if (report->err)
             on_refused(writer, report);
         else

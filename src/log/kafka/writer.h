@@ -87,7 +87,7 @@ typedef struct leat_kafka_writer {
     uv_poll_t alarm; /* of alarm_fd */
     uint32_t open_handles;
     leat_log_config config;   /* a copy: a client may have to be recreated */
-    uint32_t user_properties; /* of config; our linger.ms follows them, and perhaps batch.size */
+    uint32_t user_properties; /* of config; our batch.size may follow them */
     char batch_size[LEAT_WRITER_NUMBER_SIZE];
     leat_appended_cb on_appended;
     void *context;
@@ -115,8 +115,7 @@ typedef struct leat_kafka_writer {
     bool limit_refused; /* the brokers do not report it */
 
     /* ---- writer_send.c ---- */
-    char linger[LEAT_WRITER_NUMBER_SIZE]; /* linger.ms, as configured */
-    int64_t linger_us;                    /* the longest that a record is held */
+    int64_t linger_us; /* the longest that a record is held */
     int alarm_fd;
     int64_t alarm_us;  /* it is set for then; 0: it is not */
     uint32_t *holding; /* partitions that may hold records; room for partition_count */
@@ -179,7 +178,7 @@ void leat_writer_send_fini(leat_kafka_writer *writer);
  * caller's. */
 int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_writer_slot *slot,
                      leat_error *error) LEAT_MUST_CHECK;
-/* Some records were answered: others may be due. */
+/* Some records were answered: the client may have room for those that are held. */
 void leat_writer_look_soon(leat_kafka_writer *writer);
 /* The client gets all that is held now; what it has no room for is answered in the next turn: it is
  * certainly not stored. */

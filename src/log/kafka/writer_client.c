@@ -52,8 +52,6 @@ int leat_writer_open_client(leat_kafka_writer *writer, leat_error *error)
         return -1;
     rd_kafka_t *rk = writer->client->rk;
     writer->record_max = leat_writer_config_number(writer, "message.max.bytes");
-    for (uint32_t p = 0; p < writer->partition_count; p++)
-        writer->partitions[p].hold.out = 0; /* the one before answers no more */
     writer->topic = rd_kafka_topic_new(rk, writer->config.topic, NULL);
     writer->reports = rd_kafka_queue_get_main(rk);
     writer->answers = rd_kafka_queue_new(rk);

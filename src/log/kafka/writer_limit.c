@@ -37,8 +37,8 @@ static void set_batch_size(leat_kafka_writer *writer, long size)
     snprintf(writer->batch_size, sizeof writer->batch_size, "%ld", size);
     leat_log_property *properties = leat_kafka_unconst(writer->config.properties); /* the copy's own
                                                                                     */
-    properties[writer->user_properties + 1] = (leat_log_property){"batch.size", writer->batch_size};
-    writer->config.property_count = writer->user_properties + 2;
+    properties[writer->user_properties] = (leat_log_property){"batch.size", writer->batch_size};
+    writer->config.property_count = writer->user_properties + 1;
 }
 
 /* The old client still answers the records that wait. */

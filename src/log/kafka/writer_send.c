@@ -2,7 +2,7 @@
  * writer_send.c - the writer: a record on its way into its client. The client sends at once what it
  * is given, so records are held here by partition (hold.h). Whether some are due is asked once in
  * each turn of the loop, when all that the turn brought is held, and by an alarm for those that
- * wait for an answer in vain. The alarm is a timerfd because libuv's timers count milliseconds.
+ * stay. The alarm is a timerfd because libuv's timers count milliseconds.
  *
  * A client whose queue is full takes what is held a little later: it stays, and what comes for the
  * partition gets behind it. What the client does not take at all was promised an answer already. It
@@ -94,10 +94,7 @@ static rd_kafka_error_t *produce(leat_kafka_writer *writer, const leat_record *r
 {
     rd_kafka_vu_t values[VALUE_MAX];
     size_t count = fill_values(values, writer, record, slot);
-    rd_kafka_error_t *fault = rd_kafka_produceva(writer->client->rk, values, count);
-    if (!fault)
-        leat_hold_went(&writer->partitions[record->partition].hold);
-    return fault;
+    return rd_kafka_produceva(writer->client->rk, values, count);
 }
 
 /* ---- records that the client has not taken ---- */
@@ -302,14 +299,11 @@ int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_
  * wait, and records are held here. */
 static void take_linger(leat_kafka_writer *writer, const rd_kafka_conf_t *conf)
 {
-    size_t size = sizeof writer->linger;
-    rd_kafka_conf_res_t result = rd_kafka_conf_get(conf, "linger.ms", writer->linger, &size);
+    char linger[LEAT_WRITER_NUMBER_SIZE];
+    size_t size = sizeof linger;
+    rd_kafka_conf_res_t result = rd_kafka_conf_get(conf, "linger.ms", linger, &size);
     LEAT_ASSERT(result == RD_KAFKA_CONF_OK);
-    writer->linger_us = strtod(writer->linger, NULL) > 0 ? 0 : HELD_US;
-    leat_log_property *properties = leat_kafka_unconst(writer->config.properties); /* the copy's own
-                                                                                    */
-    properties[writer->user_properties] = (leat_log_property){"linger.ms", writer->linger};
-    writer->config.property_count = writer->user_properties + 1;
+    writer->linger_us = strtod(linger, NULL) > 0 ? 0 : HELD_US;
 }
 
 int leat_writer_send_init(leat_kafka_writer *writer, const rd_kafka_conf_t *conf, leat_error *error)

@@ -22,7 +22,6 @@ static uint32_t send_all(leat_hold *hold, int64_t now_us)
     leat_hold_begin(hold, now_us);
     while (leat_hold_first(hold, &record, &tag)) {
         leat_hold_advance(hold);
-        leat_hold_went(hold);
         count++;
     }
     return count;
@@ -53,7 +52,6 @@ START_TEST(those_that_follow_soon_go_together)
     ck_assert_uint_eq(send_all(&hold, 50000), 1);
     for (int i = 0; i < 5; i++)
         add(&hold, "{}");
-    leat_hold_answered(&hold);
     ck_assert(!is_due(&hold, 50999));
     ck_assert_int_eq(leat_hold_due_us(&hold, BOUND_US), 51000);
     ck_assert(is_due(&hold, 51000));
@@ -155,8 +153,7 @@ typedef struct traffic {
     leat_hold hold;
     int64_t now_us;
     uint64_t added;
-    uint64_t gone; /* the next to go has this number */
-    uint32_t unanswered;
+    uint64_t gone;         /* the next to go has this number */
     int64_t held_since_us; /* a turn has found some that were not due then; 0: none */
 } traffic;
 
@@ -182,8 +179,6 @@ static void hand_over(traffic *t)
         ck_assert_int_eq(record.accepted_ms, (int64_t)t->gone);
         leat_hold_advance(&t->hold);
         t->gone++;
-        t->unanswered++;
-        leat_hold_went(&t->hold);
         if (leat_prng_below(&t->prng, 500) == 0 && !leat_hold_is_full(&t->hold))
             add_any(t); /* goes too, behind the others */
     }
@@ -228,9 +223,6 @@ static void step(traffic *t, uint64_t busy)
             if (leat_hold_is_full(&t->hold))
                 hand_over(t);
         }
-    else if (kind == 1)
-        for (uint64_t i = leat_prng_below(&t->prng, t->unanswered + 1); i > 0; i--, t->unanswered--)
-            leat_hold_answered(&t->hold);
     look(t);
     if (kind > 1)
         pass_time(t);
