@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <xxhash.h>
 
@@ -94,7 +95,7 @@ int64_t leat_wall_ms(void)
 static _Noreturn void out_of_memory(void)
 {
     fputs("leat: out of memory\n", stderr);
-    exit(1);
+    _exit(1);  // not exit(): libraries would tear down what other threads still use
 }
 
 void *leat_must_calloc(size_t count, size_t size)
