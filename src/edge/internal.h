@@ -1,12 +1,11 @@
 /*
  * internal.h - what the edge's files share: edge.c decides what a request is, write.c takes a write
- * from its bytes to its answer, content.c what its body is, batch.c many of them in one request,
- * answer.c writes the answers, metrics.c counts them, health.c knows whether writes are taken,
- * auth.c who may write, admission.c who writes too often, way.c which way a write goes, direct.c
- * what goes to the database while its client waits, waiting.c (waiting.h) who waits for a write,
- * tenant.c whose write it is where the path does not say it, trace.c (trace.h) a request's trace,
- * docs.c describes the API to whoever
- * asks.
+ * from its bytes to where it goes, append.c through the log to its answer, content.c what its body
+ * is, batch.c many of them in one request, answer.c writes the answers, metrics.c counts them,
+ * health.c knows whether writes are taken, auth.c who may write, admission.c who writes too often,
+ * way.c which way a write goes, direct.c what goes to the database while its client waits,
+ * waiting.c (waiting.h) who waits for a write, tenant.c whose write it is where the path does not
+ * say it, trace.c (trace.h) a request's trace, docs.c describes the API to whoever asks.
  */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
@@ -247,6 +246,20 @@ void edge_writes_init(leat_edge *edge);
 void edge_writes_fini(leat_edge *edge);
 /* Answers it now, or appends it and answers it later. */
 void edge_write_take(leat_edge *edge, edge_write *write);
+/* The answer to a write that was not accepted, wherever it goes; `field` NULL or "": it is not
+ * about one field. */
+void edge_refuse(leat_edge *edge, const edge_asker *asker, leat_http_code code, const char *field,
+                 const char *message);
+/* 429; `after_s`: when it may come again. */
+void edge_refuse_limited(leat_edge *edge, const edge_asker *asker, const char *message,
+                         int64_t after_s, const edge_policy *policy);
+
+/* ---- append.c ---- */
+void edge_tickets_init(leat_edge *edge);
+/* No write is in flight. */
+void edge_tickets_fini(leat_edge *edge);
+/* The write whose key is in the edge, which may be written: answers it now or later. */
+void edge_append(leat_edge *edge, const edge_write *write);
 /* When the oldest write that waits for the log arrived, or a little earlier; INT64_MAX: none
  * waits. */
 int64_t edge_oldest_us(const leat_edge *edge);
@@ -255,13 +268,6 @@ void edge_shadow_append(leat_edge *edge, const leat_route *shadow, const leat_re
 /* A leat_appended_cb. */
 void edge_on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
                       int64_t offset, const char *why);
-/* The answer to a write that was not accepted, wherever it goes; `field` NULL or "": it is not
- * about one field. */
-void edge_refuse(leat_edge *edge, const edge_asker *asker, leat_http_code code, const char *field,
-                 const char *message);
-/* 429; `after_s`: when it may come again. */
-void edge_refuse_limited(leat_edge *edge, const edge_asker *asker, const char *message,
-                         int64_t after_s, const edge_policy *policy);
 
 /* ---- content.c ---- */
 /* A media type without its parameters. */
