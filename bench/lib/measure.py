@@ -119,7 +119,9 @@ OPTIONS = {
     "apps": "tenants", "batch": "records a batch", "compact_every": "setting apply.compact_every",
     "connections": "of leat to each shard", "crowd": "requests that wait at once", "items": "of the file that is sent in batches",
     "keys": "rows that the writes go to",
-    "lead": "seconds of load before it is measured", "case": "only this case", "partitions": "of the topic", "plots": "folder for the pictures",
+    "into": "Markdown file; between its two comments that name bench/versus the table is put",
+    "lead": "seconds of load before it is measured", "own": "command that starts another consumer, measured in turn",
+    "peers": "which ones, separated by commas", "plot": "SVG file to draw", "case": "only this case", "partitions": "of the topic", "plots": "folder for the pictures",
     "rate": "writes a second", "records": "of a run", "outage": "seconds for which a shard is away", "part": "of the capacity, as the rate", "report": "HTML file to write", "requests": "of each kind", "rows": "of a batch", "seconds": "of a run", "shards": "of leat; the second has a server of its own",
     "vs": "command that starts another server, measured in turn",
     "warm_up": "seconds of updates after the table was filled",
@@ -162,7 +164,10 @@ class Figures:
         for name, values in self.samples.items():
             print(f"{name:32} {statistics.median(values):12,.2f} {min(values):12,.2f} {max(values):12,.2f}  {len(values)}")
         if json_file:
-            Path(json_file).write_text(json.dumps({n: round(self.median(n), 3) for n in self.samples}, indent=1) + "\n")
+            self.write_json(json_file)
+
+    def write_json(self, file):
+        Path(file).write_text(json.dumps({n: round(self.median(n), 3) for n in self.samples}, indent=1) + "\n")
 
 
 def quantile(values, share):

@@ -1,4 +1,4 @@
-"""A picture of lag over time as SVG, written by hand: two panels side by side, without and with the trouble."""
+"""Pictures as SVG, written by hand: lag over time in two panels side by side, without and with the trouble; and bars."""
 
 import math
 from pathlib import Path
@@ -87,3 +87,31 @@ def side_by_side(file, *arguments, **options):
     """`picture` as a file."""
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     Path(file).write_text(picture(*arguments, **options))
+
+
+# ---- bars ----
+
+BAR, LABELS, BARS_WIDTH, VALUES = 22, 250, 190, 110  # height of a bar's row; widths: of the names, of the longest bar, of the values
+FIRST, OTHER = "#1f77b4", "#b0b7bf"
+
+
+def bar_rows(left, top, rows):
+    most = max(value for _, value, _ in rows) or 1
+    for i, (_, value, words) in enumerate(rows):
+        y, width = top + i * BAR, max(BARS_WIDTH * value / most, 1)
+        yield f'<rect x="{left}" y="{y}" width="{width:.1f}" height="{BAR - 6}" fill="{OTHER if i else FIRST}"/>'
+        yield text(left + width + 6, y + 12, words, 11)
+
+
+def bars(title, panels, note=""):
+    """SVG: panels of horizontal bars beside each other, each with a scale of its own. `panels`: (title, [(name, value, its words)]), all
+    with the same names; the first name stands out."""
+    top, step = 76, BARS_WIDTH + VALUES
+    height = top + BAR * len(panels[0][1]) + 34
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LABELS + step * len(panels) + 10}" height="{height}">',
+           '<rect width="100%" height="100%" fill="white"/>', text(14, 26, title, 15)]
+    for i, (name, _, _) in enumerate(panels[0][1]):
+        out.append(text(LABELS - 10, top + i * BAR + 12, name, 12, "end"))
+    for i, (name, rows) in enumerate(panels):
+        out += [text(LABELS + i * step, top - 14, name, 13), *bar_rows(LABELS + i * step, top, rows)]
+    return "\n".join([*out, text(14, height - 12, note, 10, colour="#666"), "</svg>"]) + "\n"

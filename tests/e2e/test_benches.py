@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from xml.etree import ElementTree
 
 import pytest
 
@@ -49,13 +51,17 @@ FIGURES = {
     "placement": [f"{figure}_{count}" for figure in ("full_rows_s", "full_cpu_us", "rss_mib", "half_cpu_us", "half_batch")
                   for count in (64, 256, 1024)],
     "seen": [f"{figure}_{way}" for figure in ("row_versions", "wal_bytes", "records_s") for way in ("plain", "step", "ratio")],
+    "versus": [f"{load}_{who}_{figure}{ratio}" for load in ("uniform", "zipf", "hot") for who in ("leat", "naive", "batch", "inbox")
+               for figure in ("records_s", "own_cpu_us", "postgres_cpu_us", "broker_cpu_us", "rss_mib")
+               for ratio in (("",) if who == "leat" else ("", "_of_leat"))],
     "plan": ["capacity_s", "rate_s", "lag_peak_s", "lag_peak_predicted_s", "lag_peak_error", "catch_up_s", "catch_up_predicted_s",
              "catch_up_error", "other_p99_ms"],
     "merge": [*(f"{way}_us_row" for way in ("set", "concat", "strip", "deep")), *(f"{way}_of_set" for way in ("concat", "strip", "deep"))],
 }
 
-# Further arguments of one.
-WITH = {"edge": ["--vs", f"{sys.executable} {ROOT / 'tests' / 'lib' / 'other_edge.py'}"]}
+# Further arguments of one. The peers of bench/versus that would be downloaded are left out.
+WITH = {"edge": ["--vs", f"{sys.executable} {ROOT / 'tests' / 'lib' / 'other_edge.py'}"],
+        "versus": ["--peers", "naive,batch,inbox"]}
 
 
 def run(name, *arguments, **environment):
@@ -106,3 +112,30 @@ def test_a_benchmark_refuses_a_program_with_sanitizers():
     done = run("edge", LEAT_BIN=str(ROOT / "build" / "debug" / "leat"))
     assert done.returncode == 1
     assert "was built with AddressSanitizer" in done.stderr and "scripts/build release" in done.stderr
+
+
+def test_versus_does_not_measure_a_consumer_that_loses_writes():
+    """Of one that skips every tenth record and commits it all the same it says how many are missing, and shows no figures."""
+    done = run("versus", "--peers", "", "--own", f"{sys.executable} {ROOT / 'tests' / 'lib' / 'forgetful_consumer.py'}")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(r"error: own: it has applied 3000 of 3000 records, and the counters add up to 2\d\d\d$", done.stderr, re.M), done.stderr
+    assert "records/s" not in done.stdout
+
+
+def test_versus_draws_a_picture_and_puts_its_table_into_a_document(tmp_path):
+    """The table takes the place of what stands between the two comments, and nothing else changes."""
+    page, picture = tmp_path / "page.md", tmp_path / "docs" / "versus.svg"
+    page.write_text("before\n<!-- bench/versus: what it found -->\nold\n<!-- bench/versus: end -->\nbehind\n")
+    done = run("versus", "--peers", "batch", "--plot", str(picture), "--into", str(page))
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = page.read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("before", "behind") and "old" not in lines
+    assert [line.split("|")[1].strip() for line in lines if line.startswith("|")] == ["", "---", "leat", "by hand, one upsert a poll"]
+    assert any("](docs/versus.svg)" in line for line in lines)
+    assert "by hand, one upsert a poll" in [e.text for e in ElementTree.parse(picture).iter() if e.text]
+
+
+def test_versus_names_a_peer_that_there_is_not():
+    """It ends at once, and says which ones there are."""
+    done = run("versus", "--peers", "batch,debezum")
+    assert done.returncode == 1 and "there is no debezum; there are naive, batch" in done.stderr
