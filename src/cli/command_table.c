@@ -195,7 +195,7 @@ const leat_command leat_commands[] = {
     {"verify", "cjlTFgNdiELGqBz",
      "[--partition N [--from OFFSET] [--to OFFSET]] [--since TIME] [--until TIME] [--tenant T] [--sample P] [--leave-out LIST] [--adopted] [--accept-removed] [--memory SIZE] [--pace N] [--limit N] [--json] [--config FILE]",
      0, "prove that the shards have what was accepted", leat_verify_help, leat_command_verify},
-    {"plan", "csrjWXYaeZJv012345678", leat_plan_usage, 0,
+    {"plan", "csrjWXYaeZJv0123456789", leat_plan_usage, 0,
      "how large leat has to be, and the lag to expect", leat_plan_help, leat_command_plan},
     {"config", "", "", 0, "print the reference of all settings",
      "Prints every setting with its type, default, range and meaning.\n", leat_command_config},

@@ -50,6 +50,7 @@ typedef struct leat_options {
     const char *outage;
     const char *shards;
     const char *partitions;
+    const char *connections;
     const char *tenants;
     const char *tenant_skew;
     const char *keys;

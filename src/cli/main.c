@@ -77,6 +77,7 @@ static const struct option options_known[] = {
     {"reader-us", required_argument, NULL, '6'},
     {"record-bytes", required_argument, NULL, '7'},
     {"measure", no_argument, NULL, '8'},
+    {"connections", required_argument, NULL, '9'},
     {0},
 };
 
@@ -173,7 +174,7 @@ static const char **text_of(leat_options *options, int letter)
         {'Z', &options->shards},      {'J', &options->partitions},   {'v', &options->tenants},
         {'0', &options->tenant_skew}, {'1', &options->keys},         {'2', &options->key_skew},
         {'3', &options->fixed_us},    {'4', &options->row_us},       {'5', &options->serial},
-        {'6', &options->reader_us},   {'7', &options->record_bytes},
+        {'6', &options->reader_us},   {'7', &options->record_bytes}, {'9', &options->connections},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].letter == letter)

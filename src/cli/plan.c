@@ -14,7 +14,7 @@
 
 const char leat_plan_usage[] =
     "--writes N/s (--measure [--shard NAME] [--route NAME] | --shards N --fixed-us F --row-us R [--serial S]) [--spike Nx] [--spike-for TIME] [--lag TIME] [--outage TIME] "
-    "[--tenants N] [--tenant-skew Z] [--keys N] [--key-skew Z] [--partitions N] [--reader-us U] [--record-bytes B] [--json] [--config FILE]";
+    "[--tenants N] [--tenant-skew Z] [--keys N] [--key-skew Z] [--connections N] [--partitions N] [--reader-us U] [--record-bytes B] [--json] [--config FILE]";
 
 const char leat_plan_help[] =
     "Says how many connections, partitions and workers a load needs, and which lag to expect: steady, after a spike, and after an\n"
@@ -38,6 +38,7 @@ const char leat_plan_help[] =
     "  --tenant-skew Z   Zipf's exponent of their writes; default 1. 0: all are alike\n"
     "  --keys N          rows that are written; without it, none twice in a batch\n"
     "  --key-skew Z      Zipf's exponent of their writes; default 0\n"
+    "  --connections N   there are so many to each shard; without it, as few as are enough\n"
     "  --partitions N    the topic is there and has so many\n"
     "  --reader-us U     what a record costs a worker's thread; default 6\n"
     "  --record-bytes B  of a record; default 300\n"
@@ -100,6 +101,7 @@ static int read_input(const leat_options *options, leat_plan_input *ret, leat_er
         {"--tenant-skew", options->tenant_skew, "", &ret->tenant_skew, NULL, false},
         {"--keys", options->keys, "", &ret->keys, NULL, false},
         {"--key-skew", options->key_skew, "", &ret->key_skew, NULL, false},
+        {"--connections", options->connections, "", NULL, &ret->connections, false},
         {"--partitions", options->partitions, "", NULL, &ret->partitions_max, false},
         {"--reader-us", options->reader_us, "us", &ret->reader_us, NULL, false},
         {"--record-bytes", options->record_bytes, "", &ret->record_bytes, NULL, false},

@@ -29,7 +29,8 @@ static uint32_t list_figures(const leat_plan *plan, figure *ret)
         {"batch", plan->batch, "records", "min(batch_records, (250 ms - fixed) / row)"},
         {"rows", plan->rows, "rows", "different keys among `batch` records"},
         {"batch_time", plan->batch_us / 1e6, "s", "fixed + rows * row"},
-        {"connections", plan->connections, "a shard", "the fewest with capacity >= needed"},
+        {"connections", plan->connections, "a shard",
+         "the fewest with capacity >= needed, or --connections"},
         {"capacity", plan->capacity_s, "/s",
          "speed_up * batch / batch_time; speed_up = n / (1 + serial * (n - 1)), n = connections"},
         {"capacity_most", plan->most_s, "/s", "the same with 256 connections"},
@@ -45,10 +46,14 @@ static uint32_t list_figures(const leat_plan *plan, figure *ret)
         {"spike_catch_up", plan->spike_catch_up_s, "s",
          "spike_backlog / (capacity - shard_writes)"},
         {"outage_backlog", plan->outage_backlog, "records", "shard_writes * outage"},
+        {"row_writes", plan->row_writes, "a record",
+         "different keys among min(outage_backlog / 2, 65536) records, a record"},
+        {"capacity_behind", plan->behind_s, "/s",
+         "speed_up * batch / (fixed + batch * row_writes * row), a batch being what fits then"},
         {"outage_lag", plan->outage_lag_s, "s",
-         "lag + outage + min(outage_backlog, 65536) / capacity"},
+         "lag + outage + min(outage_backlog, 65536) / capacity_behind"},
         {"outage_catch_up", plan->outage_catch_up_s, "s",
-         "outage_backlog / (capacity - shard_writes)"},
+         "outage_backlog / (capacity_behind - shard_writes)"},
         {"hot_row", plan->hot_row_s, "/s", "writes * spike * the heaviest key's part"},
         {"hot_row_most", plan->hot_row_most_s, "/s",
          "deep / (fixed + row + deep * reader), deep = min(10 * batch_records, 10000)"},
@@ -90,6 +95,7 @@ void leat_plan_print(const leat_plan_input *input, const leat_plan *plan)
 static const char *shortage_name(leat_plan_shortage shortage)
 {
     static const char *const names[] = {[LEAT_PLAN_ENOUGH] = NULL,
+                                        [LEAT_PLAN_CONNECTIONS] = "connections",
                                         [LEAT_PLAN_ROWS] = "rows",
                                         [LEAT_PLAN_PARTITIONS] = "partitions",
                                         [LEAT_PLAN_HOT_ROW] = "hot_row"};
@@ -122,6 +128,10 @@ void leat_plan_print_json(const leat_plan_input *input, const leat_plan *plan)
 void leat_plan_print_shortage(const leat_plan_input *input, const leat_plan *plan, leat_error *ret)
 {
     switch (plan->shortage) {
+    case LEAT_PLAN_CONNECTIONS:
+        leat_fail(ret, "connections are short: a shard applies %.0f/s over %u and one needs %.0f/s",
+                  plan->capacity_s, plan->connections, plan->needed_s);
+        return;
     case LEAT_PLAN_ROWS:
         if (plan->shards_needed)
             leat_fail(ret,

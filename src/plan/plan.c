@@ -126,9 +126,10 @@ static double rows_of(const leat_plan_input *input, double batch)
     return leat_plan_distinct(batch, floor(input->keys / input->shards), input->key_skew);
 }
 
-static double full_batch(const leat_plan_input *input)
+/* Records, each of which has so many row writes. */
+static double full_batch(const leat_plan_input *input, double row_writes)
 {
-    double fits = floor((LEAT_PLAN_BATCH_US - input->fixed_us) / input->row_us);
+    double fits = floor((LEAT_PLAN_BATCH_US - input->fixed_us) / (input->row_us * row_writes));
     return fmax(1, fmin(input->batch_records, fits));
 }
 
@@ -139,9 +140,26 @@ static double batch_time(const leat_plan_input *input, double rows)
 
 double leat_plan_capacity(const leat_plan_input *input, double connections)
 {
-    double batch = full_batch(input);
+    double batch = full_batch(input, 1);
     return leat_plan_speed_up(connections, input->serial) * batch * 1e6 /
            batch_time(input, rows_of(input, batch));
+}
+
+/* Batches are of the deepest subpartitions, and all writes to a row are in one of these: so as many
+ * are folded in a batch as among all records that are in memory. Of a backlog half is, on average
+ * over the time until it is gone. */
+double leat_plan_row_writes(const leat_plan_input *input, double backlog)
+{
+    double held = fmax(full_batch(input, 1), fmin(backlog / 2, HELD_RECORDS));
+    return rows_of(input, held) / held;
+}
+
+double leat_plan_behind(const leat_plan_input *input, double connections, double backlog)
+{
+    double row_writes = leat_plan_row_writes(input, backlog);
+    double batch = full_batch(input, row_writes);
+    return leat_plan_speed_up(connections, input->serial) * batch * 1e6 /
+           batch_time(input, batch * row_writes);
 }
 
 double leat_plan_catch_up(double backlog, double capacity_s, double writes_s)
@@ -166,6 +184,8 @@ static double needed_s(const leat_plan_input *input, uint32_t shards)
 
 static uint32_t least_connections(const leat_plan_input *input, double one_s, double needed)
 {
+    if (input->connections > 0)
+        return input->connections;
     for (uint32_t n = 1; n < LEAT_PLAN_CONNECTIONS_MAX; n++)
         if (one_s * leat_plan_speed_up(n, input->serial) >= needed)
             return n;
@@ -210,11 +230,13 @@ static void make_lags(const leat_plan_input *input, leat_plan *ret)
     ret->spike_lag_s = ret->lag_s + ret->spike_backlog / capacity;
     ret->spike_catch_up_s = leat_plan_catch_up(ret->spike_backlog, capacity, writes);
     ret->outage_backlog = writes * input->outage_s;
+    ret->row_writes = leat_plan_row_writes(input, ret->outage_backlog);
+    ret->behind_s = leat_plan_behind(input, ret->connections, ret->outage_backlog);
     /* Tenants are served in turn, so the first record of a heavy one may be the last of those that
      * were read first. */
     ret->outage_lag_s = ret->lag_s + input->outage_s +
-                        fmin(ret->outage_backlog, HELD_RECORDS) / capacity;
-    ret->outage_catch_up_s = leat_plan_catch_up(ret->outage_backlog, capacity, writes);
+                        fmin(ret->outage_backlog, HELD_RECORDS) / ret->behind_s;
+    ret->outage_catch_up_s = leat_plan_catch_up(ret->outage_backlog, ret->behind_s, writes);
 }
 
 /* ---- the log and its readers ---- */
@@ -270,7 +292,7 @@ void leat_plan_make(const leat_plan_input *input, leat_plan *ret)
     ret->share = leat_plan_shard_share(input->tenants, input->tenant_skew, input->shards);
     ret->shard_writes_s = input->writes_s * ret->share;
     ret->needed_s = needed_s(input, input->shards);
-    ret->batch = full_batch(input);
+    ret->batch = full_batch(input, 1);
     ret->rows = rows_of(input, ret->batch);
     ret->batch_us = batch_time(input, ret->rows);
     double one_s = leat_plan_capacity(input, 1);
@@ -280,6 +302,8 @@ void leat_plan_make(const leat_plan_input *input, leat_plan *ret)
     if (ret->most_s < ret->needed_s) {
         ret->shortage = LEAT_PLAN_ROWS;
         ret->shards_needed = shards_needed(input, ret->most_s);
+    } else if (ret->capacity_s < ret->needed_s) {
+        ret->shortage = LEAT_PLAN_CONNECTIONS;
     }
     make_readers(input, ret);
     make_lags(input, ret);
@@ -310,6 +334,7 @@ int leat_plan_check(const leat_plan_input *input, leat_error *error)
         {"the skew of keys", input->key_skew, 0, 4},
         {"the bytes of a record", input->record_bytes, 1, 1e8},
         {"the number of shards", input->shards, 1, LEAT_PLAN_SHARDS_MAX},
+        {"the number of connections", input->connections, 0, LEAT_PLAN_CONNECTIONS_MAX},
         {"the records of a batch", input->batch_records, 1, 65536},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

@@ -35,6 +35,7 @@ typedef struct leat_plan_input {
     double tenant_skew, key_skew; /* Zipf's exponents; 0: all are alike */
     double record_bytes;
     uint32_t shards;
+    uint32_t connections;    /* to each shard, of all processes; 0: as few as are enough */
     uint32_t partitions_max; /* of the topic; 0: as many as are needed */
     uint32_t batch_records;  /* apply.batch_records */
 } leat_plan_input;
@@ -42,9 +43,10 @@ typedef struct leat_plan_input {
 /* What is short. */
 typedef enum leat_plan_shortage {
     LEAT_PLAN_ENOUGH,
-    LEAT_PLAN_ROWS,       /* a shard cannot apply what it gets, however many connections */
-    LEAT_PLAN_PARTITIONS, /* too few of them can be read at once */
-    LEAT_PLAN_HOT_ROW,    /* one row gets more than can be applied one after another */
+    LEAT_PLAN_CONNECTIONS, /* a shard cannot apply what it gets over those that are given */
+    LEAT_PLAN_ROWS,        /* a shard cannot apply what it gets, however many connections */
+    LEAT_PLAN_PARTITIONS,  /* too few of them can be read at once */
+    LEAT_PLAN_HOT_ROW,     /* one row gets more than can be applied one after another */
 } leat_plan_shortage;
 
 typedef struct leat_plan {
@@ -58,6 +60,8 @@ typedef struct leat_plan {
     double most_s;        /* with LEAT_PLAN_CONNECTIONS_MAX */
     uint32_t connections; /* to each shard, of all processes */
     double capacity_s;    /* of the shard with them */
+    double row_writes;    /* a record, when there is the outage's backlog: the rest is folded */
+    double behind_s;      /* the capacity then */
     uint32_t partitions;
     uint32_t workers;
     double busy; /* part of the capacity that is used when steady */
@@ -80,6 +84,10 @@ double leat_plan_shard_share(double tenants, double skew, uint32_t shards);
 double leat_plan_distinct(double records, double keys, double skew);
 /* What a shard applies, a second, in full batches. */
 double leat_plan_capacity(const leat_plan_input *input, double connections);
+/* The row writes a record while a backlog of so many records is worked off, and what the shard
+ * applies then. */
+double leat_plan_row_writes(const leat_plan_input *input, double backlog);
+double leat_plan_behind(const leat_plan_input *input, double connections, double backlog);
 /* Until a backlog is gone; INFINITY: never. */
 double leat_plan_catch_up(double backlog, double capacity_s, double writes_s);
 

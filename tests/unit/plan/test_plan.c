@@ -79,6 +79,43 @@ START_TEST(an_outage_by_hand)
 }
 END_TEST
 
+START_TEST(a_backlog_is_folded_by_hand)
+{
+    /* 65,536 records in memory, and as many rows in the shard: 1 - 1/e of the records are the first
+     * of their row. A batch of 1000 takes 2 ms + 632 * 8 us. */
+    leat_plan_input input = simple();
+    input.outage_s = 600;
+    input.keys = 2 * 65536;
+    leat_plan plan = plan_of(input);
+    double first = 1 - exp(-1);
+    ck_assert_double_eq_tol(plan.row_writes, first, 1e-5);
+    ck_assert_double_eq_tol(plan.behind_s, 1000e6 / (2000 + 1000 * first * 8), 10);
+    NEAR(plan.outage_catch_up_s, plan.outage_backlog / (plan.behind_s - plan.shard_writes_s));
+    /* A short one is not in memory for long: on average half of it is. */
+    NEAR(leat_plan_row_writes(&input, 4000), leat_plan_distinct(2000, 65536, 0) / 2000);
+    NEAR(leat_plan_row_writes(&input, 10), leat_plan_distinct(1000, 65536, 0) / 1000);
+    /* Cheaper records fit a batch that is limited by time: 400 rows of 620 us in 250 ms - 2 ms. */
+    input.row_us = 620;
+    input.writes_s = 1000;
+    plan = plan_of(input);
+    NEAR(plan.batch, 400);
+    ck_assert_double_eq_tol(plan.behind_s, 1e6 / (620 * plan.row_writes + 2000 / 500.0), 30);
+}
+END_TEST
+
+START_TEST(connections_that_are_given)
+{
+    leat_plan_input input = simple();
+    input.connections = 3;
+    leat_plan plan = plan_of(input);
+    ck_assert_uint_eq(plan.connections, 3);
+    NEAR(plan.capacity_s, 300000);
+    input.connections = 1;
+    input.writes_s = 400000; /* 250,000 are needed */
+    ck_assert_int_eq(plan_of(input).shortage, LEAT_PLAN_CONNECTIONS);
+}
+END_TEST
+
 START_TEST(several_connections)
 {
     NEAR(leat_plan_speed_up(1, 0.5), 1);
@@ -249,6 +286,8 @@ int main(void)
     tcase_add_test(tests, a_steady_load_by_hand);
     tcase_add_test(tests, a_spike_by_hand);
     tcase_add_test(tests, an_outage_by_hand);
+    tcase_add_test(tests, a_backlog_is_folded_by_hand);
+    tcase_add_test(tests, connections_that_are_given);
     tcase_add_test(tests, several_connections);
     tcase_add_test(tests, shares_by_hand);
     tcase_add_test(tests, what_was_measured_becomes_a_line);
