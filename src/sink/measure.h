@@ -31,7 +31,8 @@ enum {
 
 typedef struct leat_measurement {
     uint32_t copied; /* rows */
-    /* One connection: the sizes of batches, and the median time of one. */
+    /* One connection: the sizes of batches, and what one takes: the mean over batches of different
+     * rows, each the median of its runs. */
     uint32_t size_count;
     uint32_t sizes[LEAT_MEASURE_SIZES];
     double batch_us[LEAT_MEASURE_SIZES];

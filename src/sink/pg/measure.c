@@ -13,6 +13,7 @@
 
 /* Rows in memory, as text. */
 #define COPIED_BYTES_MAX (32.0 * 1024 * 1024)
+#define COPY_US          5e6
 
 /* ---- statements ---- */
 
@@ -223,11 +224,8 @@ static void put_copied(leat_buf *sql, const leat_table *table)
     }
 }
 
-static int copy_rows(leat_measure_world *world, leat_error *error)
+static int copy_some(const leat_measure_world *world, int count, int offset, leat_error *error)
 {
-    int limit;
-    if (rows_to_copy(world, &limit, error) != 0)
-        return -1;
     leat_buf sql = {0};
     leat_buf_text(&sql, "insert into " LEAT_MEASURE_SCHEMA ".rows (");
     put_copied(&sql, world->table);
@@ -235,10 +233,29 @@ static int copy_rows(leat_measure_world *world, leat_error *error)
     put_copied(&sql, world->table);
     leat_buf_text(&sql, " from ");
     put_table(&sql, world->table);
-    leat_buf_printf(&sql, " limit %d", limit);
-    if (exec_buf(world->pg, &sql, error) != 0 ||
+    leat_buf_printf(&sql, " limit %d offset %d", count, offset);
+    return exec_buf(world->pg, &sql, error);
+}
+
+/* Fewer where a row takes long to write (a CHECK): the first ones show how long. */
+static int copy_in_time(const leat_measure_world *world, int limit, leat_error *error)
+{
+    int64_t from_us = leat_mono_us();
+    if (copy_some(world, LEAT_MEASURE_ROWS_MIN, 0, error) != 0)
+        return -1;
+    double took_us = (double)(leat_mono_us() - from_us + 1);
+    double fits = LEAT_MEASURE_ROWS_MIN * COPY_US / took_us;
+    int rest = limit - LEAT_MEASURE_ROWS_MIN;
+    return copy_some(world, fits < rest ? (int)fits : rest, LEAT_MEASURE_ROWS_MIN, error);
+}
+
+static int copy_rows(leat_measure_world *world, leat_error *error)
+{
+    int limit;
+    if (rows_to_copy(world, &limit, error) != 0 || copy_in_time(world, limit, error) != 0 ||
         leat_measure_exec(world->pg, "analyze " LEAT_MEASURE_SCHEMA ".rows", error) != 0)
         return -1;
+    leat_buf sql = {0};
     leat_buf_text(&sql, "select ");
     put_columns(&sql, world, "::text");
     leat_buf_text(&sql, " from " LEAT_MEASURE_SCHEMA ".rows");

@@ -1,8 +1,9 @@
 /*
  * measure_run.c - batches of several sizes in turn over one connection, and then of the largest
  * size over several. Their parameters are made beforehand, so only the database is timed. Sizes
- * take turns because a machine is slower at times, and a median leaves out what a checkpoint
- * delays.
+ * take turns because a machine is slower at times. What one batch takes is the median of its runs,
+ * which leaves out what a checkpoint delays; what a size takes is the mean of several batches of
+ * other rows, because some rows cost more than others.
  */
 #include "sink/pg/measure.h"
 
@@ -11,14 +12,16 @@
 #include <stdlib.h>
 
 enum {
-    VARIANTS = 4,     /* of a batch of one size */
-    TIMES_MAX = 4096, /* of one size */
-    ONE_MS = 3000,    /* with one connection */
-    EACH_MS = 1000,   /* with one of the largest batches, and then with all */
+    VARIANTS_MAX = 16,    /* batches of one size */
+    LARGEST_VARIANTS = 4, /* of the largest, while several connections write */
+    TIMES_MAX = 512,      /* of one batch */
+    ONE_MS = 3000,        /* with one connection */
+    EACH_MS = 1000,       /* with one of the largest batches, and then with all */
     SUBPARTITIONS_MAX = 256,
 };
 
 static const uint32_t wanted_sizes[LEAT_MEASURE_SIZES] = {1, 10, 100, 1000};
+static const uint32_t variants[LEAT_MEASURE_SIZES] = {VARIANTS_MAX, VARIANTS_MAX, 8, 4};
 
 /* One connection with its part of the rows. */
 typedef struct runner {
@@ -199,48 +202,73 @@ static int compare_times(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* The batches of one size, and how long each took. */
+typedef struct measured_size {
+    uint32_t count;
+    measure_batch batches[VARIANTS_MAX];
+    double times[VARIANTS_MAX][TIMES_MAX];
+    uint32_t times_count;
+} measured_size;
+
 static double median(double *times, uint32_t count)
 {
     qsort(times, count, sizeof *times, compare_times);
     return times[count / 2];
 }
 
-/* Sizes in turn; a small one has more batches in its turn. The first turn warms up. */
-static int run_sizes(runner *on, measure_batch batches[][VARIANTS], const leat_measurement *sizes,
-                     double times[][TIMES_MAX], uint32_t *counts)
+static double mean_of_medians(measured_size *size)
+{
+    double sum = 0;
+    for (uint32_t v = 0; v < size->count; v++)
+        sum += median(size->times[v], size->times_count);
+    return sum / size->count;
+}
+
+/* Each batch once. */
+static int run_size(runner *on, measured_size *size)
+{
+    double us = 0;
+    int status = 0;
+    for (uint32_t v = 0; v < size->count && status == 0; v++) {
+        status = is_stopped(on) ? -1 : run_batch(on, &size->batches[v], &us);
+        if (size->times_count < TIMES_MAX)
+            size->times[v][size->times_count] = us;
+    }
+    size->times_count += size->times_count < TIMES_MAX;
+    return status;
+}
+
+/* Sizes in turn, at least once after the turn that warms up. */
+static int run_sizes(runner *on, measured_size *sizes, uint32_t count)
 {
     int64_t end = leat_mono_us() + ONE_MS * INT64_C(1000);
-    for (uint32_t turn = 0; turn < 3 || leat_mono_us() < end; turn++)
-        for (uint32_t s = 0; s < sizes->size_count; s++)
-            for (uint32_t v = 0; v < VARIANTS; v++) {
-                double us;
-                if (is_stopped(on) || run_batch(on, &batches[s][v], &us) != 0)
-                    return -1;
-                if (turn > 0 && counts[s] < TIMES_MAX)
-                    times[s][counts[s]++] = us;
-            }
+    for (uint32_t turn = 0; turn < 2 || leat_mono_us() < end; turn++)
+        for (uint32_t s = 0; s < count; s++) {
+            if (turn == 1)
+                sizes[s].times_count = 0;
+            if (run_size(on, &sizes[s]) != 0)
+                return -1;
+        }
     return 0;
 }
 
 static int measure_one(runner *on, leat_measurement *ret)
 {
-    measure_batch batches[LEAT_MEASURE_SIZES][VARIANTS];
-    double(*times)[TIMES_MAX] = leat_must_calloc(LEAT_MEASURE_SIZES, sizeof *times);
-    uint32_t counts[LEAT_MEASURE_SIZES] = {0};
-    for (uint32_t i = 0; i < LEAT_MEASURE_SIZES; i++)
-        if (wanted_sizes[i] <= on->count)
-            ret->sizes[ret->size_count++] = wanted_sizes[i];
-    for (uint32_t s = 0; s < ret->size_count; s++)
-        for (uint32_t v = 0; v < VARIANTS; v++)
-            make_batch(on, ret->sizes[s], v, &batches[s][v]);
-    int status = run_sizes(on, batches, ret, times, counts);
+    measured_size *sizes = leat_must_calloc(LEAT_MEASURE_SIZES, sizeof *sizes);
+    for (uint32_t s = 0; s < LEAT_MEASURE_SIZES && wanted_sizes[s] <= on->count; s++) {
+        ret->sizes[ret->size_count++] = wanted_sizes[s];
+        sizes[s].count = variants[s];
+        for (uint32_t v = 0; v < variants[s]; v++)
+            make_batch(on, wanted_sizes[s], v, &sizes[s].batches[v]);
+    }
+    int status = run_sizes(on, sizes, ret->size_count);
     for (uint32_t s = 0; s < ret->size_count; s++) {
         if (status == 0)
-            ret->batch_us[s] = median(times[s], counts[s]);
-        for (uint32_t v = 0; v < VARIANTS; v++)
-            free_batch(on, &batches[s][v]);
+            ret->batch_us[s] = mean_of_medians(&sizes[s]);
+        for (uint32_t v = 0; v < variants[s]; v++)
+            free_batch(on, &sizes[s].batches[v]);
     }
-    free(times);
+    free(sizes);
     return status;
 }
 
@@ -249,22 +277,22 @@ static int measure_one(runner *on, leat_measurement *ret)
 static void *write_for_a_while(void *argument)
 {
     runner *on = argument;
-    measure_batch batches[VARIANTS];
+    measure_batch batches[LARGEST_VARIANTS];
     uint32_t largest = on->count < wanted_sizes[LEAT_MEASURE_SIZES - 1]
                            ? on->count
                            : wanted_sizes[LEAT_MEASURE_SIZES - 1];
-    for (uint32_t v = 0; v < VARIANTS; v++)
+    for (uint32_t v = 0; v < LARGEST_VARIANTS; v++)
         make_batch(on, largest, v, &batches[v]);
     int64_t end = leat_mono_us() + on->limit_ms * INT64_C(1000);
     on->written = 0;
     on->took_us = 0;
-    for (uint32_t i = 0; on->status == 0 && (i < VARIANTS || leat_mono_us() < end); i++) {
+    for (uint32_t i = 0; on->status == 0 && (i < 2 || leat_mono_us() < end); i++) {
         double us = 0;
-        on->status = is_stopped(on) ? -1 : run_batch(on, &batches[i % VARIANTS], &us);
+        on->status = is_stopped(on) ? -1 : run_batch(on, &batches[i % LARGEST_VARIANTS], &us);
         on->written += largest;
         on->took_us += us;
     }
-    for (uint32_t v = 0; v < VARIANTS; v++)
+    for (uint32_t v = 0; v < LARGEST_VARIANTS; v++)
         free_batch(on, &batches[v]);
     return NULL;
 }
