@@ -36,6 +36,8 @@ def test_a_plan_has_each_figure_of_the_documentation():
 @pytest.mark.parametrize("more, code, says", [
     (["--row-us", "900"], 3, "row time is short: a shard applies at most"),
     (["--partitions", "40", "--reader-us", "300"], 3, "partitions are short"),
+    (["--connections", "1", "--row-us", "100"], 3, "connections are short: a shard applies"),
+    (["--connections", "300"], 2, "the number of connections must be from 0 to 256"),
     (["--keys", "1"], 3, "one row is too hot"),
     (["--spike", "0.5x"], 2, "the spike's factor must be from 1"),
     (["--lag", "soon"], 2, "--lag must be"),
@@ -88,7 +90,7 @@ def test_measuring_leaves_nothing_behind(measured):
 
 def test_the_engine_catches_up_as_the_formula_says():
     """Played on virtual time, with tenants of very different size: the lag of the shard that is away, and of the others."""
-    done = subprocess.run([LEAT.parent / "leat-scale", "--writes", "6000", "--shards", "3", "--tenants", "2000", "--fixed-us", "2000",
+    done = subprocess.run([LEAT.parent / "leat-outage", "--writes", "6000", "--shards", "3", "--tenants", "2000", "--fixed-us", "2000",
                            "--row-us", "100", "--serial", "0.3", "--outage", "30", "--before", "2"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     played = json.loads(done.stdout)
