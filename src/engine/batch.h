@@ -107,6 +107,8 @@ typedef struct leat_engine_batch {
     leat_engine_chunk_step chunks[LEAT_BATCH_CHUNKS_MAX];
     uint32_t cut_count;                              /* PARK; else 0 */
     leat_engine_chunk_cut cuts[LEAT_BATCH_CUTS_MAX]; /* in the order of the records */
+    bool is_durable; /* its commit waits for the disk although its shard's do not: somebody will be
+                        told of it (leat_engine_make_durable) */
     int64_t lock_timeout_ms;      /* the most time that a statement of it may wait for a lock; 0: as
                                      long as the sink is configured to wait */
     int64_t statement_timeout_ms; /* the most time that a statement of it may take; 0: no limit of

@@ -8,7 +8,9 @@
  */
 #include "engine/compact.h"
 
+#include "engine/lists.h"
 #include "engine/low_water.h"
+#include "engine/schedule.h"
 #include "engine/timers.h"
 
 void leat_compaction_plan(leat_engine *engine, leat_partition *partition)
@@ -16,6 +18,11 @@ void leat_compaction_plan(leat_engine *engine, leat_partition *partition)
     if (partition->state != LEAT_ENGINE_READING || partition->compact_running ||
         partition->compact_queued)
         return;
+    if (partition->in_doubt) {
+        leat_timer_clear(engine, partition, LEAT_TIMER_COMPACT);
+        leat_schedule_compaction(engine, partition, true);
+        return;
+    }
     int64_t at_us = engine->now_us + (partition->uncompacted ? engine->config.compact_every_us
                                                              : engine->config.verify_every_us);
     if (leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT) &&
@@ -25,9 +32,21 @@ void leat_compaction_plan(leat_engine *engine, leat_partition *partition)
     leat_timer_set(engine, partition, LEAT_TIMER_COMPACT, partition->compact_at_us);
 }
 
+void leat_compaction_hurry(leat_engine *engine, leat_partition *partition)
+{
+    LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
+    partition->in_doubt = true;
+    if (partition->compact_queued)
+        leat_list_remove(engine, &leat_shard_of(engine, partition)->compactions,
+                         leat_link_compaction, leat_partition_id(engine, partition));
+    partition->compact_queued = false;
+    leat_compaction_plan(engine, partition);
+}
+
 void leat_compaction_dropped(leat_partition *partition)
 {
     partition->uncompacted = false;
+    partition->in_doubt = false;
     partition->compact_running = false;
 }
 
@@ -41,7 +60,7 @@ bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard)
      * batches. */
     int64_t late_us = partition->uncompacted ? engine->config.compact_every_us
                                              : engine->config.verify_every_us;
-    return partition->state == LEAT_ENGINE_REVOKING ||
+    return partition->state == LEAT_ENGINE_REVOKING || partition->in_doubt ||
            engine->now_us - partition->compact_at_us >= late_us;
 }
 

@@ -8,6 +8,8 @@
 
 /* Sets its timer, unless one is on its way; sooner when there is something to write. */
 void leat_compaction_plan(leat_engine *engine, leat_partition *partition);
+/* It is made before anything else, also if there is nothing to write; after the one that runs. */
+void leat_compaction_hurry(leat_engine *engine, leat_partition *partition);
 /* The state to compact is no longer known; the next claim reads it again. */
 void leat_compaction_dropped(leat_partition *partition);
 /* Has the first one in the shard's line waited so long that it goes before batches? */

@@ -50,6 +50,7 @@
 #define LEAT_ENGINE_H
 
 #include "engine/batch.h"
+#include "engine/counters.h"
 
 typedef struct leat_engine leat_engine;
 
@@ -96,6 +97,10 @@ typedef struct leat_engine_config {
     /* [shard_count], copied: how many bytes, as stored, may be parked in each shard. NULL, or 0:
      * nothing is parked there; what is there is still taken back */
     const uint64_t *parked_max_bytes;
+    /* [shard_count], copied: a crash of the shard's database may take back the batches that it has
+     * acknowledged last (leat_engine_doubted), but no claim and no compaction, and not what those
+     * have read or written. NULL: of none */
+    const bool *commits_async;
     int64_t park_after_us; /* a subpartition that has been stalled for longer is parked */
     int64_t park_tail_us;  /* what comes after chunks is parked when its oldest record is older than
                               this, and than a hundredth of the stall; or when it fills a chunk */
@@ -183,6 +188,11 @@ void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition
  * shard's partitions are claimed again. */
 void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint32_t slots);
 
+/* What the shard has acknowledged last may be gone, though it has slots: each of its partitions is
+ * looked at, by a compaction, before it runs anything else. (When the slots fall to 0 this is not
+ * needed: it is claimed again.) */
+void leat_engine_doubted(leat_engine *engine, int64_t now_us, uint32_t shard);
+
 /* What parked records take up on the disk of the shard, with what was deleted and cannot be given
  * back yet, as it was measured. Room for them is bounded by `parked_max_bytes`, and that by nothing
  * while an old snapshot keeps what was deleted. */
@@ -212,6 +222,9 @@ void leat_engine_skip(leat_engine *engine, uint32_t job_id, uint32_t index);
  * `is_conflict` the sink keeps it as a dead letter, because it says something else. It is not left
  * out for a control. */
 void leat_engine_repeat(leat_engine *engine, uint32_t job_id, uint32_t index, bool is_conflict);
+/* The batch must not be taken back once it is applied, because somebody will be told; under the
+ * same terms as leat_engine_skip, but for any batch. */
+void leat_engine_make_durable(leat_engine *engine, uint32_t job_id);
 /* Is what the part's batch was made of still as it was then? Else an answer to it is about another
  * claim. */
 bool leat_engine_part_is_current(const leat_engine *engine, const leat_engine_batch_part *part);
@@ -249,8 +262,8 @@ typedef enum leat_engine_effect_kind {
     LEAT_ENGINE_RUN,
     LEAT_ENGINE_SEEK, /* read `partition` from `offset` on; records of earlier reads must no longer
                          be offered */
-    LEAT_ENGINE_COMMIT, /* all up to and including `offset` is applied (Kafka: commit offset + 1); a
-                           hint for displays */
+    LEAT_ENGINE_COMMIT, /* all up to and including `offset` is applied (Kafka: commit offset + 1),
+                           and no crash takes it back: the log may forget it */
     LEAT_ENGINE_PAUSE,  /* offer no more records of `partition` */
     LEAT_ENGINE_RESUME,
     LEAT_ENGINE_CONFIRM, /* ask the group whether we are still a member: commit again what was
@@ -454,38 +467,6 @@ typedef struct leat_engine_table_view {
 void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table,
                        leat_engine_table_view *ret);
 
-typedef struct leat_engine_counters {
-    uint64_t records_taken;       /* into memory, from the log */
-    uint64_t records_dropped;     /* out of it, undone: their partition was given back, or is
-                                     claimed anew and they are read again */
-    uint64_t records_applied;     /* dead letters are not among them, and kept ones neither */
-    uint64_t records_skipped;     /* read again, applied before */
-    uint64_t records_left_out;    /* committed without being written: leat_engine_skip */
-    uint64_t records_repeated;    /* likewise: leat_engine_repeat, those that follow among them */
-    uint64_t records_conflicting; /* which are dead letters, and counted there too */
-    uint64_t batches_repeated;    /* sent again because of such records */
-    uint64_t batches_applied;
-    uint64_t batches_fenced;
-    uint64_t batches_unknown;
-    uint64_t batches_failed; /* an ERROR came back */
-    uint64_t batches_stale;  /* done under an old claim or for a lost partition: ignored */
-    uint64_t went_back;
-    uint64_t dead_letters;    /* committed as such */
-    uint64_t keys_held;       /* how often a refusal has made a key held */
-    uint64_t records_kept;    /* of held keys, the refused ones among them */
-    uint64_t records_retried; /* by the owner: applied, or left out, after they were kept */
-    uint64_t keys_let_go;     /* likewise, with nothing left of them */
-    uint64_t tables_stopped;  /* now; in two shards counts as two */
-    uint64_t shards_halted;   /* now */
-    uint64_t claims;
-    uint64_t compactions;
-    uint64_t records_parked;
-    uint64_t records_unparked; /* applied, or kept as dead letters, out of chunks */
-    uint64_t parks;            /* applied */
-    uint64_t unparks;          /* likewise */
-    uint64_t loads;
-    uint64_t park_failures; /* parks and loads that failed with an ERROR */
-} leat_engine_counters;
 const leat_engine_counters *leat_engine_count(const leat_engine *engine);
 /* Conservation: the records taken, but for those in memory, dropped, or done in a way that is
  * counted: applied, left out, parked, kept or a dead letter. 0, or the engine has lost or doubled

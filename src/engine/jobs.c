@@ -9,6 +9,7 @@
 #include "base/rate_limit.h"
 #include "engine/breaker.h"
 #include "engine/compact.h"
+#include "engine/durable.h"
 #include "engine/effects.h"
 #include "engine/fair.h"
 #include "engine/key_retry.h"
@@ -260,6 +261,7 @@ static void compaction_done(leat_engine *engine, leat_partition *partition,
     switch (result->outcome) {
     case LEAT_ENGINE_APPLIED:
         LEAT_ASSERT(job->compaction.base_seq >= partition->progress.base_seq);
+        leat_durable_compacted(engine, partition, &job->compaction);
         engine->counters.compactions += job->compaction.base_seq > partition->progress.base_seq;
         partition->progress.base_seq = job->compaction.base_seq;
         break;

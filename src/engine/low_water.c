@@ -21,6 +21,7 @@
 #include "engine/low_water.h"
 
 #include "engine/compact.h"
+#include "engine/durable.h"
 #include "engine/effects.h"
 #include "engine/timers.h"
 
@@ -86,7 +87,7 @@ void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool 
         return;
     }
     leat_timer_clear(engine, partition, LEAT_TIMER_COMMIT);
-    int64_t low = leat_partition_low(engine, partition);
+    int64_t low = leat_durable_low(engine, partition);
     if (low < 0 || low == partition->committed)
         return;
     partition->committed = low;

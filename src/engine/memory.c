@@ -252,6 +252,7 @@ static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_co
         *lists[i] = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
     if (config->parked_max_bytes && count > 0)
         shard->parked_share = config->parked_max_bytes[index] / count;
+    shard->commits_async = config->commits_async && config->commits_async[index];
 }
 
 static uint32_t *carve_where(leat_engine *engine, arena *carver, size_t count)
@@ -301,6 +302,7 @@ static void carve_all(leat_engine *engine, arena *carver, const leat_engine_conf
     engine->config = *config;
     engine->config.shard_of = shard_of;
     engine->config.parked_max_bytes = NULL; /* each shard has its own */
+    engine->config.commits_async = NULL;    /* likewise */
     engine->tables = tables;
     leat_needs_init(&engine->needs, places, places_count);
     engine->job_records_max = job_records_max(config);

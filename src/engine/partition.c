@@ -175,6 +175,7 @@ void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
     leat_partition_enter(engine, partition, LEAT_ENGINE_READING);
     leat_engine_progress_copy(&partition->progress, progress);
     partition->low_known = true;
+    partition->durable_low = progress->low;
     partition->position = -1;
     partition->claim_failures = 0;
     partition->rows_us = INT64_MIN / 2;

@@ -102,6 +102,7 @@ leat_job_slot *leat_schedule_take(leat_engine *engine, leat_shard *shard, leat_e
     slot->job.batch.kept = 0;
     slot->job.batch.retry_key = 0;
     slot->job.batch.is_look = false;
+    slot->job.batch.is_durable = false;
     slot->job.batch.chunk_count = 0;
     slot->job.batch.cut_count = 0;
     limit_time(slot, leat_contention_wait_us(&shard->contention, engine->config.lock_timeout_us),
@@ -138,7 +139,8 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
     LEAT_ASSERT(!partition->compact_running);
     partition->compact_queued = false;
     int64_t base_seq = leat_compaction_take_base(engine, partition);
-    if (partition->uncompacted && base_seq <= partition->progress.base_seq) {
+    bool moves_base = base_seq > partition->progress.base_seq;
+    if (partition->uncompacted && !moves_base && !partition->in_doubt) {
         /* An old batch is still open: there is nothing to write yet. */
         leat_compaction_plan(engine, partition);
         LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
@@ -148,7 +150,8 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
     slot->job.partition = id;
     slot->job.incarnation = partition->incarnation;
     leat_compaction_fill(engine, &slot->job.compaction, partition, base_seq);
-    partition->uncompacted = false;
+    partition->uncompacted = partition->uncompacted && !moves_base;
+    partition->in_doubt = false;
     partition->compact_running = true;
     if (partition->state == LEAT_ENGINE_REVOKING)
         partition->revoke_step = LEAT_REVOKE_COMPACTING;

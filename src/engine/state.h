@@ -9,6 +9,7 @@
  *   low_water.c     how far a partition has come: low water, commits
  *   compact.c       compactions: when, which base, what is in one
  *   park.c          what is parked, and when
+ *   durable.c       what a crash of the database may take back
  *   deep.c          which subpartitions are why a partition is paused
  *   keys.c          what becomes of a record that is refused: a dead letter, or its key is held
  *   key_retry.c     the owner's retries of held keys
@@ -164,8 +165,9 @@ typedef struct leat_partition {
     /* unknown outcomes and databases gone back in a row, nothing applied between */
     uint8_t setbacks;
 
-    bool uncompacted; /* applied something, or a new low water, since the last compaction was made
-                       */
+    bool uncompacted;     /* something is applied, or low is new, since the last was made */
+    bool in_doubt;        /* durable.h */
+    int64_t durable_low;  /* likewise */
     bool compact_running; /* of this incarnation */
     bool compact_queued;  /* in the shard's list */
     int64_t compact_at_us;
@@ -246,6 +248,7 @@ typedef struct leat_shard {
     uint32_t retrying_keys;       /* in flight, stale ones too */
     int64_t key_retries_after_us; /* none before */
     bool looks;                   /* at each held key (leave_out.c) */
+    bool commits_async;           /* durable.h */
     leat_list loads[2]; /* queues whose next chunk is wanted; the second one: of those that stall */
     uint32_t parking;   /* in flight, stale ones too, as is the next */
     uint32_t loading;
@@ -262,13 +265,12 @@ typedef struct leat_shard {
     int64_t trial_ended_us;     /* when one last ended its session; 0: never */
     leat_batch_size batch_size; /* of shared batches */
     leat_contention contention;
-    int64_t resumed_us;   /* after its last halt: no patience began before that */
-    int64_t rechecked_us; /* the caller has changed its mind about records (leave_out.c); 0: never
-                           */
-    int64_t down_us;      /* since when it has no slots; meaningful while it has none */
-    uint64_t applied;     /* batches, ever */
-    uint64_t unparked;    /* records, ever: applied, or dead letters, out of chunks */
-    uint64_t done;        /* records, ever: applied, dead letters, kept or left out */
+    int64_t resumed_us;      /* after its last halt: no patience began before that */
+    int64_t rechecked_us;    /* the caller has another mind about records (leave_out.c); 0: never */
+    int64_t down_us;         /* since when it has no slots; meaningful while it has none */
+    uint64_t applied;        /* batches, ever */
+    uint64_t unparked;       /* records, ever: applied, or dead letters, out of chunks */
+    uint64_t done;           /* records, ever: applied, dead letters, kept or left out */
     uint64_t split_by_locks; /* shared ones that met a locked row, ever */
     uint32_t trouble;        /* counted up whenever it is unwell, not understood, or goes on: older
                                 verdicts are asked again */

@@ -5,6 +5,7 @@
  */
 #include "engine/state.h"
 #include "engine/breaker.h"
+#include "engine/durable.h"
 #include "engine/fair.h"
 #include "engine/key_retry.h"
 #include "engine/loads.h"
@@ -131,7 +132,10 @@ static void check_low(const leat_engine *engine, uint32_t id)
     /* With none held, all of them may be ahead of the position, because of the claimed progress:
      * those records are skipped when they are read. */
     LEAT_ASSERT(low == least_low(engine, id) || partition->holding.records == 0);
-    LEAT_ASSERT(partition->state != LEAT_ENGINE_READING || low < 0 || low == partition->committed ||
+    int64_t told = leat_durable_low(engine, partition);
+    LEAT_ASSERT(told <= low);
+    LEAT_ASSERT(partition->state != LEAT_ENGINE_READING || told < 0 ||
+                told == partition->committed ||
                 leat_timer_is_set(engine, partition, LEAT_TIMER_COMMIT));
     LEAT_ASSERT(partition->progress.base_seq < partition->progress.next_seq);
 }
@@ -175,7 +179,7 @@ static void check_waits(const leat_engine *engine, uint32_t id)
     if (state == LEAT_ENGINE_CLAIMING)
         LEAT_ASSERT(partition->claim_running || partition->claim_queued ||
                     leat_timer_is_set(engine, partition, LEAT_TIMER_CLAIM));
-    if (state == LEAT_ENGINE_READING && partition->uncompacted)
+    if (state == LEAT_ENGINE_READING && (partition->uncompacted || partition->in_doubt))
         LEAT_ASSERT(partition->compact_running || partition->compact_queued ||
                     leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT));
     LEAT_ASSERT((state == LEAT_ENGINE_FENCED_OFF) ==

@@ -1,0 +1,27 @@
+/*
+ * durable.h - shards whose batches do not wait for the disk. A crash of such a database takes back
+ * the last commits that it has acknowledged, rows and progress together, and they are read from the
+ * log again. Most of the protocol is made for that: a failover may lose the last commits too. What
+ * is special is here.
+ *
+ *   - The log is told of a low water only when no crash can take it back (`durable_low`), because
+ * it may forget what is below. Claims and compactions wait for the disk, and with their own commit
+ *     all earlier ones are there: so it is what a claim has read, or a compaction has written. One
+ *     that wrote nothing proves nothing, since PostgreSQL then has nothing to wait for.
+ *   - A crash need not be visible: the server keeps its identity, and some connection may be usable
+ *     all the time. So after any loss each partition is looked at (`in_doubt`): the needs of a
+ *     compaction are the last batches of all subpartitions, idle ones included. Nothing wrong is
+ *     written without it, but what is lost in an idle subpartition would stay so for a minute.
+ */
+#ifndef LEAT_ENGINE_DURABLE_H
+#define LEAT_ENGINE_DURABLE_H
+
+#include "engine/state.h"
+
+/* Up to where the log may be told that all is applied. O(subpartitions). */
+int64_t leat_durable_low(const leat_engine *engine, const leat_partition *partition);
+/* The compaction is applied, and its base is not the partition's yet. */
+void leat_durable_compacted(leat_engine *engine, leat_partition *partition,
+                            const leat_engine_compaction *compaction);
+
+#endif

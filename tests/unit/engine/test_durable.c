@@ -1,0 +1,146 @@
+/* A shard whose batches do not wait for the disk: what the log is told, and when it is looked at.
+ */
+#include "story.h"
+
+#define NEVER_US (INT64_C(300) * 86400 * 1000000)
+
+static const bool async[] = {true};
+
+static void begin(story *s, uint32_t partitions, int64_t compact_every_us)
+{
+    story_begin(s, partitions);
+    s->config.commits_async = async;
+    s->config.compact_every_us = compact_every_us;
+    story_reading(s, 3);
+}
+
+START_TEST(the_log_is_told_of_what_a_compaction_has_written)
+{
+    story s;
+    begin(&s, 1, 1000);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "batch 0/1:0\n");
+    ck_assert_int_eq(story_view(&s, 0).low, 0); /* for people it is applied */
+    story_pass(&s, 1000);
+    story_told(&s, "compact 0 to 1\n");
+    ck_assert_int_eq(story_read(&s, 0, 1, 1), LEAT_ENGINE_TAKEN);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_told(&s, "batch 0/1:1\n");
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "commit 0 at 0\n"); /* not 1: that was sent after it */
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_compaction_that_writes_nothing_proves_nothing)
+{
+    story s;
+    begin(&s, 1, NEVER_US);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 2, 1), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 3, 2), LEAT_ENGINE_TAKEN);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "batch 0/1:0\nbatch 0/2:1\nbatch 0/3:2\n");
+    leat_engine_doubted(s.engine, s.now_us, 0);
+    story_settle(&s);
+    story_told(&s, "compact 0 to 2\n");
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_told(&s, "commit 0 at 1\n");
+    ck_assert_int_eq(story_read(&s, 0, 1, 3), LEAT_ENGINE_TAKEN);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    s.size = 0;
+    leat_engine_doubted(s.engine, s.now_us, 0); /* the batch of 2 is still open */
+    story_settle(&s);
+    story_told(&s, "compact 0 to 2\n");
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_told(&s, "");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(after_a_doubt_each_partition_is_looked_at_before_anything_else)
+{
+    story s;
+    story_begin(&s, 2);
+    s.config.commits_async = async;
+    s.config.compact_every_us = NEVER_US;
+    story_reading(&s, 1);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 1, 1), LEAT_ENGINE_TAKEN);
+    story_told(&s, "batch 0/1:0\n");
+    leat_engine_doubted(s.engine, s.now_us, 0);
+    leat_engine_doubted(s.engine, s.now_us, 0); /* one look is enough */
+    story_settle(&s);
+    story_told(&s, "");
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "compact 1 to 0\n");
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "compact 0 to 1\n");
+    ck_assert_uint_eq(story_job(&s, 0)->compaction.needs_count, 1);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "commit 0 at 0\nbatch 0/1:1\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_doubt_during_a_look_makes_another_one)
+{
+    story s;
+    begin(&s, 1, NEVER_US);
+    leat_engine_doubted(s.engine, s.now_us, 0);
+    story_settle(&s);
+    story_told(&s, "compact 0 to 0\n");
+    leat_engine_doubted(s.engine, s.now_us, 0);
+    story_settle(&s);
+    story_told(&s, "");
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "compact 0 to 0\n");
+    story_done(&s, 0, LEAT_ENGINE_WENT_BACK);
+    story_told(&s, "pause 0\nclaim 0\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_look_leaves_what_is_to_be_written_for_later)
+{
+    story s;
+    begin(&s, 1, 1000);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 2, 1), LEAT_ENGINE_TAKEN);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    s.size = 0;
+    leat_engine_doubted(s.engine, s.now_us, 0);
+    story_settle(&s);
+    story_told(&s, "compact 0 to 0\n"); /* the first batch is open */
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_pass(&s, 1000);
+    story_told(&s, "compact 0 to 2\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(where_every_commit_waits_nothing_is_held_back)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    ck_assert(!story_job(&s, 0)->batch.is_durable);
+    leat_engine_make_durable(s.engine, story_job(&s, 0)->id);
+    ck_assert(story_job(&s, 0)->batch.is_durable);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "batch 0/1:0\ncommit 0 at 0\n");
+    ck_assert_int_eq(story_read(&s, 0, 1, 1), LEAT_ENGINE_TAKEN);
+    ck_assert(!story_job(&s, 0)->batch.is_durable); /* the slot is another job's */
+    story_end(&s);
+}
+END_TEST
+
+STORY_MAIN("durable", the_log_is_told_of_what_a_compaction_has_written,
+           a_compaction_that_writes_nothing_proves_nothing,
+           after_a_doubt_each_partition_is_looked_at_before_anything_else,
+           a_doubt_during_a_look_makes_another_one, a_look_leaves_what_is_to_be_written_for_later,
+           where_every_commit_waits_nothing_is_held_back)
