@@ -98,7 +98,7 @@ static uint64_t mix(uint32_t partition, int64_t offset)
     return x ^ x >> 31;
 }
 
-static write_wait **bucket_of(leat_write_waits *waits, uint32_t partition, int64_t offset)
+static write_wait **bucket_of(const leat_write_waits *waits, uint32_t partition, int64_t offset)
 {
     return &waits->bucket[mix(partition, offset) & (waits->buckets - 1)];
 }
@@ -292,6 +292,14 @@ bool leat_write_waits_is_wanted(const leat_write_waits *waits, uint32_t partitio
 void leat_write_waits_begin(leat_write_waits *waits)
 {
     pthread_mutex_lock(&waits->lock);
+}
+
+bool leat_write_waits_wants(const leat_write_waits *waits, uint32_t partition, int64_t offset)
+{
+    bool wants = atomic_load(&waits->expected[partition]) > 0;
+    for (const write_wait *at = *bucket_of(waits, partition, offset); at && !wants; at = at->next)
+        wants = at->place.partition == partition && at->place.offset == offset;
+    return wants;
 }
 
 /* What nobody is about to wait for would only wipe what somebody is; but an outcome that is there

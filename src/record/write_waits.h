@@ -71,6 +71,8 @@ uint32_t leat_write_waits_take(leat_write_waits *waits, leat_write_decided *ret,
 /* A worker of this process reads the partition: the shard is asked less often. */
 void leat_write_waits_own(leat_write_waits *waits, uint32_t partition, bool is_owned);
 bool leat_write_waits_is_wanted(const leat_write_waits *waits, uint32_t partition);
+/* Between begin and end: does somebody wait for this write, or may somebody be about to? */
+bool leat_write_waits_wants(const leat_write_waits *waits, uint32_t partition, int64_t offset);
 /* What was committed, record by record, between begin and end, which hold the table's lock: the
  * edge waits for it, so of many records some hundreds at a time. `sqlstate` and `message` may be
  * NULL. */

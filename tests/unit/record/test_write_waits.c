@@ -110,6 +110,28 @@ START_TEST(a_worker_may_be_faster_than_the_log_s_answer)
 }
 END_TEST
 
+static bool wants(leat_write_waits *waits, uint32_t partition, int64_t offset)
+{
+    leat_write_waits_begin(waits);
+    bool is = leat_write_waits_wants(waits, partition, offset);
+    leat_write_waits_end(waits);
+    return is;
+}
+
+START_TEST(a_worker_knows_whose_write_is_waited_for)
+{
+    leat_write_waits *waits = waits_new(MAX);
+    int owner;
+    add(waits, 1, 10, &owner);
+    ck_assert(wants(waits, 1, 10) && !wants(waits, 1, 11) && !wants(waits, 2, 10));
+    leat_write_waits_expect(waits, 2); /* of it nobody knows the place yet */
+    ck_assert(wants(waits, 2, 10) && wants(waits, 2, 11) && !wants(waits, 1, 11));
+    leat_write_waits_expected(waits, 2);
+    ck_assert(!wants(waits, 2, 10));
+    leat_write_waits_free(waits);
+}
+END_TEST
+
 START_TEST(what_nobody_is_about_to_wait_for_wipes_nothing)
 {
     leat_write_waits *waits = waits_new(MAX);
@@ -324,6 +346,7 @@ int main(void)
     TCase *tests = tcase_create("write_waits");
     tcase_add_test(tests, a_worker_tells_who_waits);
     tcase_add_test(tests, a_worker_may_be_faster_than_the_log_s_answer);
+    tcase_add_test(tests, a_worker_knows_whose_write_is_waited_for);
     tcase_add_test(tests, what_nobody_is_about_to_wait_for_wipes_nothing);
     tcase_add_test(tests, two_may_wait_for_one_write);
     tcase_add_test(tests, the_shard_is_asked_about_all_that_wait_there);
