@@ -96,6 +96,7 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
     if (job->kind == LEAT_ENGINE_JOB_BATCH) {
         leat_worker_leave_out(worker, job, now_us);
         leat_worker_mark_repeats(worker, job);
+        leat_worker_wait_for_disk(worker, job);
     }
     if (is_park)
         leat_worker_note_parked(worker, job);
@@ -466,6 +467,12 @@ static void on_slots(void *context, uint32_t shard, uint32_t usable)
     leat_engine_slots(worker->engine, leat_worker_event_us(worker), shard, usable);
 }
 
+static void on_doubted(void *context, uint32_t shard)
+{
+    leat_worker *worker = context;
+    leat_engine_doubted(worker->engine, leat_worker_event_us(worker), shard);
+}
+
 static void on_done(void *context, uint32_t job_id, const leat_engine_job_result *result)
 {
     leat_worker *worker = context;
@@ -483,5 +490,6 @@ static void on_done(void *context, uint32_t job_id, const leat_engine_job_result
 
 leat_sink_events leat_worker_sink_events(leat_worker *worker)
 {
-    return (leat_sink_events){.context = worker, .slots = on_slots, .done = on_done};
+    return (leat_sink_events){
+        .context = worker, .slots = on_slots, .doubted = on_doubted, .done = on_done};
 }

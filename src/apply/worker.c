@@ -95,12 +95,15 @@ static int make_engine(leat_worker *worker, leat_error *error)
     config.table_count = leat_worker_table_count(worker) + 1; /* the last one: records that do not
                                                                  name a table */
     uint64_t parked_max[LEAT_SHARDS_MAX];
+    bool commits_async[LEAT_SHARDS_MAX];
     config.jobs_max = 0;
     for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
         config.jobs_max += worker->config.shards[shard].connections;
         parked_max[shard] = worker->config.shards[shard].parked_max;
+        commits_async[shard] = worker->config.shards[shard].commits_async;
     }
     config.parked_max_bytes = parked_max;
+    config.commits_async = commits_async;
     worker->jobs_max = config.jobs_max;
     worker->running = leat_must_calloc(worker->jobs_max, sizeof(leat_engine_job *));
     worker->began_us = leat_must_calloc(worker->jobs_max, sizeof *worker->began_us);
@@ -129,6 +132,7 @@ static int make_sinks(leat_worker *worker, leat_error *error)
             .controls = worker->config.controls,
             .lock_timeout_ms = worker->config.lock_timeout_ms,
             .idempotency_ms = worker->config.idempotency_ms,
+            .commits_async = worker->config.shards[shard].commits_async,
             .seed = worker->config.engine.seed + shard,
             .standstill = &worker->standstill,
         };

@@ -24,6 +24,7 @@ typedef struct leat_worker_shard {
     uint32_t connections;       /* of this worker: the process's cap divided among its workers */
     uint32_t connections_total; /* of all processes together; 0: no limit */
     uint64_t parked_max;        /* bytes, of all workers together; 0: nothing is parked */
+    bool commits_async;         /* leat_sink_config.commits_async */
 } leat_worker_shard;
 
 enum { LEAT_HEAT_PARTITIONS = 128, LEAT_HEAT_CELLS = 64 };

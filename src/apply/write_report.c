@@ -5,6 +5,8 @@
  * for an answer that has become stale for the engine, too. Of every other outcome nothing is told:
  * a record that is parked, or tried again, is told of when it is decided, and what another process
  * decides is asked in the shard.
+ *
+ * Where commits do not wait for the disk, a batch in which somebody waits for a record does.
  */
 #include "apply/worker_state.h"
 #include "record/idempotency.h"
@@ -24,6 +26,34 @@ static bool is_wanted(const leat_worker *worker, const leat_engine_batch *batch)
     for (uint32_t i = 0; i < batch->part_count; i++)
         is = is || leat_write_waits_is_wanted(worker->config.writes, batch->parts[i].partition);
     return is;
+}
+
+static bool is_awaited(leat_write_waits *waits, const leat_engine_batch *batch)
+{
+    bool is = false;
+    for (uint32_t i = 0; !is && i < batch->record_count;) {
+        leat_write_waits_begin(waits);
+        for (uint32_t left = TELL_AT_ONCE; !is && left > 0 && i < batch->record_count; left--, i++)
+            is = leat_write_waits_wants(waits, batch->records[i].partition,
+                                        batch->records[i].offset);
+        leat_write_waits_end(waits);
+    }
+    return is;
+}
+
+void leat_worker_wait_for_disk(leat_worker *worker, const leat_engine_job *job)
+{
+    leat_write_waits *waits = worker->config.writes;
+    if (waits && worker->config.shards[job->shard].commits_async &&
+        is_wanted(worker, &job->batch) && is_awaited(waits, &job->batch))
+        leat_engine_make_durable(worker->engine, job->id);
+}
+
+/* Of a commit that a crash may take back nothing is told: who began to wait after it was sent asks
+ * the shard (leat_shard_reporter_read_writes). */
+static bool is_lasting(const leat_worker *worker, const leat_engine_job *job)
+{
+    return !worker->config.shards[job->shard].commits_async || job->batch.is_durable;
 }
 
 static void tell(leat_write_waits *waits, const leat_engine_batch *batch,
@@ -53,7 +83,7 @@ void leat_worker_tell_writes(leat_worker *worker, uint32_t job_id,
     LEAT_ASSERT(job && job->id == job_id);
     worker->running[job_id] = NULL;
     if (!waits || job->kind != LEAT_ENGINE_JOB_BATCH || result->outcome != LEAT_ENGINE_APPLIED ||
-        !is_wanted(worker, &job->batch))
+        !is_lasting(worker, job) || !is_wanted(worker, &job->batch))
         return;
     for (uint32_t i = 0; i < job->batch.record_count;) {
         leat_write_waits_begin(waits);

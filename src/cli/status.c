@@ -30,6 +30,7 @@ typedef struct shard_status {
     const leat_control_set *controls; /* borrowed; NULL: none is known */
     char held[LEAT_LAG_HELD_SIZE];    /* about its first partition that an open transaction holds
                                          back; empty: there is none */
+    bool commits_async;
     leat_troubles troubles;
     leat_buf culprits, culprits_json; /* of the processes at work: leat_culprit_lines */
 } shard_status;
@@ -70,6 +71,7 @@ static void read_shard(overview *all, uint32_t shard, uint32_t max_seconds)
     shard_status *ret = &all->shards[shard];
     const leat_lag *lag = &all->lag;
     ret->name = all->assembly->config.shards[shard].name;
+    ret->commits_async = strcmp(all->assembly->config.shards[shard].commit, "async") == 0;
     ret->error = lag->errors[shard].text;
     ret->lag = lag->shards[shard];
     ret->dead_letters = lag->works[shard].dead_letters;
@@ -202,7 +204,8 @@ static void print_shard(const overview *all, const shard_status *shard)
                shard->partitions, shard->claims, shard->lag.records,
                leat_lag_parked(shard->lag.parked, parked),
                leat_lag_seconds(shard->lag.age_ms, seconds));
-    printf("%" PRId64 " dead letters\n", shard->dead_letters);
+    printf("%" PRId64 " dead letters%s\n", shard->dead_letters,
+           shard->commits_async ? ", commit: async" : "");
     for (uint32_t i = 0; i < troubles->process_count; i++)
         print_process(troubles, &troubles->processes[i]);
     if (troubles->is_pooled)

@@ -136,6 +136,9 @@ static int check_shard(const checker *c, uint32_t index)
                               "a dsn is given too (give one of the two)");
     if (check_file_unique(c, index) < 0)
         return -1;
+    if (shard->sqlite && strcmp(shard->commit, "async") == 0)
+        return leat_node_fail(c->config->file, leat_node_get(node, "commit"), NULL, c->error,
+                              "async needs PostgreSQL, and this shard is a SQLite file (sync)");
     const leat_node *connections = leat_node_get(node, "connections");
     if (shard->connections < c->config->workers)
         return leat_node_fail(c->config->file, connections ? connections : node,
@@ -463,8 +466,7 @@ static int64_t max_poll_interval_ms(const leat_config *config)
     return found > 0 ? found : MAX_POLL_INTERVAL_MS;
 }
 
-/* The group removes a member that takes longer than this to hand over partitions, even in the
- * middle of its batches. */
+/* The group removes a member that takes longer to hand over partitions, even within batches. */
 static int check_drain(const checker *c)
 {
     int64_t interval_ms = max_poll_interval_ms(c->config);

@@ -164,6 +164,13 @@ static const leat_setting settings[] = {
          "How much may be parked in this shard: records that cannot be applied for the time being are kept there, compressed, so "
          "that others go on. Divided among the shard's partitions; one subpartition has at most half of a partition's share. "
          "Beyond it the partition pauses. 0: nothing is parked."},
+    {"shards[].commit", SHARD(commit), .kind = LEAT_SETTING_CHOICE, .choices = {"sync", "async"},
+     .fallback = "sync",
+     .help =
+         "Whether batches wait until their commit is on the disk of PostgreSQL, and with its synchronous standbys. With `async` "
+         "they do not (`synchronous_commit` is off in their transactions): what a crash of the database takes back is applied "
+         "again from the log, so readers may see rows go back for that long. A batch with a write that a request waits for is "
+         "committed with `sync` in any case, and so is all else. The same in all processes. Not for a SQLite file."},
 
     {"tenants", GROUP, .help = "Which shard a tenant belongs to."},
     {"tenants.map", TOP(tenants_map), TEXT(NULL, "a file; relative to the working directory"),

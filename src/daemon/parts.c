@@ -38,7 +38,8 @@ static int match_shards(leat_daemon *daemon, leat_error *error)
                                 .at = leat_assembly_address(from),
                                 .connections = share > 0 ? (uint32_t)share : 1,
                                 .connections_total = (uint32_t)from->connections_total,
-                                .parked_max = (uint64_t)from->parked_max};
+                                .parked_max = (uint64_t)from->parked_max,
+                                .commits_async = strcmp(from->commit, "async") == 0};
         daemon->shard_names[i] = from->name;
     }
     return 0;
@@ -134,16 +135,20 @@ void leat_daemon_make_writes(leat_daemon *daemon)
 int leat_daemon_start_write_watch(leat_daemon *daemon, leat_error *error)
 {
     leat_shard_address addresses[LEAT_SHARDS_MAX];
+    bool commits_async[LEAT_SHARDS_MAX];
     uint32_t count = daemon->assembly.catalog.layout.shard_count;
     if (!daemon->writes)
         return 0;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         addresses[i] = daemon->shards[i].at;
+        commits_async[i] = daemon->shards[i].commits_async;
+    }
     leat_write_watch_config config = {
         .waits = daemon->writes,
         .shard_count = count,
         .shard_names = daemon->shard_names,
         .addresses = addresses,
+        .commits_async = commits_async,
         .source_id = daemon->assembly.catalog.source.id,
     };
     daemon->write_watch = leat_write_watch_new(&config, error);

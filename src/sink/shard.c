@@ -265,12 +265,12 @@ int leat_shard_reporter_read_modes(leat_shard_reporter *reporter, leat_mode_rows
     return reporter->ops->read_modes(reporter, ret, error);
 }
 
-int leat_shard_reporter_read_writes(leat_shard_reporter *reporter,
+int leat_shard_reporter_read_writes(leat_shard_reporter *reporter, bool durably,
                                     const leat_write_question *questions, uint32_t count,
                                     leat_write_answer *ret, leat_error *error)
 {
     LEAT_ASSERT(count > 0);
-    return reporter->ops->read_writes(reporter, questions, count, ret, error);
+    return reporter->ops->read_writes(reporter, durably, questions, count, ret, error);
 }
 
 void leat_shard_reporter_rest(leat_shard_reporter *reporter)

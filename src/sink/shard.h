@@ -253,8 +253,9 @@ int leat_shard_reporter_read_controls(leat_shard_reporter *reporter, leat_contro
 /* What became of these writes, all by one snapshot; `ret` has `count` elements. A write to a
  * partition that is not in this shard is PENDING, and so is one that no batch has reached. A dead
  * letter that was removed since, and a write that was skipped without being kept, count as APPLIED:
- * the shard has nothing of them any more. */
-int leat_shard_reporter_read_writes(leat_shard_reporter *reporter,
+ * the shard has nothing of them any more. `durably`: whatever is not PENDING is on the shard's disk
+ * before it is answered, however its batch was committed. */
+int leat_shard_reporter_read_writes(leat_shard_reporter *reporter, bool durably,
                                     const leat_write_question *questions, uint32_t count,
                                     leat_write_answer *ret, leat_error *error) LEAT_MUST_CHECK;
 /* Gives up its connection until the next call. */

@@ -125,8 +125,9 @@ struct leat_shard_reporter_ops {
                       leat_error *error);
     int (*read_controls)(leat_shard_reporter *reporter, leat_control_set **ret, leat_error *error);
     int (*read_modes)(leat_shard_reporter *reporter, leat_mode_rows *ret, leat_error *error);
-    int (*read_writes)(leat_shard_reporter *reporter, const leat_write_question *questions,
-                       uint32_t count, leat_write_answer *ret, leat_error *error);
+    int (*read_writes)(leat_shard_reporter *reporter, bool durably,
+                       const leat_write_question *questions, uint32_t count, leat_write_answer *ret,
+                       leat_error *error);
     void (*rest)(leat_shard_reporter *reporter);
     /* NULL: it gives back at once what was deleted. */
     int (*read_parked_size)(leat_shard_reporter *reporter, uint64_t *ret_bytes, leat_error *error);

@@ -34,7 +34,12 @@ typedef struct leat_sink_config {
                                 has one lock: there every batch waits as long */
     int64_t idempotency_ms;  /* the lifetime of idempotency keys, for a SQLite file; in PostgreSQL
                                 the  reporter sees to that */
-    uint64_t seed;           /* of reconnect jitter */
+    bool commits_async; /* batches and parks do not wait for the disk, but for those that say so
+                           (leat_engine_batch.is_durable). A crash of the server may take the last
+                           of them back, in the order of their commits; `doubted` tells when to
+                           look. Claims and compactions do wait: what they have read or written is
+                           on the disk when they are answered. Not for a SQLite file */
+    uint64_t seed;      /* of reconnect jitter */
     leat_standstill *standstill; /* the loop's; outlives the sink. A SQLite file needs none */
 } leat_sink_config;
 
@@ -43,6 +48,10 @@ typedef struct leat_sink_events {
     /* Usable connections have changed; a job may be submitted whenever fewer than `usable` run.
      * They all belong to one start of one server: before those of another one, 0 is reported. */
     void (*slots)(void *context, uint32_t shard, uint32_t usable);
+    /* Where commits do not wait for the disk: what was acknowledged may be gone, though some
+     * connections are usable, because one was lost, or because behind a pooler nobody can tell.
+     * Comes before the `slots` of a loss, if both come. */
+    void (*doubted)(void *context, uint32_t shard);
     /* Exactly once for each submitted job. A job on a connection that dies is reported
      * (LEAT_ENGINE_UNKNOWN) before `slots`. */
     void (*done)(void *context, uint32_t job_id, const leat_engine_job_result *result);

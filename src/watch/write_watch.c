@@ -23,6 +23,7 @@ enum {
 typedef struct write_watch_shard {
     leat_write_watch *watch;
     uint32_t shard;
+    bool durably;
     pthread_t thread;
     leat_shard_reporter *reporter;
     leat_rate_limit rate_limit;
@@ -49,8 +50,8 @@ static int64_t ask(write_watch_shard *at, uint32_t count)
 {
     leat_error error;
     int64_t begun_us = leat_mono_us();
-    bool is_answered = leat_shard_reporter_read_writes(at->reporter, at->questions, count,
-                                                       at->answers, &error) == 0;
+    bool is_answered = leat_shard_reporter_read_writes(at->reporter, at->durably, at->questions,
+                                                       count, at->answers, &error) == 0;
     int64_t took_us = leat_mono_us() - begun_us;
     if (!is_answered) {
         log_failure(at, error.text);
@@ -90,6 +91,7 @@ leat_write_watch *leat_write_watch_new(const leat_write_watch_config *config, le
         write_watch_shard *at = leat_must_calloc(1, sizeof *at);
         at->watch = watch;
         at->shard = i;
+        at->durably = config->commits_async[i];
         at->reporter = leat_shard_reporter_new(config->addresses[i], config->source_id);
         if (leat_thread_start(&at->thread, run_thread, at) != 0) {
             free_shard(at);

@@ -21,6 +21,7 @@ typedef struct leat_write_watch_config {
     uint32_t shard_count;
     const char *const *shard_names;      /* [shard_count], as the next */
     const leat_shard_address *addresses; /* copied */
+    const bool *commits_async;           /* copied: batches there do not wait for the disk */
     int32_t source_id;
 } leat_write_watch_config;
 

@@ -12,6 +12,14 @@ static const char *const advance_sql[] = LEAT_PG_WITH_SERVER(
     " $9::int8[], $10::int4)",
     "");
 
+/* The same with a commit that does not wait for the disk. The setting ends with the transaction:
+ * one of the session would reach claims, and behind a pooler other programs. The condition is met
+ * before the function is called. */
+static const char *const advance_async_sql[] = LEAT_PG_WITH_SERVER(
+    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int4,"
+    " $9::int8[], $10::int4)",
+    " WHERE pg_catalog.set_config('synchronous_commit', 'off', true) IS NOT NULL");
+
 static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
 
 static const char plan_plainly_sql[] = "SELECT leat.plan_plainly()";

@@ -16,14 +16,23 @@
 
 enum { SERVER_VERSION_MIN = 150000 }; /* MERGE */
 
+/* The server is about to end the connection: FATAL, or a warning where a crash or an immediate stop
+ * ends all of them (57P02, 57P01). */
+static bool is_last_word(const PGresult *notice)
+{
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+    return (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) ||
+           (sqlstate && strncmp(sqlstate, "57P", 3) == 0);
+}
+
 /* When the server ends an idle connection, libpq delivers its reason as a notice. */
 static void on_notice(void *context, const PGresult *notice)
 {
-    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
     leat_debug("notice from PostgreSQL server=\"%s\" reason=\"%s\"",
                ((leat_pg_conn *)context)->where, text ? text : "");
-    if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+    if (is_last_word(notice))
         leat_pg_conn_keep_error(context, notice);
 }
 

@@ -202,6 +202,7 @@ static void on_tick(uv_timer_t *timer)
     if (pool->nameless_ms > 0 && uv_now(pool->shared.loop) - pool->nameless_ms >= NAMELESS_MS)
         leat_pg_pool_use_names(pool);
     leat_pg_pool_ask_which_server(pool);
+    leat_pg_pool_doubt_pooled(pool);
 }
 
 static void allow(leat_sink *base, uint32_t connections)
@@ -342,6 +343,7 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
                                     .lock_timeout_ms = config->lock_timeout_ms,
                                     .schema_versions = config->schema_versions,
                                     .controls = config->controls,
+                                    .commits_async = config->commits_async,
                                     .rows = rows};
     make_members(pool);
     start_handles(pool);

@@ -6,6 +6,8 @@
  */
 #include "sink/pg/pool_state.h"
 
+#include <string.h>
+
 #include "base/backoff.h"
 #include "base/states.h"
 
@@ -214,6 +216,30 @@ static void count_loss(leat_pg_member *member, const char *message)
         leat_pg_pool_log_trouble(pool, message);
 }
 
+void leat_pg_pool_doubt(leat_pg_pool *pool)
+{
+    if (pool->shared.commits_async && pool->usable > 0)
+        pool->events.doubted(pool->events.context, pool->shared.shard);
+}
+
+/* Another backend has crashed: the server ends all sessions and recovers, under a postmaster that
+ * stays, so nothing else shows it. The last commits that did not wait for the disk are gone. */
+static bool has_crashed(const char *message)
+{
+    return strncmp(message, "57P02", 5) == 0;
+}
+
+/* A connection that went by itself may be the first sign of a crash. One that has opened since is a
+ * session of the time after it, and for it the number of connections need not reach 0. */
+static void act_on_loss(leat_pg_member *member, const char *message)
+{
+    leat_pg_pool *pool = member->pool;
+    if (has_crashed(message))
+        leat_pg_pool_leave_server(pool, "the server has crashed and recovers");
+    else if (!leat_pg_session_is_worn(member->session))
+        leat_pg_pool_doubt(pool);
+}
+
 static void connection_lost(leat_pg_member *member, const char *message)
 {
     leat_pg_pool *pool = member->pool;
@@ -226,6 +252,9 @@ static void connection_lost(leat_pg_member *member, const char *message)
     if (leat_pg_session_is_over(member->session))
         leat_pg_pool_report(member);
     if (pool->freed || was_leaving)
+        return;
+    act_on_loss(member, message);
+    if (pool->freed)
         return;
     leat_pg_pool_want_connection(pool);
     pool->events.slots(pool->events.context, pool->shared.shard, leat_pg_pool_slots(pool));

@@ -44,6 +44,7 @@ typedef struct leat_pg_shared {
     leat_pg_notes notes;       /* likewise */
     leat_shapes *shapes;       /* of the routes below */
     const leat_routes *routes; /* the newest that a batch was built with; NULL: none yet */
+    bool commits_async;        /* as leat_sink_config */
     bool is_nameless; /* a name was gone: here prepared statements do not last from one transaction
                          to the next */
     bool needs_isolation; /* READ COMMITTED is not the default of sessions here: every transaction

@@ -129,7 +129,7 @@ static bool has_timeline(const leat_pg_session *session)
 }
 
 static void send_advance(leat_pg_session *session, const leat_engine_batch_part *part,
-                         int64_t lock_timeout_ms)
+                         int64_t lock_timeout_ms, bool is_async)
 {
     LEAT_ASSERT(part->count <= LEAT_PART_SUBPARTITIONS_MAX);
     leat_pg_params *params = &session->params;
@@ -144,8 +144,9 @@ static void send_advance(leat_pg_session *session, const leat_engine_batch_part 
     leat_pg_params_int4(params, part->newest.epoch);
     leat_pg_params_int8s(params, part->needs, part->needs_count);
     leat_pg_params_int4(params, (int32_t)lock_timeout_ms);
-    leat_pg_session_call(session, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER, part->partition},
-                         advance_sql[has_timeline(session)]);
+    uint32_t number = is_async ? ADVANCE_ASYNC_NUMBER : ADVANCE_NUMBER;
+    leat_pg_session_call(session, (job_command){COMMAND_ADVANCE, number, part->partition},
+                         (is_async ? advance_async_sql : advance_sql)[has_timeline(session)]);
 }
 
 /* For the statements after it; leat.advance needs none, since it waits for nothing but a lock. */
@@ -230,9 +231,10 @@ static bool begin_batch(leat_pg_session *session, const leat_engine_batch *batch
     }
     int64_t lock_timeout_ms = batch->lock_timeout_ms > 0 ? batch->lock_timeout_ms
                                                          : session->shared->lock_timeout_ms;
+    bool is_async = session->shared->commits_async && !batch->is_durable;
     begin_pipeline(session);
     for (uint32_t i = 0; i < batch->part_count; i++)
-        send_advance(session, &batch->parts[i], lock_timeout_ms);
+        send_advance(session, &batch->parts[i], lock_timeout_ms, is_async);
     if (session->direct)
         leat_pg_session_send_enter(session, lock_timeout_ms);
     if (batch->chunk_count > 0) {

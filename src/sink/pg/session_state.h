@@ -47,6 +47,7 @@ typedef struct job_command {
 
 enum {
     ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* after the row statements */
+    ADVANCE_ASYNC_NUMBER,
     ENTER_NUMBER,
     PLAN_ROWS_NUMBER,
     PLAN_PLAINLY_NUMBER,

@@ -166,14 +166,31 @@ static int read_modes(leat_shard_reporter *base, leat_mode_rows *ret, leat_error
     return end(reporter, leat_pg_read_modes(&reporter->pg, reporter->source_id, ret, error), error);
 }
 
-static int read_writes(leat_shard_reporter *base, const leat_write_question *questions,
-                       uint32_t count, leat_write_answer *ret, leat_error *error)
+/* What the transaction has read was committed before it, so it is on the disk once the
+ * transaction's own commit is. That waits for the disk only if it has written something: the least
+ * that there is, a message that nobody listens for. */
+static const char flush_sql[] = "SET LOCAL synchronous_commit TO DEFAULT;"
+                                " SELECT pg_catalog.pg_logical_emit_message(true, 'leat', '')";
+
+static bool is_any_decided(const leat_write_answer *answers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (answers[i].state != LEAT_WRITE_PENDING)
+            return true;
+    return false;
+}
+
+static int read_writes(leat_shard_reporter *base, bool durably,
+                       const leat_write_question *questions, uint32_t count, leat_write_answer *ret,
+                       leat_error *error)
 {
     pg_reporter *reporter = (pg_reporter *)base;
     if (begin(reporter, error) != 0)
         return -1;
     int status = leat_pg_read_writes(&reporter->pg, reporter->source_id, false, questions, count,
                                      ret, error);
+    if (status == 0 && durably && is_any_decided(ret, count))
+        status = leat_pg_run(&reporter->pg, flush_sql, error);
     return end(reporter, status, error);
 }
 

@@ -152,9 +152,12 @@ static int read_controls(leat_shard_reporter *base, leat_control_set **ret, leat
     return *ret ? 0 : -1;
 }
 
-static int read_writes(leat_shard_reporter *base, const leat_write_question *questions,
-                       uint32_t count, leat_write_answer *ret, leat_error *error)
+/* Every commit waits for the disk. */
+static int read_writes(leat_shard_reporter *base, bool durably,
+                       const leat_write_question *questions, uint32_t count, leat_write_answer *ret,
+                       leat_error *error)
 {
+    (void)durably;
     sqlite_reporter *reporter = (sqlite_reporter *)base;
     if (open_file(reporter, error) != 0)
         return -1;

@@ -86,8 +86,9 @@ static inline void writes_story_tell(leat_shard_address at, int32_t source_id)
     leat_shard_reporter *reporter = leat_shard_reporter_new(at, source_id);
     for (uint32_t round = 0; round < 3; round++) {
         uint32_t count = round == 0 ? WRITES_STORY_COUNT : round; /* all, one, two */
-        ck_assert_msg(leat_shard_reporter_read_writes(reporter, asked, count, answers, &error) == 0,
-                      "%s", error.text);
+        ck_assert_msg(
+            leat_shard_reporter_read_writes(reporter, true, asked, count, answers, &error) == 0,
+            "%s", error.text);
         for (uint32_t i = 0; i < count; i++) {
             ck_assert_msg(answers[i].state == writes_story[i].state, "case %u: %s, not %s", i,
                           leat_write_state_name(answers[i].state),

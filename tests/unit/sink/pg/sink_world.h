@@ -29,7 +29,9 @@ typedef struct world {
     leat_standstill standstill;
     leat_sink *sink;
     leat_schema_versions *schema_versions;
-    uint32_t asked; /* for reading the tables */
+    uint32_t asked;     /* for reading the tables */
+    bool commits_async; /* of the sink that is started next */
+    uint32_t doubts;    /* how often it has reported one */
     uint32_t usable;
     char slots_reported[256]; /* all that `slots` has reported: "1 2" */
     bool in_call;
@@ -52,6 +54,14 @@ static inline void on_slots(void *context, uint32_t shard, uint32_t usable)
     size_t size = strlen(w->slots_reported);
     snprintf(w->slots_reported + size, sizeof w->slots_reported - size, "%s%u", size > 0 ? " " : "",
              usable);
+}
+
+static inline void on_doubted(void *context, uint32_t shard)
+{
+    world *w = context;
+    ck_assert(!w->in_call && w->commits_async && w->usable > 0);
+    ck_assert_uint_eq(shard, 0);
+    w->doubts++;
 }
 
 static inline void submit(world *w, const leat_engine_job *job)
@@ -114,9 +124,11 @@ static inline void start_sink(world *w, const char *dsn, uint32_t connections,
                                .subpartitions = test_placement.subpartitions,
                                .schema_versions = w->schema_versions,
                                .lock_timeout_ms = lock_timeout_ms,
+                               .commits_async = w->commits_async,
                                .seed = 7,
                                .standstill = &w->standstill};
-    leat_sink_events events = {w, on_slots, on_done};
+    leat_sink_events events = {
+        .context = w, .slots = on_slots, .doubted = on_doubted, .done = on_done};
     w->in_call = true;
     w->sink = leat_sink_new(&w->loop, &config, &events, &error);
     w->in_call = false;

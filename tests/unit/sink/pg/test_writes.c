@@ -67,7 +67,8 @@ START_TEST(only_what_is_committed_is_applied)
             "COMMIT",
         };
         fixture_sql(f, steps[step]);
-        ck_assert_msg(leat_shard_reporter_read_writes(reporter, &asked, 1, &answer, &error) == 0,
+        ck_assert_msg(leat_shard_reporter_read_writes(reporter, true, &asked, 1, &answer, &error) ==
+                          0,
                       "%s", error.text);
         ck_assert_int_eq(answer.state, step < 2 ? LEAT_WRITE_PENDING : LEAT_WRITE_APPLIED);
     }

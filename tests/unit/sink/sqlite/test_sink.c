@@ -78,7 +78,7 @@ static void open_sink(void)
                                .subpartitions = source.placement.subpartitions,
                                .schema_versions = schema_versions,
                                .lock_timeout_ms = 50};
-    leat_sink_events events = {NULL, on_slots, on_done};
+    leat_sink_events events = {.slots = on_slots, .done = on_done};
     sink = leat_sink_new(&loop, &config, &events, &f.error);
     ck_assert_msg(sink, "%s", f.error.text);
     ck_assert_uint_eq(usable, 0);
