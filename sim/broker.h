@@ -47,9 +47,10 @@ typedef struct sim_record {
     bool is_gone;       /* retention or truncation took it */
     bool is_cut_off;    /* truncation did: nobody need apply it */
     bool is_reused;     /* somebody has seen another record at its offset */
-    uint8_t fates_ever; /* bits 1 << sim_fate: what a database has ever committed of it */
-    bool ever_applied;  /* a database has committed it, or that it is parked, even if that database
-                           was lost */
+    uint8_t fates_ever; /* bits 1 << sim_fate: what a database has ever committed of it, so that no
+                           crash takes it back */
+    bool ever_applied;  /* a database has committed it so, or that it is parked, even if that
+                           database  was lost */
     struct {
         uint64_t life; /* of the process that read it */
         /* when it did first in this life, less the time in which it had stood still */

@@ -9,7 +9,8 @@
  *                 before it
  *   progress      schema leat shows as applied exactly what is applied or parked, after each commit
  *   parked        each parked record is in one chunk, and the chunks hold nothing else
- *   commits       nothing is committed to the group above a record that no database has applied
+ *   commits       nothing is committed to the group above a record that no database has applied,
+ *                 with that on its disk
  *   flight        one batch in flight per subpartition, under one claim
  *   breaker       a shard that answers everything with an outage is asked by one job at a time,
  * after pauses that differ fairness      a batch has only tenants whose records cost about the
@@ -39,7 +40,9 @@
  *                 is not after one of those
  *   controls      a batch leaves out the records of tenants that are blocked when it is sent, and
  *                 no others
- *   told          nobody who waits for a write hears what no database has committed
+ *   looks         after the loss of a connection to a shard whose batches do not wait for the disk,
+ *                 each partition there is looked at before it runs a batch
+ *   told          nobody who waits for a write hears what no database has on its disk
  *   liveness      once nothing goes wrong any longer, all is applied, committed and given back
  */
 #ifndef SIM_CHECK_H

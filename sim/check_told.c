@@ -1,5 +1,5 @@
 /*
- * check_told.c - told: nobody who waits hears of a write what no database has committed. The
+ * check_told.c - told: nobody who waits hears of a write what no database has on its disk. The
  * simulator's requests do not wait; its table of waits is here, stands in for the real one, and
  * looks at everything that a worker tells.
  */
@@ -27,6 +27,13 @@ bool leat_write_waits_is_wanted(const leat_write_waits *waits, uint32_t partitio
     return true;
 }
 
+bool leat_write_waits_wants(const leat_write_waits *waits, uint32_t partition, int64_t offset)
+{
+    const sim_world *world = (const sim_world *)waits;
+    uint64_t place = ((uint64_t)offset + 1) * UINT64_C(0x9e3779b97f4a7c15) + partition;
+    return (int64_t)((place >> 32) % 1000) < world->options.values[OPT_AWAITED];
+}
+
 void leat_write_waits_begin(leat_write_waits *waits)
 {
     LEAT_ASSERT(waits);
@@ -48,7 +55,7 @@ static bool is_true_of_any(const sim_partition *partition, int64_t offset, unsig
     return is;
 }
 
-/* A database that has lost it since is not the worker's lie. */
+/* A database that has lost it since, in a failover, is not the worker's lie. */
 void leat_write_waits_tell(leat_write_waits *waits, uint32_t partition, int64_t offset,
                            leat_write_state state, const char *sqlstate, const char *message)
 {

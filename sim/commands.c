@@ -335,6 +335,39 @@ static ran run_compact(sim_session *session, const sim_command *command)
     return RAN_DONE;
 }
 
+/* What was committed is on the disk, as the log of the database is one. */
+void sim_server_flush(sim_server *server)
+{
+    for (; server->flushed < server->commits.count; server->flushed++) {
+        const sim_commit *tx = server->commits.items[server->flushed];
+        for (uint32_t i = 0; i < tx->fate_count; i++) {
+            tx->fates[i].record->ever_applied = true;
+            tx->fates[i].record->fates_ever |= (uint8_t)(1u << tx->fates[i].fate);
+        }
+    }
+}
+
+static void on_flush(sim_world *world, void *object, uint64_t argument)
+{
+    (void)world;
+    (void)argument;
+    sim_server *server = object;
+    server->is_flush_planned = false;
+    sim_server_flush(server);
+}
+
+static void flush_later(sim_server *server)
+{
+    sim_world *world = server->world;
+    if (server->is_flush_planned)
+        return;
+    server->is_flush_planned = true;
+    sim_clock_plan(&world->clock,
+                   world->clock.now_us +
+                       1000 * sim_around(world, world->options.values[OPT_FLUSH_MS]),
+                   on_flush, server, 0);
+}
+
 void sim_server_commit(sim_server *server, sim_commit *tx)
 {
     sim_world *world = server->world;
@@ -342,10 +375,11 @@ void sim_server_commit(sim_server *server, sim_commit *tx)
     sim_state_apply(&server->state, tx);
     sim_list_add(&server->commits, tx);
     sim_list_add(&world->commits, tx);
-    for (uint32_t i = 0; i < tx->fate_count; i++) {
-        tx->fates[i].record->ever_applied = true;
-        tx->fates[i].record->fates_ever |= (uint8_t)(1u << tx->fates[i].fate);
-    }
+    if (tx->is_async)
+        flush_later(server);
+    else if (tx->kind != COMMIT_COMPACTION || tx->compaction) /* one that wrote nothing waits for
+                                                                 nothing */
+        sim_server_flush(server);
     sim_check_after_commit(world, &server->state, tx);
 }
 
@@ -353,6 +387,7 @@ static void commit(sim_session *session)
 {
     sim_commit *tx = session->tx;
     session->tx = NULL;
+    tx->is_async = session->is_async;
     for (uint32_t i = 0; i < session->pipeline->record_count; i++)
         sim_commit_put_fate(tx, session->pipeline->records[i], session->pipeline->fates[i]);
     if (session->is_cut)

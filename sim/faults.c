@@ -159,6 +159,13 @@ static void stop_server(sim_world *world)
     sim_clock_plan(&world->clock, until_us(world, 1000), on_server_up, server, 0);
 }
 
+static void crash_server(sim_world *world)
+{
+    sim_server *server = world->shards[some_shard(world)].primary;
+    if (sim_server_view_of(server).is_up)
+        sim_server_crash(world, server, sim_chance(world, world->options.values[OPT_POOLER]));
+}
+
 static void pause_server(sim_world *world)
 {
     uint32_t shard = some_shard(world);
@@ -316,6 +323,7 @@ static const struct {
     {OPT_BLOCK, sim_controls_block},
     {OPT_PERSON, sim_persons_act},
     {OPT_SWOLLEN, sim_disk_swell},
+    {OPT_SERVER_CRASH, crash_server},
 };
 
 static void on_fault(sim_world *world, void *object, uint64_t at);

@@ -116,6 +116,10 @@ typedef enum sim_option {
     OPT_SWOLLEN,       /* what was parked and deleted takes up the disk for a while */
     OPT_KEYS,          /* of requests with an idempotency key, in 1,000 */
     OPT_REPEATS,       /* of these that are sent again although they were answered, likewise */
+    OPT_ASYNC,         /* shards whose batches do not wait for the disk, as bits */
+    OPT_SERVER_CRASH,  /* a server loses commits that did not wait, and stays the same one */
+    OPT_FLUSH_MS,      /* how long it takes until they are on the disk, on average */
+    OPT_AWAITED,       /* of writes that somebody waits for, in 1,000 */
     OPTION_COUNT,
 } sim_option;
 

@@ -214,7 +214,8 @@ static void make_worker(sim_world *world, sim_process *process)
         process->shards[shard] = (leat_worker_shard){
             .name = layout->shards[shard].name,
             .connections = (uint32_t)world->options.values[OPT_CONNECTIONS],
-            .parked_max = 1024 * (uint64_t)world->options.values[OPT_PARKED_MAX_KB]};
+            .parked_max = 1024 * (uint64_t)world->options.values[OPT_PARKED_MAX_KB],
+            .commits_async = world->options.values[OPT_ASYNC] >> shard & 1};
     process->metrics = leat_metrics_new();
     leat_worker_config config = {
         .index = process->index,

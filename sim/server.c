@@ -21,6 +21,7 @@ sim_server *sim_server_new(sim_world *world, uint32_t shard, const sim_server *f
         sim_list_add(&server->commits, from->commits.items[i]);
         sim_state_apply(&server->state, from->commits.items[i]);
     }
+    sim_server_flush(server);
     return server;
 }
 
@@ -82,6 +83,37 @@ void sim_server_start(sim_world *world, sim_server *server)
 {
     (void)world;
     server->is_up = true;
+}
+
+/* No log has forgotten what comes after these. */
+static uint32_t commits_that_stay(const sim_world *world, const sim_server *server)
+{
+    uint32_t kept = world->shards[server->shard].kept;
+    return kept > server->flushed ? kept : server->flushed;
+}
+
+static void lose_commits(sim_world *world, sim_server *server)
+{
+    uint32_t least = commits_that_stay(world, server), count = server->commits.count;
+    uint32_t kept = least < count ? least + sim_below(world, count - least + 1) : count;
+    sim_trace(world, "shard %u: the server crashes, %u commits of %u are lost", server->shard,
+              count - kept, count);
+    world->sometimes->count[SOMETIMES_UNFLUSHED_LOST] += kept < count;
+    if (kept == count)
+        return;
+    server->commits.count = kept;
+    sim_state_end(&server->state);
+    sim_state_begin(&server->state, &world->schema, &world->broker);
+    for (uint32_t i = 0; i < kept; i++)
+        sim_state_apply(&server->state, server->commits.items[i]);
+}
+
+void sim_server_crash(sim_world *world, sim_server *server, bool hidden)
+{
+    for (sim_session *session = server->sessions; session; session = session->next)
+        if (!hidden || session->pipeline || session->is_cut)
+            sim_session_end(session, true);
+    lose_commits(world, server);
 }
 
 void sim_server_pause(sim_world *world, sim_server *server, int64_t until_us)

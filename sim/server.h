@@ -65,6 +65,7 @@ struct sim_pipeline {
     sim_record **records; /* the batch's records */
     sim_fate *fates;      /* [record_count]: what becomes of each */
     int64_t lock_timeout_us;
+    bool is_async; /* its commit does not wait for the disk */
 };
 
 /* Messages to the client. */
@@ -149,6 +150,10 @@ void sim_server_hand_over(sim_server *from, sim_server *to);
 void sim_server_stop(sim_world *world, sim_server *server); /* at once; open transactions are lost
                                                              */
 void sim_server_start(sim_world *world, sim_server *server);
+/* As when a backend crashes: all sessions end, and some of the last commits that did not wait for
+ * the disk are gone. It is up again at once, and is the same one. `hidden`: a pooler gives the
+ * clients of idle sessions others. */
+void sim_server_crash(sim_world *world, sim_server *server, bool hidden);
 void sim_server_pause(sim_world *world, sim_server *server, int64_t until_us);
 void sim_server_read_only(sim_server *server, bool on);
 void sim_server_slow(sim_server *server, uint32_t factor);

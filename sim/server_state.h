@@ -48,6 +48,7 @@ struct sim_session {
     int64_t row_wait_us; /* since when it waits for a row; 0: it does not */
 
     sim_commit *tx;
+    bool is_async; /* the transaction's setting: its commit does not wait for the disk */
     sim_answer answer;
     uint64_t shared_mask;
     int32_t exclusive; /* partition held alone; NOBODY: none */
@@ -67,6 +68,8 @@ struct sim_server {
     int64_t refuse_until_us;
     sim_state state;
     sim_list commits;
+    uint32_t flushed; /* of these: no crash takes them back */
+    bool is_flush_planned;
     advisory locks[SIM_PARTITIONS_MAX];
     sim_session *compacting[SIM_PARTITIONS_MAX]; /* holds the row of leat.partitions */
     int64_t *row_locked_until_us;
@@ -96,6 +99,8 @@ typedef enum ran {
 ran sim_command_run(sim_session *session, const sim_command *command);
 /* Commits the transaction, which is the server's from then on. */
 void sim_server_commit(sim_server *server, sim_commit *tx);
+/* All commits are on the disk. */
+void sim_server_flush(sim_server *server);
 void sim_session_fail(sim_session *session, const char *sqlstate, int32_t partition);
 
 /* ---- session.c ---- */

@@ -45,6 +45,7 @@ void sim_session_roll_back(sim_session *session)
 {
     sim_commit_free(session->tx);
     session->tx = NULL;
+    session->is_async = false;
     sim_locks_release(session);
 }
 
@@ -121,8 +122,7 @@ static void end_by_record(sim_session *session, bool crashes)
         end_fatally(session);
         return;
     }
-    sim_server_stop(world, server);
-    sim_server_start(world, server);
+    sim_server_crash(world, server, false);
 }
 
 static void execute_one(sim_session *session)
@@ -220,6 +220,7 @@ void sim_session_send(sim_world *world, sim_session *session, sim_pipeline *pipe
 {
     LEAT_ASSERT(!session->pipeline);
     session->pipeline = pipeline;
+    session->is_async = session->is_async || pipeline->is_async;
     session->received = 0;
     session->at = 0;
     session->phase = 0;

@@ -58,6 +58,7 @@ struct leat_sink {
     int64_t heard_us; /* when one of them last showed that, or was asked */
     uint64_t trouble; /* world.serial when the worker last got an outage, or an error that is not
                          understood */
+    bool is_due[SIM_PARTITIONS_MAX]; /* a look is, since the last doubt */
     leat_sink_counters counters;
 };
 
@@ -145,6 +146,41 @@ static void report_slots(const leat_sink *sink)
     sink->events.slots(sink->events.context, sink->shard, sink->usable);
 }
 
+static bool moves(const leat_engine_job *job)
+{
+    return job->kind == LEAT_ENGINE_JOB_BATCH || job->kind == LEAT_ENGINE_JOB_PARK;
+}
+
+/* Some connection is usable, and yet the server may have crashed. */
+static void doubt(leat_sink *sink)
+{
+    if (!sink->config.commits_async || sink->usable == 0)
+        return;
+    sink->world->sometimes->count[SOMETIMES_DOUBTED]++;
+    for (uint32_t p = 0; p < sink->world->broker.partition_count; p++) {
+        const leat_partition *partition = &sink->process->worker->engine->partitions[p];
+        sink->is_due[p] = sink->is_due[p] ||
+                          (sim_world_shard_of(sink->world, p) == sink->shard &&
+                           partition->state == LEAT_ENGINE_READING && !partition->compact_running);
+    }
+    sink->events.doubted(sink->events.context, sink->shard);
+}
+
+/* After a doubt nothing goes before the look; a claim is one. A halted shard runs its probe only.
+ */
+static void check_looks(leat_sink *sink, const leat_engine_job *job)
+{
+    bool is_halted = sink->process->worker->engine->shards[sink->shard].probe != LEAT_INDEX_NONE;
+    if (job->kind == LEAT_ENGINE_JOB_COMPACT)
+        sink->is_due[job->compaction.partition] = false;
+    if (job->kind == LEAT_ENGINE_JOB_CLAIM)
+        sink->is_due[job->partition] = false;
+    for (uint32_t i = 0; moves(job) && !is_halted && i < job->batch.part_count; i++)
+        if (sink->is_due[job->batch.parts[i].partition])
+            sim_fail(sink->world, "looks", "partition %u has a batch before it is looked at",
+                     job->batch.parts[i].partition);
+}
+
 /* The connection is lost. `notify`: otherwise the caller reports slots. */
 static void drop(pool_member *connection, bool notify)
 {
@@ -161,6 +197,7 @@ static void drop(pool_member *connection, bool notify)
     if (!notify)
         return;
     want_connection(sink);
+    doubt(sink);
     report_slots(sink);
 }
 
@@ -623,15 +660,12 @@ static void on_tick(sim_world *world, void *object, uint64_t argument)
         sim_process_plan(world, sink->process, now_us + 2 * sim_latency_us(world), on_told,
                          connection, connection->life);
     }
+    if (world->options.values[OPT_POOLER] > 0)
+        doubt(sink);
     sim_process_plan(world, sink->process, now_us + SERVER_SILENT_US / 2, on_tick, sink, argument);
 }
 
 /* ---- jobs handed over ---- */
-
-static bool moves(const leat_engine_job *job)
-{
-    return job->kind == LEAT_ENGINE_JOB_BATCH || job->kind == LEAT_ENGINE_JOB_PARK;
-}
 
 /* One that takes parked records names its subpartition, and moves none. */
 static uint32_t touches(const leat_engine_batch *batch, const leat_engine_batch_part *part)
@@ -706,6 +740,7 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     sim_world *world = sink->world;
     pool_member *connection = find_free(sink);
     sim_check_job(world, sink->process, sink->shard, job);
+    check_looks(sink, job);
     if (job->kind == LEAT_ENGINE_JOB_PARK)
         sim_check_parks(world, sink->process, &job->batch);
     sim_check_asked(world, sink->process, sink->shard, in_flight(sink));
@@ -722,6 +757,9 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     if (connection->is_letter)
         sim_check_verdict(world, sink->process, connection->only, &job->batch, sink->trouble);
     sim_pipeline *pipeline = build(connection, job);
+    if (pipeline)
+        pipeline->is_async = sink->config.commits_async && moves(job) && !job->batch.is_durable;
+    world->sometimes->count[SOMETIMES_MADE_DURABLE] += moves(job) && job->batch.is_durable;
     if (pipeline)
         sim_session_send(world, connection->session, pipeline);
     else

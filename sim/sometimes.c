@@ -93,6 +93,9 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_TOLD_REPEATS] = "told_repeats",
     [SOMETIMES_PERSON_REPEATED] = "person_repeated",
     [SOMETIMES_TOLD] = "told",
+    [SOMETIMES_UNFLUSHED_LOST] = "unflushed_lost",
+    [SOMETIMES_DOUBTED] = "doubted",
+    [SOMETIMES_MADE_DURABLE] = "made_durable",
 };
 
 const char *sim_sometimes_name(sim_sometimes_kind kind)

@@ -79,6 +79,7 @@ typedef enum sim_commit_kind { COMMIT_BATCH, COMMIT_CLAIM, COMMIT_COMPACTION } s
 /* The changes of a transaction. */
 struct sim_commit {
     sim_commit_kind kind;
+    bool is_async; /* it does not wait for the disk */
     uint32_t image_count, image_capacity;
     sim_row_image *images; /* of one row the last counts */
     uint32_t progress_count;
