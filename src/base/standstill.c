@@ -23,7 +23,7 @@ static void report(leat_standstill *s, int64_t now_us, int64_t beyond_us)
 
 static int64_t counted_of(const leat_standstill *s, int64_t now_us)
 {
-    int64_t span_us = now_us - s->phase_us;
+    int64_t span_us = now_us > s->phase_us ? now_us - s->phase_us : 0;
     return span_us < s->budget_us ? span_us : s->budget_us;
 }
 
@@ -83,12 +83,23 @@ void leat_standstill_close(leat_standstill *s)
     uv_close((uv_handle_t *)&s->after_poll, NULL);
 }
 
-int64_t leat_standstill_now_us(leat_standstill *s)
+static int64_t at(leat_standstill *s, int64_t clock_us)
 {
-    int64_t now_us = s->counted_us + counted_of(s, leat_mono_us());
+    int64_t now_us = s->counted_us + counted_of(s, clock_us);
     if (now_us > s->last_us)
         s->last_us = now_us;
     return s->last_us;
+}
+
+int64_t leat_standstill_now_us(leat_standstill *s)
+{
+    return at(s, leat_mono_us());
+}
+
+/* libuv's clock is the same one, in milliseconds. */
+int64_t leat_standstill_turn_us(leat_standstill *s)
+{
+    return at(s, (int64_t)uv_now(s->before_poll.loop) * 1000);
 }
 
 int64_t leat_standstill_lost_us(leat_standstill *s)

@@ -43,6 +43,9 @@ void leat_standstill_watch(leat_standstill *standstill, uv_loop_t *loop, const c
 void leat_standstill_close(leat_standstill *standstill);
 /* Microseconds that have counted. Starts at leat_mono_us, and each standstill makes it later. */
 int64_t leat_standstill_now_us(leat_standstill *standstill);
+/* The same as of the turn's poll, without asking the system: for the moment when something begins.
+ * It is earlier by what the turn has taken so far, and by one millisecond at most besides. */
+int64_t leat_standstill_turn_us(leat_standstill *standstill);
 /* How far it is behind leat_mono_us. A moment of leat_mono_us is at most this much earlier by this
  * clock. */
 int64_t leat_standstill_lost_us(leat_standstill *standstill);

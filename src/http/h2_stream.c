@@ -269,7 +269,6 @@ static bool ask_owner(http_conn *conn, leat_http_request *request)
     if (!server->config.hooks.on_headers)
         return true;
     request->in_hook = true;
-    request->arrived_us = leat_mono_us();
     leat_http_body_mode mode = server->config.hooks.on_headers(server->context, request);
     if (!http_h2_is_live(conn))
         return false;

@@ -213,10 +213,11 @@ struct leat_http_server {
     char read_buffer[HTTP_READ_SIZE];
 };
 
-/* By the clock of all deadlines, which stands still while the loop does. */
+/* When something begins now, by the clock of all deadlines, which stands still while the loop does.
+ */
 static inline int64_t http_now_ms(leat_http_server *server)
 {
-    return leat_standstill_now_us(&server->standstill) / 1000;
+    return leat_standstill_turn_us(&server->standstill) / 1000;
 }
 
 /* ---- listen.c ---- */

@@ -275,7 +275,7 @@ static void sweep_conn(http_conn *conn, int64_t now)
 static void on_sweep(uv_timer_t *timer)
 {
     leat_http_server *server = timer->data;
-    int64_t now = http_now_ms(server);
+    int64_t now = leat_standstill_now_us(&server->standstill) / 1000;
     if (server->draining && server->listen_fd >= 0) { /* LAST_CALL_MS have passed */
         accept_waiting(server, ACCEPTS_AT_LAST);
         close_listener(server);

@@ -27,7 +27,6 @@ int http_ask_owner(http_conn *conn)
     if (!server->config.hooks.on_headers)
         return 0;
     request->in_hook = true;
-    request->arrived_us = leat_mono_us();
     leat_http_body_mode mode = server->config.hooks.on_headers(server->context, request);
     if (conn->state != HTTP_CONN_OPEN || conn->no_more)
         return -1;
@@ -38,6 +37,7 @@ int http_ask_owner(http_conn *conn)
     if (mode == LEAT_HTTP_BODY_STREAM) {
         LEAT_ASSERT(server->config.hooks.on_body);
         request->streamed = true;
+        request->arrived_us = leat_mono_us();
         conn->progress = 0;
         server->handed++;
         http_request_enter(request, HTTP_HANDED);

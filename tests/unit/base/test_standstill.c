@@ -153,8 +153,11 @@ START_TEST(the_clock_never_goes_back)
     int64_t last_us = l->since_us;
     while (!l->fired) {
         uv_run(&l->loop, UV_RUN_ONCE);
+        int64_t turn_us = leat_standstill_turn_us(&l->standstill);
         int64_t now_us = leat_standstill_now_us(&l->standstill);
-        ck_assert_int_ge(now_us, last_us);
+        ck_assert_int_ge(turn_us, last_us);
+        ck_assert_int_ge(now_us, turn_us);
+        ck_assert_int_eq(leat_standstill_turn_us(&l->standstill), now_us);
         last_us = now_us;
     }
     close_limited(l);
