@@ -10,46 +10,58 @@
 
 #include "http/h2.h"
 
-enum { FIELDS_MAX = 24, TEXT_MAX = 4096 };
+enum { FIELDS_MAX = 24, TEXT_MAX = 1024, DIGITS_MAX = 20 };
 
+/* Its texts stay where they are until nghttp2 has copied them. */
 typedef struct fields {
     nghttp2_nv list[FIELDS_MAX];
     size_t count;
-    char text[TEXT_MAX]; /* what nghttp2 copies from; names are lower-cased here */
+    char text[TEXT_MAX]; /* numbers, and names in lower case */
     size_t used;
 } fields;
 
-static uint8_t *keep(fields *to, leat_slice text, bool is_name)
+static char *room(fields *to, size_t size)
 {
-    LEAT_ASSERT(text.size <= TEXT_MAX - to->used);
+    LEAT_ASSERT(size <= TEXT_MAX - to->used);
     char *at = to->text + to->used;
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.data[i];
-        at[i] = is_name && c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-    }
-    to->used += text.size;
-    return (uint8_t *)at;
+    to->used += size;
+    return at;
 }
 
+/* nghttp2 does not write to them. */
+static uint8_t *bytes_of(leat_slice text)
+{
+    return (uint8_t *)(uintptr_t)text.data;
+}
+
+/* `name` in lower case. */
 static void add(fields *to, leat_slice name, leat_slice value)
 {
     LEAT_ASSERT(to->count < FIELDS_MAX);
-    nghttp2_nv *field = &to->list[to->count++];
-    field->name = keep(to, name, true);
-    field->namelen = name.size;
-    field->value = keep(to, value, false);
-    field->valuelen = value.size;
-    field->flags = NGHTTP2_NV_FLAG_NONE;
+    to->list[to->count++] = (nghttp2_nv){.name = bytes_of(name),
+                                         .namelen = name.size,
+                                         .value = bytes_of(value),
+                                         .valuelen = value.size};
 }
 
 static void add_number(fields *to, leat_slice name, uint64_t number)
 {
-    char text[20];
-    size_t at = sizeof text;
+    char *text = room(to, DIGITS_MAX);
+    size_t at = DIGITS_MAX;
     do
         text[--at] = (char)('0' + number % 10);
     while ((number /= 10) > 0);
-    add(to, name, (leat_slice){text + at, sizeof text - at});
+    add(to, name, (leat_slice){text + at, DIGITS_MAX - at});
+}
+
+static leat_slice lower(fields *to, leat_slice name)
+{
+    char *text = room(to, name.size);
+    for (size_t i = 0; i < name.size; i++) {
+        char c = name.data[i];
+        text[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    }
+    return (leat_slice){text, name.size};
 }
 
 /* "Name: value\r\n", any number of them. */
@@ -60,7 +72,7 @@ static void add_lines(fields *to, const char *lines)
         size_t size = strcspn(lines, "\r");
         LEAT_ASSERT(name + 1 < size && lines[size] == '\r' && lines[size + 1] == '\n');
         size_t value = name + 1 + strspn(lines + name + 1, " ");
-        add(to, (leat_slice){lines, name}, (leat_slice){lines + value, size - value});
+        add(to, lower(to, (leat_slice){lines, name}), (leat_slice){lines + value, size - value});
         lines += size + 2;
     }
 }
