@@ -55,7 +55,7 @@ class Fault(Exception):
 
 def make_rows(world, keys, apps):
     """The rows that every run begins with."""
-    ceiling(world, "--fill", "--keys", keys, "--apps", apps, "--batches", max(8 * keys // 1000, 2))  # all but a few
+    ceiling(world, "--fill", "--keys", keys, "--apps", apps, "--batches", max(5 * keys // 1000, 2))  # all but a few
     with world.db("a") as db:
         db.execute("create table filled as select app_id, subscription_id, properties from subscriptions")
         db.execute("alter table subscriptions set (autovacuum_enabled = off)")  # it comes in one run and not in the next
