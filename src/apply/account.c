@@ -72,6 +72,14 @@ void leat_worker_account(leat_worker *worker, uint32_t job_id, const leat_engine
     leat_blame_batch(&state->blame, &job->batch, is_applied, took_us, wall_ms);
 }
 
+/* By the loop's clock, which is read once a turn: this is called for each record. */
+void leat_worker_account_read(leat_worker *worker, const leat_item *item)
+{
+    int64_t now_ms = (int64_t)uv_now(&worker->loop) + worker->wall_ahead_ms;
+    leat_observe(worker->shards[worker->shard_of[item->record.partition]].fetch_latency,
+                 now_ms - item->record.accepted_ms, 1);
+}
+
 void leat_worker_account_register(leat_worker *worker, uint32_t shard, const char *labels)
 {
     leat_metrics *metrics = worker->config.metrics;
@@ -79,6 +87,7 @@ void leat_worker_account_register(leat_worker *worker, uint32_t shard, const cha
     state->database_us = leat_metrics_counter(metrics, "leat_shard_database_seconds_total", labels);
     state->batch_records = leat_metrics_histogram(metrics, "leat_batch_records", labels);
     state->apply_lag = leat_metrics_histogram(metrics, "leat_apply_lag_seconds", labels);
+    state->fetch_latency = leat_metrics_histogram(metrics, "leat_fetch_latency_seconds", labels);
     leat_buf with_class = {0};
     for (uint32_t i = 0; i < LEAT_ERROR_CLASSES; i++) {
         leat_buf_clear(&with_class);

@@ -8,6 +8,10 @@
  * that is given ten records a second applies ten, and can do more, whatever else waits there. A
  * time in which it has applied nothing leaves the rate as it is: then the estimate grows with what
  * waits.
+ *
+ * And when it will have caught up, which is later, because more comes meanwhile: what waits,
+ * divided by what the rate is above the arrivals. Those are known from the ends of the log, which
+ * are asked for every few seconds only: so it is a mean of about ten seconds.
  */
 #ifndef LEAT_APPLY_LATE_H
 #define LEAT_APPLY_LATE_H
@@ -17,19 +21,38 @@
 /* So many measures in a row must be above the limit: a burst that the shard can do, and a first
  * rate that was too low, are over by then. */
 enum { LEAT_LATE_MEASURES = 3 };
+/* The mean of arrivals is of about so many measures. It is known from three on: with fewer the ends
+ * may not have been asked for in between. */
+enum { LEAT_LATE_ENDS = 5, LEAT_LATE_ENDS_LEAST = 3 };
+
+/* A year: more comes than is applied, or hardly less. */
+#define LEAT_CATCH_UP_NEVER_MS (INT64_C(365) * 24 * 3600 * 1000)
+
+typedef struct leat_late_sample {
+    uint64_t done;    /* records, ever, that wait no longer */
+    uint64_t backlog; /* records that wait */
+    uint64_t end;     /* the ends of the log of the partitions that count, added up */
+    uint64_t counted; /* says of which partitions `end` is: it changes with them */
+} leat_late_sample;
 
 typedef struct leat_late {
     uint64_t done;    /* records, ever, at the last measure */
     uint64_t backlog; /* records that waited then */
     double per_s;     /* applied a second; 0: not known yet */
-    uint32_t above;   /* measures in a row with more than the limit */
-    bool is_late;     /* since it was above the limit for long enough, and until it is below half */
+    uint64_t end;     /* as in the last sample, likewise `counted` */
+    uint64_t counted;
+    uint32_t end_measures; /* in a row of the same partitions, counted up to LEAT_LATE_ENDS */
+    double arrivals_per_s; /* their mean */
+    uint32_t above;        /* measures in a row with more than the limit */
+    bool is_late; /* since it was above the limit for long enough, and until it is below half */
 } leat_late;
 
 /* `limit_ms` 0: it is never late. */
-void leat_late_measure(leat_late *late, uint64_t done, uint64_t backlog, int64_t passed_us,
+void leat_late_measure(leat_late *late, const leat_late_sample *now, int64_t passed_us,
                        int64_t limit_ms);
 /* What waits will take so long; -1: not known. */
 int64_t leat_late_estimate_ms(const leat_late *late);
+/* Until nothing waits but what has just come; at most LEAT_CATCH_UP_NEVER_MS; -1: not known. */
+int64_t leat_late_catch_up_ms(const leat_late *late);
 
 #endif

@@ -386,6 +386,7 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     if (taken == LEAT_ENGINE_TAKEN) {
         leat_skew_read(&worker->skew, record->accepted_ms);
         leat_worker_note_read(worker, item);
+        leat_worker_account_read(worker, item);
         leat_worker_trace_read(worker, item);
         if (leat_engine_waits(worker->engine, item->record.partition, item->subpartition))
             own_record(worker, item);

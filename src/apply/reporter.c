@@ -19,9 +19,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <yyjson.h>
-
 #include "apply/facts.h"
+#include "apply/report_text.h"
 #include "base/diag.h"
 #include "base/rate_limit.h"
 #include "base/states.h"
@@ -36,11 +35,9 @@ enum {
     ROTATE_AGAIN_MS = 60000, /* after a failure, and up to a quarter more: each try holds up batches
                               */
     CHANGED_MS = 2000,       /* between two rows, at least */
-    /* With the facts less than LEAT_REPORT_BYTES_MAX: */
-    PARTITIONS_BYTES_MAX = 24 * 1024,
-    CULPRITS_BYTES_MAX = 15 * 1024,
-    CULPRITS_ROWS = 3,   /* of each kind */
-    RETRY_MS = 2000,     /* after a failure: a server that crashed has lost the row */
+    CULPRITS_BYTES_MAX = 15 * 1024, /* with the rest less than LEAT_REPORT_BYTES_MAX */
+    CULPRITS_ROWS = 3,              /* of each kind */
+    RETRY_MS = 2000,                /* after a failure: a server that crashed has lost the row */
     REMEMBER_MS = 15000, /* a wait is reported for this long after it was seen: a job that met a
                             lock pauses between two attempts */
 };
@@ -67,7 +64,8 @@ typedef struct reporter_shard {
     leat_shard_reporter *shard_reporter;
     row_state row;
     int64_t tried_ms; /* the last attempt to send, monotonic */
-    leat_buf sent;    /* the report sent last, without its culprits: they change all the time */
+    leat_buf sent;    /* the report sent last, without `drain` and `culprits`: they change all the
+                         time */
     leat_culprits culprits; /* while they are gathered: large for a stack frame */
     leat_shard_waits waits;
     int64_t waits_ms;       /* when they were seen, monotonic */
@@ -232,52 +230,16 @@ static void enter_row(reporter_shard *at, row_state to)
     at->row = to;
 }
 
-static size_t count_numbers(const leat_buf *list)
+static void add_drain(reporter_shard *at, leat_buf *report)
 {
-    size_t count = 1;
-    for (size_t i = 0; i < list->size; i++)
-        count += list->data[i] == ',';
-    return count;
+    const leat_reporter_config *config = &at->reporter->config;
+    leat_drain drain = {0};
+    for (uint32_t i = 0; i < config->worker_count; i++)
+        leat_worker_add_drain(config->workers[i], at->shard, &drain);
+    leat_report_add_drain(report, &drain);
 }
 
-/* The elements are JSON already, written by each worker: they are taken over as they are. */
-static yyjson_mut_val *list_of(yyjson_mut_doc *doc, const leat_buf *elements)
-{
-    leat_buf list = {0};
-    yyjson_mut_val *value = NULL;
-    leat_buf_byte(&list, '[');
-    leat_buf_append(&list, elements->data, elements->size);
-    leat_buf_byte(&list, ']');
-    if (!elements->failed && !list.failed)
-        value = yyjson_mut_rawncpy(doc, list.data, list.size);
-    leat_buf_free(&list);
-    return value;
-}
-
-/* {"partitions": [0, 2], "facts": [...]}; of partitions that do not fit, only their number. The
- * culprits come later. */
-static void write_report(const leat_buf *partitions, const leat_buf *facts, leat_buf *out)
-{
-    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-    yyjson_mut_val *root = yyjson_mut_obj(doc);
-    yyjson_mut_doc_set_root(doc, root);
-    bool is_whole = yyjson_mut_obj_add_val(doc, root, "partitions",
-                                           partitions->size <= PARTITIONS_BYTES_MAX
-                                               ? list_of(doc, partitions)
-                                               : yyjson_mut_uint(doc, count_numbers(partitions))) &&
-                    yyjson_mut_obj_add_val(doc, root, "facts", list_of(doc, facts));
-    size_t size = 0;
-    char *text = is_whole ? yyjson_mut_write(doc, 0, &size) : NULL;
-    if (text)
-        leat_buf_append(out, text, size);
-    LEAT_ASSERT(out->size <= LEAT_REPORT_BYTES_MAX);
-    out->failed = out->failed || !text;
-    free(text);
-    yyjson_mut_doc_free(doc);
-}
-
-/* Appends them to an object, as its last member. Without what does not fit they are still in the
- * process's own /culprits. */
+/* Without what does not fit they are still in the process's own /culprits. */
 static void add_culprits(reporter_shard *at, leat_buf *report)
 {
     const leat_reporter_config *config = &at->reporter->config;
@@ -289,14 +251,8 @@ static void add_culprits(reporter_shard *at, leat_buf *report)
     leat_culprits_write(&at->culprits, config->shards[at->shard].name, leat_wall_ms(),
                         CULPRITS_ROWS, &text);
     leat_culprits_join(&text, &culprits);
-    if (!culprits.failed && culprits.size <= CULPRITS_BYTES_MAX && report->size > 0) {
-        LEAT_ASSERT(report->data[report->size - 1] == '}');
-        report->size--;
-        leat_buf_text(report, ",\"culprits\":");
-        leat_buf_append(report, culprits.data, culprits.size);
-        leat_buf_byte(report, '}');
-    }
-    LEAT_ASSERT(report->size <= LEAT_REPORT_BYTES_MAX);
+    if (!culprits.failed && culprits.size <= CULPRITS_BYTES_MAX)
+        leat_report_add(report, "culprits", &culprits);
     leat_culprits_text_free(&text);
     leat_buf_free(&culprits);
 }
@@ -312,7 +268,7 @@ static leat_worker_waits gather_report(reporter_shard *at, leat_buf *report)
         waits = own > waits ? own : waits;
     }
     add_waits(at, waits, &facts);
-    write_report(&partitions, &facts, report);
+    leat_report_write(&partitions, &facts, report);
     leat_buf_free(&partitions);
     leat_buf_free(&facts);
     return waits;
@@ -351,6 +307,7 @@ static void send_report(reporter_shard *at, leat_buf *report_text)
     leat_error error;
     leat_buf whole = {0};
     leat_buf_append(&whole, report_text->data, report_text->size);
+    add_drain(at, &whole);
     add_culprits(at, &whole);
     leat_shard_report report = {.instance = reporter->instance,
                                 .host = reporter->host,

@@ -52,15 +52,26 @@ static void follow_drain(leat_worker *worker, uint32_t shard, int64_t passed_us)
     state->drain.unparked = view.unparked;
 }
 
+static void show_late(leat_worker_shard_state *state)
+{
+    const leat_late *late = &state->late;
+    int64_t estimate_ms = leat_late_estimate_ms(late), catch_up_ms = leat_late_catch_up_ms(late);
+    bool knows_arrivals = late->end_measures >= LEAT_LATE_ENDS_LEAST;
+    leat_gauge_set(state->estimate_ms, estimate_ms < 0 ? INT64_MIN : estimate_ms);
+    leat_gauge_set(state->catch_up_ms, catch_up_ms < 0 ? INT64_MIN : catch_up_ms);
+    leat_gauge_set(state->drain_rate, late->per_s > 0 ? (int64_t)(late->per_s + 0.5) : INT64_MIN);
+    leat_gauge_set(state->arrival_rate,
+                   knows_arrivals ? (int64_t)(late->arrivals_per_s + 0.5) : INT64_MIN);
+}
+
 static void follow_late(leat_worker *worker, uint32_t shard, int64_t passed_us)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
     leat_engine_shard_view view;
     leat_engine_shard(worker->engine, shard, &view);
-    leat_late_measure(&state->late, view.done, state->backlog, passed_us,
-                      worker->config.lag_limit_ms);
-    int64_t estimate_ms = leat_late_estimate_ms(&state->late);
-    leat_gauge_set(state->estimate_ms, estimate_ms < 0 ? INT64_MIN : estimate_ms);
+    state->sample.done = view.done;
+    leat_late_measure(&state->late, &state->sample, passed_us, worker->config.lag_limit_ms);
+    show_late(state);
 }
 
 static bool is_due(int64_t now_us, int64_t *last_us, int64_t every_us, int64_t *ret_passed_us)

@@ -82,12 +82,16 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         {"leat_shard_connections_idle", &state->connections_idle},
         {"leat_shard_silent_seconds", &state->silent_ms},
         {"leat_lag_estimate_seconds", &state->estimate_ms},
+        {"leat_catch_up_seconds", &state->catch_up_ms},
+        {"leat_drain_records_per_second", &state->drain_rate},
+        {"leat_arrival_records_per_second", &state->arrival_rate},
         {"leat_held_keys", &state->held_keys},
         {"leat_controls_active", &state->controls_active},
         {"leat_idempotency_bytes", &state->idempotency_bytes},
         {"leat_partitions_paused", &state->paused},
         {"leat_shard_held_records", &state->held_records},
         {"leat_shard_held_bytes", &state->held_bytes},
+        {"leat_shard_held_limit_bytes", &state->held_limit},
         {"leat_incident_signature", &state->signature_shown},
     };
     const struct {
@@ -105,9 +109,13 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         *counters[i].counter = leat_metrics_counter(metrics, counters[i].name, own);
     leat_gauge_set(state->estimate_ms, INT64_MIN);
+    leat_gauge_set(state->catch_up_ms, INT64_MIN);
+    leat_gauge_set(state->drain_rate, INT64_MIN);
+    leat_gauge_set(state->arrival_rate, INT64_MIN);
     leat_gauge_set(state->idempotency_bytes, INT64_MIN);
     leat_worker_parked_register(worker, shard, own);
     leat_worker_account_register(worker, shard, own);
+    leat_worker_budgets_register_shard(worker, shard);
 }
 
 static void register_partition(leat_worker *worker, uint32_t partition)
@@ -125,8 +133,15 @@ static void register_partition(leat_worker *worker, uint32_t partition)
     leat_buf_free(&buf);
 }
 
+static void keep_clock(leat_worker *worker)
+{
+    uv_update_time(&worker->loop);
+    worker->wall_ahead_ms = leat_wall_ms() - (int64_t)uv_now(&worker->loop);
+}
+
 void leat_worker_metrics_register(leat_worker *worker)
 {
+    keep_clock(worker);
     leat_metrics *metrics = worker->config.metrics;
     leat_buf buf = {0};
     const char *own = labels(&buf, worker, NULL);
@@ -142,8 +157,8 @@ void leat_worker_metrics_register(leat_worker *worker)
     worker->clock_ahead_ms = leat_metrics_gauge(metrics, "leat_clock_ahead_seconds", own);
     worker->busy_total = leat_metrics_counter(metrics, "leat_worker_busy_seconds_total", own);
     worker->idle_total = leat_metrics_counter(metrics, "leat_worker_idle_seconds_total", own);
-    worker->bytes_held = leat_metrics_gauge(metrics, "leat_held_bytes", own);
     worker->unaccounted = leat_metrics_gauge(metrics, "leat_records_unaccounted", own);
+    leat_worker_budgets_register(worker);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         register_shard(worker, shard, labels(&buf, worker, worker->config.shards[shard].name));
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
@@ -156,7 +171,7 @@ typedef struct shard_sum {
     bool known; /* some partition of it is held and claimed */
     int64_t time_lag_ms;
     int64_t message_lag;
-    uint64_t backlog;
+    leat_late_sample sample; /* but for what is done */
     int64_t stalled;
     int64_t held_keys;
     int64_t paused;
@@ -193,11 +208,22 @@ static uint64_t backlog_of(const leat_worker *worker, uint32_t partition,
            (unread > 0 ? (uint64_t)unread : 0);
 }
 
+/* Each partition has a number of its own here, so that it is seen when others count. */
+static void add_end(const leat_worker *worker, uint32_t partition, leat_late_sample *sample)
+{
+    int64_t end = leat_log_reader_end(worker->reader, partition);
+    if (end < 0)
+        return;
+    sample->end += (uint64_t)end;
+    sample->counted += leat_hash_seeded(LEAT_SLICE("end"), partition);
+}
+
 static void add_partition(leat_worker *worker, uint32_t partition,
                           const leat_engine_partition_view *view, shard_sum *sum)
 {
     sum->known = true;
-    sum->backlog += backlog_of(worker, partition, view);
+    sum->sample.backlog += backlog_of(worker, partition, view);
+    add_end(worker, partition, &sum->sample);
     sum->stalled += view->stalled;
     sum->held_keys += view->held_keys;
     sum->paused += view->full;
@@ -222,7 +248,7 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         const leat_sink_counters *count = leat_sink_count(state->sink);
         leat_gauge_set(state->time_lag_ms, sums[shard].known ? sums[shard].time_lag_ms : INT64_MIN);
         leat_gauge_set(state->message_lag, sums[shard].known ? sums[shard].message_lag : INT64_MIN);
-        state->backlog = sums[shard].backlog;
+        state->sample = sums[shard].sample;
         leat_gauge_set(state->stalled, sums[shard].stalled);
         leat_gauge_set(state->held_keys, sums[shard].held_keys);
         leat_worker_parked_show(worker, shard, &sums[shard].parked);
@@ -266,14 +292,14 @@ static bool show_log(leat_worker *worker)
 void leat_worker_metrics_show(leat_worker *worker)
 {
     shard_sum sums[LEAT_SHARDS_MAX] = {0};
+    keep_clock(worker);
     bool topic_gone = show_log(worker);
-    int64_t held = 0, stopped = 0, bytes = 0;
+    int64_t held = 0, stopped = 0;
     for (uint32_t partition = 0; partition < worker->partition_count; partition++) {
         leat_engine_partition_view view;
         leat_engine_partition(worker->engine, partition, &view);
         held += view.state != LEAT_ENGINE_UNASSIGNED;
         stopped += view.state == LEAT_ENGINE_STOPPED;
-        bytes += (int64_t)view.bytes;
         leat_gauge_set(worker->stalled_ms[partition],
                        view.stalled > 0 ? (leat_worker_now_us(worker) - view.stalled_us) / 1000
                                         : INT64_MIN);
@@ -287,7 +313,6 @@ void leat_worker_metrics_show(leat_worker *worker)
      * reads them. */
     leat_gauge_set(worker->partitions_stopped,
                    topic_gone ? (int64_t)worker->partition_count : stopped);
-    leat_gauge_set(worker->bytes_held, bytes);
     leat_gauge_set(worker->unaccounted, leat_engine_unaccounted(worker->engine));
     const leat_engine_counters *count = leat_engine_count(worker->engine);
     leat_gauge_set(worker->tables_stopped, (int64_t)count->tables_stopped);
@@ -296,4 +321,5 @@ void leat_worker_metrics_show(leat_worker *worker)
     for (uint32_t i = 0; i < worker->engine_metric_count; i++)
         leat_count_to(worker->engine_metrics[i].shown, *worker->engine_metrics[i].value);
     show_shards(worker, sums);
+    leat_worker_budgets_show(worker);
 }

@@ -27,6 +27,34 @@ leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
     return waits;
 }
 
+leat_drain leat_worker_drain_of(const leat_late *late)
+{
+    bool knows_arrivals = late->end_measures >= LEAT_LATE_ENDS_LEAST;
+    return (leat_drain){.waiting = late->backlog,
+                        .drained_per_s = late->per_s,
+                        .arrivals_per_s = knows_arrivals ? late->arrivals_per_s : -1,
+                        .catch_up_ms = leat_late_catch_up_ms(late)};
+}
+
+/* What one worker does not know is not known of all. */
+void leat_worker_add_drain(leat_worker *worker, uint32_t shard, leat_drain *to)
+{
+    LEAT_ASSERT(shard < worker->shard_count);
+    pthread_mutex_lock(&worker->report_lock);
+    leat_drain own = worker->shards[shard].report.drain;
+    pthread_mutex_unlock(&worker->report_lock);
+    to->waiting += own.waiting;
+    to->drained_per_s += own.drained_per_s;
+    if (own.arrivals_per_s < 0 || to->arrivals_per_s < 0)
+        to->arrivals_per_s = -1;
+    else
+        to->arrivals_per_s += own.arrivals_per_s;
+    if (own.catch_up_ms < 0 || to->catch_up_ms < 0)
+        to->catch_up_ms = -1;
+    else if (own.catch_up_ms > to->catch_up_ms)
+        to->catch_up_ms = own.catch_up_ms;
+}
+
 bool leat_worker_stopped(leat_worker *worker, leat_buf *why)
 {
     bool found = false;

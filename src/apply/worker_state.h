@@ -17,6 +17,7 @@
 #include "apply/skew.h"
 #include "apply/worker.h"
 #include "base/standstill.h"
+#include "engine/budget_view.h"
 #include "base/rate_limit.h"
 
 /* What a worker reports about a shard: see worker_facts.c. */
@@ -24,6 +25,7 @@ typedef struct leat_worker_report {
     leat_buf facts;
     leat_buf partitions; /* "0,2": assigned to it */
     leat_worker_waits waits;
+    leat_drain drain;
     char stopped[LEAT_FACT_TEXT_SIZE]; /* its first partition that has stopped; "": none */
 } leat_worker_report;
 
@@ -91,23 +93,28 @@ typedef struct leat_worker_shard_state {
     leat_gauge *idempotency_bytes;
     leat_worker_parked parked;
     struct {
-        uint64_t unparked;  /* records, then */
-        double per_s;       /* in the seconds before */
-    } drain;                /* how fast what is parked is applied */
-    leat_flood flood;       /* whose records are parked */
-    int64_t flood_since_ms; /* since when somebody is told to be loud; 0: nobody is */
-    leat_flood read;        /* whose records were read; where there is a limit of the lag */
-    uint64_t backlog;       /* records that wait, as of the last metrics */
+        uint64_t unparked;   /* records, then */
+        double per_s;        /* in the seconds before */
+    } drain;                 /* how fast what is parked is applied */
+    leat_flood flood;        /* whose records are parked */
+    int64_t flood_since_ms;  /* since when somebody is told to be loud; 0: nobody is */
+    leat_flood read;         /* whose records were read; where there is a limit of the lag */
+    leat_late_sample sample; /* as of the last metrics */
     leat_late late;
     int64_t late_since_ms; /* 0: it is not */
     leat_gauge *estimate_ms;
+    leat_gauge *catch_up_ms;
+    leat_gauge *drain_rate; /* records a second */
+    leat_gauge *arrival_rate;
     leat_blame blame;
     leat_counter *database_us;
     leat_counter *errors[LEAT_ERROR_CLASSES];
     leat_histogram *batch_records;
     leat_histogram *apply_lag;
+    leat_histogram *fetch_latency;
     leat_gauge *held_records;
     leat_gauge *held_bytes;
+    leat_gauge *held_limit; /* of bytes */
     leat_signature_work work;
     leat_signature signature;
     int64_t signature_since_ms;
@@ -207,7 +214,6 @@ struct leat_worker {
     leat_counter *commit_failures;
     leat_gauge *partitions_held;
     leat_gauge *partitions_stopped;
-    leat_gauge *bytes_held;
     leat_gauge *unaccounted;
     leat_gauge *log_silent_ms;
     leat_gauge *log_fetched;
@@ -217,6 +223,11 @@ struct leat_worker {
     leat_gauge *clock_ahead_ms;
     leat_counter *busy_total;
     leat_counter *idle_total;
+    struct {
+        leat_gauge *bytes;
+        leat_gauge *records;
+    } budgets[LEAT_ENGINE_BUDGET_COUNT];
+    int64_t wall_ahead_ms; /* leat_wall_ms minus uv_now, twice a second */
 
     leat_log_health log_health;     /* under report_lock */
     leat_buf heat;                  /* likewise: worker_heat.c */
@@ -323,10 +334,20 @@ void leat_worker_note_read(leat_worker *worker, const leat_item *item);
 void leat_worker_follow_drain(leat_worker *worker);
 void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts);
 
+/* worker_report.c: of one worker, for leat_worker_add_drain. */
+leat_drain leat_worker_drain_of(const leat_late *late);
+
 /* account.c: counts what a job's answer says; before the engine takes it. */
 void leat_worker_account(leat_worker *worker, uint32_t job_id,
                          const leat_engine_job_result *result);
+/* A record was taken from the log. */
+void leat_worker_account_read(leat_worker *worker, const leat_item *item);
 void leat_worker_account_register(leat_worker *worker, uint32_t shard, const char *labels);
+
+/* worker_budgets.c: what is held of each budget of memory; _show like leat_worker_metrics_show. */
+void leat_worker_budgets_register(leat_worker *worker);
+void leat_worker_budgets_register_shard(leat_worker *worker, uint32_t shard);
+void leat_worker_budgets_show(leat_worker *worker);
 
 /* write_report.c: remembers a job that a sink gets, and tells those who wait for one of its records
  * what became of it; before the engine takes the answer. */

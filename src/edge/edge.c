@@ -195,7 +195,7 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
     }
     edge_waiting_init(edge, loop);
     edge_answer_prepare(edge);
-    edge_metrics_register(&edge->metrics, config->metrics,
+    edge_metrics_register(&edge->metrics, config,
                           &leat_schema_versions_newest(config->schema_versions, 0)->routes);
     uv_timer_init(loop, &edge->tick);
     edge->tick.data = edge;

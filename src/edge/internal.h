@@ -344,7 +344,7 @@ bool edge_batch_keeps_order(const edge_asker *asker);
 void edge_batch_goes_to(edge_batch *batch, uint64_t shards);
 
 /* ---- metrics.c, answer.c ---- */
-void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry,
+void edge_metrics_register(edge_metrics *metrics, const leat_edge_config *config,
                            const leat_routes *routes);
 void edge_metrics_show(leat_edge *edge);
 

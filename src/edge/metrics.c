@@ -135,8 +135,24 @@ static void register_routes(edge_metrics *metrics, leat_metrics *registry,
     }
 }
 
-void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry, const leat_routes *routes)
+static void register_most(const leat_edge_config *config)
 {
+    const struct {
+        const char *labels;
+        uint32_t most;
+    } limits[] = {{"of=\"in_flight\"", config->in_flight_max},
+                  {"of=\"batches\"", config->batches_max},
+                  {"of=\"connections\"", config->http.connections_max}};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        leat_gauge_set(leat_metrics_gauge(config->metrics, "leat_edge_limit", limits[i].labels),
+                       limits[i].most);
+}
+
+void edge_metrics_register(edge_metrics *metrics, const leat_edge_config *config,
+                           const leat_routes *routes)
+{
+    leat_metrics *registry = config->metrics;
+    register_most(config);
     register_routes(metrics, registry, routes);
     register_answers(metrics, registry);
     register_waits(metrics, registry);

@@ -3,6 +3,7 @@
  * not kept separately: a view has its cost when it is requested, a few times a second, and none for
  * each record.
  */
+#include "engine/budget_view.h"
 #include "engine/state.h"
 
 #include <string.h>
@@ -128,6 +129,12 @@ int64_t leat_engine_unaccounted(const leat_engine *engine)
     uint64_t again = of->records_unparked + of->records_retried;
     uint64_t left = engine->budgets.total.records + of->records_dropped + of->records_parked;
     return (int64_t)(of->records_taken + again - done - left);
+}
+
+const leat_budgets *leat_engine_budget_of(const leat_engine *engine, leat_engine_budget budget)
+{
+    LEAT_ASSERT(budget < LEAT_ENGINE_BUDGET_COUNT);
+    return budget == LEAT_ENGINE_BUDGET_RECORDS ? &engine->budgets : &engine->loaded;
 }
 
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret)

@@ -97,6 +97,10 @@ static const leat_metric metrics[] = {
     {"leat_edge_batches_total", EDGE(COUNTER), "", "Batches begun; their items are requests, too.",
      NULL},
     {"leat_edge_batches_open", EDGE(GAUGE), "", "Batches being received and answered.", NULL},
+    {"leat_edge_limit", EDGE(GAUGE), "of",
+     "The most that there may be at once of what the edge holds in memory.",
+     "`in_flight`, `batches`, `connections`: beside `leat_edge_in_flight`, `leat_edge_batches_open`, "
+     "`leat_edge_connections`."},
     {"leat_edge_connections", EDGE(GAUGE), "", "Open client connections.", NULL},
     {"leat_edge_connections_accepted_total", EDGE(COUNTER), "", "Client connections accepted.",
      NULL},
@@ -153,6 +157,21 @@ static const leat_metric metrics[] = {
      "Records that are read and not applied, parked, or not read yet, divided by what was applied a second lately, while "
      "there was something to apply all the time; without those of stalled subpartitions and stopped partitions. Absent "
      "while that rate is not known."},
+    {"leat_catch_up_seconds", SHARD(GAUGE_MS),
+     "When the shard will have caught up, at the rates of late: nothing waits then but what has just come.",
+     "What waits, divided by what `leat_drain_records_per_second` is above `leat_arrival_records_per_second`. A year "
+     "(31536000): never, because as much comes as is applied. Absent while a rate is not known."},
+    {"leat_drain_records_per_second", SHARD(GAUGE),
+     "Records that the shard gets applied in a second while there is something to apply all the time.",
+     "The mean of the last times in which that was so; absent before the first. Records that become dead letters, are kept or "
+     "left out are among them."},
+    {"leat_arrival_records_per_second", SHARD(GAUGE),
+     "Records that have come into the log in a second, for the partitions held; the mean of about ten seconds.",
+     "Absent for some seconds after the partitions held have changed."},
+    {"leat_fetch_latency_seconds", SHARD(LAG),
+     "From a record's acceptance to its being read from the log.",
+     "What brokers, network and the wait for room in memory have of `leat_apply_lag_seconds`; the rest is the wait for the shard "
+     "and the database. By the clock that stamped it and the worker's."},
     {"leat_incident_signature", SHARD(GAUGE),
      "1: the lag has grown for 30 s while the shard was kept from working; else 0.",
      "By a lock, a record, the shard: `/culprits` and a line of the log say by whom, as far as is known. A shard is at work, "
@@ -208,6 +227,8 @@ static const leat_metric metrics[] = {
      NULL},
     {"leat_shard_held_bytes", SHARD(GAUGE), "Bytes of these records.",
      "With several shards each may have half of `apply.memory`."},
+    {"leat_shard_held_limit_bytes", SHARD(GAUGE), "The most that these may be.",
+     "A partition may hold as much as it leaves free."},
     {"leat_shard_breaker_open", SHARD(GAUGE),
      "1: the shard answers with outages, and one job is tried at a time; else 0.", NULL},
     {"leat_shard_connections_busy", SHARD(GAUGE),
@@ -231,6 +252,16 @@ static const leat_metric metrics[] = {
      "Records that the worker took from the log and cannot account for: 0, or there is a fault in leat.",
      "Taken = in memory + applied + left out by a control + parked + kept of held keys + dead letters + dropped to be read "
      "again. Any other value than 0 is a reason to run `leat verify` and to report it."},
+    {"leat_memory_bytes", LEAT_METRIC_OF_WORKER, LEAT_METRIC_GAUGE, "worker,budget",
+     "Bytes of what is held in memory, by budget.",
+     "`records`: read from the log and not applied. `parked`: records that were parked, read back to be applied."},
+    {"leat_memory_limit_bytes", LEAT_METRIC_OF_WORKER, LEAT_METRIC_GAUGE, "worker,budget",
+     "The most that these may be; a record that is larger passes alone.",
+     "`apply.memory`, and a quarter of it beside that for what was parked."},
+    {"leat_memory_records", LEAT_METRIC_OF_WORKER, LEAT_METRIC_GAUGE, "worker,budget",
+     "Records that are held in memory, by budget.", NULL},
+    {"leat_memory_limit_records", LEAT_METRIC_OF_WORKER, LEAT_METRIC_GAUGE, "worker,budget",
+     "The most that these may be.", "`apply.records`, and a quarter of it likewise."},
     {"leat_partitions_held", WORKER(GAUGE), "Partitions assigned to this worker.", NULL},
     {"leat_partitions_stopped", WORKER(GAUGE),
      "Partitions stopped by an error that needs a person.",
@@ -259,8 +290,6 @@ static const leat_metric metrics[] = {
      "Time that the worker's loop had something to do.", "Of one processor, at most."},
     {"leat_worker_idle_seconds_total", WORKER(COUNTER_US),
      "Time that the worker's loop has waited for something to do.", NULL},
-    {"leat_held_bytes", WORKER(GAUGE), "Bytes of records held in memory.",
-     "At most `apply.memory`."},
     {"leat_records_applied_total", WORKER(COUNTER),
      "Records whose effect is committed in their shard.", NULL},
     {"leat_records_taken_total", WORKER(COUNTER), "Records taken into memory from the log.",

@@ -40,6 +40,10 @@ function duration(seconds) {
   return `${whole} s`;
 }
 
+const NEVER_S = 365 * 86400; // as leat_catch_up_seconds has it
+
+function catchUp(seconds) { return seconds >= NEVER_S ? "never, at these rates" : duration(seconds); }
+
 function bytes(value) {
   if (!isKnown(value)) return UNKNOWN;
   for (const [size, name] of [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]])

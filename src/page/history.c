@@ -47,14 +47,17 @@ static const number of_process[] = {
     {"partitions_stopped", "leat_partitions_stopped", NULL, NULL, SUM, false},
     {"tables_stopped", "leat_tables_stopped", NULL, NULL, SUM, false},
     {"shards_halted", "leat_shards_halted", NULL, NULL, SUM, false},
-    {"held_bytes", "leat_held_bytes", NULL, NULL, SUM, false},
+    {"memory_bytes", "leat_memory_bytes", NULL, NULL, SUM, false},
+    {"memory_limit_bytes", "leat_memory_limit_bytes", NULL, NULL, SUM, false},
 };
 
 static const number of_shard[] = {
     {"time_lag_s", "leat_time_lag_seconds", NULL, NULL, MOST, true},
     {"message_lag", "leat_message_lag", NULL, NULL, SUM, true},
     {"rows_s", "leat_rows_total", NULL, NULL, RATE, true},
-    {"estimate_s", "leat_lag_estimate_seconds", NULL, NULL, MOST, false},
+    {"catch_up_s", "leat_catch_up_seconds", NULL, NULL, MOST, false},
+    {"drained_s", "leat_drain_records_per_second", NULL, NULL, SUM, false},
+    {"arriving_s", "leat_arrival_records_per_second", NULL, NULL, SUM, false},
     {"stalled", "leat_subpartitions_stalled", NULL, NULL, SUM, false},
     {"connections", "leat_shard_connections", NULL, NULL, SUM, false},
     {"busy", "leat_shard_connections_busy", NULL, NULL, SUM, false},

@@ -64,9 +64,14 @@ function showProcess(state) {
   const of = state.process, told = [];
   if (state.edge) told.push(`${count(of.connections, "client connection")}, ${count(of.in_flight, "write")} on the way to the log, ` +
     `${count(of.waiting, "request")} waiting to hear what became of a write, ${number(of.limited_s)} a second beyond a limit.`);
-  if (state.apply) told.push(`${count(of.partitions, "partition")} here, ${bytes(of.held_bytes)} of records in memory, ` +
+  if (state.apply) told.push(`${count(of.partitions, "partition")} here, ${bytes(of.memory_bytes)} of ${bytes(of.memory_limit_bytes)} of memory for records used, ` +
     `${count(of.dead_letters, "dead letter")} since the start.`);
   byId("process").textContent = told.join(" ");
+}
+
+// What is applied, while there is something to apply all the time, and what comes meanwhile.
+function ratesOf(shard) {
+  return isKnown(shard.drained_s) ? `${number(shard.drained_s)} of ${number(shard.arriving_s)}` : UNKNOWN;
 }
 
 function showShards(state) {
@@ -74,7 +79,8 @@ function showShards(state) {
     ["Shard", (s) => s.name, "name"],
     ["Oldest write", (s) => duration(s.time_lag_s), "number"],
     ["Not applied", (s) => number(s.message_lag), "number"],
-    ["Caught up in", (s) => duration(s.estimate_s), "number"],
+    ["Caught up in", (s) => catchUp(s.catch_up_s), "number"],
+    ["Records/s", (s) => ratesOf(s), "number"],
     ["Rows/s", (s) => number(s.rows_s), "number"],
     ["Batch", (s) => duration(s.batch_s), "number"],
     ["Batches at once", (s) => isKnown(s.limit) ? `at most ${number(s.limit)}` : UNKNOWN, "number"],

@@ -1,4 +1,6 @@
-/* How long what waits will take, and from when to when that is too long. */
+/* How long what waits will take, when a shard will have caught up, and from when to when it is
+ * late.
+ */
 #include "../record/fixture.h"
 
 #include "apply/late.h"
@@ -7,14 +9,22 @@ enum { SECOND = 1000000, LIMIT_MS = 10000 };
 
 typedef struct shard {
     leat_late late;
-    uint64_t done;
+    leat_late_sample sample;
 } shard;
 
 /* A second in which so many were applied, and so many wait at its end. */
 static void pass(shard *at, uint64_t done, uint64_t backlog)
 {
-    at->done += done;
-    leat_late_measure(&at->late, at->done, backlog, SECOND, LIMIT_MS);
+    at->sample.done += done;
+    at->sample.backlog = backlog;
+    leat_late_measure(&at->late, &at->sample, SECOND, LIMIT_MS);
+}
+
+/* The same, with arrivals, which are what the backlog follows from. */
+static void flow(shard *at, uint64_t done, uint64_t arrived)
+{
+    at->sample.end += arrived;
+    pass(at, done, at->sample.backlog + arrived - done);
 }
 
 START_TEST(the_estimate_is_what_waits_over_the_rate)
@@ -68,10 +78,79 @@ END_TEST
 START_TEST(without_a_limit_nothing_is_late)
 {
     leat_late late = {0};
-    for (int i = 1; i < 10; i++)
-        leat_late_measure(&late, (uint64_t)i, 1000000, SECOND, 0);
+    leat_late_sample sample = {.backlog = 1000000};
+    for (int i = 1; i < 10; i++) {
+        sample.done++;
+        leat_late_measure(&late, &sample, SECOND, 0);
+    }
     ck_assert(!late.is_late);
     ck_assert_int_eq(leat_late_estimate_ms(&late), 1000000000);
+}
+END_TEST
+
+START_TEST(catching_up_takes_longer_because_more_comes)
+{
+    shard at = {0};
+    flow(&at, 0, 10000);
+    at.late = (leat_late){.backlog = at.sample.backlog, .end = at.sample.end};
+    flow(&at, 500, 100);
+    flow(&at, 500, 100);
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), -1); /* what comes is not known yet */
+    flow(&at, 500, 100);
+    ck_assert_int_eq(leat_late_estimate_ms(&at.late), 8800 * 1000 / 500);
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), 8800 * 1000 / 400);
+    for (int i = 0; i < 22; i++)
+        flow(&at, 500, 100);
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), 0); /* as it said */
+    ck_assert_int_eq(leat_late_estimate_ms(&at.late), 0);
+}
+END_TEST
+
+START_TEST(a_shard_that_is_given_more_than_it_does_never_catches_up)
+{
+    shard at = {0};
+    flow(&at, 0, 5000);
+    for (int i = 0; i < 20; i++)
+        flow(&at, 500, 600);
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), LEAT_CATCH_UP_NEVER_MS);
+    for (int i = 0; i < 40 && at.sample.backlog > 500; i++)
+        flow(&at, 500, 0); /* the spike is over */
+    ck_assert_int_le(leat_late_catch_up_ms(&at.late), 2000);
+}
+END_TEST
+
+/* What is on its way is no backlog, however large the part of the rate is that comes. */
+START_TEST(a_shard_that_keeps_up_has_caught_up)
+{
+    shard at = {0};
+    flow(&at, 0, 600);
+    for (int i = 0; i < 20; i++)
+        flow(&at, 500, 500);
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), 1200);
+}
+END_TEST
+
+/* Partitions that are assigned bring a log that did not arrive just now. */
+START_TEST(arrivals_are_of_the_same_partitions)
+{
+    shard at = {0};
+    at.sample.counted = 1;
+    flow(&at, 0, 10000);
+    for (int i = 0; i < 5; i++)
+        flow(&at, 100, 10);
+    int64_t before_ms = leat_late_catch_up_ms(&at.late);
+    ck_assert_int_gt(before_ms, 0);
+    at.sample.counted = 2;
+    at.sample.end += 1000000;
+    flow(&at, 100, 10);
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), -1);
+    for (int i = 0; i < 3; i++)
+        flow(&at, 100, 10);
+    ck_assert_int_lt(leat_late_catch_up_ms(&at.late), before_ms);
+    ck_assert_int_gt(leat_late_catch_up_ms(&at.late), 0);
+    at.sample.end -= 500; /* a log that was cut off */
+    flow(&at, 100, 10);
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), -1);
 }
 END_TEST
 
@@ -84,5 +163,9 @@ int main(void)
     tcase_add_test(tests, a_shard_that_is_given_little_has_no_low_rate);
     tcase_add_test(tests, late_begins_after_some_measures_above_the_limit_and_ends_below_half);
     tcase_add_test(tests, without_a_limit_nothing_is_late);
+    tcase_add_test(tests, catching_up_takes_longer_because_more_comes);
+    tcase_add_test(tests, a_shard_that_is_given_more_than_it_does_never_catches_up);
+    tcase_add_test(tests, a_shard_that_keeps_up_has_caught_up);
+    tcase_add_test(tests, arrivals_are_of_the_same_partitions);
     return fixture_run(suite);
 }
