@@ -1,16 +1,18 @@
 /*
  * lag_command.c - leat lag: how far the shards are behind the log. Shards that answer are printed
  * even if others do not. A monitor that gets half the truth must know which half, so the errors and
- * the exit code come with it.
+ * the exit code come with it. What processes have told of a shard is only added: its lag is the
+ * same without them.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/diag.h"
-#include "daemon/json.h"
+#include "cli/told.h"
 #include "cli/with_assembly.h"
 #include "daemon/assembly_lag.h"
+#include "daemon/json.h"
 
 /* ---- text ---- */
 
@@ -46,6 +48,17 @@ static void print_sum(const char *of, const leat_lag_sum *sum)
                leat_lag_parked(sum->parked, parked), leat_lag_seconds(sum->age_ms, seconds));
 }
 
+static void print_shard(const leat_config *config, const leat_lag *lag, uint32_t shard)
+{
+    char of[LEAT_NAME_MAX + 16];
+    leat_told told = {0};
+    snprintf(of, sizeof of, "shard %s", config->shards[shard].name);
+    print_sum(of, &lag->shards[shard]);
+    leat_told_read(&lag->works[shard], &told);
+    leat_told_print(&told);
+    leat_told_fini(&told);
+}
+
 static void print_text(const leat_config *config, const leat_lag *lag)
 {
     printf("%-9s  %-16s  %12s  %12s  %12s  %10s  %10s  %8s\n", "partition", "shard", "log end",
@@ -53,11 +66,8 @@ static void print_text(const leat_config *config, const leat_lag *lag)
     for (uint32_t i = 0; i < lag->count; i++)
         print_partition(config, &lag->partitions[i]);
     printf("\n");
-    for (uint32_t shard = 0; shard < config->shard_count; shard++) {
-        char of[LEAT_NAME_MAX + 16];
-        snprintf(of, sizeof of, "shard %s", config->shards[shard].name);
-        print_sum(of, &lag->shards[shard]);
-    }
+    for (uint32_t shard = 0; shard < config->shard_count; shard++)
+        print_shard(config, lag, shard);
     print_held(lag);
     print_sum(lag->failed > 0 ? "what could be read" : "all", &lag->total);
 }
@@ -105,11 +115,16 @@ static void add_shard(yyjson_mut_doc *doc, yyjson_mut_val *list, const leat_conf
 {
     yyjson_mut_val *object = yyjson_mut_arr_add_obj(doc, list);
     leat_json_add_text(doc, object, "shard", config->shards[shard].name);
-    if (*lag->errors[shard].text)
+    if (*lag->errors[shard].text) {
         leat_json_add_text(doc, object, "error", lag->errors[shard].text);
-    else
-        add_lag(doc, object, lag->shards[shard].records, lag->shards[shard].parked,
-                lag->shards[shard].age_ms);
+        return;
+    }
+    leat_told told = {0};
+    add_lag(doc, object, lag->shards[shard].records, lag->shards[shard].parked,
+            lag->shards[shard].age_ms);
+    leat_told_read(&lag->works[shard], &told);
+    leat_told_add(doc, object, &told);
+    leat_told_fini(&told);
 }
 
 static void print_json(const leat_config *config, const leat_lag *lag)
@@ -156,7 +171,7 @@ static int exit_code(const leat_config *config, const leat_lag *lag, const leat_
 static int show_lag(leat_assembly *assembly, const leat_options *options, leat_error *error)
 {
     leat_lag *lag = leat_must_calloc(1, sizeof *lag);
-    int code = leat_assembly_read_lag(assembly, false, lag, error);
+    int code = leat_assembly_read_lag(assembly, LEAT_LAG_WORK_IF_READ, lag, error);
     if (code == 0) {
         (options->json ? print_json : print_text)(&assembly->config, lag);
         code = exit_code(&assembly->config, lag, options);

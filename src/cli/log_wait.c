@@ -68,7 +68,7 @@ static int64_t look(leat_assembly *assembly, uint32_t shard, marks *at, int64_t 
                     leat_error *error)
 {
     leat_lag *lag = leat_must_calloc(1, sizeof *lag);
-    int64_t left = leat_assembly_read_lag(assembly, false, lag, error);
+    int64_t left = leat_assembly_read_lag(assembly, LEAT_LAG_WORK_NOT, lag, error);
     if (left == 0)
         left = check_shards(assembly, shard, lag, error);
     if (left == 0 && !at->ends)

@@ -10,11 +10,10 @@
 
 #include "base/buf.h"
 #include "cli/control.h"
-#include "daemon/json.h"
-#include "base/printable.h"
+#include "cli/told.h"
 #include "cli/with_assembly.h"
+#include "daemon/json.h"
 #include "daemon/assembly_lag.h"
-#include "watch/culprit_lines.h"
 #include "watch/troubles.h"
 
 enum { CONTROLS_SHOWN = 16 }; /* of a shard */
@@ -32,7 +31,7 @@ typedef struct shard_status {
                                          back; empty: there is none */
     bool commits_async;
     leat_troubles troubles;
-    leat_buf culprits, culprits_json; /* of the processes at work: leat_culprit_lines */
+    leat_told told;
 } shard_status;
 
 typedef struct overview {
@@ -83,12 +82,13 @@ static void read_shard(overview *all, uint32_t shard, uint32_t max_seconds)
         leat_lag_held(held, ret->held);
     leat_troubles_find(leat_assembly_address(&all->assembly->config.shards[shard]), lag, shard,
                        max_seconds, &ret->troubles);
-    leat_culprit_lines(&lag->works[shard], &ret->culprits, &ret->culprits_json);
+    leat_told_read(&lag->works[shard], &ret->told);
 }
 
 static void read_all(overview *all, uint32_t max_seconds)
 {
-    if (leat_assembly_read_lag(all->assembly, true, &all->lag, &all->log_error) == 0)
+    if (leat_assembly_read_lag(all->assembly, LEAT_LAG_WORK_NEEDED, &all->lag, &all->log_error) ==
+        0)
         all->log_error.text[0] = '\0';
     all->shard_count = all->assembly->config.shard_count;
     for (uint32_t shard = 0; shard < all->shard_count; shard++) {
@@ -101,24 +101,13 @@ static void overview_free(overview *all)
 {
     for (uint32_t shard = 0; shard < all->shard_count; shard++) {
         leat_troubles_fini(&all->shards[shard].troubles);
-        leat_buf_free(&all->shards[shard].culprits);
-        leat_buf_free(&all->shards[shard].culprits_json);
+        leat_told_fini(&all->shards[shard].told);
     }
     leat_lag_fini(&all->lag);
     free(all);
 }
 
 /* ---- text ---- */
-
-/* `text` may come from a server or another process. */
-static void print_line(const char *before, const char *text)
-{
-    leat_buf clean = {0};
-    leat_buf_printable(&clean, leat_slice_of(text), SIZE_MAX, false);
-    const char *line = leat_buf_cstr(&clean);
-    printf("%s%s\n", before, line ? line : "");
-    leat_buf_free(&clean);
-}
 
 static void print_process(const leat_troubles *troubles, const leat_status_process *process)
 {
@@ -132,7 +121,7 @@ static void print_process(const leat_troubles *troubles, const leat_status_proce
         leat_buf_printf(&text, ", heard %" PRId64 " s ago%s", process->heard_ms / 1000,
                         process->works ? "" : ": it does not work");
     const char *line = leat_buf_cstr(&text);
-    print_line("    ", line ? line : "");
+    leat_told_print_line("    ", line ? line : "");
     leat_buf_free(&text);
 }
 
@@ -148,7 +137,7 @@ static void print_controls(const shard_status *shard)
             return;
         }
         leat_control_describe(leat_control_set_at(shard->controls, i), text, sizeof text);
-        print_line("    records are ", text);
+        leat_told_print_line("    records are ", text);
     }
 }
 
@@ -162,20 +151,7 @@ static void print_held_keys(const leat_shard_held *held)
              "%" PRId64 " keys are held with %" PRId64 " records, the first for %" PRId64
              " s, refused with %s: leat dead list --held",
              held->keys, held->records, held->since_ms / 1000, held->reason);
-    print_line("    ", text);
-}
-
-/* Who takes most of the shard is no trouble either, but the first to look at when there is one. */
-static void print_culprits(const leat_buf *lines)
-{
-    const char *at = lines->data, *end;
-    size_t left = lines->size;
-    for (; left > 0 && (end = memchr(at, '\n', left)); at = end + 1) {
-        char line[1024];
-        snprintf(line, sizeof line, "%.*s", (int)(end - at), at);
-        print_line("    ", line);
-        left -= (size_t)(end - at) + 1;
-    }
+    leat_told_print_line("    ", text);
 }
 
 static void print_trouble(const leat_trouble_line *trouble)
@@ -186,7 +162,7 @@ static void print_trouble(const leat_trouble_line *trouble)
     else
         snprintf(before, sizeof before, "    UNWELL for %s%" PRId64 " s, ",
                  trouble->is_least ? "at least " : "", trouble->age_ms / 1000);
-    print_line(before, trouble->text);
+    leat_told_print_line(before, trouble->text);
 }
 
 static void print_shard(const overview *all, const shard_status *shard)
@@ -195,7 +171,7 @@ static void print_shard(const overview *all, const shard_status *shard)
     const leat_troubles *troubles = &shard->troubles;
     printf("shard %s: ", shard->name);
     if (*shard->error) {
-        print_line("UNWELL, ", shard->error);
+        leat_told_print_line("UNWELL, ", shard->error);
         return;
     }
     if (log_answers(all))
@@ -212,7 +188,7 @@ static void print_shard(const overview *all, const shard_status *shard)
         printf("    behind a pooler: a session has the name of the process that used it last\n");
     print_held_keys(&shard->held_keys);
     print_controls(shard);
-    print_culprits(&shard->culprits);
+    leat_told_print(&shard->told);
     for (uint32_t i = 0; i < troubles->count; i++)
         print_trouble(&troubles->lines[i]);
     if (troubles->left_out > 0)
@@ -229,7 +205,7 @@ static void print_text(const overview *all)
                assembly->log.file ? assembly->log.file : assembly->log.topic,
                assembly->identity.partition_count);
     else
-        print_line("log: UNWELL, ", all->log_error.text);
+        leat_told_print_line("log: UNWELL, ", all->log_error.text);
     for (uint32_t shard = 0; shard < all->shard_count; shard++)
         print_shard(all, &all->shards[shard]);
     printf("%s\n", is_well(all) ? "all is well" : "not all is well");
@@ -249,18 +225,6 @@ static void add_process(yyjson_mut_doc *doc, yyjson_mut_val *list,
     leat_json_add_seconds(doc, object, "heard", process->heard_ms);
 }
 
-static void add_culprits(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_buf *elements)
-{
-    leat_buf list = {0};
-    leat_buf_byte(&list, '[');
-    leat_buf_append(&list, elements->data, elements->size);
-    leat_buf_byte(&list, ']');
-    if (!list.failed && !elements->failed)
-        yyjson_mut_obj_add_val(doc, object, "culprits",
-                               yyjson_mut_rawncpy(doc, list.data, list.size));
-    leat_buf_free(&list);
-}
-
 /* Of a shard that could be read. */
 static void add_work(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_status *shard)
 {
@@ -275,7 +239,7 @@ static void add_work(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_st
     for (uint32_t i = 0; i < shard->troubles.process_count; i++)
         add_process(doc, processes, &shard->troubles.processes[i]);
     yyjson_mut_obj_add_bool(doc, object, "pooled", shard->troubles.is_pooled);
-    add_culprits(doc, object, &shard->culprits_json);
+    leat_told_add(doc, object, &shard->told);
     yyjson_mut_val *controls = yyjson_mut_obj_add_arr(doc, object, "controls");
     for (uint32_t i = 0; shard->controls && i < leat_control_set_count(shard->controls); i++)
         leat_json_add_control(doc, yyjson_mut_arr_add_obj(doc, controls),

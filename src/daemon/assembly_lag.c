@@ -8,7 +8,7 @@
 
 #include "daemon/log_identity.h"
 
-int leat_assembly_read_lag(leat_assembly *assembly, bool with_work, leat_lag *ret,
+int leat_assembly_read_lag(leat_assembly *assembly, leat_lag_work work, leat_lag *ret,
                            leat_error *error)
 {
     leat_source running;
@@ -22,7 +22,7 @@ int leat_assembly_read_lag(leat_assembly *assembly, bool with_work, leat_lag *re
     leat_lag_query query = {.log = &assembly->log,
                             .shards = shards,
                             .shard_count = assembly->config.shard_count,
-                            .with_work = with_work,
+                            .work = work,
                             .source = is_known ? &running : NULL,
                             .layout = is_known ? &layout : NULL};
     int status = leat_lag_read(&query, ret, error);

@@ -11,7 +11,7 @@
 /* `assembly` has its configuration. Tries the log once; -1: it cannot be read, or it is not the one
  * that was set up. The shards are read in any case. `ret` is large: keep it off the stack.
  * leat_lag_fini in any case. */
-int leat_assembly_read_lag(leat_assembly *assembly, bool with_work, leat_lag *ret,
+int leat_assembly_read_lag(leat_assembly *assembly, leat_lag_work work, leat_lag *ret,
                            leat_error *error) LEAT_MUST_CHECK;
 
 #endif

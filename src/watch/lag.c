@@ -71,11 +71,13 @@ static void *read_shard(void *argument)
     shard_read *at = argument;
     const char *topic = at->query->log->topic;
     leat_shard_address address = at->query->shards[at->shard];
-    at->is_read =
-        check_source(at, address) == 0 &&
-        leat_shard_read_progress(address, topic, &at->found, &at->count, &at->error) == 0 &&
-        check_partitions(at) == 0 &&
-        (!at->query->with_work || leat_shard_read_work(address, topic, &at->work, &at->error) == 0);
+    at->is_read = check_source(at, address) == 0 &&
+                  leat_shard_read_progress(address, topic, &at->found, &at->count, &at->error) ==
+                      0 &&
+                  check_partitions(at) == 0;
+    if (at->is_read && at->query->work != LEAT_LAG_WORK_NOT)
+        at->is_read = leat_shard_read_work(address, topic, &at->work, &at->error) == 0 ||
+                      at->query->work == LEAT_LAG_WORK_IF_READ;
     return NULL;
 }
 

@@ -16,12 +16,19 @@
 #include "log/log.h"
 #include "sink/shard.h"
 
+/* What the processes that work in the shards have reported, and what they do there. */
+typedef enum leat_lag_work {
+    LEAT_LAG_WORK_NOT,
+    LEAT_LAG_WORK_IF_READ, /* a shard where only that cannot be read counts as read */
+    LEAT_LAG_WORK_NEEDED,
+} leat_lag_work;
+
 /* What to read. Everything pointed at outlives the call. */
 typedef struct leat_lag_query {
     const leat_log_config *log;
     const leat_shard_address *shards; /* [shard_count], as configured */
     uint32_t shard_count;
-    bool with_work;            /* `works` too */
+    leat_lag_work work;        /* `works` too */
     const leat_source *source; /* the running source; NULL: the log did not answer, so no shard is
                                   compared with it and no partition is known */
     const leat_layout *layout; /* its layout; NULL likewise */
@@ -65,7 +72,8 @@ typedef struct leat_lag {
     uint32_t failed;                    /* how many */
     bool silent[LEAT_SHARDS_MAX];       /* did not answer at all */
     bool log_is_silent;
-    leat_shard_work works[LEAT_SHARDS_MAX]; /* of the shards that could be read, when requested */
+    leat_shard_work works[LEAT_SHARDS_MAX]; /* of the shards that could be read, when requested;
+                                               else nothing is in it */
 } leat_lag;
 
 /* -1: the log cannot be read. Then, and without a source, there are no partitions and sums; the
