@@ -17,13 +17,10 @@
 
 enum { EVERY_MS = 2000, URL_SIZE = 320 };
 
-static const char keys[] = "q quit  p pause  sort by: l lag  m records  r rows/s  n name";
-
 typedef struct top_run {
     leat_top_sources sources;
     leat_top_frame frame;
-    leat_top_sort sort;
-    bool is_paused;
+    leat_top_view view;
     char url[URL_SIZE]; /* of the configuration */
     leat_config config;
 } top_run;
@@ -79,7 +76,7 @@ static void draw(top_run *run)
     time_t now = time(NULL);
     struct tm local;
     strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&now, &local));
-    leat_top_draw(&run->frame, &run->sources, run->sort, clock, run->is_paused);
+    leat_top_draw(&run->frame, &run->sources, run->view.sort, clock, run->view.is_paused);
 }
 
 static bool has_failed(const leat_top_sources *sources)
@@ -103,30 +100,12 @@ static int show_once(top_run *run)
     return has_failed(&run->sources) ? LEAT_EXIT_FAILED : LEAT_EXIT_OK;
 }
 
-/* False: that is the end. */
-static bool take_key(top_run *run, char key)
-{
-    static const struct {
-        char key;
-        leat_top_sort sort;
-    } sorts[] = {{'l', LEAT_TOP_BY_LAG},
-                 {'m', LEAT_TOP_BY_COUNT},
-                 {'r', LEAT_TOP_BY_ROWS},
-                 {'n', LEAT_TOP_BY_NAME}};
-    for (size_t i = 0; i < sizeof sorts / sizeof *sorts; i++)
-        if (key == sorts[i].key)
-            run->sort = sorts[i].sort;
-    if (key == 'p' || key == ' ')
-        run->is_paused = !run->is_paused;
-    return key != 'q' && key != 'Q';
-}
-
 static void show(top_run *run)
 {
     uint32_t height;
     leat_top_size(&run->frame.width, &height);
     draw(run);
-    leat_top_show(&run->frame, height, keys);
+    leat_top_show(&run->frame, &run->view, height);
 }
 
 static int show_live(top_run *run)
@@ -134,9 +113,9 @@ static int show_live(top_run *run)
     leat_top_event event = LEAT_TOP_NOTHING;
     int64_t due_us = 0;
     char key = '\0';
-    while (event != LEAT_TOP_END && (event != LEAT_TOP_KEY || take_key(run, key))) {
+    while (event != LEAT_TOP_END && (event != LEAT_TOP_KEY || leat_top_take_key(&run->view, key))) {
         int64_t left_us = due_us - leat_mono_us();
-        if (left_us <= 0 && !run->is_paused)
+        if (left_us <= 0 && !run->view.is_paused)
             leat_top_fetch(&run->sources);
         if (left_us <= 0)
             due_us = leat_mono_us() + EVERY_MS * 1000;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NEVER_S (365.0 * 24 * 3600)
+
 enum { LISTED = 10, NUMBER_SIZE = 32 };
 
 /* ---- numbers ---- */
@@ -53,6 +55,15 @@ static void put_seconds(leat_buf *cell, double value)
         leat_buf_printf(cell, "%.1f h", value / 3600);
 }
 
+/* A year: leat_catch_up_seconds says so of what does not. */
+static void put_catch_up(leat_buf *cell, double value)
+{
+    if (value >= NEVER_S)
+        leat_buf_text(cell, "never");
+    else
+        put_seconds(cell, value);
+}
+
 static const char *words(char ret[NUMBER_SIZE], double value,
                          void (*put)(leat_buf *cell, double value))
 {
@@ -93,8 +104,8 @@ static void put_process(leat_top_frame *frame, const leat_top_source *source)
 
 typedef struct shard_sum {
     const char *name;
-    double lag_s, count, estimate_s, rows_s, batch_s, busy, connections, limit, open, stalled,
-        parked, held, controls, silent_s;
+    double lag_s, count, catch_up_s, drained_s, rows_s, batch_s, busy, connections, limit, open,
+        stalled, parked, held, controls, silent_s;
 } shard_sum;
 
 static void add(double *sum, double value)
@@ -117,7 +128,8 @@ static shard_sum *find_shard(shard_sum *sums, uint32_t *count, const char *name)
     if (*count == LEAT_TOP_ROWS_MAX)
         return NULL;
     shard_sum *ret = &sums[(*count)++];
-    *ret = (shard_sum){name, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    *ret = (shard_sum){name, NAN, NAN, NAN, NAN, NAN, NAN, NAN,
+                       NAN,  NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     return ret;
 }
 
@@ -125,7 +137,8 @@ static void add_shard(shard_sum *to, yyjson_val *shard)
 {
     raise_to(&to->lag_s, get(shard, "time_lag_s"));
     add(&to->count, get(shard, "message_lag"));
-    raise_to(&to->estimate_s, get(shard, "estimate_s"));
+    raise_to(&to->catch_up_s, get(shard, "catch_up_s"));
+    add(&to->drained_s, get(shard, "drained_s"));
     add(&to->rows_s, get(shard, "rows_s"));
     raise_to(&to->batch_s, get(shard, "batch_s"));
     add(&to->busy, get(shard, "busy"));
@@ -197,15 +210,15 @@ static void put_shard(leat_top_table *table, const shard_sum *of)
     leat_top_cell(cell++, of->name);
     put_seconds(cell++, of->lag_s);
     put_number(cell++, of->count);
-    put_seconds(cell++, of->estimate_s);
+    put_catch_up(cell++, of->catch_up_s);
     put_number(cell++, of->rows_s);
+    put_number(cell++, of->drained_s);
     put_number(cell++, of->stalled);
     put_number(cell++, of->held);
     put_number(cell++, of->parked);
-    if (isnan(of->connections))
-        leat_buf_byte(cell++, '-');
-    else
-        leat_buf_printf(cell++, "%.0f/%.0f", of->busy, of->connections);
+    put_number(cell, of->busy);
+    leat_buf_byte(cell, '/');
+    put_number(cell++, of->connections);
     put_seconds(cell++, of->batch_s);
     put_number(cell++, of->limit);
     leat_top_cell(cell++, isnan(of->open) ? NULL : of->open > 0 ? "open" : "closed");
@@ -216,11 +229,11 @@ static void put_shards(leat_top_frame *frame, leat_top_table *table, const leat_
                        leat_top_sort sort)
 {
     static const leat_top_column columns[] = {
-        {"SHARD", 0, 24, false},   {"OLDEST", 0, 0, true},  {"NOT APPLIED", 1, 0, true},
-        {"CAUGHT UP", 3, 0, true}, {"ROWS/S", 2, 0, true},  {"STALLED", 4, 0, true},
-        {"HELD", 5, 0, true},      {"PARKED", 6, 0, true},  {"BUSY", 7, 0, true},
-        {"BATCH", 8, 0, true},     {"AT ONCE", 9, 0, true}, {"BREAKER", 10, 0, false},
-        {"CONTROLS", 11, 0, true}};
+        {"SHARD", 0, 24, false},   {"OLDEST", 0, 0, true},   {"NOT APPLIED", 1, 0, true},
+        {"CAUGHT UP", 3, 0, true}, {"ROWS/S", 2, 0, true},   {"DRAIN/S", 8, 0, true},
+        {"STALLED", 4, 0, true},   {"HELD", 5, 0, true},     {"PARKED", 6, 0, true},
+        {"BUSY", 7, 0, true},      {"BATCH", 9, 0, true},    {"AT ONCE", 10, 0, true},
+        {"BREAKER", 11, 0, false}, {"CONTROLS", 12, 0, true}};
     static int (*const orders[])(const void *, const void *) = {[LEAT_TOP_BY_LAG] = by_lag,
                                                                 [LEAT_TOP_BY_NAME] = by_name,
                                                                 [LEAT_TOP_BY_COUNT] = by_count,

@@ -14,14 +14,10 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define ENTER      "\033[?1049h\033[?25l"
-#define LEAVE      "\033[0m\033[?25h\033[?1049l"
-#define HOME       "\033[H"
-#define CLEAR_LINE "\033[K"
-#define CLEAR_REST "\033[J"
-#define BOLD       "\033[1m"
-#define RED        "\033[31m"
-#define PLAIN      "\033[0m"
+/* Its own screen, without a cursor and without wrapping lines: on a terminal that is narrower than
+ * the narrowest frame they are cut. */
+#define ENTER "\033[?1049h\033[?25l\033[?7l"
+#define LEAVE "\033[0m\033[?7h\033[?25h\033[?1049l"
 
 static struct {
     bool is_taken;
@@ -112,28 +108,10 @@ void leat_top_size(uint32_t *ret_width, uint32_t *ret_height)
     *ret_height = within(size.ws_row, 2, LEAT_TOP_LINES_MAX);
 }
 
-static void put_line(leat_buf *out, leat_slice text, leat_top_style style)
-{
-    const char *before = style == LEAT_TOP_HEAD                       ? BOLD
-                         : style == LEAT_TOP_BAD && screen.has_colour ? RED
-                                                                      : "";
-    leat_buf_text(out, before);
-    leat_buf_slice(out, text);
-    leat_buf_text(out, *before ? PLAIN CLEAR_LINE "\n" : CLEAR_LINE "\n");
-}
-
-/* The last line has the keys, whatever the height. */
-void leat_top_show(const leat_top_frame *frame, uint32_t height, const char *keys)
+void leat_top_show(const leat_top_frame *frame, leat_top_view *view, uint32_t height)
 {
     leat_buf out = {0};
-    leat_buf_text(&out, HOME);
-    for (uint32_t i = 0; i < frame->count && i + 1 < height; i++)
-        put_line(&out,
-                 (leat_slice){frame->lines[i].text.data ? frame->lines[i].text.data : "",
-                              frame->lines[i].text.size},
-                 frame->lines[i].style);
-    leat_buf_text(&out, CLEAR_REST);
-    leat_buf_printf(&out, "\033[%u;1H%.*s" CLEAR_LINE, height, (int)frame->width, keys);
+    leat_top_render(frame, view, height, screen.has_colour, &out);
     write_all(out.data, out.size);
     leat_buf_free(&out);
 }

@@ -1,0 +1,201 @@
+/* A frame of `leat top`, from what processes have said: sums, ages, orders, and what is wrong. */
+#include "top.h"
+
+#include <stdio.h>
+
+typedef struct world {
+    leat_top_sources sources;
+    leat_top_frame frame;
+} world;
+
+static yyjson_doc *read_json(const char *text)
+{
+    yyjson_doc *doc = yyjson_read(text, strlen(text), 0);
+    ck_assert_ptr_nonnull(doc);
+    return doc;
+}
+
+static world *world_new(uint32_t width)
+{
+    world *ret = leat_must_calloc(1, sizeof *ret);
+    ret->frame.width = width;
+    return ret;
+}
+
+/* `culprits` NULL: it has said nothing of them. */
+static void add_source(world *to, const char *shards, const char *culprits)
+{
+    char state[4096];
+    leat_top_source *source = &to->sources.sources[to->sources.count++];
+    snprintf(state, sizeof state,
+             "{\"command\":\"run\",\"host\":\"h%u\",\"pid\":7,\"topic\":\"t\",\"is_ready\":true,"
+             "\"now_ms\":70000,\"started_ms\":10000,\"process\":{\"accepted_s\":12.34,"
+             "\"applied_s\":2.5,\"refused_s\":null},\"shards\":[%s]}",
+             to->sources.count, shards);
+    source->url = "http://h:1";
+    source->state = read_json(state);
+    source->culprits = culprits ? read_json(culprits) : NULL;
+}
+
+static char *draw(world *of, leat_top_sort sort)
+{
+    leat_top_draw(&of->frame, &of->sources, sort, "12:00:00", false);
+    for (uint32_t i = 0; i < of->frame.count; i++)
+        ck_assert_uint_le(characters(&of->frame.lines[i].text), of->frame.width);
+    return text_of(&of->frame);
+}
+
+static void world_free(world *of)
+{
+    leat_top_frame_fini(&of->frame);
+    leat_top_sources_fini(&of->sources);
+    free(of);
+}
+
+static void expect_line(const world *of, const char *begin, const char *text)
+{
+    char *found = line_of(&of->frame, begin);
+    ck_assert_ptr_nonnull(found);
+    ck_assert_str_eq(found, text);
+    free(found);
+}
+
+#define SHARD_A                                                                                    \
+    "{\"name\":\"a\",\"time_lag_s\":0.25,\"message_lag\":1000,\"catch_up_s\":90,\"drained_s\":800,"  \
+    "\"rows_s\":3.25,\"stalled\":0,\"held_keys\":0,\"parked_records\":0,\"busy\":1,"                   \
+    "\"connections\":4,\"batch_s\":0.002,\"limit\":4,\"breakers_open\":0,\"controls\":1,"              \
+    "\"silent_s\":0}"
+#define SHARD_B                                                                                    \
+    "{\"name\":\"b\",\"time_lag_s\":120,\"message_lag\":5,\"catch_up_s\":31536000,"                  \
+    "\"drained_s\":10,\"rows_s\":9,\"stalled\":2,\"connections\":4,\"breakers_open\":1}"
+
+START_TEST(numbers_of_several_processes_are_added_up_and_the_oldest_counts)
+{
+    world *of = world_new(200);
+    add_source(of, SHARD_A, NULL);
+    add_source(of, SHARD_A "," SHARD_B, NULL);
+    char *text = draw(of, LEAT_TOP_BY_LAG);
+    ck_assert_str_eq(
+        text,
+        "#leat top  12:00:00  topic t\n"
+        " run h1 7: accepted 12/s, applied 2.5/s, refused -/s, up 60.0 s\n"
+        " run h2 7: accepted 12/s, applied 2.5/s, refused -/s, up 60.0 s\n"
+        " \n"
+        "#SHARD  OLDEST  NOT APPLIED  CAUGHT UP  ROWS/S  DRAIN/S  STALLED  HELD  PARKED  BUSY  BATCH  "
+        "AT ONCE  BREAKER  CONTROLS\n"
+        "!b       2 min            5      never       9       10        2     -       -   -/4      -  "
+        "      -  open            -\n"
+        " a      250 ms         2000     90.0 s     6.5     1600        0     0       0   2/8   2 ms  "
+        "      8  closed          1\n");
+    free(text);
+    world_free(of);
+}
+END_TEST
+
+START_TEST(shards_are_sorted_as_it_was_wished)
+{
+    static const struct {
+        leat_top_sort sort;
+        const char *first;
+    } cases[] = {{LEAT_TOP_BY_LAG, "b "},
+                 {LEAT_TOP_BY_NAME, "a "},
+                 {LEAT_TOP_BY_COUNT, "a "},
+                 {LEAT_TOP_BY_ROWS, "b "}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        world *of = world_new(120);
+        add_source(of, SHARD_B "," SHARD_A ",{\"name\":\"c\"}", NULL);
+        free(draw(of, cases[i].sort));
+        const leat_buf *row = &of->frame.lines[4].text;
+        ck_assert_int_eq(memcmp(row->data, cases[i].first, 2), 0);
+        if (cases[i].sort != LEAT_TOP_BY_NAME) /* of which nothing is known is last */
+            ck_assert_int_eq(of->frame.lines[6].text.data[0], 'c');
+        world_free(of);
+    }
+}
+END_TEST
+
+START_TEST(a_narrow_terminal_has_the_name_and_the_oldest_write)
+{
+    world *of = world_new(LEAT_TOP_WIDTH_MIN);
+    add_source(of, SHARD_A, NULL);
+    free(draw(of, LEAT_TOP_BY_LAG));
+    expect_line(of, "SHARD", "SHARD  OLDEST");
+    expect_line(of, "a ", "a      250 ms");
+    expect_line(of, "run", "run h1 7: accepte...");
+    world_free(of);
+}
+END_TEST
+
+START_TEST(who_is_to_blame_is_named_by_the_age_of_the_write)
+{
+    world *of = world_new(160);
+    add_source(of, SHARD_A,
+               "{\"alerts\":[{\"shard\":\"a\",\"text\":\"it grows\"},{\"text\":\"all of it\"}],"
+               "\"partitions\":[{\"shard\":\"a\",\"partition\":1,\"offset\":5,\"age_s\":3,"
+               "\"attempts\":4,\"tenant\":\"t\",\"key\":\"t/1\",\"sqlstate\":\"55P03\","
+               "\"reason\":\"contention\"},{\"shard\":\"a\",\"partition\":3,\"offset\":null,"
+               "\"age_s\":90}],"
+               "\"tenants\":[{\"tenant\":\"t\",\"shard\":\"a\",\"records_s\":1,\"records\":60,"
+               "\"database_s\":0.5}],\"keys\":[]}");
+    add_source(of, SHARD_A,
+               "{\"partitions\":[{\"shard\":\"a\",\"partition\":2,\"offset\":6,\"age_s\":7000}],"
+               "\"tenants\":[{\"tenant\":\"u\",\"records_s\":20}]}");
+    free(draw(of, LEAT_TOP_BY_LAG));
+    expect_line(of, "shard a: ", "shard a: it grows");
+    expect_line(of, "all of it", "all of it");
+    expect_line(of, "HELD UP BY",
+                "HELD UP BY  PARTITION  OFFSET  WRITTEN  TRIES  TENANT  KEY  SQLSTATE  REASON");
+    char *text = text_of(&of->frame);
+    const char *first = strstr(text, "a                   2       6  117 min"),
+               *second = strstr(text, "a                   1       5    3.0 s      4  t       t/1  "
+                                      "55P03     contention");
+    ck_assert(first && second && first < second);
+    const char *heavy = strstr(text, "TENANT  SHARD  RECORDS/S  RECORDS  DATABASE");
+    ck_assert(heavy && strstr(heavy, "\n u       -             20        -         -\n"));
+    ck_assert_ptr_null(strstr(text, "KEY     "));
+    free(text);
+    world_free(of);
+}
+END_TEST
+
+START_TEST(a_process_that_does_not_answer_says_so)
+{
+    world *of = world_new(100);
+    of->sources.sources[of->sources.count++] = (leat_top_source){.url = "http://h:2"};
+    leat_fail(&of->sources.sources[0].error, "nobody is there");
+    free(draw(of, LEAT_TOP_BY_LAG));
+    expect_line(of, "http://h:2", "http://h:2: nobody is there");
+    add_source(of, SHARD_A, NULL);
+    leat_fail(&of->sources.sources[1].error, "it hangs");
+    free(draw(of, LEAT_TOP_BY_LAG));
+    expect_line(of, "http://h:1", "http://h:1: it hangs; what follows is what it said last");
+    expect_line(of, "run h2", "run h2 7: accepted 12/s, applied 2.5/s, refused -/s, up 60.0 s");
+    world_free(of);
+}
+END_TEST
+
+/* Another version of leat, or another program. */
+START_TEST(whatever_a_process_says_is_drawn)
+{
+    static const char *const shards[] = {
+        "7", "{}", "{\"name\":5}", "{\"name\":\"a\",\"time_lag_s\":\"x\",\"busy\":[]}",
+        "{\"name\":\"\\u001b[2J\",\"time_lag_s\":1e300}"};
+    static const char *const culprits[] = {
+        "{}", "{\"partitions\":7}",
+        "{\"partitions\":[7,{},{\"offset\":1}],\"tenants\":[{}],\"alerts\":[{}]}"};
+    for (size_t i = 0; i < sizeof shards / sizeof *shards; i++)
+        for (size_t k = 0; k < sizeof culprits / sizeof *culprits; k++) {
+            world *of = world_new(80);
+            add_source(of, shards[i], culprits[k]);
+            char *text = draw(of, LEAT_TOP_BY_LAG);
+            ck_assert_ptr_null(strchr(text, '\033'));
+            free(text);
+            world_free(of);
+        }
+}
+END_TEST
+
+RUN("top_frame", numbers_of_several_processes_are_added_up_and_the_oldest_counts,
+    shards_are_sorted_as_it_was_wished, a_narrow_terminal_has_the_name_and_the_oldest_write,
+    who_is_to_blame_is_named_by_the_age_of_the_write, a_process_that_does_not_answer_says_so,
+    whatever_a_process_says_is_drawn)
