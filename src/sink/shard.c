@@ -205,6 +205,12 @@ int leat_shard_read_controls(leat_shard_address at, int32_t source_id, leat_cont
     return backend_of(at)->controls->read(text_of(at), source_id, ret, error);
 }
 
+int leat_shard_read_ended_controls(leat_shard_address at, int32_t source_id, leat_control_set **ret,
+                                   leat_error *error)
+{
+    return backend_of(at)->controls->read_ended(text_of(at), source_id, ret, error);
+}
+
 int leat_shard_read_floods(leat_shard_address at, int32_t source_id, leat_control_set **ret,
                            leat_error *error)
 {

@@ -294,6 +294,11 @@ typedef struct leat_control_put {
 /* The controls of this shard that have not ended; to be dropped. */
 int leat_shard_read_controls(leat_shard_address at, int32_t source_id, leat_control_set **ret,
                              leat_error *error) LEAT_MUST_CHECK;
+/* Those that skipped records and have ended, one for a tenant or row: the 1000 with the latest
+ * ends. Of each only `table`, `what` and `until_us` are set, which is its end as microseconds since
+ * 1970 by the shard's clock. To be dropped. */
+int leat_shard_read_ended_controls(leat_shard_address at, int32_t source_id, leat_control_set **ret,
+                                   leat_error *error) LEAT_MUST_CHECK;
 /* The tenants that processes at work report as such, as controls: `what` is the tenant, `keep` the
  * wait in seconds, and it ends when the report would be stale (so `until` is another with each
  * read, and only tells sets apart). To be dropped. */

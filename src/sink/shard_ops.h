@@ -83,6 +83,8 @@ typedef struct leat_shard_held_ops {
 
 typedef struct leat_shard_controls_ops {
     int (*read)(const char *address, int32_t source_id, leat_control_set **ret, leat_error *error);
+    int (*read_ended)(const char *address, int32_t source_id, leat_control_set **ret,
+                      leat_error *error);
     int (*read_floods)(const char *address, int32_t source_id, leat_control_set **ret,
                        leat_error *error);
     int (*put)(const char *address, int32_t source_id, const leat_control_wish *wish,

@@ -20,21 +20,22 @@ def test_older_schema_is_brought_up_to_date(shard):
     a.run("DROP INDEX leat.dead_letters_at")
     a.run("DROP TABLE leat.workers, leat.parked, leat.controls, leat.parked_keys, leat.held, leat.tenants")
     a.run("DROP TRIGGER note_removed ON leat.dead_letters; DROP TRIGGER note_truncated ON leat.dead_letters;"
-          " DROP TABLE leat.removed_letters; ALTER TABLE leat.dead_letters DROP COLUMN control")
+          " DROP TABLE leat.removed_letters, leat.ended_controls; ALTER TABLE leat.dead_letters DROP COLUMN control")
     a.run("GRANT SELECT, DELETE ON leat.progress TO PUBLIC")
     letter = ("INSERT INTO leat.dead_letters (source, partition, \"offset\", message, accepted_at)"
               " VALUES (1, 0, {}, 'no sense', now())")
     a.run(letter.format(7))
     a.run(leat_sql.SCHEMA.read_text())
     a.run(letter.format(8))
-    assert a.value("SELECT version FROM leat.schema_version") == 7
+    assert a.value("SELECT version FROM leat.schema_version") == 8
     assert a.value("SELECT count(*) FROM leat.dead_letters") == 2
     assert a.value("SELECT to_regclass('leat.dead_letters_at') IS NOT NULL")
     assert a.run("SELECT oid::regclass::text, string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM pg_class, aclexplode(relacl)"
                  " WHERE oid IN ('leat.workers'::regclass, 'leat.parked'::regclass, 'leat.controls'::regclass,"
-                 " 'leat.held'::regclass, 'leat.parked_keys'::regclass, 'leat.removed_letters'::regclass, 'leat.tenants'::regclass) AND grantee = 0"
+                 " 'leat.held'::regclass, 'leat.parked_keys'::regclass, 'leat.removed_letters'::regclass, 'leat.tenants'::regclass,"
+                 " 'leat.ended_controls'::regclass) AND grantee = 0"
                  " GROUP BY oid ORDER BY 1"
-                 ) == [(f"leat.{table}", "DELETE SELECT") for table in ("controls", "held", "parked", "parked_keys", "removed_letters", "tenants", "workers")]
+                 ) == [(f"leat.{table}", "DELETE SELECT") for table in ("controls", "ended_controls", "held", "parked", "parked_keys", "removed_letters", "tenants", "workers")]
     assert a.value("SELECT to_regclass('leat.dead_letters_control') IS NOT NULL")
 
 

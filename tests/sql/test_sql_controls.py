@@ -63,3 +63,27 @@ def test_a_tenant_or_a_key_has_one_control_and_a_new_one_has_a_new_number(shard)
     assert a.value(put, "t", "7") != first
     a.run("DELETE FROM leat.controls WHERE id = %s", first)
     assert a.value(put, None, "7") > first
+
+
+def test_the_end_of_a_control_that_skipped_is_noted(shard):
+    """However it ends: by itself, by another end, or removed; the latest end counts, and one that held is none."""
+    a = shard.session()
+    put = ("INSERT INTO leat.controls (source, \"table\", what, action, keep, until, reason)"
+           " VALUES (1, %s, %s, %s, 0, now() + %s * interval '1 h', '')")
+    noted = ("SELECT \"table\", what, until > clock_timestamp() - interval '1 min', until <= clock_timestamp()"
+             " FROM leat.ended_controls WHERE source = 1 ORDER BY what")
+    a.run(put, None, "7", "skip", 1)
+    a.run(put, "t", "8/1", "skip", -2)
+    a.run(put, None, "9", "hold", 1)
+    assert a.run(noted) == []
+    a.run("UPDATE leat.controls SET until = now() + interval '2 h' WHERE what = '7'")
+    assert a.run(noted) == [(None, "7", True, True)]
+    a.run("DELETE FROM leat.controls")
+    assert a.run(noted) == [(None, "7", True, True), ("t", "8/1", False, True)]
+    a.run(put, "t", "8/1", "skip", -3)
+    a.run("DELETE FROM leat.controls")
+    assert a.value("SELECT until > now() - interval '150 min' FROM leat.ended_controls WHERE what = '8/1'")
+    a.run("UPDATE leat.ended_controls SET until = now() - interval '91 days' WHERE what = '8/1'")
+    a.run(put, None, "7", "skip", 1)
+    a.run("DELETE FROM leat.controls")
+    assert [row[1] for row in a.run(noted)] == ["7"]

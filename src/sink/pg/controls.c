@@ -71,6 +71,44 @@ static int read_controls(const char *dsn, int32_t source_id, leat_control_set **
     return *ret ? 0 : -1;
 }
 
+static const char ended_sql[] =
+    "SELECT e.\"table\", e.what, (extract(epoch FROM max(e.until)) * 1000000)::bigint"
+    "  FROM (SELECT \"table\", what, until FROM leat.ended_controls WHERE source = $1::int4"
+    "        UNION ALL SELECT \"table\", what, until FROM leat.controls"
+    "         WHERE source = $1::int4 AND action = 'skip' AND until <= clock_timestamp()) AS e"
+    " GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 1000";
+
+static leat_control_set *take_ended(const PGresult *answer)
+{
+    leat_control_set *set = leat_control_set_new();
+    for (int row = 0; row < PQntuples(answer); row++) {
+        leat_control ended = {.table = PQgetisnull(answer, row, 0) ? NULL
+                                                                   : PQgetvalue(answer, row, 0),
+                              .what = PQgetvalue(answer, row, 1),
+                              .until_us = leat_pg_integer(answer, row, 2),
+                              .reason = ""};
+        int added = leat_control_set_add(set, &ended);
+        LEAT_ASSERT(added == 0);
+    }
+    return set;
+}
+
+static int read_ended(const char *dsn, int32_t source_id, leat_control_set **ret, leat_error *error)
+{
+    leat_pg pg;
+    char id[16];
+    snprintf(id, sizeof id, "%" PRId32, source_id);
+    const char *const values[] = {id};
+    *ret = NULL;
+    if (leat_pg_open(&pg, dsn, error) == 0) {
+        PGresult *result = leat_pg_query(&pg, ended_sql, 1, values, error);
+        *ret = result ? take_ended(result) : NULL;
+        PQclear(result);
+    }
+    leat_pg_close(&pg);
+    return *ret ? 0 : -1;
+}
+
 static const char floods_sql[] =
     "SELECT f ->> 'tenant', max((f ->> 'wait_s')::int),"
     "       (extract(epoch FROM max(w.at) - clock_timestamp()) * 1000)::bigint + $2::bigint,"
@@ -191,6 +229,7 @@ static int remove_control(const char *dsn, int32_t source_id, const char *table,
 }
 
 const leat_shard_controls_ops leat_pg_controls = {.read = read_controls,
+                                                  .read_ended = read_ended,
                                                   .read_floods = read_floods,
                                                   .put = put_control,
                                                   .remove = remove_control};

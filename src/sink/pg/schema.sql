@@ -57,17 +57,17 @@ CREATE TABLE IF NOT EXISTS leat.schema_version (
     version int NOT NULL
 );
 
-INSERT INTO leat.schema_version (version) VALUES (7) ON CONFLICT DO NOTHING;
+INSERT INTO leat.schema_version (version) VALUES (8) ON CONFLICT DO NOTHING;
 
 DO $$
 DECLARE
     found_version int := (SELECT version FROM leat.schema_version);
 BEGIN
-    IF found_version > 7 THEN
-        RAISE EXCEPTION 'schema leat has version %, this program knows version 7', found_version
+    IF found_version > 8 THEN
+        RAISE EXCEPTION 'schema leat has version %, this program knows version 8', found_version
             USING ERRCODE = 'LT005', HINT = 'Use a newer leat.';
     END IF;
-    UPDATE leat.schema_version SET version = 7 WHERE version < 7;
+    UPDATE leat.schema_version SET version = 8 WHERE version < 8;
 END
 $$;
 
@@ -430,6 +430,46 @@ BEGIN
             CONSTRAINT controls_once UNIQUE NULLS NOT DISTINCT (source, "table", what)
         );
         PERFORM leat.grant_as_progress('leat.controls');
+    END IF;
+END
+$$;
+
+-- Controls that skipped records and have ended: what they skipped without keeping it looks as if it had been applied, and only
+-- `leat verify` asks for the difference. One row for a tenant or row, with its latest end; forgotten 90 days after that. The trigger
+-- acts as its owner, because who may change a control need not be leat.
+DO $$
+BEGIN
+    IF to_regclass('leat.ended_controls') IS NULL THEN
+        CREATE TABLE leat.ended_controls (
+            source  int NOT NULL,
+            "table" text,
+            what    text NOT NULL,
+            until   timestamptz NOT NULL,
+            CONSTRAINT ended_controls_once UNIQUE NULLS NOT DISTINCT (source, "table", what)
+        );
+        PERFORM leat.grant_as_progress('leat.ended_controls');
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION leat.note_ended()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog
+AS $$
+BEGIN
+    INSERT INTO leat.ended_controls AS e (source, "table", what, until)
+    VALUES (OLD.source, OLD."table", OLD.what, least(OLD.until, clock_timestamp()))
+    ON CONFLICT ON CONSTRAINT ended_controls_once DO UPDATE SET until = greatest(e.until, excluded.until);
+    DELETE FROM leat.ended_controls WHERE until < clock_timestamp() - interval '90 days';
+    RETURN NULL;
+END
+$$;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = 'leat.controls'::regclass AND tgname = 'note_ended') THEN
+        CREATE TRIGGER note_ended AFTER DELETE OR UPDATE ON leat.controls
+            FOR EACH ROW WHEN (OLD.action = 'skip') EXECUTE FUNCTION leat.note_ended();
     END IF;
 END
 $$;

@@ -76,6 +76,50 @@ static int read_controls(const char *file, int32_t source_id, leat_control_set *
     return *ret ? 0 : -1;
 }
 
+static const char ended_sql[] =
+    "SELECT e.\"table\", e.what, max(e.until_ms)"
+    "  FROM (SELECT \"table\", what, until_ms FROM leat_ended_controls WHERE source = ?1"
+    "        UNION ALL SELECT \"table\", what, until_ms FROM leat_controls"
+    "         WHERE source = ?1 AND action = 'skip' AND until_ms <= ?2) AS e"
+    " GROUP BY 1, 2 ORDER BY 3 DESC LIMIT ?3";
+
+static leat_control_set *ask_ended(leat_sqlite *sqlite, int32_t source_id, leat_error *error)
+{
+    sqlite3_stmt *query = leat_sqlite_prepare(sqlite, ended_sql, error);
+    if (!query)
+        return NULL;
+    leat_control_set *set = leat_control_set_new();
+    sqlite3_bind_int(query, 1, source_id);
+    sqlite3_bind_int64(query, 2, leat_wall_ms());
+    sqlite3_bind_int(query, 3, LEAT_CONTROLS_MAX);
+    int status;
+    while ((status = leat_sqlite_step(sqlite, query, error)) == 1) {
+        const char *table = text_at(query, 0);
+        leat_control ended = {.table = *table ? table : NULL,
+                              .what = text_at(query, 1),
+                              .until_us = sqlite3_column_int64(query, 2) * 1000,
+                              .reason = ""};
+        int added = leat_control_set_add(set, &ended);
+        LEAT_ASSERT(added == 0);
+    }
+    sqlite3_finalize(query);
+    if (status == 0)
+        return set;
+    leat_control_set_drop(set);
+    return NULL;
+}
+
+static int read_ended(const char *file, int32_t source_id, leat_control_set **ret,
+                      leat_error *error)
+{
+    leat_sqlite sqlite;
+    *ret = NULL;
+    if (leat_sqlite_open(&sqlite, file, BUSY_MS, error) == 0)
+        *ret = ask_ended(&sqlite, source_id, error);
+    leat_sqlite_close(&sqlite);
+    return *ret ? 0 : -1;
+}
+
 static const char floods_sql[] =
     "SELECT f.value ->> 'tenant', max(f.value ->> 'wait_s'), max(w.at), min(f.value ->> 'kind')"
     "  FROM leat_workers AS w, json_each(w.said, '$.facts') AS f"
@@ -214,6 +258,7 @@ static int remove_control(const char *file, int32_t source_id, const char *table
 }
 
 const leat_shard_controls_ops leat_sqlite_controls = {.read = read_controls,
+                                                      .read_ended = read_ended,
                                                       .read_floods = read_floods,
                                                       .put = put_control,
                                                       .remove = remove_control};

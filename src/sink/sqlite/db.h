@@ -13,7 +13,7 @@
 
 #include "base/base.h"
 
-enum { LEAT_SQLITE_VERSION = 6 }; /* of schema.sql */
+enum { LEAT_SQLITE_VERSION = 7 }; /* of schema.sql */
 
 /* schema.sql, made into C by embed.py. */
 extern const char leat_sqlite_schema_sql[];

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS leat_schema_version (
     version INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO leat_schema_version (one, version) VALUES (1, 6) ON CONFLICT DO NOTHING;
+INSERT INTO leat_schema_version (one, version) VALUES (1, 7) ON CONFLICT DO NOTHING;
 
 -- The meaning of offsets: the log they belong to and the placement of its records. One row per topic.
 CREATE TABLE IF NOT EXISTS leat_sources (
@@ -179,6 +179,34 @@ CREATE TABLE IF NOT EXISTS leat_controls (
     reason   TEXT NOT NULL,         -- the operator's; '': none
     UNIQUE (source, "table", what)
 ) STRICT;
+
+-- Controls that skipped records and have ended: what they skipped without keeping it looks as if it had been applied. One row for a
+-- tenant or row, with its latest end; forgotten 90 days after that.
+CREATE TABLE IF NOT EXISTS leat_ended_controls (
+    source   INTEGER NOT NULL,
+    "table"  TEXT NOT NULL,
+    what     TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
+    UNIQUE (source, "table", what)
+) STRICT;
+
+CREATE TRIGGER IF NOT EXISTS leat_note_removed_control AFTER DELETE ON leat_controls WHEN OLD.action = 'skip'
+BEGIN
+    INSERT INTO leat_ended_controls (source, "table", what, until_ms)
+        VALUES (OLD.source, OLD."table", OLD.what,
+                min(OLD.until_ms, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)))
+        ON CONFLICT DO UPDATE SET until_ms = max(until_ms, excluded.until_ms);
+    DELETE FROM leat_ended_controls
+        WHERE until_ms < CAST((julianday('now') - 2440587.5 - 90) * 86400000 AS INTEGER);
+END;
+
+CREATE TRIGGER IF NOT EXISTS leat_note_changed_control AFTER UPDATE ON leat_controls WHEN OLD.action = 'skip'
+BEGIN
+    INSERT INTO leat_ended_controls (source, "table", what, until_ms)
+        VALUES (OLD.source, OLD."table", OLD.what,
+                min(OLD.until_ms, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)))
+        ON CONFLICT DO UPDATE SET until_ms = max(until_ms, excluded.until_ms);
+END;
 
 -- The idempotency keys of writes that are applied, each by a hash of 128 bits (`a`, `b`) that its source and row are part of.
 -- Those noted first are forgotten first, a few with each one that is noted.

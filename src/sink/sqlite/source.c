@@ -284,8 +284,8 @@ static int read_self(const char *file, const char *topic, leat_shard_self *ret, 
 
 /* The steps from a version to the next; the schema makes everything else. Version 1 had the
  * timestamp of the record at the low water, which was the newest. Version 3 has one more table, and
- * so have 4, 5 and 6; before 4, a program that does not know parked records takes them for written,
- * so the claims of one that still runs must fail. They name the column. */
+ * so have 4, 5, 6 and 7; before 4, a program that does not know parked records takes them for
+ * written, so the claims of one that still runs must fail. They name the column. */
 static const char *const upgrade_sql[] = {
     [1] = "ALTER TABLE leat_progress ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE leat_progress ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
@@ -305,6 +305,7 @@ static const char *const upgrade_sql[] = {
     [4] = "UPDATE leat_schema_version SET version = 5;",
     [5] = "ALTER TABLE leat_sources ADD COLUMN idempotency_ms INTEGER NOT NULL DEFAULT 0;"
           "UPDATE leat_schema_version SET version = 6;",
+    [6] = "UPDATE leat_schema_version SET version = 7;",
 };
 _Static_assert(sizeof upgrade_sql / sizeof *upgrade_sql == LEAT_SQLITE_VERSION,
                "each version but the last has a step to the next");

@@ -212,6 +212,8 @@ START_TEST(version_1_keeps_its_progress)
         "ALTER TABLE leat_progress DROP COLUMN newest_epoch;"
         "UPDATE leat_partitions SET low = 7, low_at_ms = 1234 WHERE partition = 1;"
         "DROP TRIGGER leat_note_removed; DROP TABLE leat_removed_letters;"
+        "DROP TRIGGER leat_note_removed_control; DROP TRIGGER leat_note_changed_control;"
+        "DROP TABLE leat_ended_controls;"
         "DROP INDEX leat_dead_letters_control; ALTER TABLE leat_dead_letters DROP COLUMN control;"
         "ALTER TABLE leat_sources DROP COLUMN placement; ALTER TABLE leat_sources DROP COLUMN tenant_window;"
         "ALTER TABLE leat_sources DROP COLUMN tenant_position; ALTER TABLE leat_sources DROP COLUMN idempotency_ms;"
