@@ -272,7 +272,9 @@ static int prove(const leat_assembly *assembly, const leat_options *options, ver
     uint64_t found = leat_verify_found(&result);
     if (options->accept_removed)
         found -= result.findings[LEAT_FINDING_REMOVED];
-    return found > 0 ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
+    return found > 0                 ? LEAT_EXIT_CHECK
+           : result.offsets_gone > 0 ? LEAT_EXIT_FAILED /* not all could be looked at */
+                                     : LEAT_EXIT_OK;
 }
 
 static int verify(leat_assembly *assembly, const leat_options *options, leat_error *error)

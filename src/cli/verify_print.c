@@ -173,8 +173,13 @@ static void print_summary(const leat_verify_print *print, const leat_verify_resu
         printf("in %" PRIu32 " partition%s the log begins after its first record: what was before "
                "is not verified\n",
                cut, cut == 1 ? "" : "s");
+    if (result->offsets_gone > 0)
+        printf("retention deleted up to %" PRIu64
+               " records of the range before they were read: they are not verified\n",
+               result->offsets_gone);
     if (found == 0)
-        printf("nothing is lost or doubled%s\n", is_sample ? " in the sample" : "");
+        printf("nothing is lost or doubled%s%s\n", is_sample ? " in the sample" : "",
+               result->offsets_gone > 0 ? ", of what was read" : "");
     else
         printf("%" PRIu64 " finding%s\n", found, found == 1 ? "" : "s");
 }
@@ -194,9 +199,10 @@ static void put_json(const leat_verify_print *print, const leat_verify_result *r
                result->records[i]);
     printf("},\"keys\":{\"all\":%" PRIu64 ",\"proved\":%" PRIu64 ",\"in_part\":%" PRIu64
            ",\"waiting\":%" PRIu64 ",\"undecided\":%" PRIu64 "},\"columns\":%" PRIu64
-           ",\"partitions_cut\":%" PRIu32 ",\"walks\":%" PRIu32 "}\n",
+           ",\"partitions_cut\":%" PRIu32 ",\"offsets_gone\":%" PRIu64 ",\"walks\":%" PRIu32 "}\n",
            result->keys, result->keys_proved, result->keys_in_part, result->keys_waiting,
-           result->keys_undecided, result->columns, result->partitions_cut, result->walks);
+           result->keys_undecided, result->columns, result->partitions_cut, result->offsets_gone,
+           result->walks);
 }
 
 void leat_verify_print_result(leat_verify_print *print, const leat_verify_result *result,

@@ -126,8 +126,9 @@ typedef struct leat_log_span {
 leat_log_walk *leat_log_walk_new(const leat_log_config *config, uint32_t partition_count,
                                  const leat_log_span *spans, leat_error *error);
 /* The next record, those of a partition in their order; valid until the next call. 1: there it is,
- * 0: all spans are read, 2: nothing came within `timeout_ms`, -1: a span cannot be read, as one
- * whose beginning is no longer in the log. */
+ * 0: all spans are read, 2: nothing came within `timeout_ms`, 3: the next records of a partition
+ * (`ret->partition`, from `ret->offset` on) are no longer in the log, `error` says so, and the walk
+ * is over: only free it; -1: a span cannot be read. */
 int leat_log_walk_next(leat_log_walk *walk, int timeout_ms, leat_record *ret,
                        leat_error *error) LEAT_MUST_CHECK;
 void leat_log_walk_free(leat_log_walk *walk);

@@ -44,12 +44,14 @@ typedef enum verify_doubt {
     VERIFY_CONTROLLED, /* a control has left out writes of it */
     VERIFY_UNREADABLE, /* a write that was applied does not fit the table as it is now */
     VERIFY_TOO_MUCH,   /* more of its writes wait than there is memory */
+    VERIFY_GONE,       /* a write of it may be gone behind some that wait */
 } verify_doubt;
 
 /* An idempotency key, and when its first write was accepted. */
 typedef struct verify_once {
-    uint64_t hash; /* 0: none */
-    int64_t accepted_ms;
+    uint64_t hash;       /* 0: none */
+    int64_t accepted_ms; /* 0: that write may have been skipped, and then a later one was the first
+                          */
 } verify_once;
 
 /* A key that was met. */
@@ -64,7 +66,9 @@ typedef struct verify_key {
     int64_t last;            /* offset of the last write that was followed; -1: none */
     leat_key_state state;
     verify_doubt doubt;
-    verify_record *waiting; /* from the first on that was not decided when it was read */
+    int64_t skipped_until_ms; /* a control that has ended may have skipped what was accepted up to
+                                 then; 0: none */
+    verify_record *waiting;   /* from the first on that was not decided when it was read */
     verify_record **waiting_end;
     size_t waiting_bytes;
     verify_once *once;  /* of the writes that were followed: a hash set */
@@ -106,7 +110,7 @@ typedef struct leat_verify {
     uint32_t stack_count;
     /* By partition, as in the configuration; what the log has lost since is cut. */
     leat_log_span *spans;
-    int64_t *starts;
+    int64_t *starts; /* where the log begins: at the walk's begin, or where it went on since */
     bool is_first;   /* walk: records are counted */
     bool is_late;    /* the walk is past the range: only keys that were met count */
     int64_t *walked; /* by partition: read up to there, in this walk */
@@ -118,7 +122,7 @@ typedef struct leat_verify {
     int64_t told_us;  /* when progress was last told */
     struct {
         leat_shard_audit *audit;
-        leat_control_set *controls;
+        leat_control_set *controls, *ended; /* in effect at the begin, or over by then */
         verify_batch batch;
     } shards[LEAT_SHARDS_MAX];
     int64_t *reached; /* of one partition's subpartitions */
@@ -136,7 +140,12 @@ verify_key *verify_keys_find(leat_verify *v, const verify_record *record, bool a
 void verify_key_wait(leat_verify *v, verify_key *key, verify_record *record);
 /* The next write of the key that is applied; the record stays the caller's. */
 int verify_key_follow(leat_verify *v, verify_key *key, const verify_record *record);
+/* The next write of the key was skipped by a control. */
+void verify_key_skip(verify_key *key);
 void verify_key_drop_waiting(leat_verify *v, verify_key *key);
+/* Writes of the partition are gone that come after those which were met: nothing is known of its
+ * keys any more, until a write says it again. */
+void verify_keys_forget(leat_verify *v, uint32_t partition);
 /* Lets go the keys that are not of the walk's share any more. */
 void verify_keys_narrow(leat_verify *v);
 bool verify_is_in_share(const leat_verify *v, uint64_t spread);

@@ -185,7 +185,7 @@ static int settle(leat_verify *v, verify_key *key)
     for (verify_record *record = first; record; record = record->next) {
         verify_count(v, record);
         if (record->fate == LEAT_FATE_SKIPPED)
-            key->doubt = VERIFY_CONTROLLED;
+            verify_key_skip(key);
         if (status == 0 && record->fate == LEAT_FATE_APPLIED)
             status = verify_key_follow(v, key, record);
     }

@@ -93,6 +93,27 @@ static bool is_controlled(const leat_verify *v, uint32_t shard, const verify_rec
     return found && !found->holds;
 }
 
+/* Until when a control that has ended may have skipped its records, by the brokers' clock, which is
+ * not the shard's, and with the time that workers need to hear of an end. */
+static int64_t skipped_until_ms(const leat_verify *v, uint32_t shard, const verify_record *record)
+{
+    enum { MARGIN_MS = 60000 };
+    const leat_control_set *ended = v->shards[shard].ended;
+    if (!ended || leat_control_set_count(ended) == 0)
+        return 0;
+    const leat_control *of_row =
+        leat_control_set_find_key(ended, record->route, record->key, INT64_MIN);
+    const leat_control *of_tenant =
+        record->route->tenant_key_position >= 0
+            ? leat_control_set_find_tenant(ended, leat_route_tenant(record->route, record->key),
+                                           INT64_MIN)
+            : NULL;
+    int64_t until_us = of_row ? of_row->until_us : 0;
+    if (of_tenant && of_tenant->until_us > until_us)
+        until_us = of_tenant->until_us;
+    return until_us > 0 ? until_us / 1000 + MARGIN_MS : 0;
+}
+
 static verify_key *add_key(leat_verify *v, const verify_record *record)
 {
     verify_keys *keys = &v->keys;
@@ -115,6 +136,7 @@ static verify_key *add_key(leat_verify *v, const verify_record *record)
     leat_key_state_init(&key->state, is_new(v, record->partition));
     if (is_controlled(v, key->shard, record))
         key->doubt = VERIFY_CONTROLLED;
+    key->skipped_until_ms = skipped_until_ms(v, key->shard, record);
     verify_key **to = bucket_of(keys, key->spread);
     key->next = *to;
     *to = key;
@@ -167,6 +189,13 @@ void verify_key_wait(leat_verify *v, verify_key *key, verify_record *record)
     v->keys.bytes += size;
 }
 
+/* Of one that has ended it is known which others it may have skipped. */
+void verify_key_skip(verify_key *key)
+{
+    if (key->skipped_until_ms == 0)
+        key->doubt = VERIFY_CONTROLLED;
+}
+
 /* ---- writes that are sent again ---- */
 
 /* Where it is, or would be. */
@@ -201,8 +230,9 @@ static verify_repeat take_once(const leat_verify *v, verify_key *key, const veri
     if (2 * (key->once_count + 1) > key->once_room)
         grow_once(key);
     verify_once *once = place_once(key->once, key->once_room, record->once);
+    bool may_be_skipped = record->accepted_ms <= key->skipped_until_ms;
     if (once->hash == 0) {
-        *once = (verify_once){record->once, record->accepted_ms};
+        *once = (verify_once){record->once, may_be_skipped ? 0 : record->accepted_ms};
         key->once_count++;
         return IS_FIRST;
     }
@@ -222,7 +252,7 @@ int verify_key_follow(leat_verify *v, verify_key *key, const verify_record *reco
     before = size_of(key);
     key->route = record->route;
     key->last = record->offset;
-    if (repeats == IS_EITHER) {
+    if (repeats == IS_EITHER || record->accepted_ms <= key->skipped_until_ms) {
         leat_key_state_forget(&key->state);
         v->keys.bytes += size_of(key) - before;
         return 0;
@@ -242,6 +272,26 @@ int verify_key_follow(leat_verify *v, verify_key *key, const verify_record *reco
         key->doubt = VERIFY_SURE;
     v->keys.bytes += size_of(key) - before;
     return 0;
+}
+
+/* ---- writes that are gone ---- */
+
+/* What waits is followed only at the end, and so would come behind the gap. */
+static void forget(leat_verify *v, verify_key *key)
+{
+    size_t before = size_of(key);
+    leat_key_state_forget(&key->state);
+    if (key->waiting)
+        key->doubt = VERIFY_GONE;
+    v->keys.bytes -= before - size_of(key);
+}
+
+void verify_keys_forget(leat_verify *v, uint32_t partition)
+{
+    for (uint32_t b = 0; b < v->keys.bucket_count; b++)
+        for (verify_key *key = v->keys.buckets[b]; key; key = key->next)
+            if (key->partition == partition)
+                forget(v, key);
 }
 
 /* ---- fewer keys ---- */

@@ -11,7 +11,13 @@
 #include "record/idempotency.h"
 #include "verify/internal.h"
 
-enum { POLL_MS = 200, TELL_EVERY_US = 200000, SPREAD_SEED = 0x7665726966, KEY_PART = 8 };
+enum {
+    POLL_MS = 200,
+    STARTS_MS = 20000,
+    TELL_EVERY_US = 200000,
+    SPREAD_SEED = 0x7665726966,
+    KEY_PART = 8,
+};
 
 void verify_records_free(verify_record *first)
 {
@@ -128,7 +134,7 @@ static int hand_over(leat_verify *v, verify_record *record)
     if (!key || is_decided(record->fate))
         verify_count(v, record);
     if (key && record->fate == LEAT_FATE_SKIPPED)
-        key->doubt = VERIFY_CONTROLLED;
+        verify_key_skip(key);
     if (key && (key->waiting || !is_decided(record->fate))) {
         keep_waiting(v, key, record);
         return 0;
@@ -323,11 +329,12 @@ static void tell(leat_verify *v)
     v->config->on_progress(v->config->context, &v->progress);
 }
 
-static int read_all(leat_verify *v, leat_log_walk *walk)
+/* 0: all is read; 3 and -1 as of leat_log_walk_next, `ret_gone` is where the records are gone. */
+static int read_all(leat_verify *v, leat_log_walk *walk, leat_record *ret_gone)
 {
     leat_record record;
     int got, silent_ms = 0;
-    while ((got = leat_log_walk_next(walk, POLL_MS, &record, v->error)) > 0) {
+    while ((got = leat_log_walk_next(walk, POLL_MS, &record, v->error)) == 1 || got == 2) {
         silent_ms = got == 2 ? silent_ms + POLL_MS : 0;
         if (silent_ms >= VERIFY_SILENCE_MS)
             return leat_fail(v->error, "the log has not answered for %d s",
@@ -342,18 +349,57 @@ static int read_all(leat_verify *v, leat_log_walk *walk)
             return -1;
         keep_pace(v);
     }
+    if (got == 3)
+        *ret_gone = record;
     return got;
+}
+
+/* Goes on where the log begins now. The records before the gap go to their keys first. A log that
+ * has not moved is not one whose retention was at work: `v->error` has why it cannot be read. */
+static int pass_gap(leat_verify *v, const leat_record *gone, int64_t to)
+{
+    const uint32_t count = v->config->layout->partition_count, partition = gone->partition;
+    int64_t *starts = leat_must_calloc(count, sizeof *starts), *walked = &v->walked[partition];
+    leat_error error;
+    int status = leat_log_starts(v->config->log, count, STARTS_MS, starts, &error);
+    int64_t start = status == 0 ? starts[partition] : 0;
+    free(starts);
+    if (status != 0 || start <= gone->offset)
+        return -1;
+    if (flush_all(v) != 0)
+        return -1;
+    int64_t end = start < to ? start : to;
+    if (v->is_first && !v->is_late)
+        v->result->offsets_gone += (uint64_t)(end - *walked);
+    *walked = end;
+    v->starts[partition] = start;
+    verify_keys_forget(v, partition);
+    return 0;
+}
+
+/* One walk of the log: 0, 3 or -1 as read_all. */
+static int walk_spans(leat_verify *v, const leat_log_span *spans, leat_record *ret_gone)
+{
+    uint32_t count = v->config->layout->partition_count;
+    leat_log_walk *walk = leat_log_walk_new(v->config->log, count, spans, v->error);
+    int status = walk ? read_all(v, walk, ret_gone) : -1;
+    leat_log_walk_free(walk);
+    return status;
 }
 
 int verify_walk(leat_verify *v, const int64_t *to)
 {
     uint32_t count = v->config->layout->partition_count;
     leat_log_span *spans = leat_must_calloc(count, sizeof *spans);
-    for (uint32_t p = 0; p < count; p++)
-        spans[p] = (leat_log_span){v->walked[p], v->spans[p].to < 0 ? -1 : to[p]};
-    leat_log_walk *walk = leat_log_walk_new(v->config->log, count, spans, v->error);
-    int status = walk ? read_all(v, walk) : -1;
-    leat_log_walk_free(walk);
+    leat_record gone = {0};
+    int status = 3;
+    while (status == 3) { /* each time the log begins further on, and its end is fixed */
+        for (uint32_t p = 0; p < count; p++)
+            spans[p] = (leat_log_span){v->walked[p], v->spans[p].to < 0 ? -1 : to[p]};
+        status = walk_spans(v, spans, &gone);
+        if (status == 3 && pass_gap(v, &gone, spans[gone.partition].to) != 0)
+            status = -1;
+    }
     if (status == 0)
         status = flush_all(v);
     for (uint32_t p = 0; p < count; p++)

@@ -140,7 +140,10 @@ static int open_shard(leat_verify *v, uint32_t shard)
     v->shards[shard].batch.end = &v->shards[shard].batch.first;
     v->shards[shard].audit =
         leat_shard_audit_new(of->at, of->source.id, of->source.placement.subpartitions);
-    if (leat_shard_read_controls(of->at, of->source.id, &v->shards[shard].controls, v->error) == 0)
+    if (leat_shard_read_controls(of->at, of->source.id, &v->shards[shard].controls, v->error) ==
+            0 &&
+        leat_shard_read_ended_controls(of->at, of->source.id, &v->shards[shard].ended, v->error) ==
+            0)
         return 0;
     return leat_fail_prefix(v->error, "shard %s", of->name);
 }
@@ -149,6 +152,7 @@ static void close_shard(leat_verify *v, uint32_t shard)
 {
     verify_records_free(v->shards[shard].batch.first);
     leat_control_set_drop(v->shards[shard].controls);
+    leat_control_set_drop(v->shards[shard].ended);
     leat_shard_audit_free(v->shards[shard].audit);
 }
 

@@ -3,7 +3,9 @@
  * its records is looked for by the shard's progress, dead letters, held keys and parked records,
  * and the rows are held against what their writes say (record/key_state.h). It only reads, may run
  * beside edges and workers, and never keeps more than its memory: where there are too many keys it
- * walks the range again for the rest: of it, what the log still has then.
+ * walks the range again for the rest: of it, what the log still has then. Where retention deletes
+ * what it is about to read, it goes on with what is left, counts what is gone, and knows nothing of
+ * the rows of that partition until a write says all of one again.
  *
  * What it says of rows is as of one moment in each shard, at the end of a walk. So the walk goes on
  * past the range, for the keys that it has met, as far as that shard has come.
@@ -107,6 +109,8 @@ typedef struct leat_verify_result {
     uint32_t walks;
     uint32_t partitions_cut; /* of those looked at: the log has lost its first records, if only
                                 since the first walk */
+    uint64_t offsets_gone;   /* of the range, from which a walk came too late: retention had deleted
+                                them. Nothing is said of them, nor of what they did to a row */
 } leat_verify_result;
 
 /* 0: all was looked at, whatever was found; -1: it could not be. */

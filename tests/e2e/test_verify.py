@@ -33,6 +33,18 @@ def cut(world, partition, first):
         db.execute(f"update leat_partitions set first = {first} where partition = {partition}")
 
 
+def delete_before(world, offset):
+    """Of partition 0, as retention does; the process that has the log need not run."""
+    if world.store.kind == "sqlite":
+        return cut(world, 0, offset)
+    from confluent_kafka import TopicPartition
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient({"bootstrap.servers": world.brokers})
+    for future in admin.delete_records([TopicPartition(world.name, 0, offset)]).values():
+        future.result(60)
+
+
 def lines(world, name, items):
     path = world.directory / name
     path.write_text("".join(json.dumps({"method": method, "path": f"/apps/{app}/things/{ident}", "body": body}) + "\n"
@@ -199,3 +211,71 @@ def test_what_the_range_does_not_say_is_not_claimed(world):
                              (["--since", "soon"], "--since must be")):
         done = world.leat("verify", *arguments)
         assert done.returncode == 2 and words in done.stderr, done.stderr
+
+
+@both
+def test_what_retention_deletes_meanwhile_is_no_finding(make_world):
+    """The records that a walk is about to read are deleted: it goes on behind them, says how many are gone, and claims of the rows
+    only what the rest says; what is wrong by that is found."""
+    world = make_world(shards=1, partitions=1, table_sql=TABLE, route=ROUTE)
+    world.init()
+    leat = world.start("run")
+    count, kept = 8000, 1000  # more than a client fetches in advance
+    items = [("PATCH", 1, i % 50, {"n": 1, "s": f"{i} " + "x" * 1000}) for i in range(count)]
+    assert start_send(world, leat, lines(world, "many", items)).wait(120) == 0
+    wait_until(lambda: world.rows("select sum(n) from things")[0][0] == count, "all writes")
+    assert leat.terminate() == 0
+
+    def walk_while_deleting(offset):
+        walk = subprocess.Popen([world.program, "verify", "--json", "--pace", "2000", "--config", world.config_path],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert b"records" in walk.stderr.readline()
+        delete_before(world, offset)
+        answer, errors = walk.communicate(timeout=100)
+        return walk.returncode, json.loads(answer), errors
+
+    code, answer, errors = walk_while_deleting(count - kept)
+    assert code == 1 and answer["findings"] == [], (answer, errors)
+    gone = answer["offsets_gone"]
+    assert 0 < gone < count - kept and answer["records"]["applied"] + gone == count, answer
+    keys = answer["keys"]  # of those without a write in the rest nothing is known
+    assert keys["proved"] == keys["waiting"] == 0 < keys["in_part"] and keys["all"] == keys["in_part"] + keys["undecided"], answer
+
+    rest = verify(world)
+    assert rest["offsets_gone"] == 0 and rest["partitions_cut"] == 1 and rest["records"]["applied"] == kept
+    change(world, 1, "update things set s = 'other'")
+    wrong = verify(world, code=3)
+    assert wrong["found"]["row_differs"] == rest["keys"]["all"] and {f["columns"] for f in wrong["findings"]} == {"s"}, wrong
+
+
+@both
+def test_what_a_control_has_skipped_that_is_over_is_not_claimed(make_world):
+    """Its writes had an effect or none. Those after its end say what the row is; and without the shard's note of it verify is wrong,
+    so the note is what counts."""
+    world = make_world(shards=1, table_sql=TABLE, route=ROUTE)
+    world.init()
+    leat = world.start("run")
+    noted = "leat.ended_controls" if world.store.kind == "postgres" else "leat_ended_controls"
+    with world.client(leat) as http:
+        def write(method, ident, body):
+            assert http.request(method, f"/apps/7/things/{ident}", json=body).status_code == 202
+        write("PUT", 1, {"n": 1})
+        write("PUT", 2, {"n": 1})
+        wait_until(lambda: value(world, 7, 2) == 1, "both rows")
+        assert world.leat("control", "block", "--tenant", "7", "--for", "1h", "--keep", "0").returncode == 0
+        wait_until(lambda: world.metric(leat, "leat_controls_active") == 1, "the worker to know of it")
+        write("PATCH", 1, {"n": 1})
+        write("PATCH", 2, {"n": 1})
+        wait_until(lambda: world.metric(leat, "leat_records_skipped_by_control_total") == 2, "both to be skipped")
+        assert verify(world)["keys"]["undecided"] == 2
+        assert world.leat("control", "unblock", "--tenant", "7").returncode == 0
+        wait_until(lambda: world.metric(leat, "leat_controls_active") == 0, "the worker to know of that")
+        over = verify(world)
+        assert over["findings"] == [] and over["keys"]["undecided"] == 2, over
+
+        # As if that had been long ago: what is written now is known, and what was written then is missing.
+        change(world, 7, {"postgres": f"update {noted} set until = until - interval '1 day'",
+                          "sqlite": f"update {noted} set until_ms = until_ms - 86400000"}[world.store.kind])
+        write("PUT", 1, {"n": 5})
+        wait_until(lambda: value(world, 7, 1) == 5, "the write")
+        assert found(verify(world, code=3)) == [("row_differs", "7/2", "n")]

@@ -60,7 +60,7 @@ static int fill(local_walk *walk, const leat_log_span *span)
     return code;
 }
 
-/* The next records of the partition; there must be some. */
+/* The next records of the partition; there must be some. 3: they are gone. */
 static int read_batch(local_walk *walk, leat_error *error)
 {
     LEAT_ASSERT(walk->at == walk->count);
@@ -73,9 +73,9 @@ static int read_batch(local_walk *walk, leat_error *error)
         return leat_local_fail(walk->db, error, "it cannot be read");
     if (walk->count > 0 && walk->batch[0]->record.offset == span->from)
         return 0;
-    return leat_fail(error,
-                     "partition %u: the records from offset %lld on are no longer in the log",
-                     walk->partition, (long long)span->from);
+    leat_fail(error, "partition %u: the records from offset %lld on are no longer in the log",
+              walk->partition, (long long)span->from);
+    return 3;
 }
 
 static void end_partition(local_walk *walk)
@@ -95,8 +95,12 @@ static int next(leat_log_walk *base, int timeout_ms, leat_record *ret, leat_erro
         end_partition(walk);
     if (walk->partition == walk->partition_count)
         return 0;
-    if (walk->at == walk->count && read_batch(walk, error) != 0)
-        return -1;
+    int status = walk->at == walk->count ? read_batch(walk, error) : 0;
+    if (status != 0) {
+        *ret = (leat_record){.partition = walk->partition,
+                             .offset = walk->spans[walk->partition].from};
+        return status;
+    }
     *ret = walk->batch[walk->at++]->record;
     walk->spans[walk->partition].from = ret->offset + 1;
     return 1;

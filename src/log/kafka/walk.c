@@ -32,23 +32,24 @@ static void end_partition(kafka_walk *walk, uint32_t partition)
 }
 
 /* An error of the client as a whole has no topic, and may pass. `span`: NULL: it is about no
- * partition. */
+ * partition. 3: as of leat_log_walk_next. */
 static int take_error(const kafka_walk *walk, const rd_kafka_message_t *message,
                       const leat_log_span *span, leat_error *error)
 {
     rd_kafka_resp_err_t code = message->err;
     if (!message->rkt)
         return 0;
-    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && span)
-        return leat_fail(error,
-                         "partition %d: the records from offset %lld on are no longer in the log",
-                         (int)message->partition, (long long)span->from);
+    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && span) {
+        leat_fail(error, "partition %d: the records from offset %lld on are no longer in the log",
+                  (int)message->partition, (long long)span->from);
+        return 3;
+    }
     return leat_fail(error, "partition %d of Kafka topic %s: %s%s", (int)message->partition,
                      walk->topic, rd_kafka_message_errstr(message),
                      leat_kafka_grant(code, ": grant READ on the topic"));
 }
 
-/* 1: it is the next record, 0: it is none, -1: an error. */
+/* 1: it is the next record, 0: it is none; 3 and -1 as of leat_log_walk_next. */
 static int take(kafka_walk *walk, const rd_kafka_message_t *message, leat_error *error)
 {
     int32_t partition = message->partition;
@@ -87,8 +88,11 @@ static int next(leat_log_walk *base, int timeout_ms, leat_record *ret, leat_erro
         if (!walk->message && left_us <= 0)
             return 2;
         int taken = walk->message ? take(walk, walk->message, error) : 0;
-        if (taken > 0)
+        if (taken == 1)
             *ret = leat_kafka_record((uint32_t)walk->message->partition, walk->message);
+        else if (taken == 3)
+            *ret = (leat_record){.partition = (uint32_t)walk->message->partition,
+                                 .offset = walk->spans[walk->message->partition].from};
         if (taken != 0)
             return taken;
     }
