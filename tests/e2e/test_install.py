@@ -1,10 +1,12 @@
 """The installed files: manual pages, the unit, the package, and the messages to the service manager."""
 
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,14 @@ def test_the_manual_has_every_command_option_and_setting():
     assert [name for name in commands if not any(line == name or line.startswith(name + " ") for line in lines)] == []
     assert [name for name in options if name not in page] == []
     assert [name for name in settings if f"\n.TP\n{name}\n" not in settings_page] == []
+
+
+def test_what_monitors_need_is_installed():
+    """Alert rules with their tests, and Grafana's dashboard: in share/leat, as they are in deploy/."""
+    installed = json.loads((LEAT.parent / "meson-info" / "intro-installed.json").read_text())
+    shared = {place.partition("/share/leat/")[2]: Path(source) for source, place in installed.items() if "/share/leat/" in place}
+    assert set(shared) == {"prometheus/leat.rules.yaml", "prometheus/leat.tests.yaml", "grafana/leat.json"}
+    assert all(source == ROOT / "deploy" / name for name, source in shared.items())
 
 
 @needs("systemd-analyze")
