@@ -117,7 +117,7 @@ def wait_quiet(seconds, limit=0.3):
 
 OPTIONS = {
     "apps": "tenants", "batch": "records a batch", "compact_every": "setting apply.compact_every",
-    "connections": "of leat to each shard", "crowd": "requests that wait at once", "items": "of the file that is sent in batches",
+    "connections": "of leat to each shard", "sync_ms": "how long a sync of the database's disk takes, in addition", "crowd": "requests that wait at once", "items": "of the file that is sent in batches",
     "keys": "rows that the writes go to",
     "into": "Markdown file; between its two comments that name bench/versus the table is put",
     "lead": "seconds of load before it is measured", "minutes": "no round begins that would end later",

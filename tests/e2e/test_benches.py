@@ -33,6 +33,8 @@ FIGURES = {
               "leat_rows_s_hot_unbounded", "hot_of_unbounded",
               *(f"{figure}_{skew}" for skew in ("zipf", "hot") for figure in ("leat_rows_s", "leat_cpu_us", "postgres_cpu_us", "row_writes"))],
     "latency": ["capacity", *(f"{quantile}_{rate}" for quantile in QUANTILES for rate in ("quarter", "half"))],
+    "commit": [*(f"{figure}_{way}" for figure in ("hot_rows_s", "p50_ms", "p99_ms", "syncs_s") for way in ("sync", "async")),
+               "hot_ratio", "p50_ratio", "p99_ratio"],
     "snapshot": ["merge_rows_s", "merge_held_rows_s", "leat_rows_s", "leat_held_rows_s", "merge_slowdown", "leat_slowdown", "ratio"],
     "memory": ["rss_mib_10", "rss_mib_50", "rss_mib_90", "rss_mib_max", "records_s"],
     "wait": [*(f"{what}_{q}_ms_{shape}" for shape in ("run", "split") for what in ("plain", "wait") for q in ("p50", "p99")),
@@ -90,7 +92,7 @@ def runs(request, tmp_path_factory):
 
 
 # They stop a database server for a moment.
-STOPPING = ("isolation", "compare", "plan")
+STOPPING = ("isolation", "compare", "plan", "commit")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.alone] if name in STOPPING else []) for name in FIGURES])
