@@ -117,10 +117,11 @@ def wait_quiet(seconds, limit=0.3):
 
 OPTIONS = {
     "apps": "tenants", "batch": "records a batch", "compact_every": "setting apply.compact_every",
-    "connections": "of leat to each shard", "sync_ms": "how long a sync of the database's disk takes, in addition", "crowd": "requests that wait at once", "items": "of the file that is sent in batches",
+    "connections": "of leat to each shard", "sync_ms": "how long a sync of the database's disk takes, in addition", "docs": "also write the figures into docs/", "crowd": "requests that wait at once", "items": "of the file that is sent in batches",
     "keys": "rows that the writes go to",
     "into": "Markdown file; between its two comments that name bench/versus the table is put",
     "lead": "seconds of load before it is measured", "minutes": "no round begins that would end later",
+    "only": "only these dimensions, with commas",
     "own": "command that starts another consumer, measured in turn",
     "peers": "which ones, separated by commas", "plot": "SVG file to draw", "case": "only this case", "partitions": "of the topic", "plots": "folder for the pictures",
     "rate": "writes a second", "records": "of a run", "outage": "seconds for which a shard is away", "part": "of the capacity, as the rate", "report": "HTML file to write", "requests": "of each kind", "rows": "of a batch", "seconds": "of a run", "shards": "of leat; the second has a server of its own",
@@ -137,7 +138,8 @@ def arguments(description, smoke, **defaults):
     parser.add_argument("--runs", type=int, default=defaults.pop("runs", 3), help="runs of each kind; the median is shown")
     parser.add_argument("--quiet", type=float, default=60, metavar="SECONDS", help="how long to wait for an idle machine before a run")
     for name, value in defaults.items():
-        parser.add_argument("--" + name.replace("_", "-"), type=type(value), default=value, help=OPTIONS[name])
+        takes = {"action": "store_true"} if value is False else {"type": type(value), "default": value}
+        parser.add_argument("--" + name.replace("_", "-"), help=OPTIONS[name], **takes)
     if parser.parse_known_args()[0].smoke:
         parser.set_defaults(**{"runs": 1, "quiet": 0, **smoke})
     return parser.parse_args()

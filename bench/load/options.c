@@ -14,7 +14,14 @@
 #include "load/help.h"
 #include "load/workload.h"
 
-enum { FIRST_LONG = 256, CONNECTIONS_MAX = 10000, DEPTH_MAX = 64, OUTSTANDING_MAX = 1000000 };
+enum {
+    FIRST_LONG = 256,
+    CONNECTIONS_MAX = 10000,
+    DEPTH_MAX = 64,
+    OUTSTANDING_MAX = 1000000,
+    COLUMNS_MAX = 1000,
+    BYTES_MAX = 1 << 20,
+};
 
 typedef struct option_spec option_spec;
 
@@ -169,11 +176,13 @@ static const option_spec specs[] = {
     {"connections", read_u32, AT(connections), 1, CONNECTIONS_MAX, "1 to 10000"},
     {"depth", read_u32, AT(depth), 1, DEPTH_MAX, "1 to 64"},
     {"in-flight", read_u32, AT(in_flight), 1, OUTSTANDING_MAX, "1 to 1000000"},
-    {"profile", read_profile, 0, 0, 0, "subscription or check"},
+    {"profile", read_profile, 0, 0, 0, "subscription, check or columns"},
     {"path", read_text, AT(path), 0, 0, "a path with one or two {parameters}"},
     {"table", read_text, AT(table), 0, 0, "a table"},
     {"tenant", read_text, AT(tenant), 0, 0, "a parameter of the path"},
     {"body", read_text, AT(body), 0, 0, "a JSON object"},
+    {"columns", read_u32, AT(columns), 1, COLUMNS_MAX, "1 to 1000"},
+    {"bytes", read_u32, AT(bytes), 1, BYTES_MAX, "1 to 1048576"},
     {"keys", read_u64, AT(keys), 1, 1e12, "1 to 10^12"},
     {"apps", read_u64, AT(apps), 1, 1e12, "1 to 10^12"},
     {"dist", read_dist, 0, 0.01, 20, "uniform, or zipf:S with S from 0.01 to 20"},
@@ -268,6 +277,8 @@ static void set_defaults(load_options *options)
         .connections = 64,
         .depth = 1,
         .in_flight = 20000,
+        .columns = 1,
+        .bytes = 200,
         .keys = 10000,
         .apps = 100,
         .mix = {[LEAT_PATCH] = 100},

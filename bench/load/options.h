@@ -27,6 +27,7 @@ typedef struct load_options {
     /* which writes */
     const struct load_profile *profile;
     const char *path, *table, *tenant, *body; /* NULL: the profile's */
+    uint32_t columns, bytes;                  /* of a body of the profile `columns` */
     uint64_t keys;
     uint64_t apps;
     double zipf;                       /* 0: uniform */

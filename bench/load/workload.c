@@ -46,13 +46,15 @@ static void put_time(leat_buf *out, int64_t wall_ms)
 }
 
 /* An app's data about a device at the start of a session: 170 to 250 bytes. */
-static void put_subscription(leat_buf *out, const load_write *write, leat_prng *prng)
+static void put_subscription(leat_buf *out, const load_options *options, const load_write *write,
+                             leat_prng *prng)
 {
     static const char *const platforms[] = {"ios", "android", "web"};
     static const char *const devices[] = {"iPhone15,2", "iPhone12,8", "Pixel 7", "SM-S911B",
                                           "Chrome"};
     static const char *const languages[] = {"en", "de", "pt-BR", "ja", "ar"};
     static const char *const countries[] = {"US", "DE", "BR", "JP", "EG"};
+    (void)options;
     (void)write;
     leat_buf_text(out, "{\"session_count\":1,\"last_active\":\"");
     put_time(out, leat_wall_ms());
@@ -72,18 +74,41 @@ static void put_subscription(leat_buf *out, const load_write *write, leat_prng *
 
 /* A counter and a list of numbers that no other write has: any loss, repetition or swap shows in
  * the row. */
-static void put_check(leat_buf *out, const load_write *write, leat_prng *prng)
+static void put_check(leat_buf *out, const load_options *options, const load_write *write,
+                      leat_prng *prng)
 {
     bool whole = write->op == LEAT_PUT; /* a PATCH appends one element, a PUT sets the list */
+    (void)options;
     (void)prng;
     leat_buf_printf(out, "{\"n\":1,\"list\":%s%llu%s}", whole ? "[" : "",
                     (unsigned long long)write->seq, whole ? "]" : "");
+}
+
+/* As many columns and bytes as are wanted. The text is of words, so that it compresses about as
+ * documents do. */
+static void put_columns(leat_buf *out, const load_options *options, const load_write *write,
+                        leat_prng *prng)
+{
+    static const char *const words[] = {"account", "button",  "campaign", "delivered", "email",
+                                        "first",   "german",  "home",     "install",   "journey",
+                                        "known",   "level",   "message",  "new",       "opened",
+                                        "player",  "quarter", "reached",  "segment",   "template"};
+    (void)write;
+    leat_buf_byte(out, '{');
+    for (uint32_t i = 2; i <= options->columns; i++)
+        leat_buf_printf(out, "\"c%u\":%u,", i, (unsigned)leat_prng_below(prng, 1000));
+    leat_buf_text(out, "\"c1\":\"");
+    do
+        leat_buf_printf(out, "%s %u ", PICK(words, prng), (unsigned)leat_prng_below(prng, 100));
+    while (out->size + 2 < options->bytes);
+    leat_buf_text(out, "\"}");
 }
 
 static const load_profile profiles[] = {
     {"subscription", "/apps/{app_id}/subscriptions/{subscription_id}", "subscriptions", "app_id",
      put_uuid, put_subscription},
     {"check", "/apps/{app}/checks/{id}", "checks", "app", put_integer, put_check},
+    {"columns", "/apps/{app}/items/{id}", "items", "app", put_integer, put_columns},
 };
 
 const load_profile *load_profile_by_name(const char *name)
@@ -148,5 +173,5 @@ void workload_next(workload *w, load_write *ret_write)
     if (w->options->body)
         leat_buf_text(&ret_write->body, w->options->body);
     else
-        w->options->profile->put_body(&ret_write->body, ret_write, &w->prng);
+        w->options->profile->put_body(&ret_write->body, w->options, ret_write, &w->prng);
 }

@@ -28,7 +28,8 @@ typedef struct load_profile {
     const char *table;
     const char *tenant;
     void (*put_id)(leat_buf *out, char kind, uint64_t index); /* kind: 'a' tenant, 'k' key */
-    void (*put_body)(leat_buf *out, const load_write *write, leat_prng *prng);
+    void (*put_body)(leat_buf *out, const load_options *options, const load_write *write,
+                     leat_prng *prng);
 } load_profile;
 
 const load_profile *load_profile_by_name(const char *name);

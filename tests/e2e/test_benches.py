@@ -23,6 +23,10 @@ HAS_LEVER = (ROOT / "src" / "cli" / "control.c").exists()
 if HAS_LEVER:
     TROUBLES.append("lever")
 
+# Of bench/scale with --smoke.
+SIZES = {"workers": (1, 2), "shards": (1, 4), "partitions": (2, 16), "rows": (2000, 20_000), "columns": (1, 20), "body": (200, 2048)}
+COSTS = ["records_s", "leat_us", "postgres_us", "broker_us", "all_us", "wal_bytes", "row_writes"]
+
 # The output of each with --json: docs/performance.md is made from it. The longest first.
 FIGURES = {
     "isolation": [*(f"{trouble}_{figure}" for trouble in TROUBLES for figure in ("p99_ms", "p99_ms_without", "ratio", "applied_s")),
@@ -56,8 +60,10 @@ FIGURES = {
     "versus": [f"{load}_{who}_{figure}{ratio}" for load in ("uniform", "zipf", "hot") for who in ("leat", "naive", "batch", "inbox")
                for figure in ("records_s", "own_cpu_us", "postgres_cpu_us", "broker_cpu_us", "rss_mib")
                for ratio in (("",) if who == "leat" else ("", "_of_leat"))],
-    "plan": ["capacity_s", "rate_s", "lag_peak_s", "lag_peak_predicted_s", "lag_peak_error", "catch_up_s", "catch_up_predicted_s",
-             "catch_up_error", "other_p99_ms"],
+    "plan": ["capacity_s", "rate_s", "lag_peak_s", "lag_peak_predicted_s", "lag_peak_error", "back_s", "behind_s", "behind_predicted_s",
+             "row_writes", "row_writes_predicted", "catch_up_s", "catch_up_predicted_s", "catch_up_error", "other_p99_ms"],
+    "scale": [f"{figure}_{name}_{size}" for name, sizes in SIZES.items() for i, size in enumerate(sizes)
+              for figure in (*COSTS, *(("steepness_leat", "steepness_all") if i else ()))],
     "merge": [*(f"{way}_us_row" for way in ("set", "concat", "strip", "deep")), *(f"{way}_of_set" for way in ("concat", "strip", "deep"))],
 }
 

@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import signal
+import string
 import subprocess
 import time
 import uuid
@@ -148,7 +149,7 @@ class World:
         self.log = LOGS[log](self.name, self.directory, self.env, **({"brokers": brokers} if brokers else {}))
         self.store = STORES[store](self.name, self.directory, self.env)
         self.is_one_process = log == "local"
-        self.shard_names = ["a", "b", "c", "d"][:shards]
+        self.shard_names = list(string.ascii_lowercase[:shards])
         self.processes = []
         self.config_path = self.directory / "leat.yaml"
         for number, shard in enumerate(self.shard_names, 1):
