@@ -9,9 +9,9 @@ WIDTH, HEIGHT, GAP = 280, 190, 60  # of a panel, and around it
 ACROSS = 3
 LINES = {"leat_us": ("CPU a record, leat", "#1f77b4"), "all_us": ("with PostgreSQL and broker", "#d62728"),
          "records_s": ("records/s", "#2ca02c")}
-HEAD = ["", "records/s", "leat us", "PostgreSQL us", "broker us", "WAL bytes", "row writes", "steepness, leat", "steepness, all"]
+HEAD = ["", "records/s", "leat us", "PostgreSQL us", "broker us", "WAL bytes", "row writes", "records a batch", "steepness, leat", "steepness, all"]
 COLUMNS = {"records_s": ",.0f", "leat_us": ".1f", "postgres_us": ".1f", "broker_us": ".1f", "wal_bytes": ",.0f", "row_writes": ".2f",
-           "steepness_leat": ".2f", "steepness_all": ".2f"}
+           "batch_records": ",.0f", "steepness_leat": ".2f", "steepness_all": ".2f"}
 BEGIN, END = "<!-- made by bench/scale --docs -->", "<!-- until here -->"
 
 

@@ -109,20 +109,24 @@ def drain(world, records, timeout=300):
     cpu = meter.per(last[0] - window[0])
     wait_drained(world, process, records, timeout)
     rss_mib = max_rss_mib(process.pid)
-    batches = world.metric(process, "leat_batches_total")
+    batch = records / world.metric(process, "leat_batches_total")
     assert process.terminate() == 0
     applied, rows, seconds = (end - start for start, end in zip(window, last))
-    progress(f"leat apply: {applied / seconds:,.0f} records/s, {records / batches:.0f} records a batch, {cpu}")
-    return {"rows_s": applied / seconds, "cpu": cpu, "rss_mib": rss_mib, "rows": rows / applied}
+    progress(f"leat apply: {applied / seconds:,.0f} records/s, {batch:.0f} records a batch, {cpu}")
+    return {"rows_s": applied / seconds, "cpu": cpu, "rss_mib": rss_mib, "rows": rows / applied, "batch": batch}
 
 
 def wait_drained(world, process, count, timeout):
     """(records applied, row writes, when), once so many are applied."""
     end = time.monotonic() + timeout
-    while (applied := world.metric(process, "leat_records_applied_total")) < count:
+    while True:
+        metrics, at = world.metrics(process), time.monotonic()
+        applied, rows = (sum(value for sample, value in metrics.items() if sample.partition("{")[0] == name)
+                         for name in ("leat_records_applied_total", "leat_rows_total"))
+        if applied >= count:
+            return applied, rows, at
         assert time.monotonic() < end, f"{applied} of {count} records applied in {timeout} s"
         time.sleep(0.05)
-    return applied, world.metric(process, "leat_rows_total"), time.monotonic()
 
 
 def deadlocks(world, shard="a"):

@@ -25,7 +25,7 @@ if HAS_LEVER:
 
 # Of bench/scale with --smoke.
 SIZES = {"workers": (1, 2), "shards": (1, 4), "partitions": (2, 16), "rows": (2000, 20_000), "columns": (1, 20), "body": (200, 2048)}
-COSTS = ["records_s", "leat_us", "postgres_us", "broker_us", "all_us", "wal_bytes", "row_writes"]
+COSTS = ["records_s", "leat_us", "postgres_us", "broker_us", "all_us", "wal_bytes", "row_writes", "batch_records"]
 
 # The output of each with --json: docs/performance.md is made from it. The longest first.
 FIGURES = {

@@ -213,7 +213,7 @@ typedef struct measured_size {
 static double median(double *times, uint32_t count)
 {
     qsort(times, count, sizeof *times, compare_times);
-    return times[count / 2];
+    return (times[(count - 1) / 2] + times[count / 2]) / 2;
 }
 
 static double mean_of_medians(measured_size *size)
