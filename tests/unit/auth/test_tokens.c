@@ -1,46 +1,12 @@
-/* The file of tokens, and the small texts around a token: base64url, scopes, the header field. */
+/* The file of tokens, and the small texts around a token: scopes, the header field. */
 #include "../record/fixture.h"
 
-#include "base/base64url.h"
 #include "auth/bearer.h"
 #include "auth/scopes.h"
 #include "auth/tokens.h"
 
 #define SIX  "ecf5e2d5b7a02ab8d8e1b0d8b9b2e3a1a0b1c2d3e4f5061728394a5b6c7d8e9f"
 #define NONE "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-/* ---- base64url ---- */
-
-static const char *const spelled[][2] = {
-    {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},
-    {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xff\xef\xbe", "_---"},
-};
-
-START_TEST(bytes_have_one_spelling)
-{
-    leat_buf out = {0};
-    leat_base64url_encode(leat_slice_of(spelled[_i][0]), &out);
-    ck_assert(leat_slice_is((leat_slice){out.data ? out.data : "", out.size}, spelled[_i][1]));
-    leat_buf_clear(&out);
-    ck_assert(leat_base64url_decode(leat_slice_of(spelled[_i][1]), &out));
-    ck_assert(leat_slice_is((leat_slice){out.data, out.size}, spelled[_i][0]));
-    leat_buf_free(&out);
-}
-END_TEST
-
-static const char *const misspelled[] = {"Z",     "Zg==",  "Zg=",  "Zh",   "Zm9",   "Zm 8",
-                                         "Zm8\n", "Zm9v ", "+---", "/---", "Zm9vY", "\xc3\xa4gg"};
-
-START_TEST(no_other_spelling_is_read)
-{
-    leat_buf out = {0};
-    leat_buf_text(&out, "kept");
-    ck_assert_msg(!leat_base64url_decode(leat_slice_of(misspelled[_i]), &out), "%s",
-                  misspelled[_i]);
-    ck_assert_str_eq(leat_buf_cstr(&out), "kept");
-    leat_buf_free(&out);
-}
-END_TEST
 
 /* ---- scopes ---- */
 
@@ -237,8 +203,6 @@ int main(void)
 {
     Suite *suite = suite_create("tokens");
     TCase *tests = tcase_create("tokens");
-    tcase_add_loop_test(tests, bytes_have_one_spelling, 0, COUNT_OF(spelled));
-    tcase_add_loop_test(tests, no_other_spelling_is_read, 0, COUNT_OF(misspelled));
     tcase_add_loop_test(tests, a_scope_allows_what_it_says, 0, COUNT_OF(asked));
     tcase_add_loop_test(tests, a_scope_of_no_route_is_found, 0, COUNT_OF(strange));
     tcase_add_loop_test(tests, the_token_of_a_header_field, 0, COUNT_OF(fields));
