@@ -7,98 +7,14 @@
 #include <unistd.h>
 
 #include "stream_client.h"
-#include "world.h"
+#include "stream_owner.h"
 
 #include "http/h2.h"
 
-enum { WINDOW = 128 * 1024, WRITES_UP_TO = 64 * 1024, WRITE_SIZE = 10000 };
-
-/* The owner; each test runs in a process of its own. */
-static struct {
-    leat_http_request *request; /* streamed; NULL: none, or ended */
-    bool keeps;                 /* what comes is not taken */
-    bool ends_in_gone;
-    bool is_whole;
-    uint32_t gone;
-    size_t size, held, held_most;
-    size_t to_write, waiting_most;
-} owner;
-
-static void write_more(void)
-{
-    char bytes[WRITE_SIZE];
-    memset(bytes, 'z', sizeof bytes);
-    while (owner.to_write > 0 && leat_http_answer_waiting(owner.request) < WRITES_UP_TO) {
-        size_t size = owner.to_write < sizeof bytes ? owner.to_write : sizeof bytes;
-        leat_http_answer_piece(owner.request, (leat_slice){bytes, size});
-        owner.to_write -= size;
-        size_t waiting = leat_http_answer_waiting(owner.request);
-        owner.waiting_most = waiting > owner.waiting_most ? waiting : owner.waiting_most;
-    }
-    if (owner.to_write > 0)
-        return;
-    leat_http_answer_end(owner.request);
-    owner.request = NULL;
-}
-
-static leat_http_body_mode on_headers(void *context, leat_http_request *request)
-{
-    (void)context;
-    if (leat_slice_is(leat_http_request_path(request), "/whole"))
-        return LEAT_HTTP_BODY_WHOLE;
-    if (leat_slice_is(leat_http_request_path(request), "/early")) {
-        leat_http_answer(request, LEAT_HTTP_NO_ROUTE, "text/plain", LEAT_SLICE("early"), NULL);
-        return LEAT_HTTP_BODY_ANSWERED;
-    }
-    ck_assert_ptr_null(owner.request);
-    owner.request = request;
-    return LEAT_HTTP_BODY_STREAM;
-}
-
-static void on_body(void *context, leat_http_request *request, leat_slice piece, bool is_last)
-{
-    (void)context;
-    ck_assert_ptr_eq(request, owner.request);
-    ck_assert(!owner.is_whole && owner.gone == 0);
-    owner.size += piece.size;
-    owner.held += piece.size;
-    owner.held_most = owner.held > owner.held_most ? owner.held : owner.held_most;
-    owner.is_whole = is_last;
-    if (owner.keeps)
-        return;
-    leat_http_body_taken(request, piece.size);
-    owner.held -= piece.size;
-}
-
-static void on_room(void *context, leat_http_request *request)
-{
-    (void)context;
-    if (owner.request == request && owner.to_write > 0)
-        write_more();
-}
-
-static void answer(const char *text)
-{
-    leat_http_answer(owner.request, LEAT_HTTP_ACCEPTED, "text/plain", leat_slice_of(text), NULL);
-    owner.request = NULL;
-}
-
-static void on_gone(void *context, leat_http_request *request)
-{
-    (void)context;
-    ck_assert_ptr_eq(request, owner.request);
-    owner.gone++;
-    if (owner.ends_in_gone)
-        answer("nobody gets it");
-}
-
 static http_world *stream_world(void)
 {
-    http_world *world = world_new();
+    http_world *world = owner_world();
     world->config.frames_budget = 20;
-    world->config.hooks = (leat_http_hooks){on_headers, on_body, on_room, on_gone};
-    world->config.body_max = 100;
-    world->config.stream_window = WINDOW;
     world->config.body_timeout_ms = 300;
     world_open(world);
     return world;
@@ -146,13 +62,13 @@ START_TEST(test_a_body_comes_in_pieces)
     char *body = text_of(SIZE);
     test_stream *stream = stream_send(client, "POST", "/stream", body);
     STREAM_UNTIL(client, owner.is_whole);
-    ck_assert_uint_eq(owner.size, SIZE);
-    answer("taken");
+    ck_assert_uint_eq(owner.body.size, SIZE);
+    owner_answer("taken");
     stream_expect(client, stream, 202, "taken");
     test_stream *empty = stream_send(client, "POST", "/stream", NULL);
     owner.is_whole = false;
     STREAM_UNTIL(client, owner.is_whole);
-    answer("nothing");
+    owner_answer("nothing");
     stream_expect(client, empty, 202, "nothing");
     free(body);
     stream_client_free(client);
@@ -169,19 +85,19 @@ START_TEST(test_the_window_of_a_stream)
     char *body = text_of(SIZE);
     owner.keeps = true;
     test_stream *stream = stream_send(client, "POST", "/stream", body);
-    STREAM_UNTIL(client, owner.size >= WINDOW);
+    STREAM_UNTIL(client, owner.body.size >= OWNER_WINDOW);
     stream_expect(client, stream_send(client, "PUT", "/whole", "abc"), 200, "PUT /whole abc");
     int64_t until = leat_mono_us() + 600 * 1000; /* it is not the client that is late */
     while (leat_mono_us() < until)
         stream_turn(client);
-    ck_assert_uint_le(owner.size, WINDOW);
+    ck_assert_uint_le(owner.body.size, OWNER_WINDOW);
     ck_assert_uint_eq(owner.gone, 0);
     owner.keeps = false;
     leat_http_body_taken(owner.request, owner.held);
     owner.held = 0;
     STREAM_UNTIL(client, owner.is_whole);
-    ck_assert_uint_eq(owner.size, SIZE);
-    answer("taken");
+    ck_assert_uint_eq(owner.body.size, SIZE);
+    owner_answer("taken");
     stream_expect(client, stream, 202, "taken");
     free(body);
     stream_client_free(client);
@@ -198,10 +114,10 @@ START_TEST(test_an_answer_in_pieces)
     STREAM_UNTIL(client, owner.is_whole);
     owner.to_write = SIZE;
     leat_http_answer_begin(owner.request, LEAT_HTTP_OK, "text/plain", "X-Extra: 1\r\n");
-    write_more();
+    owner_write_more();
     stream_expect(client, stream, 200, NULL);
     ck_assert_uint_eq(stream->size, SIZE);
-    ck_assert_uint_le(owner.waiting_most, WRITES_UP_TO + WRITE_SIZE);
+    ck_assert_uint_le(owner.waiting_most, OWNER_WRITES_UP_TO + OWNER_WRITE_SIZE);
     ck_assert_uint_eq(owner.gone, 0);
     stream_client_free(client);
     world_free(world);
@@ -215,7 +131,7 @@ START_TEST(test_an_answer_that_never_runs_out)
     enum { SIZE = 1000000, AHEAD = 128 * 1024, KEPT_MOST = 64 * 1024 };
     http_world *world = stream_world();
     stream_client *client = stream_client_new(world, NULL);
-    char bytes[WRITE_SIZE];
+    char bytes[OWNER_WRITE_SIZE];
     memset(bytes, 'z', sizeof bytes);
     test_stream *stream = stream_send(client, "POST", "/stream", NULL);
     STREAM_UNTIL(client, owner.is_whole);
@@ -223,14 +139,13 @@ START_TEST(test_an_answer_that_never_runs_out)
     while (stream->size < SIZE) {
         size_t waiting = leat_http_answer_waiting(owner.request);
         ck_assert(stream->size == 0 || waiting > 0);
-        ck_assert_uint_le(owner.request->answer.size, AHEAD + WRITE_SIZE + KEPT_MOST);
+        ck_assert_uint_le(owner.request->answer.size, AHEAD + OWNER_WRITE_SIZE + KEPT_MOST);
         if (waiting < AHEAD)
             leat_http_answer_piece(owner.request, (leat_slice){bytes, sizeof bytes});
         else
             stream_turn(client);
     }
-    leat_http_answer_end(owner.request);
-    owner.request = NULL;
+    owner_end();
     stream_expect(client, stream, 200, NULL);
     stream_client_free(client);
     world_free(world);
@@ -251,8 +166,7 @@ START_TEST(test_an_answer_beside_the_body)
     stream_send_frame(client, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, stream->id, "x", 1);
     STREAM_UNTIL(client, owner.is_whole);
     leat_http_answer_piece(owner.request, LEAT_SLICE("two"));
-    leat_http_answer_end(owner.request);
-    owner.request = NULL;
+    owner_end();
     stream_expect(client, stream, 200, "one two");
     stream_client_free(client);
     world_free(world);
@@ -266,7 +180,7 @@ START_TEST(test_a_client_that_leaves)
     for (int way = 0; way < 4; way++) {
         http_world *world = stream_world();
         stream_client *client = stream_client_new(world, NULL);
-        memset(&owner, 0, sizeof owner);
+        owner_reset();
         owner.ends_in_gone = way % 2;
         test_stream *stream = send_open(client, "/stream");
         STREAM_UNTIL(client, owner.request != NULL);
@@ -277,7 +191,7 @@ START_TEST(test_a_client_that_leaves)
             shutdown(client->fd, SHUT_RDWR);
         STREAM_UNTIL(client, owner.gone == 1);
         if (owner.request)
-            answer("nobody gets it");
+            owner_answer("nobody gets it");
         if (way < 2)
             stream_expect(client, stream_send(client, "GET", "/whole", NULL), 200, NULL);
         stream_client_free(client);
@@ -306,8 +220,7 @@ START_TEST(test_no_room_after_the_loss)
     STREAM_UNTIL(client, owner.gone == 1);
     stream_expect(client, stream_send(client, "GET", "/whole", NULL), 200, NULL);
     ck_assert_uint_eq(owner.to_write, 1);
-    leat_http_answer_end(owner.request);
-    owner.request = NULL;
+    owner_end();
     stream_client_free(client);
     world_free(world);
 }
@@ -321,14 +234,13 @@ START_TEST(test_a_body_that_stops)
     test_stream *first = send_open(client, "/stream");
     STREAM_UNTIL(client, owner.gone == 1);
     stream_expect(client, first, 408, NULL);
-    answer("nobody gets it");
+    owner_answer("nobody gets it");
     owner.gone = 0;
     test_stream *second = send_open(client, "/stream");
     STREAM_UNTIL(client, owner.request != NULL);
     leat_http_answer_begin(owner.request, LEAT_HTTP_OK, "text/plain", NULL);
     STREAM_UNTIL(client, owner.gone == 1);
-    leat_http_answer_end(owner.request);
-    owner.request = NULL;
+    owner_end();
     STREAM_UNTIL(client, second->is_closed);
     ck_assert_uint_eq(second->error_code, NGHTTP2_CANCEL);
     stream_expect(client, stream_send(client, "GET", "/whole", NULL), 200, NULL);
@@ -345,16 +257,16 @@ START_TEST(test_a_body_that_drips)
     test_stream *stream = send_open(client, "/stream");
     STREAM_UNTIL(client, owner.request != NULL);
     while (owner.gone == 0) {
-        size_t before = owner.size;
+        size_t before = owner.body.size;
         stream_send_frame(client, NGHTTP2_DATA, 0, stream->id, "x", 1);
-        STREAM_UNTIL(client, owner.size > before || owner.gone > 0);
-        ck_assert_uint_lt(owner.size, LEAT_HTTP_STREAM_PROGRESS);
+        STREAM_UNTIL(client, owner.body.size > before || owner.gone > 0);
+        ck_assert_uint_lt(owner.body.size, LEAT_HTTP_STREAM_PROGRESS);
         int64_t until = leat_mono_us() + 20 * 1000;
         while (owner.gone == 0 && leat_mono_us() < until)
             stream_turn(client);
     }
     stream_expect(client, stream, 408, NULL);
-    answer("nobody gets it");
+    owner_answer("nobody gets it");
     stream_client_free(client);
     world_free(world);
 }
@@ -372,8 +284,7 @@ START_TEST(test_half_a_client)
     shutdown(client->fd, SHUT_WR);
     STREAM_UNTIL(client, owner.gone == 1);
     leat_http_answer_piece(owner.request, LEAT_SLICE("more"));
-    leat_http_answer_end(owner.request);
-    owner.request = NULL;
+    owner_end();
     STREAM_UNTIL(client, client->eof);
     stream_client_free(client);
     world_free(world);
@@ -389,7 +300,7 @@ START_TEST(test_the_server_closes)
     world_close_server(world);
     ck_assert_uint_eq(owner.gone, 1);
     STREAM_UNTIL(client, client->eof);
-    answer("nobody gets it");
+    owner_answer("nobody gets it");
     stream_client_free(client);
     world_free(world);
 }

@@ -5,104 +5,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "world.h"
+#include "stream_owner.h"
 
 #define POST(path, headers) "POST " path " HTTP/1.1\r\nHost: a\r\n" headers "\r\n"
 #define CHUNKED             "Transfer-Encoding: chunked\r\n"
 
-/* The owner; each test runs in a process of its own. */
-static struct {
-    leat_http_request *request; /* streamed; NULL: none, or ended */
-    leat_buf body;
-    bool keeps;    /* what comes is not taken */
-    bool echoes;   /* each piece is answered at once */
-    bool abandons; /* a request whose client has gone is given up at once */
-    bool is_whole;
-    bool is_gone;
-    uint32_t gone;
-    size_t held, held_most;
-    size_t to_write, waiting_most; /* of an answer that goes on when there is room */
-} owner;
-
-enum { WRITES_UP_TO = 64 * 1024, WRITE_SIZE = 10000 };
-
-static void write_more(void)
-{
-    char bytes[WRITE_SIZE];
-    memset(bytes, 'z', sizeof bytes);
-    while (owner.to_write > 0 && leat_http_answer_waiting(owner.request) < WRITES_UP_TO) {
-        size_t size = owner.to_write < sizeof bytes ? owner.to_write : sizeof bytes;
-        leat_http_answer_piece(owner.request, (leat_slice){bytes, size});
-        owner.to_write -= size;
-        size_t waiting = leat_http_answer_waiting(owner.request);
-        owner.waiting_most = waiting > owner.waiting_most ? waiting : owner.waiting_most;
-    }
-    if (owner.to_write > 0)
-        return;
-    leat_http_answer_end(owner.request);
-    owner.request = NULL;
-}
-
-static leat_http_body_mode on_headers(void *context, leat_http_request *request)
-{
-    (void)context;
-    if (leat_slice_is(leat_http_request_path(request), "/whole"))
-        return LEAT_HTTP_BODY_WHOLE;
-    if (leat_slice_is(leat_http_request_path(request), "/early")) {
-        leat_http_answer(request, LEAT_HTTP_NO_ROUTE, "text/plain", LEAT_SLICE("early"), NULL);
-        return LEAT_HTTP_BODY_ANSWERED;
-    }
-    ck_assert_ptr_null(owner.request);
-    ck_assert_ptr_null(leat_http_request_kept(request, 1));
-    leat_http_request_keep(request, 1, &owner);
-    owner.request = request;
-    return LEAT_HTTP_BODY_STREAM;
-}
-
-static void on_body(void *context, leat_http_request *request, leat_slice piece, bool is_last)
-{
-    (void)context;
-    ck_assert_ptr_eq(request, owner.request);
-    ck_assert_ptr_eq(leat_http_request_kept(request, 1), &owner);
-    ck_assert(!owner.is_whole && owner.gone == 0);
-    ck_assert_uint_le(piece.size, LEAT_HTTP_PIECE_MAX);
-    leat_buf_slice(&owner.body, piece);
-    owner.held += piece.size;
-    owner.held_most = owner.held > owner.held_most ? owner.held : owner.held_most;
-    owner.is_whole = is_last;
-    if (owner.echoes && piece.size > 0)
-        leat_http_answer_piece(request, piece);
-    if (owner.keeps)
-        return;
-    leat_http_body_taken(request, piece.size);
-    owner.held -= piece.size;
-}
-
-static void on_room(void *context, leat_http_request *request)
-{
-    (void)context;
-    if (owner.request == request && owner.to_write > 0)
-        write_more();
-}
-
-static void on_gone(void *context, leat_http_request *request)
-{
-    (void)context;
-    ck_assert_ptr_eq(request, owner.request);
-    owner.gone++;
-    owner.is_gone = true;
-    if (!owner.abandons)
-        return;
-    leat_http_abandon(request);
-    owner.request = NULL;
-}
-
 static http_world *stream_world(void)
 {
-    http_world *world = world_new();
-    world->config.hooks = (leat_http_hooks){on_headers, on_body, on_room, on_gone};
-    world->config.body_max = 100;
-    world->config.stream_window = 128 * 1024;
+    http_world *world = owner_world();
     world_open(world);
     world_connect(world);
     return world;
@@ -110,8 +20,8 @@ static http_world *stream_world(void)
 
 static void end_world(http_world *world)
 {
-    leat_buf_free(&owner.body);
     world_free(world);
+    owner_reset();
 }
 
 static void turn_until_size(http_world *world, size_t size)
@@ -121,12 +31,6 @@ static void turn_until_size(http_world *world, size_t size)
         usleep(100);
         ck_assert_msg(i < 50000, "%zu of %zu bytes came", owner.body.size, size);
     }
-}
-
-static void answer(const char *text)
-{
-    leat_http_answer(owner.request, LEAT_HTTP_ACCEPTED, "text/plain", leat_slice_of(text), NULL);
-    owner.request = NULL;
 }
 
 /* Everything up to the connection's end, after what was read. */
@@ -176,7 +80,7 @@ START_TEST(test_a_body_comes_in_pieces)
         test_turn_until(&world->loop, &owner.is_whole);
         leat_buf_byte(&owner.body, '\0');
         ck_assert_str_eq(owner.body.data, bodies[_i].body);
-        answer("done");
+        owner_answer("done");
         world_expect_body(world, 202, "done");
         leat_buf_clear(&owner.body);
         owner.is_whole = false;
@@ -226,7 +130,7 @@ START_TEST(test_reading_stops_at_the_window)
                   SIZE - sent < sizeof bytes ? SIZE - sent : sizeof bytes);
     test_turn_until(&world->loop, &owner.is_whole);
     ck_assert_uint_eq(owner.body.size, SIZE);
-    answer("done");
+    owner_answer("done");
     world_expect_body(world, 202, "done");
     end_world(world);
 }
@@ -244,8 +148,7 @@ START_TEST(test_an_answer_in_chunks)
     world_send(world, "3\r\ncde\r\n0\r\n\r\n" GET("/whole"));
     test_turn_until(&world->loop, &owner.is_whole);
     leat_http_answer_piece(owner.request, LEAT_SLICE(""));
-    leat_http_answer_end(owner.request);
-    owner.request = NULL;
+    owner_end();
     ck_assert(test_read_answer(&world->loop, &world->reader, true, &world->answer));
     ck_assert_int_eq(world->answer.status, 200);
     char room[64];
@@ -280,8 +183,7 @@ START_TEST(test_an_answer_in_chunks_has_its_turn)
     world_echo(world->held[0]);
     world_expect_body(world, 200, "GET /whole ");
     leat_http_answer_piece(owner.request, LEAT_SLICE("two"));
-    leat_http_answer_end(owner.request);
-    owner.request = NULL;
+    owner_end();
     read_to_end(world);
     ck_assert_ptr_nonnull(strstr(world->reader.data, "Connection: close\r\n"));
     ck_assert_ptr_nonnull(strstr(world->reader.data, "\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"));
@@ -297,8 +199,7 @@ START_TEST(test_http_1_0_is_answered_until_the_end)
     leat_http_answer_begin(owner.request, LEAT_HTTP_OK, "text/plain", NULL);
     leat_http_answer_piece(owner.request, LEAT_SLICE("one"));
     leat_http_answer_piece(owner.request, LEAT_SLICE("two"));
-    leat_http_answer_end(owner.request);
-    owner.request = NULL;
+    owner_end();
     read_to_end(world);
     ck_assert_ptr_nonnull(strstr(world->reader.data, "\r\n\r\nonetwo"));
     ck_assert_ptr_null(strstr(world->reader.data, "chunked"));
@@ -317,7 +218,7 @@ START_TEST(test_an_owner_stops_when_the_client_does_not_read)
     test_turn_until(&world->loop, &owner.is_whole);
     owner.to_write = SIZE;
     leat_http_answer_begin(owner.request, LEAT_HTTP_OK, "text/plain", NULL);
-    write_more();
+    owner_write_more();
     for (int i = 0; i < 200; i++)
         test_turn(&world->loop);
     ck_assert_uint_gt(owner.to_write, 0);
@@ -330,7 +231,7 @@ START_TEST(test_an_owner_stops_when_the_client_does_not_read)
         test_turn(&world->loop);
     }
     ck_assert_uint_eq(count, SIZE);
-    ck_assert_uint_le(owner.waiting_most, WRITES_UP_TO + WRITE_SIZE + 64);
+    ck_assert_uint_le(owner.waiting_most, OWNER_WRITES_UP_TO + OWNER_WRITE_SIZE + 64);
     end_world(world);
 }
 END_TEST
@@ -365,7 +266,7 @@ START_TEST(test_a_client_that_leaves)
             leat_http_answer_piece(owner.request, LEAT_SLICE("nobody"));
             leat_http_answer_end(owner.request);
         } else {
-            answer("nobody");
+            owner_answer("nobody");
         }
     }
     end_world(world);
@@ -383,8 +284,7 @@ START_TEST(test_a_client_that_only_ends_its_side)
         test_turn(&world->loop);
     ck_assert_uint_eq(owner.gone, 0);
     leat_http_answer_piece(owner.request, LEAT_SLICE("still"));
-    leat_http_answer_end(owner.request);
-    owner.request = NULL;
+    owner_end();
     read_to_end(world);
     ck_assert_ptr_nonnull(strstr(world->reader.data, "5\r\nstill\r\n0\r\n\r\n"));
     end_world(world);
@@ -433,7 +333,7 @@ START_TEST(test_a_continue_is_sent_once_the_hook_lets_it_pass)
     ck_assert_int_eq(world->answer.status, 100);
     world_send(world, "ab");
     test_turn_until(&world->loop, &owner.is_whole);
-    answer("done");
+    owner_answer("done");
     world_expect_body(world, 202, "done");
     end_world(world);
 }
@@ -450,9 +350,8 @@ static const struct {
 /* A body that goes wrong: its owner hears it, and the client gets an answer while there is none. */
 START_TEST(test_a_broken_body)
 {
-    http_world *world = world_new();
+    http_world *world = owner_world();
     bool begun = _i % 2;
-    world->config.hooks = (leat_http_hooks){on_headers, on_body, on_room, on_gone};
     world->config.body_timeout_ms = broken[_i / 2].status == 408 ? 50 : 30000;
     world_open(world);
     world_connect(world);
@@ -482,14 +381,13 @@ START_TEST(test_an_answer_in_the_middle_of_the_body)
     world_send(world, POST("/s", CHUNKED) "1\r\na\r\n");
     turn_until_size(world, 1);
     if (_i == 0) {
-        answer("enough");
+        owner_answer("enough");
         world_expect_body(world, 202, "enough");
         ck_assert(world->answer.closes);
         world_expect_eof(world);
     } else {
         leat_http_answer_begin(owner.request, LEAT_HTTP_OK, "text/plain", NULL);
-        leat_http_answer_end(owner.request);
-        owner.request = NULL;
+        owner_end();
         read_to_end(world);
         ck_assert_ptr_nonnull(strstr(world->reader.data, "\r\n\r\n0\r\n\r\n"));
     }
@@ -516,8 +414,7 @@ END_TEST
 /* Bytes of streams count for the limit of all bodies, until they are taken. */
 START_TEST(test_all_bodies_have_a_limit)
 {
-    http_world *world = world_new();
-    world->config.hooks = (leat_http_hooks){on_headers, on_body, on_room, on_gone};
+    http_world *world = owner_world();
     world->config.bodies_max = 10;
     world_open(world);
     world_connect(world);
