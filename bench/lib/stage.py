@@ -62,9 +62,14 @@ def stage(shards=1, partitions=8, connections=2, table_sql=TABLE, route=ROUTE, l
             world.close()
 
 
+def catalog(world):
+    """The file that says which tables there are."""
+    return f"{world.directory}/data/{world.name}.catalog.json"
+
+
 def load(world, records, *arguments, quiet=True):
     """Prefills the topic, straight through Kafka."""
-    subprocess.run([LOAD, "--brokers", world.brokers, "--topic", world.name, "--catalog", f"{world.directory}/data/{world.name}.catalog.json",
+    subprocess.run([LOAD, "--brokers", world.brokers, "--topic", world.name, "--catalog", catalog(world),
                     "--records", str(records), *map(str, arguments), *(["--quiet"] if quiet else [])], check=True)
 
 
@@ -81,7 +86,7 @@ def wait_applied(world, process, timeout=300):
 
 
 def ceiling(world, *arguments, shard="a"):
-    done = subprocess.run([CEILING, "--dsn", world.dsns[shard], "--catalog", f"{world.directory}/data/{world.name}.catalog.json",
+    done = subprocess.run([CEILING, "--dsn", world.dsns[shard], "--catalog", catalog(world),
                            *map(str, arguments)], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
