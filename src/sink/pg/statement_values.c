@@ -284,14 +284,50 @@ uint32_t leat_sql_next_written(const leat_sql_writer *writer, uint32_t column)
     return column;
 }
 
+/* What a comparison costs, roughly: of plain values, of bytes, of documents, and of a document that
+ * must be made first. */
+typedef enum compare_cost {
+    COST_VALUE,
+    COST_BYTES,
+    COST_DOCUMENT,
+    COST_MADE,
+    COST_COUNT
+} compare_cost;
+
+static compare_cost cost_of(const leat_sql_writer *writer, uint32_t column)
+{
+    const leat_column *of = &writer->table->columns[column];
+    bool is_null = !leat_sql_is_named(writer, column) && !of->default_expression;
+    if (is_null)
+        return COST_VALUE;
+    switch (of->type) {
+    case LEAT_TYPE_NUMERIC:
+    case LEAT_TYPE_TEXT:
+    case LEAT_TYPE_BYTEA:
+        return COST_BYTES;
+    case LEAT_TYPE_JSONB:
+    case LEAT_TYPE_JSON:
+    case LEAT_TYPE_OTHER:
+        return leat_sql_is_operated(writer, column) ? COST_MADE : COST_DOCUMENT;
+    default:
+        return COST_VALUE;
+    }
+}
+
+/* One difference is enough, and PostgreSQL asks from left to right: so the cheap ones come first. A
+ * counter or a time that has changed saves the comparison of a jsonb. */
 void leat_sql_put_any_differs(const leat_sql_writer *writer, uint32_t first, leat_row_base base)
 {
     LEAT_ASSERT(first < writer->table->column_count);
     uint32_t count = writer->table->column_count;
-    leat_buf_byte(writer->out, '(');
-    for (uint32_t i = first; i < count; i = leat_sql_next_written(writer, i + 1)) {
-        leat_buf_text(writer->out, i == first ? "" : " OR ");
-        put_differs(writer, i, base);
-    }
+    const char *separator = "(";
+    for (compare_cost cost = COST_VALUE; cost < COST_COUNT; cost++)
+        for (uint32_t i = first; i < count; i = leat_sql_next_written(writer, i + 1)) {
+            if (cost_of(writer, i) != cost)
+                continue;
+            leat_buf_text(writer->out, separator);
+            put_differs(writer, i, base);
+            separator = " OR ";
+        }
     leat_buf_byte(writer->out, ')');
 }

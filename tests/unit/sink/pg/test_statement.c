@@ -211,13 +211,60 @@ START_TEST(types_leat_cannot_send_are_compared_by_what_is_stored)
                                      .default_expression = table.columns[0].default_expression};
     table.columns[2].type = LEAT_TYPE_OTHER;
     leat_statement_build(&shape, &sql);
-    ck_assert_ptr_nonnull(
-        strstr(leat_buf_cstr(&sql),
-               "WHEN MATCHED AND (pg_catalog.record_image_ne(ROW(t.\"spot\"), ROW((5)::point))"
-               " OR t.\"list\" IS DISTINCT FROM NULL)"
-               " THEN UPDATE SET \"spot\" = DEFAULT, \"list\" = DEFAULT"));
+    ck_assert_ptr_nonnull(strstr(leat_buf_cstr(&sql),
+                                 "WHEN MATCHED AND (t.\"list\" IS DISTINCT FROM NULL"
+                                 " OR pg_catalog.record_image_ne(ROW(t.\"spot\"), ROW((5)::point)))"
+                                 " THEN UPDATE SET \"spot\" = DEFAULT, \"list\" = DEFAULT"));
     leat_buf_free(&sql);
     leat_table_fini(&table);
+}
+END_TEST
+
+/* The condition of the update, of a route that sets all columns but `merged`. */
+static const char *condition(leat_shape shape, const leat_table *table, leat_buf *sql)
+{
+    leat_route route = {.table = table, .ops = {[3] = LEAT_OP_MERGE}};
+    shape.route = &route;
+    leat_buf_clear(sql);
+    leat_statement_build(&shape, sql);
+    char *from = strstr(leat_buf_cstr(sql), "WHEN MATCHED AND "), *to = strstr(from, " THEN ");
+    ck_assert(from && to);
+    *to = '\0';
+    return from + strlen("WHEN MATCHED AND ");
+}
+
+START_TEST(cheap_comparisons_come_before_dear_ones)
+{
+    leat_table table = {
+        .schema = "public", .name = "t", .column_count = 5, .key_count = 1, .key_columns = {1}};
+    leat_buf sql = {0};
+    static const struct {
+        const char *name;
+        leat_type type;
+    } columns[] = {{"doc", LEAT_TYPE_JSONB},
+                   {"id", LEAT_TYPE_UUID},
+                   {"note", LEAT_TYPE_TEXT},
+                   {"made", LEAT_TYPE_JSONB},
+                   {"seen", LEAT_TYPE_TIMESTAMPTZ}};
+    for (uint32_t i = 0; i < 5; i++) {
+        table.columns[i] = (leat_column){
+            .type = columns[i].type, .type_modifier = -1, .key_position = i == 1 ? 0 : -1};
+        snprintf(table.columns[i].name, sizeof table.columns[i].name, "%s", columns[i].name);
+    }
+    leat_shape shape = {.op = LEAT_PATCH, .columns = 29, .operated = 8, .uniform = true};
+    ck_assert_str_eq(
+        condition(shape, &table, &sql),
+        "(t.\"seen\" IS DISTINCT FROM (s.c4)"
+        " OR t.\"note\" COLLATE \"C\" IS DISTINCT FROM (s.c2) COLLATE \"C\""
+        " OR t.\"doc\" IS DISTINCT FROM (s.c0)"
+        " OR t.\"made\" IS DISTINCT FROM ((CASE jsonb_typeof(t.\"made\") WHEN 'object'");
+    /* whatever the type, "not NULL any more" is cheap */
+    shape = (leat_shape){.op = LEAT_PUT, .columns = 4, .uniform = true};
+    ck_assert_str_eq(condition(shape, &table, &sql),
+                     "(t.\"doc\" IS DISTINCT FROM NULL OR t.\"made\" IS DISTINCT FROM NULL"
+                     " OR t.\"seen\" IS DISTINCT FROM NULL"
+                     " OR t.\"note\" COLLATE \"C\" IS DISTINCT FROM (s.c2) COLLATE \"C\")");
+    leat_buf_free(&sql);
 }
 END_TEST
 
@@ -540,6 +587,7 @@ int main(void)
     tcase_add_test(texts, rows_that_must_exist_are_counted_and_not_inserted);
     tcase_add_test(texts, what_rounds_asks_for_its_modifier);
     tcase_add_test(texts, types_leat_cannot_send_are_compared_by_what_is_stored);
+    tcase_add_test(texts, cheap_comparisons_come_before_dear_ones);
     tcase_add_test(texts, texts_are_read_before_the_first_row_is_written);
     tcase_add_test(texts, where_a_trigger_may_drop_a_row_the_rows_are_counted);
     suite_add_tcase(suite, texts);
