@@ -39,6 +39,12 @@ typedef struct key_slot {
     uint32_t write; /* the newest of this key, NO_WRITE: none yet */
 } key_slot;
 
+/* Where a write's row is in the order of its table's key. */
+typedef struct row_place {
+    uint64_t places[2]; /* of the first two key columns */
+    uint32_t write;
+} row_place;
+
 /* The statement that takes rows of one route and operation in the current round. */
 typedef struct open_group {
     uint32_t round; /* plus one; 0: none yet */
@@ -61,6 +67,7 @@ struct leat_rows {
     uint32_t statement_count;
     key_slot *keys; /* open addressing, at most half full */
     uint32_t key_mask;
+    row_place *places;  /* of the rows of a statement */
     leat_value *values; /* values of the writes, one for each column of the table */
     size_t value_count;
     size_t value_capacity;

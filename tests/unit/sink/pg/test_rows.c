@@ -184,6 +184,21 @@ static void expect_ids(leat_rows *rows, const char *expected)
     ck_assert_str_eq(text, expected);
 }
 
+START_TEST(rows_of_a_statement_are_in_the_order_of_the_key)
+{
+    fixture *f = open_routes();
+    static const char *const ids[] = {"9", "1", "10", "7", "2", "100"};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        fixture_add(f, "a", i % 2 == 0 ? "patch" : "delete", ids[i],
+                    i % 2 == 0 ? "{\"n\":1}" : NULL);
+    fixture_add(f, "a", "delete", "9", NULL);
+    leat_rows *rows = build(f);
+    expect_ids(rows, "1+7+9+100 2+10"); /* the delete has taken the first patch in */
+    leat_rows_free(rows);
+    fixture_free(f);
+}
+END_TEST
+
 START_TEST(ordered_tables_are_written_in_the_order_of_the_log)
 {
     static const struct {
@@ -206,7 +221,7 @@ START_TEST(ordered_tables_are_written_in_the_order_of_the_log)
         record->offset = records[i].offset;
     }
     leat_rows *rows = build(f);
-    expect_ids(rows, "9+8 2 1 3 1 4 5 4");
+    expect_ids(rows, "8+9 2 1 3 1 4 5 4");
     leat_rows_free(rows);
     fixture_free(f);
 }
@@ -437,6 +452,7 @@ int main(void)
     tcase_add_test(tests, two_tenants_that_write_one_row_meet_in_it);
     tcase_add_test(tests, writes_to_one_key_become_one);
     tcase_add_test(tests, a_route_may_keep_records_apart);
+    tcase_add_test(tests, rows_of_a_statement_are_in_the_order_of_the_key);
     tcase_add_test(tests, ordered_tables_are_written_in_the_order_of_the_log);
     tcase_add_test(tests, masks_and_the_least_merge_of_mixed_rows);
     tcase_add_test(tests, dropped_records_are_counted_by_record);
