@@ -741,7 +741,7 @@ END
 $$;
 
 -- A row statement is about to write. `p_read` is not used: counting the rows has read them all. Most tables have neither row
--- security nor triggers nor parts, and to see that costs less than to call a function with a search_path of its own.
+-- security nor parts nor triggers, but those of foreign keys: to see that costs less than to ask all.
 CREATE OR REPLACE FUNCTION leat.enter(p_table regclass, p_events int, p_for_rows int, p_for_statement int,
                                       p_hidden boolean, p_read bigint DEFAULT 0)
 RETURNS boolean
@@ -750,7 +750,10 @@ AS $$
 BEGIN
     IF NOT p_hidden AND pg_catalog.row_security_active(p_table)
         OR EXISTS (SELECT FROM pg_catalog.pg_class AS c
-                    WHERE c.oid OPERATOR(pg_catalog.=) p_table AND (c.relhastriggers OR c.relhassubclass)) THEN
+                    WHERE c.oid OPERATOR(pg_catalog.=) p_table
+                      AND (c.relhassubclass
+                           OR c.relhastriggers AND EXISTS (SELECT FROM pg_catalog.pg_trigger AS g
+                                                            WHERE g.tgrelid OPERATOR(pg_catalog.=) p_table AND NOT g.tgisinternal))) THEN
         PERFORM leat.check_table(p_table, p_events, p_for_rows, p_for_statement, p_hidden);
     END IF;
     RETURN leat.give_back(); -- not PERFORM, which would run a query
