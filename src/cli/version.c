@@ -9,6 +9,9 @@
 #include <libpq-fe.h>
 #include <librdkafka/rdkafka.h>
 #include <llhttp.h>
+#ifdef LEAT_MIMALLOC
+#include <mimalloc.h>
+#endif
 #include <nghttp2/nghttp2.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
@@ -21,6 +24,17 @@
 #include "cli/commands.h"
 #include "config/config.h"
 #include "ops/metric_table.h"
+
+/* malloc of the whole program. */
+static void print_allocator(void)
+{
+#ifdef LEAT_MIMALLOC
+    int version = mi_version();
+    printf("mimalloc %d.%d.%d\n", version / 100, version / 10 % 10, version % 10);
+#else
+    printf("malloc: the system's\n");
+#endif
+}
 
 int leat_command_version(const leat_options *options)
 {
@@ -42,6 +56,7 @@ int leat_command_version(const leat_options *options)
     printf("zstd %s\n", ZSTD_versionString());
     printf("libcurl %s\n", curl_version_info(CURLVERSION_NOW)->version);
     printf("OpenSSL %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
+    print_allocator();
     return LEAT_EXIT_OK;
 }
 
