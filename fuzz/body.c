@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <yyjson.h>
+
 #include "record/fold.h"
 #include "tables.h"
 #include "target.h"
@@ -53,6 +55,44 @@ static void check_accepted(leat_fold *fold, const leat_route *route, leat_route_
                     body->values[i].presence == LEAT_PRESENT);
 }
 
+static leat_slice minified(leat_slice json, leat_buf *out)
+{
+    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)json.data, json.size,
+                                       YYJSON_READ_NUMBER_AS_RAW, NULL, NULL);
+    LEAT_ASSERT(doc);
+    size_t size;
+    char *text = yyjson_write_opts(doc, YYJSON_WRITE_NOFLAG, NULL, &size, NULL);
+    LEAT_ASSERT(text);
+    leat_buf_clear(out);
+    leat_buf_append(out, text, size);
+    free(text);
+    yyjson_doc_free(doc);
+    return (leat_slice){out->data, out->size};
+}
+
+/* What is borrowed from the body says the same as the copy, but for spaces and escapes. */
+static void check_borrowed(const leat_route *route, leat_route_op op, leat_slice json,
+                           const leat_value *key, const leat_body *copied)
+{
+    leat_body_parser *parser = leat_body_parser_new();
+    leat_body body;
+    leat_body_error error;
+    leat_buf out = {0};
+    leat_body_parser_borrow(parser);
+    LEAT_ASSERT(leat_body_parse(parser, route, op, json, key, &body, &error) == LEAT_BODY_OK);
+    LEAT_ASSERT(body.present == copied->present);
+    for (uint32_t i = 0; i < COLUMN_COUNT; i++) {
+        bool is_null = body.values[i].presence == LEAT_NULL;
+        if (columns[i].type != LEAT_TYPE_JSONB || !(body.present >> i & 1) || is_null)
+            continue;
+        LEAT_ASSERT(leat_slice_equal(minified(body.values[i].text, &out), copied->values[i].text));
+        LEAT_ASSERT(columns[i].op != LEAT_OP_APPEND ||
+                    leat_slice_equal(body.values[i].text, copied->values[i].text));
+    }
+    leat_buf_free(&out);
+    leat_body_parser_free(parser);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static leat_route made;
@@ -78,6 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         LEAT_ASSERT(first.present == second.present && one.size == two.size);
         LEAT_ASSERT(one.size == 0 || memcmp(one.data, two.data, one.size) == 0);
         check_accepted(fold, route, op, &first);
+        check_borrowed(route, op, json, &key, &first);
     }
     leat_buf_free(&one);
     leat_buf_free(&two);

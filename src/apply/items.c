@@ -1,18 +1,17 @@
 /*
- * items.c - slots of one large calloc, handed out in order and taken back into a list. The kernel
- * gives a page when it is first written to, so slots that were never used cost nothing. The slots
- * freed last are still in the cache and are used first. With a backlog they are not: then the next
- * one is fetched while the last is filled.
+ * items.c - slots of one large calloc, handed out in order and taken back into a list. The
+ * kernel gives a page when it is first written to, so slots that were never used cost nothing. The
+ * slots freed last are still in the cache and are used first. With a backlog they are not: then the
+ * next one is fetched while the last is filled.
  */
 #include "apply/items.h"
 
 #include <stdlib.h>
 
-enum { CACHE_LINE = 64 };
-
 int leat_items_init(leat_items *items, uint32_t capacity, leat_error *error)
 {
-    *items = (leat_items){.capacity = capacity, .slots = calloc(capacity, sizeof(leat_item))};
+    *items =
+        (leat_items){.capacity = capacity, .slots = calloc(capacity, sizeof(leat_item))};
     if (!items->slots)
         return leat_fail(error, "out of memory for %u records", capacity);
     return 0;
@@ -26,17 +25,11 @@ void leat_items_fini(leat_items *items)
     *items = (leat_items){0};
 }
 
-void leat_items_fetch(const leat_item *item)
-{
-    for (size_t at = 0; item && at < sizeof *item; at += CACHE_LINE)
-        __builtin_prefetch((const char *)item + at, 1);
-}
-
 leat_item *leat_items_take(leat_items *items)
 {
     leat_item *item = items->free_list;
     if (item)
-        leat_items_fetch(items->free_list = item->next_free);
+        leat_item_fetch(items->free_list = item->next_free);
     else if (items->used < items->capacity)
         item = &items->slots[items->used++];
     if (item)

@@ -17,8 +17,6 @@ typedef struct leat_items {
 
 int leat_items_init(leat_items *items, uint32_t capacity, leat_error *error) LEAT_MUST_CHECK;
 void leat_items_fini(leat_items *items);
-/* The item, or NULL, will be touched soon: the processor is told to fetch it. */
-void leat_items_fetch(const leat_item *item);
 /* NULL: all are in use. */
 leat_item *leat_items_take(leat_items *items);
 /* Clears the item and takes it back. */

@@ -43,6 +43,11 @@ const char *leat_worker_table_name(const leat_worker *worker, uint32_t table)
     return table < version->table_count ? version->tables[table].label : "(none)";
 }
 
+static leat_slice slice_of(const leat_buf *headers)
+{
+    return (leat_slice){headers->data ? headers->data : "", headers->size};
+}
+
 int leat_worker_fill_headers(leat_worker *worker, leat_item *item)
 {
     leat_buf headers = {0};
@@ -50,7 +55,7 @@ int leat_worker_fill_headers(leat_worker *worker, leat_item *item)
         return 0;
     if (leat_log_headers(worker->reader, item->log_handle, &headers) != 0)
         return -1;
-    item->headers = (leat_slice){headers.data ? headers.data : "", headers.size};
+    item->headers = slice_of(&headers);
     item->owned_headers = headers.data;
     return 0;
 }
@@ -60,8 +65,15 @@ int leat_worker_fill_headers(leat_worker *worker, leat_item *item)
  * long ago: many times the bytes that count as held. */
 static void own_record(leat_worker *worker, leat_item *item)
 {
-    if (leat_worker_fill_headers(worker, item) != 0 || leat_item_own(item) != 0)
-        return; /* out of memory: then it stays where it is */
+    LEAT_ASSERT(!item->headers.data);
+    leat_buf_clear(&worker->headers);
+    if (leat_log_headers(worker->reader, item->log_handle, &worker->headers) != 0)
+        return; /* out of memory: then it stays where it is; so below */
+    item->headers = slice_of(&worker->headers);
+    if (leat_item_own(item) != 0) {
+        item->headers = (leat_slice){NULL, 0};
+        return;
+    }
     leat_log_release(worker->reader, item->log_handle);
     item->log_handle = NULL;
 }
@@ -229,7 +241,7 @@ static void release_payloads(leat_worker *worker)
     size_t count;
     while ((count = leat_engine_released(worker->engine, payloads, RELEASE_AT_ONCE)) > 0)
         for (size_t i = 0; i < count; i++) {
-            leat_items_fetch(payloads[i + FETCH_AHEAD < count ? i + FETCH_AHEAD : i]);
+            leat_item_fetch(payloads[i + FETCH_AHEAD < count ? i + FETCH_AHEAD : i]);
             give_item_back(worker, payloads[i]);
         }
 }

@@ -183,6 +183,7 @@ static void release_memory(leat_worker *worker)
         leat_control_set_drop(worker->shards[shard].controls);
     }
     leat_buf_free(&worker->heat);
+    leat_buf_free(&worker->headers);
     pthread_mutex_destroy(&worker->report_lock);
     free(worker->running);
     free(worker->began_us);

@@ -192,6 +192,7 @@ struct leat_worker {
     int64_t fade_us;  /* when `flood` and `read` of all shards were last faded */
     uint32_t reads_unseen; /* since one was counted for `read` */
     leat_heads heads;
+    leat_buf headers;           /* of the record that is being copied */
     leat_rate_limit rate_limit; /* of the lines of worker_facts.c and worker_parked.c */
     struct {
         int64_t since_us; /* when the minute began */

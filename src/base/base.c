@@ -16,34 +16,9 @@
 
 #include <xxhash.h>
 
-leat_slice leat_slice_of(const char *text)
-{
-    LEAT_ASSERT(text);
-    return (leat_slice){text, strlen(text)};
-}
-
-bool leat_slice_equal(leat_slice a, leat_slice b)
-{
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
-bool leat_slice_is(leat_slice a, const char *text)
-{
-    return leat_slice_equal(a, leat_slice_of(text));
-}
-
 bool leat_slice_is_nocase(leat_slice a, const char *text)
 {
     return a.size == strlen(text) && (a.size == 0 || strncasecmp(a.data, text, a.size) == 0);
-}
-
-bool leat_slice_take(leat_slice *rest, char c)
-{
-    if (rest->size == 0 || rest->data[0] != c)
-        return false;
-    rest->data++;
-    rest->size--;
-    return true;
 }
 
 int leat_fail(leat_error *error, const char *format, ...)
@@ -95,7 +70,7 @@ int64_t leat_wall_ms(void)
 static _Noreturn void out_of_memory(void)
 {
     fputs("leat: out of memory\n", stderr);
-    _exit(1);  // not exit(): libraries would tear down what other threads still use
+    _exit(1); // not exit(): libraries would tear down what other threads still use
 }
 
 void *leat_must_calloc(size_t count, size_t size)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LEAT_MUST_CHECK                 __attribute__((warn_unused_result))
 #define LEAT_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
@@ -27,13 +28,35 @@ typedef struct leat_slice {
 
 #define LEAT_SLICE(literal) ((leat_slice){(literal), sizeof(literal) - 1})
 
-leat_slice leat_slice_of(const char *text);
-bool leat_slice_equal(leat_slice a, leat_slice b);
-bool leat_slice_is(leat_slice a, const char *text);
-/* The same; ASCII letters match in either case. */
-bool leat_slice_is_nocase(leat_slice a, const char *text);
+/* `text` is never NULL. These are in the header because parsing calls them for each character or
+ * name. */
+static inline leat_slice leat_slice_of(const char *text)
+{
+    return (leat_slice){text, strlen(text)};
+}
+
+static inline bool leat_slice_equal(leat_slice a, leat_slice b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static inline bool leat_slice_is(leat_slice a, const char *text)
+{
+    return leat_slice_equal(a, leat_slice_of(text));
+}
+
 /* Removes `c` from the front. False: `rest` does not begin with it. */
-bool leat_slice_take(leat_slice *rest, char c);
+static inline bool leat_slice_take(leat_slice *rest, char c)
+{
+    if (rest->size == 0 || rest->data[0] != c)
+        return false;
+    rest->data++;
+    rest->size--;
+    return true;
+}
+
+/* leat_slice_is; ASCII letters match in either case. */
+bool leat_slice_is_nocase(leat_slice a, const char *text);
 
 /* A failure, as a text for a person. Filled by the layer that knows the cause; layers above may put
  * a prefix before it. */

@@ -85,42 +85,13 @@ void leat_buf_uint(leat_buf *buf, uint64_t value)
     leat_buf_append(buf, digits + at, sizeof digits - at);
 }
 
-static void put_be(char *at, uint64_t value, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        at[i] = (char)(unsigned char)(value >> (8 * (size - 1 - i)));
-}
-
-static void append_be(leat_buf *buf, uint64_t value, size_t size)
-{
-    char *at = leat_buf_reserve(buf, size);
-    if (!at)
-        return;
-    put_be(at, value, size);
-    buf->size += size;
-}
-
-void leat_buf_be16(leat_buf *buf, uint16_t value)
-{
-    append_be(buf, value, sizeof value);
-}
-
-void leat_buf_be32(leat_buf *buf, uint32_t value)
-{
-    append_be(buf, value, sizeof value);
-}
-
-void leat_buf_be64(leat_buf *buf, uint64_t value)
-{
-    append_be(buf, value, sizeof value);
-}
-
 void leat_buf_patch_be32(leat_buf *buf, size_t at, uint32_t value)
 {
     if (buf->failed)
         return;
     LEAT_ASSERT(at + sizeof value <= buf->size);
-    put_be(buf->data + at, value, sizeof value);
+    value = htobe32(value);
+    memcpy(buf->data + at, &value, sizeof value);
 }
 
 static void json_escape(leat_buf *buf, unsigned char c)

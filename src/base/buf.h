@@ -5,6 +5,7 @@
 #ifndef LEAT_BASE_BUF_H
 #define LEAT_BASE_BUF_H
 
+#include <endian.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -56,10 +57,27 @@ void leat_buf_printf(leat_buf *buf, const char *format, ...) LEAT_PRINTF(2, 3);
 void leat_buf_vprintf(leat_buf *buf, const char *format, va_list args) LEAT_PRINTF(2, 0);
 /* Decimal digits, without the cost of printf: every HTTP answer has several numbers. */
 void leat_buf_uint(leat_buf *buf, uint64_t value);
-/* Network byte order, as in PostgreSQL's binary formats. */
-void leat_buf_be16(leat_buf *buf, uint16_t value);
-void leat_buf_be32(leat_buf *buf, uint32_t value);
-void leat_buf_be64(leat_buf *buf, uint64_t value);
+
+/* Network byte order, as in PostgreSQL's binary formats. In the header: an array has two of them an
+ * element. */
+static inline void leat_buf_be16(leat_buf *buf, uint16_t value)
+{
+    value = htobe16(value);
+    leat_buf_append(buf, &value, sizeof value);
+}
+
+static inline void leat_buf_be32(leat_buf *buf, uint32_t value)
+{
+    value = htobe32(value);
+    leat_buf_append(buf, &value, sizeof value);
+}
+
+static inline void leat_buf_be64(leat_buf *buf, uint64_t value)
+{
+    value = htobe64(value);
+    leat_buf_append(buf, &value, sizeof value);
+}
+
 /* Overwrites four bytes at `at`: for a length that is known only afterwards. */
 void leat_buf_patch_be32(leat_buf *buf, size_t at, uint32_t value);
 /* A JSON string with its quotes; control characters are escaped, DEL too. Bytes that are not UTF-8

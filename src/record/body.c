@@ -39,6 +39,11 @@ void leat_body_parser_only_check(leat_body_parser *parser)
     parser->only_checks = true;
 }
 
+void leat_body_parser_borrow(leat_body_parser *parser)
+{
+    parser->borrows = true;
+}
+
 void leat_body_parser_offer(leat_body_parser *parser, leat_slice json, yyjson_val *value)
 {
     LEAT_ASSERT(json.data && value);
@@ -230,6 +235,10 @@ static leat_body_fault read_value_of(leat_body_reading *reading, leat_slice json
     if (!doc)
         return syntax_fault(reading->error, &error);
     *ret = yyjson_doc_get_root(doc);
+    if (reading->parser->borrows) {
+        reading->source = json;
+        reading->copy = copy;
+    }
     return LEAT_BODY_OK;
 }
 

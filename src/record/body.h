@@ -22,6 +22,10 @@ void leat_body_parser_reset(leat_body_parser *parser);
 
 /* From now on bodies are only checked: json and jsonb values that are taken have no text. */
 void leat_body_parser_only_check(leat_body_parser *parser);
+/* From now on `json` must live as long as the values: a jsonb value may then be the part of it that
+ * the client wrote, spaces included, instead of a copy without them. One that PATCH appends stays a
+ * copy, because folding takes its brackets off. */
+void leat_body_parser_borrow(leat_body_parser *parser);
 /* That text was read already: in situ, its numbers raw, as this value. Both stay until the next
  * reset, and its texts as long as the values of the body. The next body, if it is of the same
  * `json`, is not read again. */
@@ -64,9 +68,9 @@ typedef struct leat_body_error {
  * time, timestamp, timestamptz, uuid, bytea and text a string; bool true or false; json and jsonb
  * anything but null, which is SQL NULL (for `append` it is the one element that is appended); an
  * array a JSON array (array_text.h) or a string with its text form; any other type a string, a
- * number or a boolean as its text form. `json` is not needed afterwards: texts in the values live
- * in the parser until its reset, those of the key where `key` has them. On a fault `ret` means
- * nothing and `error` is filled. Steady state: no malloc.
+ * number or a boolean as its text form. `json` is not needed afterwards, unless the parser borrows:
+ * texts in the values live in the parser until its reset, those of the key where `key` has them. On
+ * a fault `ret` means nothing and `error` is filled. Steady state: no malloc.
  */
 leat_body_fault leat_body_parse(leat_body_parser *parser, const leat_route *route, leat_route_op op,
                                 leat_slice json, const leat_value *key, leat_body *ret,

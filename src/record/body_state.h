@@ -15,6 +15,7 @@ struct leat_body_parser {
     leat_buf array;     /* the text of one, until it is copied into the arena */
     leat_buf other;     /* the object of the members that are no column */
     bool only_checks;   /* nobody wants the values */
+    bool borrows;       /* the text of a body outlives its values */
     leat_slice read;    /* a body that was read and is not parsed yet: its text, */
     yyjson_val *object; /* and itself */
 };
@@ -28,6 +29,10 @@ typedef struct leat_body_reading {
     leat_body *body;
     leat_body_error *error;
     bool has_tenant; /* the body names a tenant that has no column */
+    /* Where the parser borrows, and has read this body itself: its text as it came, and the copy
+     * that its values point into, byte for byte at the same places. */
+    leat_slice source;
+    const char *copy;
 } leat_body_reading;
 
 /* Both fill the reading's error and return LEAT_BODY_REFUSED. */

@@ -119,16 +119,80 @@ leat_slice leat_body_written(leat_body_reading *reading, yyjson_val *json)
     return (leat_slice){text, size};
 }
 
+/* ---- a value's own text ---- */
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Steps over spaces and one `c`. */
+static bool skip(leat_slice text, size_t *at, char c)
+{
+    while (*at < text.size && is_space(text.data[*at]))
+        ++*at;
+    if (*at == text.size || text.data[*at] != c)
+        return false;
+    do
+        ++*at;
+    while (*at < text.size && is_space(text.data[*at]));
+    return true;
+}
+
+/* The same backwards: `at` is one past what comes first. */
+static bool skip_back(leat_slice text, size_t *at, char c)
+{
+    while (*at > 0 && is_space(text.data[*at - 1]))
+        --*at;
+    if (*at == 0 || text.data[*at - 1] != c)
+        return false;
+    do
+        --*at;
+    while (*at > 0 && is_space(text.data[*at - 1]));
+    return true;
+}
+
+/* The text of a member's value as it came: between the member's name and the next one, or the end
+ * of the body. yyjson says only where strings and numbers are, but a name is a string, and its
+ * place in the copy is that in the source. Where it ends there is certain only without escapes,
+ * which are shorter in the copy. False: it cannot be told. */
+static bool find_source(const leat_body_reading *reading, yyjson_val *value, leat_slice *ret)
+{
+    leat_slice source = reading->source, name = leat_body_text(value - 1);
+    size_t from = (size_t)(name.data - reading->copy), to = source.size;
+    const yyjson_val *end = unsafe_yyjson_get_next(reading->parser->object);
+    yyjson_val *next = unsafe_yyjson_get_next(value);
+    LEAT_ASSERT(from + name.size < source.size);
+    if (memchr(source.data + from, '\\', name.size))
+        return false;
+    from += name.size;
+    if (!skip(source, &from, '"') || !skip(source, &from, ':'))
+        return false;
+    if (next < end)
+        to = (size_t)(leat_body_text(next).data - 1 - reading->copy);
+    if (!skip_back(source, &to, next < end ? ',' : '}') || to <= from)
+        return false;
+    *ret = (leat_slice){source.data + from, to - from};
+    return true;
+}
+
+static bool may_borrow(const leat_body_reading *reading, const leat_column *column)
+{
+    size_t index = (size_t)(column - reading->route->table->columns);
+    return reading->source.data && column->type == LEAT_TYPE_JSONB &&
+           reading->route->ops[index] != LEAT_OP_APPEND;
+}
+
 static leat_body_fault read_json(leat_body_reading *reading, const leat_column *column,
                                  yyjson_val *json, leat_value *ret)
 {
     const char *problem = leat_body_json_problem(json, 0);
     if (problem)
         return leat_body_refuse_column(reading, column, problem);
-    if (reading->parser->only_checks) {
-        *ret = (leat_value){.presence = LEAT_PRESENT};
+    *ret = (leat_value){.presence = LEAT_PRESENT};
+    if (reading->parser->only_checks ||
+        (may_borrow(reading, column) && find_source(reading, json, &ret->text)))
         return LEAT_BODY_OK;
-    }
     return leat_body_keep_text(reading, leat_body_written(reading, json), ret);
 }
 

@@ -11,6 +11,8 @@
 
 #include "record/headers.h"
 
+enum { CACHE_LINE = 64, FETCH_BYTES = 512, USUAL_KEY_VALUES = 2 };
+
 static const leat_route *find_route(const leat_routes *routes, leat_slice name, leat_error *error)
 {
     const leat_route *route = NULL;
@@ -129,8 +131,9 @@ static void move_key(leat_item *item, const char *from)
 
 int leat_item_own(leat_item *item)
 {
-    leat_slice *parts[LEAT_HEADER_COUNT + 2] = {&item->record.value, &item->record.key};
-    size_t count = 2, size = 1;
+    leat_slice *parts[LEAT_HEADER_COUNT + 3] = {&item->record.value, &item->record.key,
+                                                &item->headers};
+    size_t count = 3, size = 1;
     for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
         parts[count++] = leat_header_field(&item->record, header);
     for (size_t i = 0; i < count; i++)
@@ -148,7 +151,23 @@ int leat_item_own(leat_item *item)
         at += parts[i]->size;
     }
     move_key(item, key);
+    free(item->owned_headers);
+    item->owned_headers = NULL;
     return 0;
+}
+
+void leat_item_fetch(const leat_item *item)
+{
+    const size_t used = offsetof(leat_item, key) + USUAL_KEY_VALUES * sizeof item->key[0];
+    for (size_t at = 0; item && at < used; at += CACHE_LINE)
+        __builtin_prefetch((const char *)item + at, 1);
+}
+
+void leat_item_fetch_bytes(const leat_item *item)
+{
+    size_t size = item->record.value.size < FETCH_BYTES ? item->record.value.size : FETCH_BYTES;
+    for (size_t at = 0; at < size; at += CACHE_LINE)
+        __builtin_prefetch(item->record.value.data + at);
 }
 
 void leat_item_clear(leat_item *item)
@@ -166,7 +185,7 @@ void leat_item_clear(leat_item *item)
 
 int leat_item_check_place(const leat_layout *layout, leat_item *item)
 {
-    if (!item->route || item->fault)
+    if (!item->route || item->fault || layout->shard_count == 1)
         return 0;
     uint32_t wanted = leat_layout_shard_of_canonical(layout, item->route, item->canonical_key);
     uint32_t found = leat_layout_shard_of_partition(layout, item->record.partition);

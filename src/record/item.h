@@ -39,7 +39,6 @@ typedef struct leat_item {
     uint32_t subpartition;    /* of its partition: where it has its place in the order */
     leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated
                                  with the item */
-    leat_value key[LEAT_KEY_VALUES_MAX]; /* as in leat_key */
     leat_slice headers;     /* all the record's headers, packed (headers.h); without data: not read,
                                because few records need them */
     char *owned_headers;    /* NULL, or memory that headers borrows */
@@ -55,6 +54,8 @@ typedef struct leat_item {
                                            letter for that reason; NULL: do not. Meaningful while
                                            the record is `skip` in its batch; set anew for each */
     struct leat_item *next_free;
+    leat_value key[LEAT_KEY_VALUES_MAX]; /* as in leat_key. Last, because most keys use few of them:
+                                            the rest is never touched */
 } leat_item;
 
 /* Decodes route, operation and key of item->record into the rest of the item. A malformed record
@@ -68,9 +69,14 @@ int leat_item_decode(const leat_routes *routes, const leat_placement *placement,
 int leat_item_check_place(const leat_layout *layout, leat_item *item) LEAT_MUST_CHECK;
 /* leat_route_held_hash of its key. 0: the item has a fault, and is of no key. */
 uint64_t leat_item_held_hash(const leat_item *item);
-/* Copies the record's bytes: once it has returned 0, the log's buffer may be released. For a
+/* Copies the record's bytes, and the packed headers if they were read, into one piece of memory:
+ * once it has returned 0, the log's buffer may be released, and what `headers` borrowed. For a
  * decoded item, once. Returns -1 when out of memory: then nothing has changed. */
 int leat_item_own(leat_item *item) LEAT_MUST_CHECK;
+/* The item, or NULL, will be used soon: the processor is told to fetch it. */
+void leat_item_fetch(const leat_item *item);
+/* Likewise the first bytes of its record's value; the item should be there. */
+void leat_item_fetch_bytes(const leat_item *item);
 /* Frees what the item owns; the item itself stays its pool's. */
 void leat_item_clear(leat_item *item);
 

@@ -14,6 +14,7 @@
 enum {
     RECORDS_MIN = 64,
     NO_WRITE = UINT32_MAX,
+    FETCH_AHEAD = 4, /* records */
 };
 
 /* ---- memory ---- */
@@ -23,8 +24,10 @@ leat_rows *leat_rows_new(void)
     leat_rows *rows = leat_must_calloc(1, sizeof *rows);
     rows->parser = leat_body_parser_new();
     rows->fold = leat_fold_new();
-    if (rows->parser && rows->fold)
+    if (rows->parser && rows->fold) {
+        leat_body_parser_borrow(rows->parser); /* items live as long */
         return rows;
+    }
     leat_rows_free(rows);
     return NULL;
 }
@@ -217,10 +220,21 @@ static int take_write(leat_rows *rows)
     return 0;
 }
 
+/* Records of a batch come from all over the memory that a backlog takes, so each is fetched while
+ * those before it are decoded: first the item, then the bytes that it points at. */
+static void fetch_ahead(const leat_engine_batch *batch, uint32_t at)
+{
+    if (at + 2 * FETCH_AHEAD < batch->record_count)
+        leat_item_fetch(batch->records[at + 2 * FETCH_AHEAD].payload);
+    if (at + FETCH_AHEAD < batch->record_count)
+        leat_item_fetch_bytes(batch->records[at + FETCH_AHEAD].payload);
+}
+
 static int make_writes(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes,
                        leat_rows_fault *fault)
 {
     for (uint32_t i = 0; i < batch->record_count; i++) {
+        fetch_ahead(batch, i);
         if (!is_written(&batch->records[i]))
             continue;
         if (decode_record(rows, i, batch->records[i].payload, routes, fault) < 0)

@@ -46,6 +46,41 @@ static leat_body parse(leat_route_op op, leat_slice json)
     return body;
 }
 
+START_TEST(a_jsonb_value_can_be_borrowed_as_it_came)
+{
+    static const struct {
+        const char *json, *tags;
+    } cases[] = {
+        {"{\"tags\":{\"a\":[1,2.50]}}", "{\"a\":[1,2.50]}"},
+        {" { \"tags\" :\t{ \"a\" : \"}\" } \r\n} ", "{ \"a\" : \"}\" }"},
+        {"{\"tags\": [ 1, \"\\u00fc,\\\"\" ] , \"small\": 1}", "[ 1, \"\\u00fc,\\\"\" ]"},
+        {"{\"small\": 1, \"tags\": \"\", \"note\": \"\\n\"}", "\"\""},
+        {"{\"note\": \"\\\\\", \"tags\":-1e5}", "-1e5"},
+        {"{\"tags\":true ,\"n\\u006fte\":\"x\"}", "true"},
+        {"{\"t\\u0061gs\": { \"a\" : 1 }}", "{\"a\":1}"}, /* where a name is escaped, a copy */
+    };
+    leat_body_parser_borrow(parser);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        leat_slice json = leat_slice_of(cases[i].json);
+        leat_body body = parse(LEAT_PATCH, json);
+        leat_slice tags = value_of(&body, "tags")->text;
+        bool is_borrowed = tags.data >= json.data && tags.data < json.data + json.size;
+        ck_assert_msg(leat_slice_is(tags, cases[i].tags), "%.*s", (int)tags.size, tags.data);
+        ck_assert_int_eq(is_borrowed, i + 1 < COUNT_OF(cases));
+    }
+}
+END_TEST
+
+START_TEST(what_is_appended_or_of_type_json_is_never_borrowed)
+{
+    leat_body_parser_borrow(parser);
+    route.ops[leat_table_column(&table_of_test, LEAT_SLICE("tags"))] = LEAT_OP_APPEND;
+    leat_body body = parse(LEAT_PATCH, LEAT_SLICE("{\"tags\": [ 1 ], \"doc\": [ 2 ]}"));
+    ck_assert(leat_slice_is(value_of(&body, "tags")->text, "[1]"));
+    ck_assert(leat_slice_is(value_of(&body, "doc")->text, "[2]"));
+}
+END_TEST
+
 START_TEST(every_type_is_read)
 {
     leat_body body = parse(
@@ -410,6 +445,8 @@ int main(void)
     TCase *tests = tcase_create("body");
     suite_add_tcase(suite, tests);
     tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, a_jsonb_value_can_be_borrowed_as_it_came);
+    tcase_add_test(tests, what_is_appended_or_of_type_json_is_never_borrowed);
     tcase_add_test(tests, every_type_is_read);
     tcase_add_loop_test(tests, other_types_take_their_text_form, 0, (int)COUNT_OF(text_forms));
     tcase_add_test(tests, only_what_is_added_must_be_finite);

@@ -89,8 +89,12 @@ START_TEST(an_item_that_owns_its_record_needs_nothing_of_the_log)
         ck_assert_int_eq(leat_item_decode(&routes, &test_placement, &item), 0);
         leat_item same =
             decode(leat_slice_of(keys[i]), leat_slice_of(i == 1 ? "" : "{\"a\": 1}"), "patch", "");
+        char packed[] = "\2op\6patch";
+        item.headers = (leat_slice){packed, sizeof packed - 1};
         ck_assert_int_eq(leat_item_own(&item), 0);
         memset(delivered, 'x', sizeof delivered); /* the log has it back */
+        memset(packed, 'x', sizeof packed);
+        ck_assert(leat_slice_is(item.headers, "\2op\6patch"));
         ck_assert(leat_slice_equal(item.record.key, same.record.key));
         ck_assert(leat_slice_equal(item.record.value, same.record.value));
         ck_assert(leat_slice_is(item.record.op, "patch"));
