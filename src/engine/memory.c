@@ -3,8 +3,7 @@
  * twice, first without a block to add up the size, so that size and layout cannot disagree. After
  * that nothing is allocated: an engine that has started cannot run out of memory.
  */
-#include <stdlib.h>
-
+#include "base/pages.h"
 #include "engine/state.h"
 
 enum {
@@ -316,7 +315,7 @@ leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error
         return NULL;
     arena size = {0};
     carve_all(NULL, &size, config);
-    arena carver = {.block = calloc(1, size.used)};
+    arena carver = {.block = leat_pages_new(size.used)};
     if (!carver.block) {
         leat_fail(error, "out of memory: the engine needs %zu bytes", size.used);
         return NULL;
@@ -324,6 +323,7 @@ leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error
     leat_engine *engine = (leat_engine *)(void *)carver.block;
     carve_all(engine, &carver, config);
     LEAT_ASSERT(carver.used == size.used);
+    engine->memory_bytes = size.used;
     engine->now_us = INT64_MIN;
     engine->prng.state = config->seed;
     engine->emitting = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
@@ -338,5 +338,6 @@ leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error
 
 void leat_engine_free(leat_engine *engine)
 {
-    free(engine);
+    if (engine)
+        leat_pages_free(engine, engine->memory_bytes);
 }

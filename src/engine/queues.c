@@ -14,15 +14,24 @@ void leat_pool_init(leat_pool *pool, leat_record_slot *slots, uint32_t count)
                         .free_count = count,
                         .released_head = LEAT_INDEX_NONE,
                         .released_tail = LEAT_INDEX_NONE};
-    for (uint32_t i = 0; i < count; i++)
-        slots[i].next = i + 1 < count ? i + 1 : LEAT_INDEX_NONE;
+}
+
+/* Slots that were never taken are in no list yet, so that their memory is not touched: they follow
+ * one another behind all that came back. */
+static uint32_t next_free(leat_pool *pool, uint32_t slot)
+{
+    if (slot < pool->untouched)
+        return pool->slots[slot].next;
+    LEAT_ASSERT(slot == pool->untouched);
+    pool->untouched++;
+    return pool->untouched < pool->count ? pool->untouched : LEAT_INDEX_NONE;
 }
 
 uint32_t leat_pool_take(leat_pool *pool)
 {
     LEAT_ASSERT(pool->free_count > 0);
     uint32_t slot = pool->free_head;
-    pool->free_head = pool->slots[slot].next;
+    pool->free_head = next_free(pool, slot);
     pool->free_count--;
     pool->slots[slot].next = LEAT_INDEX_NONE;
     if (pool->free_count > 0)

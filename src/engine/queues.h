@@ -32,6 +32,7 @@ typedef struct leat_pool {
     uint32_t count;
     uint32_t free_head;
     uint32_t free_count;
+    uint32_t untouched;     /* the first slot that was never taken */
     uint32_t released_head; /* payloads to give back, oldest first */
     uint32_t released_tail;
     uint32_t released_count;

@@ -365,6 +365,7 @@ typedef struct leat_job_slot {
 
 struct leat_engine {
     leat_engine_config config; /* shard_of points to a copy */
+    size_t memory_bytes;       /* of the one block that all of it is in */
     int64_t now_us;
     leat_prng prng;
     leat_budgets budgets;
