@@ -171,14 +171,14 @@ static edge_left find_left(const edge_admission *own, const limited_name names[E
     return nearest;
 }
 
-bool edge_admission_admit(leat_edge *edge, edge_asker *asker, const leat_route *route,
-                          uint32_t partition)
+bool edge_admission_admit(leat_edge *edge, edge_write *write)
 {
     limited_name names[EDGE_LIMIT_COUNT];
-    int64_t now_us = leat_mono_us(), wait_us;
-    leat_slice tenant =
-        leat_route_tenant(route, (leat_slice){edge->key.canonical, edge->key.canonical_size});
-    const leat_control *flood = find_flood(edge, partition, tenant, now_us);
+    edge_asker *asker = &write->asker;
+    int64_t now_us = write->arrived_us, wait_us; /* it came just now */
+    leat_slice key = {edge->key.canonical, edge->key.canonical_size};
+    leat_slice tenant = leat_route_tenant(write->route, key);
+    const leat_control *flood = find_flood(edge, write->partition, tenant, now_us);
     if (flood) {
         refuse_flood(edge, asker, flood);
         return false;

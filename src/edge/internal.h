@@ -398,8 +398,7 @@ void edge_admission_init(leat_edge *edge);
 void edge_admission_fini(leat_edge *edge);
 /* May the write of edge->key be taken by the limits of its key and its tenant? Answers it and
  * returns false when not. */
-bool edge_admission_admit(leat_edge *edge, edge_asker *asker, const leat_route *route,
-                          uint32_t partition);
+bool edge_admission_admit(leat_edge *edge, edge_write *write);
 /* The limit as clients are told of it. */
 edge_policy edge_admission_policy(const leat_edge *edge, edge_limit limit);
 /* Logs who was refused most often, once a minute. */

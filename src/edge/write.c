@@ -217,12 +217,13 @@ static bool may_write(leat_edge *edge, const edge_write *write)
 
 /* The log has not answered a record of this partition for a while, and is known to be in trouble:
  * the next one need not wait to learn the same. NULL: it may be tried. */
-static const char *known_trouble(const leat_edge *edge, uint32_t partition)
+static const char *known_trouble(const leat_edge *edge, const edge_write *write)
 {
+    uint32_t partition = write->partition;
     const char *trouble = leat_log_writer_partition_trouble(edge->writer, partition);
     if (trouble || edge->in_flight_of[partition] == 0)
         return trouble;
-    bool has_waited = leat_log_writer_oldest_us(edge->writer, partition, leat_mono_us()) >
+    bool has_waited = leat_log_writer_oldest_us(edge->writer, partition, write->arrived_us) >
                       TROUBLE_AFTER_US;
     return has_waited ? leat_log_writer_trouble(edge->writer) : NULL;
 }
@@ -243,7 +244,7 @@ static bool admit(leat_edge *edge, const edge_write *write)
                     "too many writes wait for the log");
         return false;
     }
-    const char *trouble = known_trouble(edge, write->partition);
+    const char *trouble = known_trouble(edge, write);
     if (trouble)
         edge_refuse(edge, &write->asker, LEAT_HTTP_UNAVAILABLE, NULL, trouble);
     return !trouble;
@@ -256,8 +257,8 @@ void edge_write_take(leat_edge *edge, edge_write *write)
         leat_body_parser_offer(edge->parser, write->body, write->read_body);
     if (find_route(edge, write) && may_write(edge, write) && edge_idempotency_check(edge, write) &&
         edge_batch_keeps_order(&write->asker) && edge_way_find(edge, write) && admit(edge, write) &&
-        edge_admission_admit(edge, &write->asker, write->route, write->partition) &&
-        check_body(edge, write) && edge_idempotency_admit(edge, write)) {
+        edge_admission_admit(edge, write) && check_body(edge, write) &&
+        edge_idempotency_admit(edge, write)) {
         if (is_direct(write))
             edge_direct_write(edge, write);
         else
