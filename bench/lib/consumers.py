@@ -258,13 +258,16 @@ def run(contender, number, begin, servers, total, seconds):
 # ---- what it has left ----
 
 
-def check(name, kind, found, count, is_all, total, expected):
-    """Raises a Fault if the rows are not as `count` applied records leave them. `expected`: what another contender has left after all
-    of them, or None."""
+def check_counters(name, kind, found, count, is_all, total):
+    """Raises a Fault if the counters are not as `count` applied records leave them."""
     if kind.counter == OVERWRITES:
         if found.counters != found.written:
             raise Fault(f"{name}: the counters of {found.written} rows that were set to 1 add up to {found.counters}")
     elif not (found.counters == total if is_all else count <= found.counters <= total):
         raise Fault(f"{name}: it has applied {count} of {total} records, and the counters add up to {found.counters}")
-    if is_all and expected and found._replace(counters=0) != expected._replace(counters=0):
-        raise Fault(f"{name}: its rows are not those that another has left: {found}, {expected}")
+
+
+def check_same(name, found, of_leat):
+    """Raises a Fault if, with all records applied, its rows are others than leat's in anything but their counters."""
+    if found._replace(counters=0) != of_leat._replace(counters=0):
+        raise Fault(f"{name}: its rows are not those that leat has left: {found}, {of_leat}")

@@ -159,6 +159,10 @@ class Figures:
         for name, value in values.items():
             self.samples.setdefault(name, []).append(value)
 
+    def drop(self, *beginnings):
+        """Those whose names begin so."""
+        self.samples = {name: values for name, values in self.samples.items() if not name.startswith(beginnings)}
+
     def median(self, name):
         return statistics.median(self.samples[name])
 

@@ -17,8 +17,8 @@ LOAD_TITLES = {"uniform": "uniform keys", "zipf": "Zipf 1.1", "hot": "one hot ke
 BEGIN, END = "<!-- bench/versus: what it found -->", "<!-- bench/versus: end -->"
 
 
-def number(value):
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def number(value, digits=3):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.{digits}g}"
 
 
 class Report:
@@ -46,7 +46,7 @@ class Report:
         for load in self.loads:
             out += ["", f"{LOAD_TITLES[load]:18}" + "".join(f"{head:>20}" for head in HEADS.values()) + "  records/s min to max"]
             for name in self.kinds:
-                cells = [f"{number(self.median(load, name, f))} ({self.ratio(load, name, f):.2f})" for f in FIGURES]
+                cells = [f"{number(self.median(load, name, f))} ({number(self.ratio(load, name, f), 2)})" for f in FIGURES]
                 spread = self.figures.samples[f"{load}_{name}_records_s"]
                 out.append(f"{name:18}" + "".join(f"{cell:>20}" for cell in cells) + f"  {min(spread):,.0f} to {max(spread):,.0f}")
         return "\n".join(out)
@@ -55,7 +55,7 @@ class Report:
 
     def rate_cell(self, load, name):
         rate = number(self.median(load, name, "records_s"))
-        return rate if name == "leat" else f"{rate} ({self.ratio(load, name, 'records_s'):.2f})"
+        return rate if name == "leat" else f"{rate} ({number(self.ratio(load, name, 'records_s'), 2)})"
 
     def markdown(self):
         heads = ["", *(f"{LOAD_TITLES[load]}: records/s" for load in self.loads), "CPU us a record, own + PostgreSQL", "RSS MiB",
