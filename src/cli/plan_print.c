@@ -47,7 +47,7 @@ static uint32_t list_figures(const leat_plan *plan, figure *ret)
          "spike_backlog / (capacity - shard_writes)"},
         {"outage_backlog", plan->outage_backlog, "records", "shard_writes * outage"},
         {"row_writes", plan->row_writes, "a record",
-         "different keys among min(outage_backlog / 2, 65536) records, a record"},
+         "different keys among min(left, 65536) records, a record: the mean while outage_backlog goes"},
         {"capacity_behind", plan->behind_s, "/s",
          "speed_up * batch / (fixed + batch * row_writes * row), a batch being what fits then"},
         {"outage_lag", plan->outage_lag_s, "s",

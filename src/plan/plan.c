@@ -20,10 +20,12 @@
 #define SUBPARTITIONS 256.0
 /* What a shard may have in a worker's memory: half of the default of apply.records. */
 #define HELD_RECORDS 65536.0
-#define STUCK_S                                                                                    \
-    600.0             /* a locked row is parked for so long, at least, without holding up others   \
-                       */
-#define EXACT 65536.0 /* terms of a sum that are added one by one */
+/* A backlog that goes is looked at so many times. */
+#define BACKLOG_STEPS 8
+/* A locked row is parked for so long, at least, without holding up others. */
+#define STUCK_S 600.0
+/* Terms of a sum that are added one by one. */
+#define EXACT 65536.0
 
 double leat_plan_speed_up(double connections, double serial)
 {
@@ -101,6 +103,8 @@ double leat_plan_distinct(double records, double keys, double skew)
 {
     if (keys < 1)
         return records;
+    if (skew <= 0)
+        return fmin(records, -keys * expm1(records * log1p(-1 / keys)));
     const double of[] = {skew, leat_plan_top_share(keys, skew), records};
     return fmin(records, sum_of_ranks(1, keys, seen, of));
 }
@@ -146,12 +150,17 @@ double leat_plan_capacity(const leat_plan_input *input, double connections)
 }
 
 /* Batches are of the deepest subpartitions, and all writes to a row are in one of these: so as many
- * are folded in a batch as among all records that are in memory. Of a backlog half is, on average
- * over the time until it is gone. */
+ * are folded in a batch as among all records that are in memory. That is the mean over a backlog
+ * that goes. */
 double leat_plan_row_writes(const leat_plan_input *input, double backlog)
 {
-    double held = fmax(full_batch(input, 1), fmin(backlog / 2, HELD_RECORDS));
-    return rows_of(input, held) / held;
+    double batch = full_batch(input, 1), sum = 0;
+    for (int i = 0; i < BACKLOG_STEPS; i++) {
+        double left = backlog * (i + 0.5) / BACKLOG_STEPS;
+        double held = fmax(batch, fmin(left, HELD_RECORDS));
+        sum += rows_of(input, held) / held;
+    }
+    return sum / BACKLOG_STEPS;
 }
 
 double leat_plan_behind(const leat_plan_input *input, double connections, double backlog)
