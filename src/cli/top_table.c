@@ -91,6 +91,18 @@ static bool leave_one_out(const leat_top_table *table, shape *of)
     return true;
 }
 
+/* Where none may go any more, the widest text is cut: a number that is cut says nothing. */
+static void squeeze(const leat_top_table *table, shape *of, size_t width)
+{
+    enum { LEAST = 8 };
+    size_t all = width_of_all(table, of), *widest = NULL;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (of->is_shown[i] && !table->columns[i].is_number && (!widest || of->widths[i] > *widest))
+            widest = &of->widths[i];
+    if (widest && all > width && *widest > LEAST)
+        *widest -= all - width < *widest - LEAST ? all - width : *widest - LEAST;
+}
+
 /* The widest cell of each column, within its own bound; the last one is cut rather than left out
  * where it can have a dozen characters. */
 static shape make_shape(const leat_top_table *table, size_t width)
@@ -115,8 +127,10 @@ static shape make_shape(const leat_top_table *table, size_t width)
             *last -= all - width;
             all = width;
         }
-        if (all <= width || !leave_one_out(table, &ret))
-            return ret;
+        if (all > width && leave_one_out(table, &ret))
+            continue;
+        squeeze(table, &ret, width);
+        return ret;
     }
 }
 

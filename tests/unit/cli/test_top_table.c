@@ -70,6 +70,29 @@ START_TEST(a_narrow_one_has_the_most_important_columns)
 }
 END_TEST
 
+/* Numbers stay whole. */
+START_TEST(of_what_must_stay_the_widest_text_is_cut)
+{
+    static const leat_top_column must[] = {{"KEY", 0, 60, false}, {"RECORDS/S", 0, 0, true}};
+    leat_top_frame *frame = leat_must_calloc(1, sizeof *frame);
+    leat_top_table *table = leat_must_calloc(1, sizeof *table);
+    frame->width = 24;
+    table->columns = must;
+    table->column_count = 2;
+    leat_buf *cell = leat_top_row(table, false);
+    leat_top_cell(cell++, "0193b8f0-0000-7000-8000/7");
+    leat_top_cell(cell, "12345");
+    leat_top_put_table(frame, table);
+    char *found = text_of(frame);
+    ck_assert_str_eq(found, "#KEY            RECORDS/S\n"
+                            " 0193b8f0-0...      12345\n");
+    free(found);
+    leat_top_frame_fini(frame);
+    free(frame);
+    free(table);
+}
+END_TEST
+
 START_TEST(a_text_is_bounded_and_harmless)
 {
     EXPECT(80, "a\033[31mred\nline", "x",
@@ -104,5 +127,5 @@ START_TEST(rows_and_lines_are_bounded)
 END_TEST
 
 RUN("top_table", numbers_stand_to_the_right_and_what_is_not_known_is_a_dash,
-    a_narrow_one_has_the_most_important_columns, a_text_is_bounded_and_harmless,
-    rows_and_lines_are_bounded)
+    a_narrow_one_has_the_most_important_columns, of_what_must_stay_the_widest_text_is_cut,
+    a_text_is_bounded_and_harmless, rows_and_lines_are_bounded)
