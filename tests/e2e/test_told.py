@@ -85,6 +85,9 @@ def test_a_locked_row(one):
             assert holder["age_s"] >= 1 and holder["reason"].startswith("contention: ") and culprits["keys"][0]["key"] == "1"
             wait_until(lambda: re.search(rf"held by offset {stalled['offset']} of partition \d for \d+ s, key 1: contention",
                                          one.leat("status").stdout), "the culprit in the status", every=0.5)
+            assert f"    held by offset {stalled['offset']} of partition {stalled['partition']} for " in one.leat("lag").stdout
+            memory = {name: one.metrics(leat)[f'{name}{{worker="0",budget="records"}}'] for name in ("leat_memory_records", "leat_memory_limit_records")}
+            assert 0 < memory["leat_memory_records"] <= memory["leat_memory_limit_records"] == 64
             full = wait_for_trouble(one, kind="full", partition=stalled["partition"])
             assert full["count"] == 1 and "memory is full" in full["words"]
         wait_until_well(one)
