@@ -8,7 +8,9 @@ import threading
 import pytest
 from confluent_kafka import Producer
 
-from lib.harness import wait_until
+from lib.harness import script, wait_until
+from lib.orphans import CHILD_ROUTE, CHILDREN_SQL, Orphans
+from lib.standby import Standby
 
 KEYS, STUCK = 300, 17
 THINGS = "create table things (id int primary key, n int not null default 0, list jsonb not null default '[]')"
@@ -20,8 +22,9 @@ class Traffic:
     """Writes to every key, round after round in one order; the list of a row shows the order of its writes. Records are parked only
     while others are applied, so it goes on until it is stopped."""
 
-    def __init__(self, world):
+    def __init__(self, world, partitions=1):
         self.world = world
+        self.partitions = partitions
         self.rounds = 0
         self.stopping = threading.Event()
         self.producer = Producer({"bootstrap.servers": world.brokers, "linger.ms": 5})
@@ -31,8 +34,9 @@ class Traffic:
     def run(self):
         while not self.stopping.wait(0.05):
             for key in range(KEYS):
-                self.producer.produce(self.world.name, key=str(key), value=json.dumps({"n": 1, "list": self.rounds}), partition=0,
-                                      headers={"op": "patch", "traceparent": f"00-{self.rounds}"})
+                self.producer.produce(self.world.name, key=str(key), value=json.dumps({"n": 1, "list": self.rounds}),
+                                      partition=key % self.partitions,
+                                      headers={"route": "things", "op": "patch", "traceparent": f"00-{self.rounds}"})
             self.rounds += 1
             self.producer.flush(30)
 
@@ -316,3 +320,44 @@ def test_a_shard_that_turns_slow_is_shown_and_keeps_up(make_world):
     expect_all(world, traffic.stop())
     assert world.metric(worker, "leat_parks_total") == 0
     assert worker.terminate() == 0
+
+
+@pytest.mark.alone
+def test_a_failover_loses_nothing_of_thousands_of_chunks(make_world):
+    """No pooler is between. The primary crashes for good; the standby, which lacks what was parked and applied last, takes over, and then
+    the worker is killed, too. What was parked is there again, and each record is applied once and in its order."""
+    world = make_world(shards=1, partitions=4, table_sql=f"{THINGS}; {CHILDREN_SQL}", routes=[ROUTE, CHILD_ROUTE],
+                       apply={**APPLY, "patience": "1h"})
+    world.settings["log"]["subpartitions"] = 1024
+    primary, traffic = world.dsns["a"], None
+    with Standby(1) as standby:
+        world.settings["shards"][0]["dsn"] = standby.both(primary, standby_first=False)
+        world.write_config()
+        world.init()
+        worker = world.start("apply")
+        try:
+            traffic, orphans = Traffic(world, partitions=4), Orphans(world)
+            orphans.write()
+            standby.catch_up()
+            standby.hear_no_more()
+            orphans.write()
+            assert orphans.LEAST <= standby.run("select count(*) from leat.parked", primary)[0][0] < 2 * orphans.LEAST
+            lost = world.rows("select sum(n) from things")[0][0]
+            script("postgres", "stop", "--immediate", 1)
+            standby.promote()
+            world.dsns["a"] = standby.dsn_of(primary)
+            assert world.rows("select sum(n) from things")[0][0] < lost
+            orphans.wait_for(2 * orphans.LEAST)  # what was lost is parked again
+            worker.kill()
+            worker = world.start("apply")
+            rounds = traffic.stop()
+            orphans.expect_all()
+            wait_until(lambda: keys_with(world, rounds) == KEYS, "all, nothing lost and nothing doubled", 60)
+            assert {tuple(values) for (values,) in world.rows("select list from things")} == {tuple(range(rounds))}
+            assert world.rows("select count(*) from leat.dead_letters") == [(0,)]
+            assert worker.terminate() == 0
+        finally:
+            if traffic:
+                traffic.stopping.set()
+            world.dsns["a"] = primary
+            script("postgres", "restart", 1)

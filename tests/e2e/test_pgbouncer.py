@@ -18,9 +18,9 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from confluent_kafka import Producer
 
 from lib.harness import script, wait_until
+from lib.orphans import CHILD_ROUTE, CHILDREN_SQL, Orphans
 
 COLUMNS = "abcdef"
 TABLES = ("firsts", "seconds", "thirds")
@@ -434,44 +434,6 @@ def test_a_failover_behind_the_pooler_is_met_without_a_write(make_pooled, option
     finally:
         script("pgbouncer", "stop", 1)
         standby.close()
-
-
-CHILDREN_SQL = """create table parents (id int primary key);
-                  create table children (app int, id int, n int not null default 0, parent int references parents, primary key (app, id))"""
-CHILD_ROUTE = {"path": "/apps/{app}/children/{id}", "table": "children", "tenant": "app", "columns": {"n": "add"}}
-
-
-class Orphans:
-    """Rows in many subpartitions, whose parent has not come: what is written to them is parked, in many chunks."""
-
-    ROWS, PARENT, LEAST = 1500, 7, 1000  # chunks, in one round
-
-    def __init__(self, world):
-        self.world, self.rounds = world, 0
-        self.producer = Producer({"bootstrap.servers": world.brokers})
-
-    def write(self):
-        """Once more to each; until that is parked, too."""
-        before = self.chunks()
-        for row in range(self.ROWS):
-            self.producer.produce(self.world.name, key=f"{100 + row}/1", value=f'{{"n": 1, "parent": {self.PARENT}}}', partition=row % 4,
-                                  headers={"route": "children", "op": "patch"})
-        assert self.producer.flush(30) == 0
-        self.rounds += 1
-        self.wait_for(before + self.LEAST)
-
-    def chunks(self):
-        return self.world.rows("select count(*) from leat.parked")[0][0]
-
-    def wait_for(self, chunks):
-        wait_until(lambda: self.chunks() >= chunks, f"{chunks} chunks, {self.chunks()} are", 60)
-
-    def expect_all(self):
-        """Their parent comes; then each record is there once."""
-        with self.world.db("a") as db:
-            db.execute(f"insert into parents values ({self.PARENT})")
-        wait_until(lambda: self.chunks() == 0, "nothing to be parked", 60)
-        assert self.world.rows("select count(*), min(n), max(n) from children") == [(self.ROWS, self.rounds, self.rounds)]
 
 
 def test_a_failover_behind_the_pooler_loses_nothing_that_is_parked(make_pooled):
