@@ -32,7 +32,7 @@ static int list(leat_ground *on, const leat_options *options, leat_error *error)
 {
     const leat_config *config = &on->assembly->config;
     uint32_t count = 0, failed = 0;
-    if (options->shard && !leat_assembly_find_shard(on->assembly, options->shard))
+    if (options->shard && !leat_config_find_shard(config, leat_slice_of(options->shard)))
         return leat_fail(error, "--shard: %s has no shard %s", config->file, options->shard);
     for (uint32_t i = 0; i < config->shard_count; i++) {
         leat_control_set *set = NULL;

@@ -163,7 +163,8 @@ static int run_command(const char *name, const leat_options *options, bool lists
     int status = leat_wish_load(options, &run->assembly, &error);
     if (status == 0)
         status = check_usage(options, lists, discard, &error);
-    if (status == 0 && options->shard && !leat_assembly_find_shard(&run->assembly, options->shard))
+    if (status == 0 && options->shard &&
+        !leat_config_find_shard(&run->assembly.config, leat_slice_of(options->shard)))
         status = leat_fail(&error, "--shard: %s has no shard %s", run->assembly.config.file,
                            options->shard);
     if (status == 0) {

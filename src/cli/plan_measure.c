@@ -20,12 +20,10 @@ static void on_signal(int number)
     atomic_store(&stop, true);
 }
 
+/* Without a name: the first; as below. */
 static const leat_config_shard *find_shard(const leat_config *config, const char *name)
 {
-    for (uint32_t i = 0; i < config->shard_count; i++)
-        if (!name || strcmp(config->shards[i].name, name) == 0)
-            return &config->shards[i];
-    return NULL;
+    return name ? leat_config_find_shard(config, leat_slice_of(name)) : config->shards;
 }
 
 static const leat_config_route *find_route(const leat_config *config, const char *name)

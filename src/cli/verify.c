@@ -163,8 +163,8 @@ static int read_shard(const leat_assembly *assembly, const leat_source *running,
     leat_table *tables = NULL;
     uint32_t count = 0;
     leat_layout layout;
-    const leat_config_shard *configured =
-        leat_assembly_find_shard(assembly, running_layout->shards[index].name);
+    const leat_config_shard *configured = leat_config_find_shard(
+        &assembly->config, leat_slice_of(running_layout->shards[index].name));
     LEAT_ASSERT(configured);
     shard->name = configured->name;
     shard->at = leat_assembly_address(configured);

@@ -84,6 +84,14 @@ int leat_config_blame(const leat_config *config, leat_error *error, const char *
     return leat_fail_prefix(error, "%s:%d: %s", config->file, at->line, text);
 }
 
+const leat_config_shard *leat_config_find_shard(const leat_config *config, leat_slice name)
+{
+    for (uint32_t i = 0; i < config->shard_count; i++)
+        if (leat_slice_is(name, config->shards[i].name))
+            return &config->shards[i];
+    return NULL;
+}
+
 uint32_t leat_config_subpartitions(const leat_config *config)
 {
     return config->subpartitions ? (uint32_t)config->subpartitions : SUBPARTITIONS;

@@ -176,7 +176,7 @@ static int read_members(yyjson_val *root, const char *const *taken, asked *ret, 
 static int check_asked(const leat_assembly *assembly, asked *ret, leat_error *error)
 {
     const char *action = ret->action;
-    if (ret->shard && !leat_assembly_find_shard(assembly, ret->shard))
+    if (ret->shard && !leat_config_find_shard(&assembly->config, leat_slice_of(ret->shard)))
         return leat_fail(error, "shard: there is no shard %s", ret->shard);
     if (action && strcmp(action, "hold") != 0 && strcmp(action, "skip") != 0)
         return leat_fail(error, "action must be hold or skip, not %s", action);

@@ -214,14 +214,6 @@ leat_shard_address leat_assembly_address(const leat_config_shard *shard)
     return (leat_shard_address){.dsn = shard->dsn, .sqlite = shard->sqlite};
 }
 
-const leat_config_shard *leat_assembly_find_shard(const leat_assembly *assembly, const char *name)
-{
-    for (uint32_t i = 0; i < assembly->config.shard_count; i++)
-        if (strcmp(assembly->config.shards[i].name, name) == 0)
-            return &assembly->config.shards[i];
-    return NULL;
-}
-
 void leat_assembly_shard_names(const leat_assembly *assembly, const char *ret[LEAT_SHARDS_MAX])
 {
     for (uint32_t i = 0; i < assembly->config.shard_count; i++)

@@ -57,8 +57,6 @@ int leat_assembly_tls(const leat_config *config, leat_http_tls_config *ret, int6
 
 /* Where a configured shard is. Borrowed. */
 leat_shard_address leat_assembly_address(const leat_config_shard *shard);
-/* The configured shard of that name; NULL when there is none. */
-const leat_config_shard *leat_assembly_find_shard(const leat_assembly *assembly, const char *name);
 /* The configured names. Borrowed. */
 void leat_assembly_shard_names(const leat_assembly *assembly, const char *ret[LEAT_SHARDS_MAX]);
 

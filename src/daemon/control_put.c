@@ -24,7 +24,8 @@ typedef struct target {
 static const leat_config_shard *shard_of(const leat_ground *on, const target *at, leat_error *error)
 {
     const char *name = on->layout.shards[at->shard].name;
-    const leat_config_shard *shard = leat_assembly_find_shard(on->assembly, name);
+    const leat_config_shard *shard =
+        leat_config_find_shard(&on->assembly->config, leat_slice_of(name));
     if (!shard)
         leat_fail(error, "it belongs to shard %s, which %s does not have", name,
                   on->assembly->config.file);

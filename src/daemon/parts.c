@@ -26,7 +26,7 @@ static int match_shards(leat_daemon *daemon, leat_error *error)
     daemon->shard_names = leat_must_calloc(layout->shard_count, sizeof *daemon->shard_names);
     for (uint32_t i = 0; i < layout->shard_count; i++) {
         const leat_config_shard *from =
-            leat_assembly_find_shard(&daemon->assembly, layout->shards[i].name);
+            leat_config_find_shard(&daemon->assembly.config, leat_slice_of(layout->shards[i].name));
         if (!from) {
             leat_fail(error, "the stored layout has a shard %s, which is not configured",
                       layout->shards[i].name);
@@ -103,8 +103,8 @@ int leat_daemon_make_versions(leat_daemon *daemon, leat_error *error)
     daemon->controls = leat_controls_new(count);
     daemon->floods = leat_controls_new(count);
     for (uint32_t i = 0; i < count; i++) {
-        ptrdiff_t at = leat_assembly_find_shard(assembly, daemon->shard_names[i]) -
-                       assembly->config.shards;
+        leat_slice name = leat_slice_of(daemon->shard_names[i]);
+        ptrdiff_t at = leat_config_find_shard(&assembly->config, name) - assembly->config.shards;
         leat_schema_versions_publish(daemon->schema_versions, i, assembly->versions[at],
                                      assembly->catalog_read_us[at]);
         assembly->versions[at] = NULL;

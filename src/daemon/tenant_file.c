@@ -61,12 +61,13 @@ static int find_form(const reading *r, leat_slice tenant, char ret[LEAT_KEY_BYTE
     return found ? 0 : leat_fail(r->error, "no route has a tenant");
 }
 
+/* -1: there is none of that name. */
 static int find_shard(const reading *r, leat_slice name)
 {
     const leat_config *config = &r->assembly->config;
-    for (uint32_t i = 0; i < config->shard_count; i++)
-        if (leat_slice_is(name, config->shards[i].name))
-            return (int)i;
+    const leat_config_shard *shard = leat_config_find_shard(config, name);
+    if (shard)
+        return (int)(shard - config->shards);
     return leat_fail(r->error, "there is no shard \"%.*s\"", name.size > 64 ? 64 : (int)name.size,
                      name.data);
 }
