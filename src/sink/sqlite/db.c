@@ -113,6 +113,21 @@ int leat_sqlite_step(leat_sqlite *sqlite, sqlite3_stmt *statement, leat_error *e
     }
 }
 
+int leat_sqlite_each(leat_sqlite *sqlite, const char *sql, const char *topic, leat_sqlite_take take,
+                     void *context, leat_error *error)
+{
+    sqlite3_stmt *query = leat_sqlite_prepare(sqlite, sql, error);
+    if (!query)
+        return -1;
+    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
+    int status;
+    while ((status = leat_sqlite_step(sqlite, query, error)) == 1 &&
+           (status = take(context, query, error)) == 0)
+        ;
+    sqlite3_finalize(query);
+    return status;
+}
+
 bool leat_sqlite_is_busy(const leat_sqlite *sqlite)
 {
     return sqlite->db && (sqlite3_errcode(sqlite->db) & 0xff) == SQLITE_BUSY;

@@ -43,6 +43,12 @@ void leat_sqlite_bind_message(sqlite3_stmt *to, int at, const char *message);
 int leat_sqlite_step(leat_sqlite *sqlite, sqlite3_stmt *statement,
                      leat_error *error) LEAT_MUST_CHECK;
 
+/* One row of a query; other than 0 ends it: 1, or -1 with a message. */
+typedef int (*leat_sqlite_take)(void *context, sqlite3_stmt *row, leat_error *error);
+/* Runs a query whose only parameter is a topic, and hands on each row. 0, or what ended it. */
+int leat_sqlite_each(leat_sqlite *sqlite, const char *sql, const char *topic, leat_sqlite_take take,
+                     void *context, leat_error *error) LEAT_MUST_CHECK;
+
 /* Did the last call fail because another process held the lock for longer than `busy_ms`? */
 bool leat_sqlite_is_busy(const leat_sqlite *sqlite);
 

@@ -29,9 +29,17 @@ static int copy_text(char *ret, size_t size, sqlite3_stmt *row, int column, leat
     return 0;
 }
 
-static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_layout,
-                       leat_error *error)
+typedef struct found_source {
+    leat_source *source;
+    leat_layout *layout;
+    bool is_there;
+} found_source;
+
+static int take_source(void *context, sqlite3_stmt *row, leat_error *error)
 {
+    found_source *found = context;
+    leat_source *ret = found->source;
+    leat_layout *ret_layout = found->layout;
     enum {
         ID,
         LOG_IDENTITY,
@@ -47,6 +55,7 @@ static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_lay
         TENANTS,
         DIGEST
     };
+    found->is_there = true;
     ret->id = sqlite3_column_int(row, ID);
     ret->placement =
         (leat_placement){.version = (uint32_t)sqlite3_column_int(row, PLACEMENT),
@@ -68,8 +77,9 @@ static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_lay
     return copy_text(ret->hash, sizeof ret->hash, row, HASH, error);
 }
 
-static int take_shard(sqlite3_stmt *row, leat_layout *ret, leat_error *error)
+static int take_shard(void *context, sqlite3_stmt *row, leat_error *error)
 {
+    leat_layout *ret = context;
     LEAT_ASSERT(sqlite3_column_count(row) == 3);
     if (ret->shard_count == LEAT_SHARDS_MAX)
         return leat_fail(error, "leat_sources.layout has more than %d shards", LEAT_SHARDS_MAX);
@@ -81,20 +91,11 @@ static int take_shard(sqlite3_stmt *row, leat_layout *ret, leat_error *error)
 
 static int read_shards(leat_sqlite *sqlite, const char *topic, leat_layout *ret, leat_error *error)
 {
-    sqlite3_stmt *query = leat_sqlite_prepare(
+    return leat_sqlite_each(
         sqlite,
         "SELECT e.value ->> 'name', e.value ->> 'first', e.value ->> 'count'"
         "  FROM leat_sources AS s, json_each(s.layout, '$.shards') AS e WHERE s.topic = ? ORDER BY e.key",
-        error);
-    if (!query)
-        return -1;
-    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
-    int status;
-    while ((status = leat_sqlite_step(sqlite, query, error)) == 1 &&
-           (status = take_shard(query, ret, error)) == 0)
-        ;
-    sqlite3_finalize(query);
-    return status;
+        topic, take_shard, ret, error);
 }
 
 /* 0 found, 1 not found, -1 error. */
@@ -103,21 +104,17 @@ static int query_source(leat_sqlite *sqlite, const char *topic, leat_source *ret
 {
     memset(ret_source, 0, sizeof *ret_source);
     memset(ret_layout, 0, sizeof *ret_layout);
-    sqlite3_stmt *query = leat_sqlite_prepare(
+    found_source found = {.source = ret_source, .layout = ret_layout};
+    int status = leat_sqlite_each(
         sqlite,
         "SELECT id, log_identity, topic, topic_id, hash, placement, subpartitions, tenant_window,"
         "       tenant_position, layout ->> 'partitions', tenant_slots,"
         "       coalesce(layout ->> '$.tenants.count', 0), coalesce(layout ->> '$.tenants.digest', '')"
         "  FROM leat_sources WHERE topic = ?",
-        error);
-    if (!query)
-        return -1;
-    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
-    int status = leat_sqlite_step(sqlite, query, error);
-    if (status >= 0)
-        status = status == 0 ? 1 : take_source(query, ret_source, ret_layout, error);
-    sqlite3_finalize(query);
-    return status == 0 ? read_shards(sqlite, topic, ret_layout, error) : status;
+        topic, take_source, &found, error);
+    if (status != 0)
+        return status;
+    return found.is_there ? read_shards(sqlite, topic, ret_layout, error) : 1;
 }
 
 /* 0: there are no tables of leat's. */
@@ -164,11 +161,23 @@ static int read_source(const char *file, const char *topic, leat_source *ret_sou
     return is_busy ? 2 : status;
 }
 
+static int take_placement(void *context, sqlite3_stmt *row, leat_error *error)
+{
+    enum { PLACEMENT, SUBPARTITIONS, WINDOW, POSITION };
+    leat_placement *ret = context;
+    (void)error;
+    *ret = (leat_placement){(uint32_t)sqlite3_column_int(row, PLACEMENT),
+                            (uint32_t)sqlite3_column_int(row, SUBPARTITIONS),
+                            (uint32_t)sqlite3_column_int(row, WINDOW),
+                            sqlite3_column_int(row, POSITION)};
+    return 0;
+}
+
 /* From any version of the tables, before and after columns were added. */
 static int query_placement(leat_sqlite *sqlite, const char *topic, leat_placement *ret,
                            leat_error *error)
 {
-    enum { PLACEMENT, SUBPARTITIONS, WINDOW, POSITION };
+    leat_placement found = {0};
     int64_t version = 0, has_columns = 0;
     if (read_version(sqlite, &version, error) != 0)
         return -1;
@@ -181,23 +190,18 @@ static int query_placement(leat_sqlite *sqlite, const char *topic, leat_placemen
                             " WHERE name = 'placement'",
                             &has_columns, error) != 0)
         return -1;
-    sqlite3_stmt *query = leat_sqlite_prepare(
+    int status = leat_sqlite_each(
         sqlite,
         has_columns ? "SELECT placement, subpartitions, tenant_window, tenant_position"
                       "  FROM leat_sources WHERE topic = ?"
                     : "SELECT 1, subpartitions, 0, -1 FROM leat_sources WHERE topic = ?",
-        error);
-    if (!query)
-        return -1;
-    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
-    int status = leat_sqlite_step(sqlite, query, error);
-    if (status == 1)
-        *ret = (leat_placement){(uint32_t)sqlite3_column_int(query, PLACEMENT),
-                                (uint32_t)sqlite3_column_int(query, SUBPARTITIONS),
-                                (uint32_t)sqlite3_column_int(query, WINDOW),
-                                sqlite3_column_int(query, POSITION)};
-    sqlite3_finalize(query);
-    return status < 0 ? -1 : status == 0;
+        topic, take_placement, &found, error);
+    if (status != 0)
+        return status;
+    if (found.version == 0)
+        return 1;
+    *ret = found;
+    return 0;
 }
 
 static int read_placement(const char *file, const char *topic, leat_placement *ret,
@@ -214,41 +218,42 @@ static int read_placement(const char *file, const char *topic, leat_placement *r
 
 /* ---- the file as it describes itself ---- */
 
-static int read_held(leat_sqlite *sqlite, const char *topic, int64_t *ret_first, int64_t *ret_last,
-                     leat_error *error)
+/* The first and the last partition of the file; -1: it has none. */
+static int take_held(void *context, sqlite3_stmt *row, leat_error *error)
 {
-    sqlite3_stmt *query =
-        leat_sqlite_prepare(sqlite,
+    int64_t *ret = context;
+    (void)error;
+    ret[0] = sqlite3_column_int64(row, 0);
+    ret[1] = sqlite3_column_int64(row, 1);
+    return 0;
+}
+
+static int read_held(leat_sqlite *sqlite, const char *topic, int64_t ret[2], leat_error *error)
+{
+    ret[0] = ret[1] = -1;
+    return leat_sqlite_each(sqlite,
                             "SELECT coalesce(min(p.partition), -1), coalesce(max(p.partition), -1)"
                             "  FROM leat_partitions AS p JOIN leat_sources AS s ON s.id = p.source"
                             " WHERE s.topic = ?",
-                            error);
-    if (!query)
-        return -1;
-    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
-    int status = leat_sqlite_step(sqlite, query, error);
-    *ret_first = status == 1 ? sqlite3_column_int64(query, 0) : -1;
-    *ret_last = status == 1 ? sqlite3_column_int64(query, 1) : -1;
-    sqlite3_finalize(query);
-    return status == 1 ? 0 : -1;
+                            topic, take_held, ret, error);
 }
 
 static int query_self(leat_sqlite *sqlite, const char *topic, leat_shard_self *ret,
                       leat_error *error)
 {
-    int64_t is_there = 0, first = -1, last = -1;
+    int64_t is_there = 0, held[2] = {-1, -1};
     leat_layout layout = {0};
     if (leat_sqlite_run(sqlite, "BEGIN", error) != 0 ||
         leat_sqlite_integer(sqlite,
                             "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_partitions'",
                             &is_there, error) != 0 ||
-        (is_there && read_held(sqlite, topic, &first, &last, error) != 0))
+        (is_there && read_held(sqlite, topic, held, error) != 0))
         return -1;
-    if (first < 0)
+    if (held[0] < 0)
         return 0;
     if (read_shards(sqlite, topic, &layout, error) != 0)
         return -1;
-    return leat_layout_name_shard(&layout, (uint32_t)first, (uint32_t)last, sqlite->file,
+    return leat_layout_name_shard(&layout, (uint32_t)held[0], (uint32_t)held[1], sqlite->file,
                                   ret->shard, error);
 }
 

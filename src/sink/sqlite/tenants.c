@@ -36,7 +36,7 @@ int leat_sqlite_tenants_store(leat_sqlite *sqlite, int64_t id, const leat_tenant
     return status;
 }
 
-static int take_row(sqlite3_stmt *row, leat_tenant_map *map, leat_error *error)
+static int take_row(void *map, sqlite3_stmt *row, leat_error *error)
 {
     leat_slice tenant = {(const char *)sqlite3_column_text(row, 0),
                          (size_t)sqlite3_column_bytes(row, 0)};
@@ -48,20 +48,10 @@ static int take_row(sqlite3_stmt *row, leat_tenant_map *map, leat_error *error)
 
 static int read_all(leat_sqlite *sqlite, const char *topic, leat_tenant_map *map, leat_error *error)
 {
-    sqlite3_stmt *query =
-        leat_sqlite_prepare(sqlite,
+    return leat_sqlite_each(sqlite,
                             "SELECT t.tenant, t.shard FROM leat_tenants AS t"
                             "  JOIN leat_sources AS s ON s.id = t.source WHERE s.topic = ?",
-                            error);
-    if (!query)
-        return -1;
-    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
-    int status;
-    while ((status = leat_sqlite_step(sqlite, query, error)) == 1 &&
-           (status = take_row(query, map, error)) == 0)
-        ;
-    sqlite3_finalize(query);
-    return status;
+                            topic, take_row, map, error);
 }
 
 int leat_sqlite_tenants_read(const char *file, const char *topic, leat_tenant_map *map,
