@@ -9,8 +9,13 @@ import threading
 import httpx
 import pytest
 
-from lib.harness import key_of, wait_until
+from lib.harness import LEAT, ROOT, key_of, wait_until
 
+TSAN = ROOT / "build" / "tsan" / "leat"
+# The edge's thread beside those that append, reload and end it: also by the program that reports what they do to each other.
+programs = pytest.mark.parametrize("program", [
+    pytest.param(LEAT, id="leat"),
+    pytest.param(TSAN, id="tsan", marks=pytest.mark.skipif(not TSAN.exists(), reason="needs scripts/build tsan leat"))])
 APP = "00000000-0000-0000-0000-000000000001"
 
 
@@ -38,18 +43,19 @@ def counts(world):
     return world.rows("select session_count from subscriptions order by subscription_id")
 
 
-def put_many(url, certificate):
+def put_many(url, *trust):
     """Twenty requests at once over one connection. (curl 7.88 cannot use one again where it knew the protocol beforehand.)"""
     urls = [url + key_of(APP, f"00000000-0000-0000-0000-0000000002{n:02}") for n in range(20)]
-    many = subprocess.run(["curl", "-sS", "-Z", "--http2", "--cacert", certificate, "-X", "PUT", "-H", "content-type: application/json",
+    many = subprocess.run(["curl", "-sS", "-Z", "--http2", *trust, "-X", "PUT", "-H", "content-type: application/json",
                            "-d", "{}", "-w", r"%{http_code} %{num_connects}\n", *urls], capture_output=True, text=True, timeout=60)
     assert many.returncode == 0 and many.stdout.count("202 ") == 20, many
     assert many.stdout.count("202 1") == 1, many
 
 
-def test_one_port_speaks_both(make_world):
+@programs
+def test_one_port_speaks_both(make_world, program):
     """Over HTTP/2 with prior knowledge a write is what it is over HTTP/1.1; an offered upgrade is declined."""
-    world = make_world(shards=1)
+    world = make_world(shards=1, program=program)
     world.init()
     edge = world.start("run")
     url = world.url(edge)
@@ -75,34 +81,41 @@ def make_certificate(directory, name):
     (directory / "next.pem").rename(directory / "cert.pem")
 
 
-def test_tls_and_a_renewal_under_load(make_world, tmp_path):
+@programs
+def test_tls_and_a_renewal_under_load(make_world, tmp_path, program):
     """By ALPN, both protocols; while certificates are replaced again and again no request fails, on old connections or new."""
     make_certificate(tmp_path, "first")
-    world = make_world(shards=1, http={"tls": {"certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}})
+    world = make_world(shards=1, program=program,
+                       http={"tls": {"certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}})
     world.init()
     edge = world.start("run")
     address = edge.address("edge listens")
     url = "https://" + address
     assert put(url, 1, "--http2", "--cacert", tmp_path / "cert.pem")[:2] == ("2", 202)
     assert put(url, 2, "--http1.1", "--cacert", tmp_path / "cert.pem")[:2] == ("1.1", 202)
-    put_many(url, tmp_path / "cert.pem")
+    put_many(url, "--cacert", tmp_path / "cert.pem")
     over = threading.Event()
-    failures, done = [], [0, 0]
+    failures, done = [], [0, 0, 0]
 
-    def send(number, keeps):
+    def put_one(client, number):
+        answer = client.put(url + key_of(APP, f"00000000-0000-0000-0000-0000000003{number:02}"), json={})
+        assert answer.status_code == 202, answer.text
+
+    def put_by_another(number):
+        with httpx.Client(verify=False, timeout=30) as client:
+            put_one(client, number)
+
+    def repeat(number, send):
         try:
-            kept = httpx.Client(verify=False, timeout=30)
             while not over.is_set():
-                client = kept if keeps else httpx.Client(verify=False, timeout=30)
-                answer = client.put(url + key_of(APP, f"00000000-0000-0000-0000-0000000003{number:02}"), json={})
-                assert answer.status_code == 202, answer.text
+                send()
                 done[number] += 1
-                if not keeps:
-                    client.close()
         except Exception as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=send, args=(n, n == 0)) for n in range(2)]
+    kept = httpx.Client(verify=False, timeout=30)
+    senders = [lambda: put_one(kept, 0), lambda: put_by_another(1), lambda: put_many(url, "--insecure")]
+    threads = [threading.Thread(target=repeat, args=(number, send)) for number, send in enumerate(senders)]
     for thread in threads:
         thread.start()
     for round in range(1, 6):
