@@ -21,8 +21,9 @@ START_TEST(bytes_have_one_spelling)
 }
 END_TEST
 
-static const char *const misspelled[MISSPELLED] = {"Z",     "Zg==",  "Zg=",  "Zh",   "Zm9",   "Zm 8",
-                                         "Zm8\n", "Zm9v ", "+---", "/---", "Zm9vY", "\xc3\xa4gg"};
+static const char *const misspelled[MISSPELLED] = {"Z",    "Zg==", "Zg=",   "Zh",
+                                                   "Zm9",  "Zm 8", "Zm8\n", "Zm9v ",
+                                                   "+---", "/---", "Zm9vY", "\xc3\xa4gg"};
 
 START_TEST(no_other_spelling_is_read)
 {

@@ -1,6 +1,6 @@
-/* stream_owner.h - the owner of one streamed request at a time, whichever protocol brings it: what it
- * has been told, and what it does. Of other requests /whole is read whole and /early answered by its
- * headers. Each test runs in a process of its own. */
+/* stream_owner.h - the owner of one streamed request at a time, whichever protocol brings it: what
+ * it has been told, and what it does. Of other requests /whole is read whole and /early answered by
+ * its headers. Each test runs in a process of its own. */
 #ifndef TESTS_HTTP_STREAM_OWNER_H
 #define TESTS_HTTP_STREAM_OWNER_H
 
