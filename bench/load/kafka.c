@@ -86,6 +86,7 @@ static rd_kafka_conf_t *producer_conf(producer *p, leat_error *error)
         {"acks", "all"},
         {"linger.ms", "5"},
         {"compression.type", "lz4"},
+        {"batch.size", "65536"}, /* as of edges, which never wait for as much as fits */
         {"queue.buffering.max.messages", in_flight},
         {"queue.buffering.max.kbytes", "1048576"},
         {"client.id", "leat-load"},
