@@ -202,7 +202,7 @@ static void rotate_keys(reporter_shard *at)
     if (mono_ms() < at->rotate_ms)
         return;
     at->rotate_ms = mono_ms() + ROTATE_EVERY_MS;
-    int status = leat_shard_reporter_rotate_keys(at->shard_reporter, config->idempotency_ms,
+    int status = leat_shard_reporter_rotate_keys(at->shard_reporter, config->idempotency_ms, 0,
                                                  &rotated, &error);
     const char *shard = config->shards[at->shard].name;
     if (status < 0) {

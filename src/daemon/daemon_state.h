@@ -41,6 +41,7 @@ typedef struct leat_daemon {
     leat_write_watch *write_watch;
     leat_modes *modes; /* of live routes, where there is an edge; NULL: there are none */
     leat_mode_watch *mode_watch;
+    _Atomic int64_t noted_ms[LEAT_SHARDS_MAX]; /* as in leat_direct_config */
     leat_catalog_watch *watch;
     char listen_host[LEAT_DAEMON_HOST_SIZE];
     char admin_host[LEAT_DAEMON_HOST_SIZE];
@@ -89,7 +90,7 @@ int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHE
 void leat_daemon_write_culprits(leat_daemon *daemon, leat_buf *out);
 /* Asks the shards for those who wait, once the edge runs; else there is none. */
 int leat_daemon_start_write_watch(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
-/* Reads which way the writes of live routes go, before the edge runs; else there is none. */
+/* For routes whose writes may go to the database, before the edge runs; else there is none. */
 int leat_daemon_start_mode_watch(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 /* Of the workers, once they run; without workers there is none. */
 int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;

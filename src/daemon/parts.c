@@ -157,12 +157,18 @@ int leat_daemon_start_write_watch(leat_daemon *daemon, leat_error *error)
 
 /* ---- which way writes go ---- */
 
-static bool has_live_route(const leat_config *config)
+static bool has_route_of_mode(const leat_config *config, const char *mode)
 {
     for (uint32_t i = 0; i < config->route_count; i++)
-        if (strcmp(config->routes[i].mode, "live") == 0)
+        if (strcmp(config->routes[i].mode, mode) == 0)
             return true;
     return false;
+}
+
+static bool may_write_directly(const leat_config *config)
+{
+    return has_route_of_mode(config, "live") || has_route_of_mode(config, "sync") ||
+           has_route_of_mode(config, "shadow");
 }
 
 int leat_daemon_start_mode_watch(leat_daemon *daemon, leat_error *error)
@@ -171,15 +177,18 @@ int leat_daemon_start_mode_watch(leat_daemon *daemon, leat_error *error)
     leat_shard_address addresses[LEAT_SHARDS_MAX];
     const char *routes[LEAT_ROUTES_MAX];
     uint32_t count = daemon->assembly.catalog.layout.shard_count;
-    if (!daemon->with_edge || !has_live_route(from))
+    if (!daemon->with_edge || !may_write_directly(from))
         return 0;
     for (uint32_t i = 0; i < count; i++)
         addresses[i] = daemon->shards[i].at;
     for (uint32_t i = 0; i < from->route_count; i++)
         routes[i] = from->routes[i].name;
-    daemon->modes = leat_modes_new(count, from->route_count);
+    if (has_route_of_mode(from, "live"))
+        daemon->modes = leat_modes_new(count, from->route_count);
     leat_mode_watch_config config = {
         .modes = daemon->modes,
+        .idempotency_ms = from->idempotency_ms,
+        .noted_ms = daemon->noted_ms,
         .shard_count = count,
         .shard_names = daemon->shard_names,
         .addresses = addresses,
@@ -269,6 +278,7 @@ static leat_direct *open_direct(void *context, uv_loop_t *loop, leat_standstill 
                                        .connections = (uint32_t)from->sync_connections,
                                        .queue_max = (uint32_t)from->sync_queue,
                                        .timeout_ms = from->sync_timeout_ms,
+                                       .noted_ms = daemon->noted_ms,
                                        .seed = (uint64_t)leat_wall_ms() + (uint64_t)getpid()};
     return leat_direct_new(loop, &config, standstill, events, error);
 }
@@ -276,13 +286,11 @@ static leat_direct *open_direct(void *context, uv_loop_t *loop, leat_standstill 
 static leat_direct_source direct_source(leat_daemon *daemon)
 {
     const leat_config *from = &daemon->assembly.config;
-    for (uint32_t i = 0; i < from->route_count; i++)
-        if (strcmp(from->routes[i].mode, "async") != 0)
-            return (leat_direct_source){
-                .open = open_direct,
-                .context = daemon,
-                .batch_items = leat_direct_part((uint32_t)from->sync_queue)};
-    return (leat_direct_source){.open = NULL};
+    if (!may_write_directly(from))
+        return (leat_direct_source){.open = NULL};
+    return (leat_direct_source){.open = open_direct,
+                                .context = daemon,
+                                .batch_items = leat_direct_part((uint32_t)from->sync_queue)};
 }
 
 int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)

@@ -94,19 +94,33 @@ void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
     answer(edge, request, LEAT_HTTP_ACCEPTED, write_left(edge, left, headers));
 }
 
-void edge_answer_applied(leat_edge *edge, leat_http_request *request, const edge_left *left)
+void edge_write_message(leat_buf *text, const char *message)
 {
-    char headers[LEFT_SIZE];
+    if (!*message)
+        return;
+    leat_buf_slice(text, LEAT_SLICE(",\"message\":"));
+    leat_buf_json_string(text, leat_slice_of(message));
+}
+
+#define REPEAT_HEADER "Idempotent-Replayed: true\r\n"
+
+void edge_answer_applied(leat_edge *edge, leat_http_request *request, const edge_left *left,
+                         const char *message)
+{
+    char limits[LEFT_SIZE], headers[LEFT_SIZE + sizeof REPEAT_HEADER];
+    const char *nearest = write_left(edge, left, limits);
+    snprintf(headers, sizeof headers, "%s%s", *message ? REPEAT_HEADER : "",
+             nearest ? nearest : "");
     leat_buf_clear(&edge->text);
-    leat_buf_slice(&edge->text, LEAT_SLICE("{\"state\":\"applied\"}"));
-    answer(edge, request, LEAT_HTTP_OK, write_left(edge, left, headers));
+    leat_buf_slice(&edge->text, LEAT_SLICE("{\"state\":\"applied\""));
+    edge_write_message(&edge->text, message);
+    leat_buf_byte(&edge->text, '}');
+    answer(edge, request, LEAT_HTTP_OK, *headers ? headers : NULL);
 }
 
 /* ---- what became of a write ---- */
 
 enum { PREFERENCE_SIZE = 96 };
-
-#define REPEAT_HEADER "Idempotent-Replayed: true\r\n"
 
 /* Empty where nothing was waited for. */
 static const char *preference(uint32_t wait_s, const char *more, char ret[PREFERENCE_SIZE])
@@ -147,10 +161,7 @@ static void write_report(leat_edge *edge, const leat_write_place *place,
     leat_buf_byte(text, '{');
     write_place(edge, place);
     write_state(edge, state);
-    if (*state->message) {
-        leat_buf_slice(text, LEAT_SLICE(",\"message\":"));
-        leat_buf_json_string(text, leat_slice_of(state->message));
-    }
+    edge_write_message(text, state->message);
     leat_buf_byte(text, '}');
 }
 

@@ -149,6 +149,7 @@ void edge_shadow_append(leat_edge *edge, const leat_route *shadow, const leat_re
     leat_record record = *applied;
     record.accepted_ms = leat_wall_ms();
     record.route = leat_slice_of(shadow->name);
+    record.idempotency = (leat_slice){"", 0}; /* repeats have been found already */
     uint64_t *in_flight = &edge->in_flight_of[record.partition];
     if (edge->in_flight >= edge->config.in_flight_max ||
         !leat_shares_take(&edge->shares, in_flight, 1)) {

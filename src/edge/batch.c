@@ -124,12 +124,14 @@ void edge_batch_accepted(const edge_asker *asker, const leat_write_place *place)
     settle(batch, answer, LEAT_HTTP_ACCEPTED);
 }
 
-void edge_batch_applied(const edge_asker *asker)
+void edge_batch_applied(const edge_asker *asker, const char *message)
 {
     edge_batch *batch = asker->batch;
     item_answer *answer = answer_of(batch, asker->item);
     leat_count(batch->edge->metrics.answers[LEAT_HTTP_OK], 1);
-    leat_buf_slice(&answer->text, LEAT_SLICE("{\"status\":200,\"state\":\"applied\"}"));
+    leat_buf_slice(&answer->text, LEAT_SLICE("{\"status\":200,\"state\":\"applied\""));
+    edge_write_message(&answer->text, message);
+    leat_buf_byte(&answer->text, '}');
     settle(batch, answer, LEAT_HTTP_OK);
 }
 

@@ -4,7 +4,7 @@
  * 200 applied, 422 refused, 503 not applied, 504 unknown. The log has nothing of them, but where
  * the route has a shadow: then what was applied is appended for the shadow's table, before the
  * answer, so that a client that waits for its answers writes both in one order. An append that
- * fails is counted and harms nobody.
+ * fails is counted and harms nobody. A repeat has written nothing, and neither does its shadow.
  *
  * Items of a batch to one row keep their order here too: where one was not applied, those behind it
  * that wait are refused before they are sent.
@@ -36,12 +36,12 @@ static void end_ticket(leat_edge *edge, edge_direct_ticket *ticket)
     edge_drain_soon(edge);
 }
 
-static void tell_applied(leat_edge *edge, const edge_asker *asker)
+static void tell_applied(leat_edge *edge, const edge_asker *asker, const char *message)
 {
     if (asker->batch)
-        edge_batch_applied(asker);
+        edge_batch_applied(asker, message);
     else
-        edge_answer_applied(edge, asker->request, &asker->left);
+        edge_answer_applied(edge, asker->request, &asker->left, message);
 }
 
 static void tell_refused(leat_edge *edge, const edge_asker *asker, const leat_direct_answer *answer)
@@ -63,7 +63,14 @@ static void on_done(void *context, void *tag, const leat_direct_answer *answer,
     case LEAT_DIRECT_APPLIED:
         if (ticket->shadow)
             edge_shadow_append(edge, ticket->shadow, record);
-        tell_applied(edge, &ticket->asker);
+        tell_applied(edge, &ticket->asker, "");
+        break;
+    case LEAT_DIRECT_REPEATED:
+        tell_applied(edge, &ticket->asker, answer->message);
+        break;
+    case LEAT_DIRECT_CONFLICT:
+        edge_refuse(edge, &ticket->asker, LEAT_HTTP_INVALID, edge_idempotency_field(&ticket->asker),
+                    answer->message);
         break;
     case LEAT_DIRECT_REFUSED:
         tell_refused(edge, &ticket->asker, answer);
@@ -98,27 +105,10 @@ static const leat_route *shadow_of(const leat_edge *edge, const edge_write *writ
     return &routes->routes[write->route->shadow];
 }
 
-/* Better refused than without the effect that its key promises. The keys of a live route may have
- * gone through the log a moment ago: then a 4xx would say of a request that was sent again that it
- * was never stored. */
-static void refuse_key(leat_edge *edge, const edge_write *write)
-{
-    bool is_live = write->route->mode == LEAT_MODE_LIVE;
-    edge_refuse(edge, &write->asker, is_live ? LEAT_HTTP_UNAVAILABLE : LEAT_HTTP_BAD_REQUEST,
-                write->asker.batch ? "idempotency_key" : "idempotency-key",
-                is_live ? "this row is written in the request now, where such a key has no effect: "
-                          "if it was sent before, that may have been applied"
-                        : "this write is applied in its request, where such a key has no effect");
-}
-
 void edge_direct_write(leat_edge *edge, const edge_write *write)
 {
     const char *why;
     LEAT_ASSERT(edge->direct.source); /* there are routes for it */
-    if (write->idempotency.data) {
-        refuse_key(edge, write);
-        return;
-    }
     edge_direct_ticket *ticket = malloc(sizeof *ticket);
     if (!ticket) {
         edge_refuse(edge, &write->asker, LEAT_HTTP_OVERLOADED, NULL, "out of memory");
@@ -136,6 +126,7 @@ void edge_direct_write(leat_edge *edge, const edge_write *write)
         .partition = write->partition,
         .key = {edge->key.canonical, edge->key.canonical_size},
         .body = write->body,
+        .idempotency = write->idempotency,
         .row = write->asker.row,
         .live = write->route->mode == LEAT_MODE_LIVE ? write->route->name : NULL,
         .point = leat_mode_point(edge->key.hash),

@@ -12,7 +12,7 @@
 
 enum { PLACES = 65536 };
 
-static const char *field_of(const edge_asker *asker)
+const char *edge_idempotency_field(const edge_asker *asker)
 {
     return asker->batch ? "idempotency_key" : "idempotency-key";
 }
@@ -27,7 +27,7 @@ bool edge_idempotency_check(leat_edge *edge, edge_write *write)
         leat_http_request_header_line(asker->request, "idempotency-key", 1).data)
         fault = "a request has one Idempotency-Key at most";
     if (fault)
-        edge_refuse(edge, asker, LEAT_HTTP_BAD_REQUEST, field_of(asker), fault);
+        edge_refuse(edge, asker, LEAT_HTTP_BAD_REQUEST, edge_idempotency_field(asker), fault);
     return !fault;
 }
 
@@ -47,7 +47,7 @@ bool edge_idempotency_admit(leat_edge *edge, edge_write *write)
     const edge_seen_key *found = edge->seen ? &edge->seen[write->seen.id % PLACES] : NULL;
     if (!found || found->id != write->seen.id || found->says == write->seen.says)
         return true;
-    edge_refuse(edge, &write->asker, LEAT_HTTP_INVALID, field_of(&write->asker),
+    edge_refuse(edge, &write->asker, LEAT_HTTP_INVALID, edge_idempotency_field(&write->asker),
                 "another write to this row had this idempotency key");
     return false;
 }

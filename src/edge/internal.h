@@ -308,6 +308,8 @@ bool edge_direct_has_row(const leat_edge *edge, uint64_t row);
  * the key, which takes its body. */
 bool edge_idempotency_check(leat_edge *edge, edge_write *write);
 bool edge_idempotency_admit(leat_edge *edge, edge_write *write);
+/* The header, or the member of an item, that has the key. */
+const char *edge_idempotency_field(const edge_asker *asker);
 /* The log has a write with this key, if it has one. */
 void edge_idempotency_note(leat_edge *edge, const edge_seen_key *key);
 void edge_idempotency_fini(leat_edge *edge);
@@ -334,7 +336,7 @@ void edge_batch_gone(void *context, leat_http_request *request);
 void edge_batches_drain(leat_edge *edge);
 /* The outcome of an item, once. `after_s`: 0 where the code alone says it. */
 void edge_batch_accepted(const edge_asker *asker, const leat_write_place *place);
-void edge_batch_applied(const edge_asker *asker);
+void edge_batch_applied(const edge_asker *asker, const char *message);
 void edge_batch_refused(const edge_asker *asker, leat_http_code code, const char *field,
                         const char *message, int64_t after_s);
 /* May an item of this row follow what became of earlier ones? Answers it and returns false when
@@ -349,12 +351,16 @@ void edge_metrics_register(edge_metrics *metrics, const leat_edge_config *config
 void edge_metrics_show(leat_edge *edge);
 
 void edge_answer_prepare(leat_edge *edge);
+/* Appends `,"message":"..."`, unless it is empty. */
+void edge_write_message(leat_buf *text, const char *message);
 /* Appends `,"token":"..."`, where tokens are given. */
 void edge_write_token(const leat_edge *edge, leat_buf *text, const leat_write_place *place);
 void edge_answer_accepted(leat_edge *edge, leat_http_request *request,
                           const leat_write_place *place, const edge_left *left);
-/* The end of a write of direct.c: 200, or 422 with the database's reason. */
-void edge_answer_applied(leat_edge *edge, leat_http_request *request, const edge_left *left);
+/* The end of a write of direct.c: 200, with a message if it is a repeat, else ""; or 422 with the
+ * database's reason. */
+void edge_answer_applied(leat_edge *edge, leat_http_request *request, const edge_left *left,
+                         const char *message);
 void edge_answer_refused(leat_edge *edge, leat_http_request *request,
                          const leat_direct_answer *why);
 /* The end of a wait, of `wait_s` at most: 200 when the write is applied, else 202 with what is

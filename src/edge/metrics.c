@@ -65,6 +65,8 @@ static void register_sync(edge_metrics *metrics, leat_metrics *registry)
 {
     static const char *const labels[LEAT_DIRECT_OUTCOME_COUNT] = {
         [LEAT_DIRECT_APPLIED] = "outcome=\"applied\"",
+        [LEAT_DIRECT_REPEATED] = "outcome=\"repeated\"",
+        [LEAT_DIRECT_CONFLICT] = "outcome=\"conflict\"",
         [LEAT_DIRECT_REFUSED] = "outcome=\"refused\"",
         [LEAT_DIRECT_NOT_NOW] = "outcome=\"not_now\"",
         [LEAT_DIRECT_UNKNOWN] = "outcome=\"unknown\""};

@@ -87,7 +87,8 @@ static const leat_metric metrics[] = {
      "Questions to shards about writes, each about all that wait there.", NULL},
     {"leat_sync_writes_total", EDGE(COUNTER), "outcome",
      "Writes to routes whose writes go to the database, by what became of them.",
-     "`applied`, `refused` (422), `not_now` (503), `unknown` (504)."},
+     "`applied`, `repeated` (by its idempotency key; nothing was written), `conflict` (422: its key is another write's), `refused` "
+     "(422), `not_now` (503), `unknown` (504)."},
     {"leat_shadow_writes_total", EDGE(COUNTER), "outcome",
      "Writes that were applied to a table that has a shadow, by whether the log has them for it.",
      "`appended`, `lost`: the log did not take them, and the shadow table differs from now on."},

@@ -19,17 +19,20 @@ typedef struct leat_direct leat_direct;
 
 typedef enum leat_direct_outcome {
     LEAT_DIRECT_APPLIED,
-    LEAT_DIRECT_REFUSED, /* by the database, for what is in it: it would have become a dead letter
-                          */
-    LEAT_DIRECT_NOT_NOW, /* not applied, and worth another try */
-    LEAT_DIRECT_UNKNOWN, /* it may have been applied, or still be */
+    LEAT_DIRECT_REPEATED, /* nothing was written: a write with its idempotency key is applied, and
+                             says the same */
+    LEAT_DIRECT_CONFLICT, /* not applied: the same, but that one says something else */
+    LEAT_DIRECT_REFUSED,  /* by the database, for what is in it: it would have become a dead letter
+                           */
+    LEAT_DIRECT_NOT_NOW,  /* not applied, and worth another try */
+    LEAT_DIRECT_UNKNOWN,  /* it may have been applied, or still be */
     LEAT_DIRECT_OUTCOME_COUNT
 } leat_direct_outcome;
 
 typedef struct leat_direct_answer {
     leat_direct_outcome outcome;
     char sqlstate[6];  /* "": none, or not the database's */
-    char message[256]; /* for people; "" where it is applied */
+    char message[256]; /* for people; "" where it was applied by this write */
 } leat_direct_answer;
 
 typedef struct leat_direct_write {
@@ -38,6 +41,7 @@ typedef struct leat_direct_write {
     uint32_t partition;
     leat_slice key; /* canonical; all slices are borrowed for the call */
     leat_slice body;
+    leat_slice idempotency; /* its key (idempotency.h); without data: none */
     uint64_t row; /* writes with the same number go one after another, in the order of the calls */
     const char *live; /* the route's name, where the shard says which way its writes go: the
                          database checks that this one is still let through; NULL: it need not */

@@ -17,6 +17,7 @@
 
 #include "base/diag.h"
 #include "base/rate_limit.h"
+#include "record/idempotency.h"
 #include "sink/sink.h"
 
 enum {
@@ -42,6 +43,7 @@ typedef struct direct_pool direct_pool;
 
 typedef struct shard {
     direct_pool *pool;
+    uint32_t index;
     leat_sink *sink;
     char *name;
     uint32_t usable;
@@ -61,6 +63,7 @@ struct direct_pool {
     uint32_t shard_count;
     shard shards[LEAT_SHARDS_MAX];
     uv_timer_t look;
+    leat_buf scratch; /* for the hash of an idempotency key */
     bool freed;
 };
 
@@ -92,6 +95,9 @@ static leat_direct_outcome outcome_of(const leat_engine_job_result *result)
     switch (result->outcome) {
     case LEAT_ENGINE_APPLIED:
         return LEAT_DIRECT_APPLIED;
+    case LEAT_ENGINE_REPEATED:
+        LEAT_ASSERT(result->known_count > 0); /* of the only record */
+        return result->known[0].is_conflict ? LEAT_DIRECT_CONFLICT : LEAT_DIRECT_REPEATED;
     case LEAT_ENGINE_BAD_DATA:
     case LEAT_ENGINE_NOT_YET:
     case LEAT_ENGINE_RECORD_ERROR:
@@ -129,6 +135,8 @@ static const char *message_of(const leat_engine_job_result *result)
 {
     if (result->outcome == LEAT_ENGINE_APPLIED)
         return "";
+    if (result->outcome == LEAT_ENGINE_REPEATED)
+        return result->known[0].is_conflict ? leat_idempotency_conflict : leat_idempotency_repeat;
     if (result->is_lock_wait)
         return "another session holds the row, and the time for the write is over";
     if (result->timed_out)
@@ -215,6 +223,14 @@ static void go_on(direct_pool *pool, shard *at)
     }
 }
 
+/* Their time is that of what is applied (leat.rotate_keys). */
+static void note_time(const shard *at, const direct_job *job)
+{
+    _Atomic int64_t *noted_ms = &at->pool->config.noted_ms[at->index];
+    if (leat_idempotency_has_key(&job->item) && job->item.record.accepted_ms > *noted_ms)
+        *noted_ms = job->item.record.accepted_ms;
+}
+
 static void on_done(void *context, uint32_t number, const leat_engine_job_result *result)
 {
     shard *at = context;
@@ -224,6 +240,8 @@ static void on_done(void *context, uint32_t number, const leat_engine_job_result
     at->running[number] = NULL;
     at->running_count--;
     log_trouble(at, result);
+    if (result->outcome == LEAT_ENGINE_APPLIED)
+        note_time(at, job);
     if (job->is_answered) {
         at->overdue--;
         free_job(job);
@@ -308,9 +326,14 @@ static const char *no_room(const direct_pool *pool, const shard *at, uint32_t of
                : NULL;
 }
 
+static bool identify(direct_pool *pool, leat_item *item)
+{
+    return !leat_idempotency_has_key(item) ||
+           leat_idempotency_identify(pool->config.source_id, item, &pool->scratch, &item->write_id);
+}
+
 /* NULL: out of memory. */
-static direct_job *make_job(const direct_pool *pool, uint32_t shard_index,
-                            const leat_direct_write *write)
+static direct_job *make_job(direct_pool *pool, uint32_t shard_index, const leat_direct_write *write)
 {
     const leat_routes *routes =
         &leat_schema_versions_newest(pool->config.schema_versions, shard_index)->routes;
@@ -323,14 +346,15 @@ static direct_job *make_job(const direct_pool *pool, uint32_t shard_index,
                                      .key = write->key,
                                      .value = write->body,
                                      .route = leat_slice_of(write->route->name),
-                                     .op = leat_slice_of(leat_route_op_name(write->op))};
+                                     .op = leat_slice_of(leat_route_op_name(write->op)),
+                                     .idempotency = write->idempotency};
     job->tag = write->tag;
     job->row = write->row;
     job->is_live = write->live != NULL;
     job->point = write->point;
     job->until_us = leat_mono_us() + pool->config.timeout_ms * 1000;
     if (leat_item_decode(routes, pool->config.placement, &job->item) == 0 &&
-        leat_item_own(&job->item) == 0)
+        leat_item_own(&job->item) == 0 && identify(pool, &job->item))
         return job;
     free_job(job);
     return NULL;
@@ -389,7 +413,9 @@ static void free_shard(direct_pool *pool, shard *at)
 
 static void on_look_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    direct_pool *pool = handle->data;
+    leat_buf_free(&pool->scratch);
+    free(pool);
 }
 
 static void free_pool(leat_direct *base)
@@ -425,6 +451,7 @@ static int open_shard(direct_pool *pool, uv_loop_t *loop, leat_standstill *stand
     at->running = leat_must_calloc(config->connections, sizeof *at->running);
     at->none_since_us = leat_mono_us();
     at->pool = pool;
+    at->index = index;
     leat_sink_events events = {.context = at, .slots = on_slots, .done = on_done};
     leat_sink_config sink = {.shard_name = at->name,
                              .shard = index,
@@ -446,6 +473,7 @@ leat_direct *leat_direct_new(uv_loop_t *loop, const leat_direct_config *config,
                              leat_error *error)
 {
     LEAT_ASSERT(config->connections > 0 && config->queue_max > 0 && config->timeout_ms > 0);
+    LEAT_ASSERT(config->noted_ms);
     direct_pool *pool = leat_must_calloc(1, sizeof *pool);
     pool->base.ops = &pool_ops;
     pool->config = *config;

@@ -6,11 +6,16 @@
  * not sent by then is not applied; a sent one is ended by the server, and if even that is not heard
  * of, its outcome is unknown.
  *
+ * An idempotency key is noted in the transaction of its write, as a worker notes those of the log's
+ * records: so a request that is sent again is known as a repeat whichever way either of them went.
+ *
  * What is only leat's own trouble (a plan gone stale, two inserts of one row at the same moment, a
  * deadlock) is tried again within that time.
  */
 #ifndef LEAT_SINK_DIRECT_H
 #define LEAT_SINK_DIRECT_H
+
+#include <stdatomic.h>
 
 #include "record/direct.h"
 #include "record/schema_versions.h"
@@ -28,10 +33,13 @@ typedef struct leat_direct_config {
     int32_t source_id;
     const leat_placement *placement;
     leat_schema_versions *schema_versions;
-    uint32_t connections; /* to each shard, above 0 */
-    uint32_t queue_max;   /* writes that wait for one, of each shard; above 0 */
-    int64_t timeout_ms;   /* of a write, from its call on */
-    uint64_t seed;        /* of reconnect jitter */
+    uint32_t connections;      /* to each shard, above 0 */
+    uint32_t queue_max;        /* writes that wait for one, of each shard; above 0 */
+    int64_t timeout_ms;        /* of a write, from its call on */
+    uint64_t seed;             /* of reconnect jitter */
+    _Atomic int64_t *noted_ms; /* [shards], since 1970: when the newest applied write that has an
+                                  idempotency key was taken; 0: none yet. Set by the loop's thread,
+                                  read by whoever has keys forgotten */
 } leat_direct_config;
 
 /* The part of a shard's queue that one row may have, and up to which a batch fills it. */

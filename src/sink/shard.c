@@ -294,12 +294,12 @@ int leat_shard_reporter_read_parked_size(leat_shard_reporter *reporter, uint64_t
 }
 
 int leat_shard_reporter_rotate_keys(leat_shard_reporter *reporter, int64_t lifetime_ms,
-                                    leat_shard_rotated *ret, leat_error *error)
+                                    int64_t newest_ms, leat_shard_rotated *ret, leat_error *error)
 {
-    LEAT_ASSERT(lifetime_ms > 0);
+    LEAT_ASSERT(lifetime_ms > 0 && newest_ms >= 0);
     *ret = (leat_shard_rotated){0};
     return reporter->ops->rotate_keys
-               ? reporter->ops->rotate_keys(reporter, lifetime_ms, ret, error)
+               ? reporter->ops->rotate_keys(reporter, lifetime_ms, newest_ms, ret, error)
                : 1;
 }
 

@@ -269,10 +269,12 @@ typedef struct leat_shard_rotated {
     uint64_t bytes; /* what the noted ones take up */
 } leat_shard_rotated;
 /* Forgets idempotency keys that are older than their lifetime; to be called a few times in each
- * minute. -1, too, where batches were in the way: then not again for a minute. 1: such a shard does
- * it by itself. */
+ * minute. `newest_ms`: since 1970, of the newest write with a key that the shard has applied past
+ * the log; 0: none is known. -1, too, where batches were in the way: then not again for a minute.
+ * 1: such a shard does it by itself. */
 int leat_shard_reporter_rotate_keys(leat_shard_reporter *reporter, int64_t lifetime_ms,
-                                    leat_shard_rotated *ret, leat_error *error) LEAT_MUST_CHECK;
+                                    int64_t newest_ms, leat_shard_rotated *ret,
+                                    leat_error *error) LEAT_MUST_CHECK;
 void leat_shard_reporter_free(leat_shard_reporter *reporter);
 
 /* A control that an operator wants (leat.controls). */

@@ -13,6 +13,8 @@
 #include "base/thread.h"
 #include "sink/modes.h"
 
+enum { FORGET_EVERY_MS = 10000 };
+
 typedef struct mode_watch_shard {
     leat_mode_watch *watch;
     uint32_t shard;
@@ -20,6 +22,7 @@ typedef struct mode_watch_shard {
     leat_shard_reporter *reporter;
     leat_rate_limit rate_limit;
     leat_mode_rows rows;
+    int64_t forget_us; /* when keys are forgotten next */
 } mode_watch_shard;
 
 struct leat_mode_watch {
@@ -40,7 +43,7 @@ static leat_mode_setting setting_of(const leat_mode_rows *rows, const char *rout
     return (leat_mode_setting){0};
 }
 
-static void read_once(mode_watch_shard *at)
+static void read_modes(mode_watch_shard *at)
 {
     leat_error error;
     leat_mode_setting settings[LEAT_ROUTES_MAX];
@@ -56,6 +59,31 @@ static void read_once(mode_watch_shard *at)
     for (uint32_t i = 0; i < watch->config.route_count; i++)
         settings[i] = setting_of(&at->rows, watch->names[i]);
     leat_modes_publish(watch->config.modes, at->shard, settings, begun_us);
+}
+
+/* The worker's reporter does the same; whoever comes first does it. */
+static void forget_keys(mode_watch_shard *at)
+{
+    const leat_mode_watch_config *config = &at->watch->config;
+    int64_t noted_ms = config->noted_ms[at->shard], now_us = leat_mono_us();
+    leat_shard_rotated rotated;
+    leat_error error;
+    if (noted_ms == 0 || now_us < at->forget_us)
+        return;
+    at->forget_us = now_us + FORGET_EVERY_MS * INT64_C(1000);
+    if (leat_shard_reporter_rotate_keys(at->reporter, config->idempotency_ms, noted_ms, &rotated,
+                                        &error) < 0 &&
+        leat_rate_limit_allows(&at->rate_limit, (uint64_t)(now_us / 1000), error.text))
+        leat_warn("idempotency keys cannot be forgotten: they take up more and more of the shard "
+                  "until they can be shard=%s reason=\"%s\"",
+                  config->shard_names[at->shard], error.text);
+}
+
+static void look_once(mode_watch_shard *at)
+{
+    if (at->watch->config.modes)
+        read_modes(at);
+    forget_keys(at);
 }
 
 /* False: the watch ends. */
@@ -74,7 +102,7 @@ static void *run_thread(void *argument)
 {
     mode_watch_shard *at = argument;
     do
-        read_once(at);
+        look_once(at);
     while (pause_for(at->watch, LEAT_MODE_EVERY_MS));
     return NULL;
 }
@@ -87,7 +115,7 @@ static void free_shard(mode_watch_shard *at)
 
 leat_mode_watch *leat_mode_watch_new(const leat_mode_watch_config *config, leat_error *error)
 {
-    LEAT_ASSERT(config->modes && config->shard_count <= LEAT_SHARDS_MAX);
+    LEAT_ASSERT(config->noted_ms && config->shard_count <= LEAT_SHARDS_MAX);
     LEAT_ASSERT(config->route_count <= LEAT_ROUTES_MAX);
     leat_mode_watch *watch = leat_must_calloc(1, sizeof *watch);
     watch->config = *config;

@@ -1,10 +1,13 @@
 /*
- * mode_watch.h - reads which way the writes of live routes go (record/mode.h), from each shard and
- * again and again, for an edge. Each shard has a thread and a connection that stays open, so one
- * that does not answer delays no other.
+ * mode_watch.h - what an edge whose writes may go to the database does in each shard again and
+ * again: it reads which way the writes of live routes go (record/mode.h), and has idempotency keys
+ * forgotten once it has noted some, as there need not be a worker. Each shard has a thread and a
+ * connection that stays open, so one that does not answer delays no other.
  */
 #ifndef LEAT_WATCH_MODE_WATCH_H
 #define LEAT_WATCH_MODE_WATCH_H
+
+#include <stdatomic.h>
 
 #include "record/mode.h"
 #include "sink/shard.h"
@@ -13,7 +16,9 @@ typedef struct leat_mode_watch leat_mode_watch;
 
 /* Everything pointed at outlives the watch. */
 typedef struct leat_mode_watch_config {
-    leat_modes *modes;
+    leat_modes *modes; /* NULL: there are no live routes, and none are read */
+    int64_t idempotency_ms;
+    const _Atomic int64_t *noted_ms; /* [shard_count], as in leat_direct_config */
     uint32_t shard_count;
     const char *const *shard_names;      /* [shard_count], as the next */
     const leat_shard_address *addresses; /* copied */

@@ -1,6 +1,7 @@
-"""`Idempotency-Key`: a request that is repeated has one effect, through whichever edge it comes and whatever becomes of the worker; and
-one with the key of another request is told so."""
+"""`Idempotency-Key`: a request that is repeated has one effect, through whichever edge it comes, whichever way it goes and whatever
+becomes of the worker; and one with the key of another request is told so."""
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -75,3 +76,87 @@ def test_one_effect_across_edges_and_workers(world):
     assert world.rows("select count(*) from leat.idempotency") == [(90,)]
     wait_until(lambda: world.metric(worker, "leat_records_conflicting_total") == 1, "the metric")
     assert len(world.leat("dead", "list", "--json").stdout.splitlines()) == 1
+
+
+
+def test_a_repeat_that_the_table_does_not_take_any_more_is_refused_by_the_edge(world):
+    """As any write that names such a column: nothing of it is stored, and the first one's effect stays."""
+    process = world.start("run")
+    with world.client(process) as http, world.db("a") as db:
+        db.execute("alter table things add extra int")
+        repeat = {"json": {"n": 1, "extra": 1}, "headers": {"idempotency-key": "a", **WAIT}}
+        wait_until(lambda: http.patch("/things/1", **repeat).status_code == 200, "the new column to be known")
+        db.execute("alter table things drop extra")
+        wait_until(lambda: http.patch("/things/2", json={"extra": 1}).status_code == 422, "it to be known as gone")
+        answer = http.patch("/things/1", **repeat)
+        assert (answer.status_code, answer.json()["error"], answer.json()["field"]) == (422, "invalid", "extra")
+    assert world.rows("select n from things where id = 1") == [(1,)]
+
+
+def test_a_repeat_has_no_effect_where_writes_are_applied_in_the_request(make_world):
+    """Through two edges, also at the same moment, and in a batch; without any worker, and still keys are forgotten in time."""
+    world = make_world(shards=1, partitions=2, table_sql=TABLES, route={**ROUTE, "mode": "sync"}, apply={"idempotency_lifetime": "1m"})
+    world.init()
+    edges = world.start("edge"), world.start("edge")
+    with world.client(edges[0]) as one, world.client(edges[1]) as other:
+        for http in one, other:
+            wait_until(lambda: http.patch("/things/0", json={"n": 1}).status_code == 200, "the edge to have a connection")
+        assert add(one, "a") == (200, {"state": "applied"}, None)
+        for key in ("a", '"a"'):
+            status, said, replayed = add(other, key)
+            assert (status, said["state"], replayed) == (200, "applied", "true") and "repeats" in said["message"]
+        status, said, replayed = add(other, "a", n=2)
+        assert (status, said["error"], said["field"], replayed) == (422, "invalid", "idempotency-key", None)
+        assert add(one, "a", row=2)[::2] == (200, None)  # a key counts for one row
+        assert sums(world) == [(3, 2 + 2)]
+
+        with ThreadPoolExecutor(8) as pool:
+            said = list(pool.map(lambda n: add((one, other)[n % 2], f"at-once-{n // 8}", row=10 + n // 8), range(80)))
+        assert {status for status, *_ in said} == {200} and sum(replayed is None for *_, replayed in said) == 10
+        assert world.rows("select count(*), min(n), max(n) from things where id >= 10") == [(10, 1, 1)]
+
+        lines = [{"method": "PATCH", "path": "/things/3", "body": {"n": 1}, "idempotency_key": key} for key in "bcbcb"]
+        lines.append({"method": "PATCH", "path": "/things/3", "body": {"n": 2}, "idempotency_key": "b"})
+        answers = one.post("/batch", json=lines).json()
+        assert [(a["status"], "message" in a) for a in answers] == [(200, False)] * 2 + [(200, True)] * 3 + [(422, True)]
+        assert world.rows("select n from things where id = 3") == [(2,)]
+        assert add(one, "refused", row="x")[0] == 422 and add(one, "refused", row=4)[::2] == (200, None)
+    assert world.metrics(edges[0])['leat_sync_writes_total{outcome="conflict"}'] == 1
+    wait_until(lambda: world.rows("select max(opened_ms) from leat.idempotency_slots")[0][0] > 0, "the edge to see to the slots")
+
+
+def test_a_repeat_goes_another_way_than_the_first(make_world):
+    """Of a live route, into the log and into the database and back, and its shadow gets what its table gets."""
+    world = make_world(shards=1, partitions=2, table_sql=TABLES, route={**ROUTE, "mode": "live"}, apply={"compact_every": "100ms"})
+    world.init()
+    process = world.start("run")
+
+    def go(way, status):
+        assert world.leat("mode", "set", "things", way).returncode == 0
+        wait_until(lambda: http.patch("/things/0", json={"n": 0}).status_code == status, f"the edge to know of {way}")
+
+    with world.client(process) as http:
+        go("async", 202)
+        assert add(http, "logged", **WAIT)[::2] == (200, None)
+        assert add(http, "unseen", row=2)[0] == 202
+        go("sync", 200)
+        for key, row in ("logged", 1), ("unseen", 2):
+            assert add(http, key, row=row)[::2] == (200, "true")
+        assert add(http, "direct")[::2] == (200, None)
+        go("async", 202)
+        assert add(http, "direct", **WAIT)[::2] == (200, "true")
+    assert world.rows("select id, n from things where id > 0 order by id") == [(1, 2), (2, 1)]
+
+
+def test_a_shadow_gets_each_write_once(make_world):
+    """A repeat is none of its writes; what the log has for it needs no key of its own."""
+    world = make_world(shards=1, partitions=2, table_sql=TABLES["postgres"] + "; create table things_shadow (like things including all)",
+                       route={**ROUTE, "mode": "shadow", "shadow_table": "things_shadow"}, apply={"compact_every": "100ms"})
+    world.init()
+    process = world.start("run")
+    with world.client(process) as http:
+        wait_until(lambda: http.patch("/things/0", json={"n": 1}).status_code == 200, "the edge to have a connection")
+        assert [add(http, key)[::2] for key in "abab"] == [(200, None)] * 2 + [(200, "true")] * 2
+    wait_until(lambda: world.leat("mode", "compare", "things").returncode == 0, "both tables to be alike")
+    assert world.rows("select n from things_shadow where id = 1") == [(2,)]
+    assert world.rows("select count(*) from leat.idempotency") == [(2,)]

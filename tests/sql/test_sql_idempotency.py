@@ -9,9 +9,9 @@ QUARTER = LIFETIME // 4
 DAY_1 = 1_700_000_000_000  # milliseconds since 1970; in the past for the server
 
 
-def note(session, *keys, says=1):
+def note(session, *keys, says=1, function="note_keys"):
     """Notes keys; each is a number, its record is that number times ten."""
-    session.run("SELECT leat.note_keys(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])", [key * 10 for key in keys],
+    session.run(f"SELECT leat.{function}(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])", [key * 10 for key in keys],
                 list(keys), [-key for key in keys], [says] * len(keys))
 
 
@@ -32,11 +32,11 @@ def slots(shard):
             shard.observer.run("SELECT slot, opened_ms FROM leat.idempotency_slots ORDER BY opened_ms")]
 
 
-def rotate(session, at=None, partition=0):
+def rotate(session, at=None, partition=0, newest_ms=0):
     """At that time after DAY_1, by what partition 0 has applied. Twice: a call opens a slot or empties one."""
     if at is not None:
         session.run("UPDATE leat.partitions SET newest_at_ms = %s WHERE partition = %s", DAY_1 + at, partition)
-    return any([session.value("SELECT early FROM leat.rotate_keys(1, %s)", LIFETIME) for _ in range(2)])
+    return any([session.value("SELECT early FROM leat.rotate_keys(1, %s, %s)", LIFETIME, newest_ms) for _ in range(2)])
 
 
 # ---- notes ----
@@ -118,6 +118,89 @@ def test_without_the_lock_of_advance_a_repeat_would_be_written(shard):
     a.commit()
     with fails_with("23505"):
         later.result()
+
+
+# ---- writes that are not in the log ----
+
+
+def write_now(session, key, says=1):
+    """As an edge does; any edge, at any time."""
+    with session.transaction():
+        session.run("SELECT leat.write_now(1, 0, 7, NULL, 0, 60000, 't', 'k', NULL)")
+        note(session, key, says=says, function="note_keys_now")
+        session.hit(key)
+
+
+def test_of_two_requests_with_one_key_at_a_moment_the_second_is_the_repeat(shard):
+    """It looks once the first is over; others, with another key, do not wait. So it is though a slot is opened meanwhile."""
+    a, b = shard.session(), shard.session()
+    rotate(a, 0)
+    a.begin()
+    note(a, 1, function="note_keys_now")
+    a.hit(1)
+    write_now(shard.session(), 2)
+    later = b.later(write_now, b, 1)
+    shard.until_waiting(b, event="advisory")
+    rotate(shard.session(), QUARTER)
+    a.commit()
+    with fails_with("LT010") as error:
+        later.result()
+    assert error.diag.message_detail == "10="
+    with fails_with("LT010") as error:
+        write_now(b, 1, says=2)
+    assert error.diag.message_detail == "10!"
+    assert noted(shard) == [1, 2] and shard.hits(1) == 1
+
+
+def test_the_second_is_the_first_when_that_one_has_failed(shard):
+    a, b = shard.session(), shard.session()
+    a.begin()
+    note(a, 1, function="note_keys_now")
+    later = b.later(write_now, b, 1)
+    shard.until_waiting(b, event="advisory")
+    a.rollback()
+    later.result()
+    assert noted(shard) == [1] and shard.hits(1) == 1
+
+
+def test_without_that_lock_both_would_be_written(shard):
+    """The harm: a slot is opened between the two, so not even the index has anything against the second."""
+    a, b = shard.session(), shard.session()
+    rotate(a, 0)
+    a.begin()
+    note(a, 1)
+    rotate(shard.session(), QUARTER)
+    b.begin()
+    note(b, 1)
+    b.commit()
+    a.commit()
+    assert noted(shard) == [1, 1]
+
+
+def test_either_way_knows_the_keys_of_the_other(shard):
+    a, claim = owner_with_batches(shard, 0)
+    batch(a, claim, 1, 1)
+    with fails_with("LT010"):
+        write_now(a, 1)
+    write_now(a, 2)
+    with fails_with("LT010"):
+        batch(a, claim, 2, 2)
+    assert noted(shard) == [1, 2]
+
+
+def test_their_time_is_that_of_all(shard):
+    """Without a worker, which would move it: keys are forgotten all the same, and no earlier. A worker far behind keeps its own."""
+    a = shard.session()
+    for n in range(6):
+        rotate(a, newest_ms=DAY_1 + n * QUARTER)
+        note(a, n, function="note_keys_now")
+    rotate(a, newest_ms=DAY_1 + 6 * QUARTER - 1)  # the slot of 0 was open for a quarter: it counts from its end on
+    assert noted(shard) == [0, 1, 2, 3, 4, 5]
+    rotate(a, newest_ms=DAY_1 + 6 * QUARTER)
+    assert noted(shard) == [1, 2, 3, 4, 5]
+    rotate(a, QUARTER)  # a partition has come so far only
+    rotate(a, newest_ms=DAY_1 + 7 * QUARTER)
+    assert noted(shard) == [1, 2, 3, 4, 5]
 
 
 def test_what_is_known_of_a_repeat_does_not_outlive_a_failover(shard):

@@ -10,6 +10,8 @@
 
 const char leat_pg_note_sql[] =
     "SELECT leat.note_keys($1::int8[], $2::int8[], $3::int8[], $4::int8[])";
+const char leat_pg_note_now_sql[] =
+    "SELECT leat.note_keys_now($1::int8[], $2::int8[], $3::int8[], $4::int8[])";
 
 static bool is_noted(const leat_engine_batch_record *record)
 {

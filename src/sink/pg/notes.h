@@ -1,6 +1,7 @@
 /*
  * notes.h - idempotency keys in the batches of a worker: leat.note_keys, with its parameters, and
- * what it says of repeats. schema.sql has the terms.
+ * what it says of repeats; and leat.note_keys_now, the same for a write that is not in the log.
+ * schema.sql has the terms.
  */
 #ifndef LEAT_SINK_PG_NOTES_H
 #define LEAT_SINK_PG_NOTES_H
@@ -8,7 +9,7 @@
 #include "engine/batch.h"
 #include "sink/pg/params.h"
 
-extern const char leat_pg_note_sql[];
+extern const char leat_pg_note_sql[], leat_pg_note_now_sql[];
 
 enum { LEAT_PG_KNOWN_MAX = 256 }; /* leat.note_keys names 200 at most */
 
@@ -25,7 +26,7 @@ bool leat_pg_notes_any(const leat_engine_batch *batch);
 /* Takes those of the records that are written, in place of what was there. -1: out of memory. */
 int leat_pg_notes_take(leat_pg_notes *notes, const leat_engine_batch *batch) LEAT_MUST_CHECK;
 void leat_pg_notes_fini(leat_pg_notes *notes);
-/* The parameters of leat_pg_note_sql. */
+/* The parameters of either. */
 void leat_pg_note_params(leat_pg_params *params, const leat_pg_notes *notes);
 /* Reads the detail of LT010: "3= 17!". Returns how many there are, at most LEAT_PG_KNOWN_MAX; 0: it
  * has another form, or names a record that a batch of `record_count` does not have. */

@@ -22,7 +22,8 @@
 --   retry    no worker's: one transaction, leat.retry, leat.held_records, then their rows or dead letters, leat.retried.
 --   compact  one statement: leat.compact.
 --
--- And of an edge, for a write that is not in the log: one transaction, leat.write_now, then its row statement.
+-- And of an edge, for a write that is not in the log: one transaction, leat.write_now, leat.note_keys_now if it has an idempotency
+-- key, then its row statement.
 --
 -- Their own errors:
 --
@@ -47,6 +48,7 @@
 --                                     has it alone, to see that they are over.
 --   (1818583412, -1)                  one `leat init` at a time.
 --   (1818583412, -2)                  one leat.rotate_keys at a time.
+--   (1818583412, 0 and above)         one write at a time that is not in the log, of those with one idempotency key: a hash of it.
 
 SELECT pg_advisory_xact_lock(1818583412, -1);
 
@@ -476,7 +478,7 @@ $$;
 
 -- The idempotency keys of writes that are applied, each by a hash of 128 bits (`a`, `b`) that its source and row are part of.
 -- A row's writes are applied one batch after the other, so no two transactions look for one key at once, and a look-up is as
--- good as a unique index over all slots.
+-- good as a unique index over all slots. Writes that are not in the log have a lock for it.
 --
 -- Workers that know version 6 do not ask for keys and note none. They are not stopped as those before version 5 are, for
 -- what they apply without a key is right: clients use keys when none of them is left.
@@ -1052,6 +1054,18 @@ BEGIN
 END
 $$;
 
+-- The same for a write that is not in the log. Nothing else orders two of them that have one key, as they come through any edges; so
+-- the second waits until the first is over, and looks then: each statement of leat.note_keys has a snapshot of its own.
+CREATE OR REPLACE FUNCTION leat.note_keys_now(p_records bigint[], p_a bigint[], p_b bigint[], p_fingerprints bigint[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1818583412, (k.a & 2147483647)::int) FROM unnest(p_a) AS k (a);
+    PERFORM leat.note_keys(p_records, p_a, p_b, p_fingerprints);
+END
+$$;
+
 -- Empties a slot that is not open, nor was since it was emptied last: whoever may take it out of leat.idempotency_slots may have
 -- that done. For everybody else there is nothing to empty, and so no lock to wait for. So it needs no privilege of its own.
 CREATE OR REPLACE FUNCTION leat.empty_slot(p_slot smallint)
@@ -1077,7 +1091,8 @@ $$;
 -- Opens the next slot once the last one has been open for a quarter of the lifetime; otherwise empties the first of those that
 -- nobody needs any more. So what emptying may have to wait for never keeps a slot from being opened. Time is that of what was
 -- applied: the newest record's accept time, and never later than this server's clock. So an outage of the workers or the log
--- shortens nothing. The slots are those of all sources, so the longest lifetime of any counts.
+-- shortens nothing. Of writes with keys that are not in the log only their edge knows: `p_newest_ms`, the newest one's time, for which
+-- it sees to the same. The slots are those of all sources, so the longest lifetime of any counts.
 --
 -- A slot was open until the next one was opened. It is emptied a lifetime and a quarter after that, by the time of the
 -- partition that is furthest behind (of those that have applied anything within two lifetimes), and not while anything older
@@ -1086,7 +1101,9 @@ $$;
 -- them take up.
 --
 -- Emptying waits for batches that use the slot, and new ones wait for it: so not for long (55P03, to be tried again in a while).
-CREATE OR REPLACE FUNCTION leat.rotate_keys(p_source int, p_lifetime_ms bigint, OUT early boolean, OUT bytes bigint)
+DROP FUNCTION IF EXISTS leat.rotate_keys(int, bigint); -- an earlier form
+CREATE OR REPLACE FUNCTION leat.rotate_keys(p_source int, p_lifetime_ms bigint, p_newest_ms bigint DEFAULT 0,
+                                            OUT early boolean, OUT bytes bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
 AS $$
 DECLARE
@@ -1107,9 +1124,9 @@ BEGIN
     END IF;
     UPDATE leat.sources AS s SET idempotency_ms = p_lifetime_ms WHERE s.id = p_source AND s.idempotency_ms <> p_lifetime_ms;
     lifetime_ms := greatest(p_lifetime_ms, (SELECT max(s.idempotency_ms) FROM leat.sources AS s));
-    newest_ms := least((SELECT max(p.newest_at_ms) FROM leat.partitions AS p),
+    newest_ms := least(greatest((SELECT max(p.newest_at_ms) FROM leat.partitions AS p), p_newest_ms),
                     (extract(epoch FROM clock_timestamp()) * 1000)::bigint);
-    IF newest_ms IS NULL OR newest_ms <= 0 THEN
+    IF newest_ms <= 0 THEN
         RETURN;
     END IF;
     last_ms := (SELECT max(s.opened_ms) FROM leat.idempotency_slots AS s);

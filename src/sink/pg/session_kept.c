@@ -118,8 +118,10 @@ void leat_pg_session_send_notes(leat_pg_session *session, const leat_engine_batc
         return;
     }
     leat_pg_note_params(&session->params, notes);
-    leat_pg_session_call(session, (job_command){.kind = COMMAND_NOTE, .statement = NOTE_NUMBER},
-                         leat_pg_note_sql);
+    job_command command = {.kind = COMMAND_NOTE,
+                           .statement = session->direct ? NOTE_NOW_NUMBER : NOTE_NUMBER};
+    leat_pg_session_call(session, command,
+                         session->direct ? leat_pg_note_now_sql : leat_pg_note_sql);
 }
 
 /* Without knowing which, the batch would be sent as it was, again and again. */

@@ -2,7 +2,8 @@
  * session_write.c - a write that is in no log: the batch of one record, without progress. Where
  * leat.advance would check the claim, leat.write_now checks that nothing is kept of the key, that
  * no control leaves it out, and that the shard still lets it through. All that follows is as for
- * any other batch, so that both ways have one effect.
+ * any other batch, so that both ways have one effect; but its idempotency key is noted under a
+ * lock, since the same request may come through another edge at the same time.
  */
 #include "sink/pg/session_state.h"
 

@@ -212,17 +212,19 @@ static int read_parked_size(leat_shard_reporter *base, uint64_t *ret_bytes, leat
     return end(reporter, result ? 0 : -1, error);
 }
 
-static int rotate_keys(leat_shard_reporter *base, int64_t lifetime_ms, leat_shard_rotated *ret,
-                       leat_error *error)
+static int rotate_keys(leat_shard_reporter *base, int64_t lifetime_ms, int64_t newest_ms,
+                       leat_shard_rotated *ret, leat_error *error)
 {
-    static const char sql[] = "SELECT early::int, bytes FROM leat.rotate_keys($1::int, $2::bigint)";
+    static const char sql[] =
+        "SELECT early::int, bytes FROM leat.rotate_keys($1::int, $2::bigint, $3::bigint)";
     pg_reporter *reporter = (pg_reporter *)base;
-    char lifetime[24];
-    const char *const values[] = {reporter->source_id, lifetime};
+    char lifetime[24], newest[24];
+    const char *const values[] = {reporter->source_id, lifetime, newest};
     snprintf(lifetime, sizeof lifetime, "%" PRId64, lifetime_ms);
+    snprintf(newest, sizeof newest, "%" PRId64, newest_ms);
     if (begin(reporter, error) != 0)
         return -1;
-    PGresult *result = leat_pg_query(&reporter->pg, sql, 2, values, error);
+    PGresult *result = leat_pg_query(&reporter->pg, sql, 3, values, error);
     if (result)
         *ret = (leat_shard_rotated){.early = leat_pg_integer(result, 0, 0) != 0,
                                     .bytes = (uint64_t)leat_pg_integer(result, 0, 1)};

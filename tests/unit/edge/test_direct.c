@@ -16,7 +16,7 @@ typedef struct fake_direct {
     const char *trouble; /* nothing is taken */
     uint32_t count;
     void *tags[WRITES_MAX]; /* NULL: answered */
-    char keys[WRITES_MAX][64], bodies[WRITES_MAX][64];
+    char keys[WRITES_MAX][64], bodies[WRITES_MAX][64], idempotency[WRITES_MAX][64];
     uint64_t rows[WRITES_MAX];
     leat_route_op ops[WRITES_MAX];
     uint32_t partitions[WRITES_MAX];
@@ -39,6 +39,7 @@ static bool take(leat_direct *direct, const leat_direct_write *write, const char
     ck_assert_uint_lt(fake.count, WRITES_MAX);
     copy(fake.keys[fake.count], write->key);
     copy(fake.bodies[fake.count], write->body);
+    copy(fake.idempotency[fake.count], write->idempotency);
     fake.rows[fake.count] = write->row;
     fake.ops[fake.count] = write->op;
     fake.partitions[fake.count] = write->partition;
@@ -58,6 +59,7 @@ static void answer(uint32_t at, leat_direct_outcome outcome, const char *sqlstat
     const leat_record record = {.partition = fake.partitions[at],
                                 .key = leat_slice_of(fake.keys[at]),
                                 .value = leat_slice_of(fake.bodies[at]),
+                                .idempotency = leat_slice_of(fake.idempotency[at]),
                                 .op = leat_slice_of(leat_route_op_name(fake.ops[at]))};
     fake.events.done(fake.events.context, tag, &told, &record);
 }
@@ -151,6 +153,9 @@ static const struct {
     const char *part; /* somewhere in the body */
 } answers[] = {
     {LEAT_DIRECT_APPLIED, "", 200, "{\"state\":\"applied\"}", ""},
+    {LEAT_DIRECT_REPEATED, "", 200, "{\"state\":\"applied\",\"message\":\"it \\\"is\\\" so\"}", ""},
+    {LEAT_DIRECT_CONFLICT, "", 422,
+     "{\"error\":\"invalid\",\"field\":\"idempotency-key\",\"message\":\"it \\\"", ""},
     {LEAT_DIRECT_REFUSED, "23514", 422,
      "{\"error\":\"refused\",\"field\":null,\"message\":\"it \\\"", ",\"sqlstate\":\"23514\"}"},
     {LEAT_DIRECT_REFUSED, "", 422, "{\"error\":\"refused\"", ",\"sqlstate\":null}"},
@@ -172,6 +177,8 @@ START_TEST(each_answer)
     expect_answer(world, answers[_i].status);
     expect_start(world, answers[_i].start);
     ck_assert_msg(strstr(world->answer.body, answers[_i].part), "%s", world->answer.body);
+    bool is_replayed = strstr(world->answer.head, "Idempotent-Replayed: true") != NULL;
+    ck_assert_int_eq(is_replayed, answers[_i].outcome == LEAT_DIRECT_REPEATED);
     ck_assert_uint_eq(world->log->count, 0);
     world_free(world);
     ck_assert(fake.freed);
@@ -185,7 +192,7 @@ START_TEST(what_is_not_handed_over)
     send_request(world, "PATCH /apps/7/devices/x", "", "{\"no_such\":1}");
     expect_answer(world, 422);
     expect_start(world, "{\"error\":\"invalid\"");
-    send_request(world, "PATCH /apps/7/devices/x", "idempotency-key: k\r\n", "{}");
+    send_request(world, "PATCH /apps/7/devices/x", "idempotency-key: k l\r\n", "{}");
     expect_answer(world, 400);
     expect_start(world, "{\"error\":\"bad_request\",\"field\":\"idempotency-key\"");
     fake.trouble = "too many writes wait for the database";
@@ -193,6 +200,36 @@ START_TEST(what_is_not_handed_over)
     expect_answer(world, 503);
     expect_start(world, "{\"error\":\"overloaded\",\"field\":null,\"message\":\"too many");
     ck_assert_uint_eq(fake.count, 0);
+    world_free(world);
+}
+END_TEST
+
+/* With its idempotency key, without the quotes; an item of a batch has its own, and hears the same.
+ */
+START_TEST(an_idempotency_key_is_handed_over)
+{
+    edge_world *world = sync_world();
+    send_request(world, "PATCH /apps/7/devices/x", "Idempotency-Key: \"k-1\"\r\n", "{}");
+    wait_write(world, 1);
+    ck_assert_str_eq(fake.idempotency[0], "k-1");
+    answer(0, LEAT_DIRECT_APPLIED, "", "");
+    expect_answer(world, 200);
+    send_request(world, "PATCH /apps/7/devices/x", "", "{}");
+    wait_write(world, 2);
+    ck_assert_str_eq(fake.idempotency[1], "");
+    answer(1, LEAT_DIRECT_APPLIED, "", "");
+    expect_answer(world, 200);
+    send_request(world, "POST /batch", "Content-Type: application/x-ndjson\r\n",
+                 "{\"method\":\"PATCH\",\"path\":\"/apps/7/devices/x\",\"body\":{},"
+                 "\"idempotency_key\":\"k-2\"}\n"
+                 "{\"method\":\"PATCH\",\"path\":\"/apps/7/devices/y\",\"body\":{},"
+                 "\"idempotency_key\":\"k-3\"}\n");
+    wait_write(world, 4);
+    ck_assert_str_eq(fake.idempotency[2], "k-2");
+    answer(2, LEAT_DIRECT_REPEATED, "", "it repeats");
+    answer(3, LEAT_DIRECT_CONFLICT, "", "it is another");
+    read_until(world, "{\"status\":200,\"state\":\"applied\",\"message\":\"it repeats\"}\n");
+    read_until(world, "{\"status\":422,\"error\":\"invalid\",\"field\":\"idempotency_key\"");
     world_free(world);
 }
 END_TEST
@@ -273,11 +310,16 @@ START_TEST(a_record_for_a_shadow_has_its_age)
     world->version->routes.shadow_count = 1;
     world->config.direct = (leat_direct_source){.open = open_fake, .batch_items = 8};
     world_open(world);
-    send_request(world, "PATCH /apps/7/devices/x", "", "{}");
+    send_request(world, "PATCH /apps/7/devices/x", "idempotency-key: k\r\n", "{}");
     wait_write(world, 1);
     answer(0, LEAT_DIRECT_APPLIED, "", "");
     expect_answer(world, 200);
+    send_request(world, "PATCH /apps/7/devices/x", "idempotency-key: k\r\n", "{}");
+    wait_write(world, 2);
+    answer(1, LEAT_DIRECT_REPEATED, "", "it repeats"); /* nothing was written */
+    expect_answer(world, 200);
     ck_assert_uint_eq(world->log->count, 1);
+    ck_assert_str_eq(world->log->records[0].idempotency, "");
     int64_t until_us = leat_mono_us() + TEST_WAIT_MS * 1000;
     while (metrics_say(world, "leat_edge_oldest_in_flight_seconds 0\n")) {
         uv_run(&world->loop, UV_RUN_ONCE);
@@ -441,6 +483,7 @@ static Suite *suite(void)
     TCase *tests = tcase_create("direct");
     tcase_add_loop_test(tests, each_answer, 0, COUNT_OF(answers));
     tcase_add_test(tests, what_is_not_handed_over);
+    tcase_add_test(tests, an_idempotency_key_is_handed_over);
     tcase_add_test(tests, a_log_in_trouble_is_no_matter);
     tcase_add_test(tests, a_batch_keeps_the_order_of_a_row);
     tcase_add_test(tests, a_batch_takes_no_more_than_its_part);
