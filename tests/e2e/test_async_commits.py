@@ -234,6 +234,7 @@ def test_the_log_is_told_of_what_stays(async_world):
         assert http.patch("/apps/1/checks/1", json={"n": 1, "list": 0}).status_code == 202
     wait_until(lambda: count(world) == 1, "the write")
     assert max(world.committed().values(), default=0) <= 0
+    assert "0 dead letters, commit: async" in world.leat("status").stdout
     assert leat.terminate() == 0
     assert max(world.committed().values()) == 1
 
