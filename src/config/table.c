@@ -390,7 +390,7 @@ static const leat_setting settings[] = {
          "504 where the database does not even say so."},
 
     {"apply", GROUP, .help = "Budgets of each worker, and the times of its work."},
-    {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),
+    {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "24MiB"),
      .help = "The most bytes of records that a worker holds; then partitions pause."},
     {"apply.records", TOP(records_max), COUNT(64, 16777216, "131072"),
      .help =

@@ -171,7 +171,8 @@ leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
                                           const leat_engine_record *record);
 
 /* Is a record of this subpartition parked, or has its first one been held for longer than
- * LEAT_ENGINE_LONG_WAIT_US, or has its partition a backlog? Records after it may wait for as long.
+ * LEAT_ENGINE_LONG_WAIT_US, or has its partition or the engine a backlog? Records after it may wait
+ * for as long.
  */
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint32_t subpartition);
 

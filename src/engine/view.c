@@ -188,11 +188,14 @@ void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_sh
     };
 }
 
-/* It holds more than a quarter of what it held when it was paused last. */
-static bool has_backlog(const leat_partition *partition)
+/* It holds more than a quarter of what it held when it was paused last; or all together hold more
+ * than a few batches, as they do before any was paused. */
+static bool has_backlog(const leat_engine *engine, const leat_partition *partition)
 {
-    return partition->room.records > 0 &&
-           4 * (uint64_t)partition->holding.records > partition->room.records;
+    const uint64_t few_batches = 4;
+    return (partition->room.records > 0 &&
+            4 * (uint64_t)partition->holding.records > partition->room.records) ||
+           engine->budgets.total.records > few_batches * engine->config.batch_records_max;
 }
 
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint32_t subpartition)
@@ -200,7 +203,7 @@ bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint32_t s
     LEAT_ASSERT(partition < engine->config.partition_count &&
                 subpartition < engine->config.subpartitions);
     const leat_queue *queue = &engine->queues[leat_queue_id(engine, partition, subpartition)];
-    return queue->parked || has_backlog(&engine->partitions[partition]) ||
+    return queue->parked || has_backlog(engine, &engine->partitions[partition]) ||
            (queue->count > 0 &&
             engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_ENGINE_LONG_WAIT_US);
 }

@@ -58,10 +58,10 @@ static const default_property defaults[] = {
      * (fetched.c). An answer to a fetch, of all its partitions, has no more bytes than the first.
      */
     {LEAT_KAFKA_READER, "queued.max.messages.kbytes", "1024"},
-    {LEAT_KAFKA_READER, "queued.min.messages", "4000"},
+    {LEAT_KAFKA_READER, "queued.min.messages", "1000"},
     /* Of one partition in an answer. What a paused one holds is at most its limit above and one
      * answer more. A larger batch still comes whole, when its partition is first in a fetch. */
-    {LEAT_KAFKA_READER, "fetch.message.max.bytes", "524288"},
+    {LEAT_KAFKA_READER, "fetch.message.max.bytes", "131072"},
     /* How soon after a full queue was found it is looked at again. */
     {LEAT_KAFKA_READER, "fetch.queue.backoff.ms", "2"},
     /* A fetch waits at the broker only while no partition that is read has a backlog. What a paused
