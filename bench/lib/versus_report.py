@@ -73,10 +73,10 @@ class Report:
         found = re.search(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", path.read_text(), re.S)
         if not found:
             sys.exit(f"error: --into: {file} has no line {BEGIN} with a line {END} behind it")
-        parts = [BEGIN, self.markdown(), ""]
+        parts = [BEGIN, "", self.markdown(), ""]
         if picture:
             parts += [f"![records/s of leat and of other ways, each over the same records]({os.path.relpath(picture, path.parent)})", ""]
-        parts += [f"In brackets: of leat's in the same round. CPU time with uniform keys; RSS the most of all loads. {self.about('`')}", END]
+        parts += [f"In brackets: of leat's in the same round. CPU time with uniform keys; RSS the most of all loads. {self.about('`')}", "", END]
         path.write_text(path.read_text().replace(found.group(), "\n".join(parts)))
 
     # ---- as a picture ----
