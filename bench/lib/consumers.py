@@ -26,7 +26,7 @@ PEERS = {
 }
 LEAT = Kind("", "leat", ADDS, "exact")
 OWN = Kind("", "your own", ADDS, "?")
-START_S, STALL_S, STOP_S = 180, 60, 60
+START_S, STALL_S, STOP_S = 180, 60, 20
 
 # What a run begins with. The rows are updated once so that their pages have room, as those of a table in use; and the
 # checkpoint comes first, so that no page is written to the WAL as a whole later on.
@@ -141,9 +141,10 @@ class Peer:
         self.process.terminate()
         try:
             self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            raise Fault(f"{self.name} did not end within {STOP_S} s of SIGTERM:\n{self.said()}") from None
-        if self.process.returncode not in (0, -signal.SIGTERM, 128 + signal.SIGTERM):
+        except subprocess.TimeoutExpired:  # Kafka Connect does so at times; what it has committed counts all the same
+            progress(f"warning: {self.name} did not end within {STOP_S} s of SIGTERM, and was killed")
+            self.abandon()
+        if self.process.returncode not in (0, -signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKILL):
             raise Fault(f"{self.name} did not end well, with {self.process.returncode}:\n{self.said()}")
         self.watch.close()
 
