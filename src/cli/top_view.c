@@ -76,7 +76,7 @@ bool leat_top_take_key(leat_top_view *view, char key)
 /* It is cleared first: after its last column a terminal would clear that one, too. */
 static void put_line(leat_buf *out, const leat_top_line *line, bool has_colour)
 {
-    const char *before = line->style == LEAT_TOP_HEAD                 ? BOLD
+    const char *before = line->style == LEAT_TOP_HEAD                ? BOLD
                          : line->style == LEAT_TOP_BAD && has_colour ? RED
                                                                      : "";
     leat_buf_text(out, CLEAR_LINE);

@@ -60,13 +60,13 @@ static void expect_line(const world *of, const char *begin, const char *text)
     free(found);
 }
 
-#define SHARD_A                                                                                    \
-    "{\"name\":\"a\",\"time_lag_s\":0.25,\"message_lag\":1000,\"catch_up_s\":90,\"drained_s\":800,"  \
-    "\"rows_s\":3.25,\"stalled\":0,\"held_keys\":0,\"parked_records\":0,\"busy\":1,"                   \
-    "\"connections\":4,\"batch_s\":0.002,\"limit\":4,\"breakers_open\":0,\"controls\":1,"              \
+#define SHARD_A                                                                                     \
+    "{\"name\":\"a\",\"time_lag_s\":0.25,\"message_lag\":1000,\"catch_up_s\":90,\"drained_s\":800," \
+    "\"rows_s\":3.25,\"stalled\":0,\"held_keys\":0,\"parked_records\":0,\"busy\":1,"                \
+    "\"connections\":4,\"batch_s\":0.002,\"limit\":4,\"breakers_open\":0,\"controls\":1,"           \
     "\"silent_s\":0}"
 #define SHARD_B                                                                                    \
-    "{\"name\":\"b\",\"time_lag_s\":120,\"message_lag\":5,\"catch_up_s\":31536000,"                  \
+    "{\"name\":\"b\",\"time_lag_s\":120,\"message_lag\":5,\"catch_up_s\":31536000,"                \
     "\"drained_s\":10,\"rows_s\":9,\"stalled\":2,\"connections\":4,\"breakers_open\":1}"
 
 START_TEST(numbers_of_several_processes_are_added_up_and_the_oldest_counts)
@@ -177,9 +177,9 @@ END_TEST
 /* Another version of leat, or another program. */
 START_TEST(whatever_a_process_says_is_drawn)
 {
-    static const char *const shards[] = {
-        "7", "{}", "{\"name\":5}", "{\"name\":\"a\",\"time_lag_s\":\"x\",\"busy\":[]}",
-        "{\"name\":\"\\u001b[2J\",\"time_lag_s\":1e300}"};
+    static const char *const shards[] = {"7", "{}", "{\"name\":5}",
+                                         "{\"name\":\"a\",\"time_lag_s\":\"x\",\"busy\":[]}",
+                                         "{\"name\":\"\\u001b[2J\",\"time_lag_s\":1e300}"};
     static const char *const culprits[] = {
         "{}", "{\"partitions\":7}",
         "{\"partitions\":[7,{},{\"offset\":1}],\"tenants\":[{}],\"alerts\":[{}]}"};

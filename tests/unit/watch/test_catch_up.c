@@ -25,10 +25,12 @@ static const char *words(char *const *reports, char ret[LEAT_CATCH_UP_SIZE])
 
 static char slow[] = "{\"drain\":{\"waiting\":5000,\"drained_s\":500.0,\"arriving_s\":100.0,"
                      "\"catch_up_s\":12.5}}",
-            fast[] = "{\"drain\":{\"waiting\":900,\"drained_s\":300,\"arriving_s\":0,\"catch_up_s\":3}}",
+            fast[] =
+                "{\"drain\":{\"waiting\":900,\"drained_s\":300,\"arriving_s\":0,\"catch_up_s\":3}}",
             over[] = "{\"drain\":{\"waiting\":9000,\"drained_s\":300,\"arriving_s\":400,"
                      "\"catch_up_s\":31536000.0}}",
-            moment[] = "{\"drain\":{\"waiting\":9,\"drained_s\":300,\"arriving_s\":9,\"catch_up_s\":0.0}}",
+            moment[] =
+                "{\"drain\":{\"waiting\":9,\"drained_s\":300,\"arriving_s\":9,\"catch_up_s\":0.0}}",
             unknown[] = "{\"drain\":{\"waiting\":9,\"drained_s\":null,\"arriving_s\":null,"
                         "\"catch_up_s\":null}}",
             old[] = "{\"partitions\":[0]}", broken[] = "{", other[] = "{\"drain\":7}";
