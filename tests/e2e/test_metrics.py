@@ -17,6 +17,8 @@ from lib.own_broker import free_port
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / ".dev" / "prometheus" / "usr" / "bin" / "prometheus"
 OPEN = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,text/plain;version=0.0.4;q=0.4,*/*;q=0.3"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACED = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
 
 
 def samples_of(families):
@@ -48,7 +50,7 @@ def prometheus(tmp_path):
         config.write_text("global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: leat\n  static_configs:\n"
                           f"  - targets: ['{address}']\n")
         with open(tmp_path / "prometheus.log", "w") as log:
-            started.append(subprocess.Popen([PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+            started.append(subprocess.Popen([PROMETHEUS, f"--config.file={config}", "--enable-feature=exemplar-storage", f"--storage.tsdb.path={tmp_path / 'tsdb'}",
                                              f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log))
         return f"http://127.0.0.1:{port}"
 
@@ -69,14 +71,22 @@ def answer(url, query):
     return {(labels.pop("__name__", ""), tuple(sorted(labels.items()))): float(row["value"][1]) for labels, row in zip(ours, result)}
 
 
+def exemplars(url, series):
+    """Trace ids of the exemplars of a histogram."""
+    found = httpx.get(f"{url}/api/v1/query_exemplars", params={"query": f"{series}_bucket", "start": 0, "end": 4e9}, timeout=10).json()
+    return {e["labels"]["trace_id"] for one in found["data"] for e in one["exemplars"]}
+
+
 def test_the_page_is_read_without_loss(make_world, prometheus):
-    """Both formats by strict parsers, the same series in both, each documented; and each is found in a Prometheus that scraped it."""
-    world = make_world(log="local", store="sqlite")
+    """Both formats by strict parsers, the same series in both, each documented; and each is found in a Prometheus that scraped it,
+    exemplars included."""
+    nobody = f"http://127.0.0.1:{free_port()}/v1/traces"
+    world = make_world(log="local", store="sqlite", tracing={"endpoint": nobody, "sample": "0"})
     leat = world.start("run")
     app = str(uuid.uuid4())
     with world.client(leat) as http:
         for _ in range(20):
-            assert http.put(key_of(app, str(uuid.uuid4())), json={"session_count": 1}).status_code == 202
+            assert http.put(key_of(app, str(uuid.uuid4())), json={"session_count": 1}, headers=TRACED).status_code == 202
         assert http.put(key_of(app, "not-a-uuid"), json={}).status_code == 422
     wait_until(lambda: world.metric(leat, "leat_rows_total") == 20, "rows in the metrics")
 
@@ -99,3 +109,5 @@ def test_the_page_is_read_without_loss(make_world, prometheus):
     later = samples_of(openmetrics.text_string_to_metric_families(pages(leat)[1].text))
     assert {place for place in strict if place in later} <= set(found)
     assert found[("leat_requests_total", (("code", "202"),))] == 20
+    for series in ("leat_accept_to_durable_seconds", "leat_apply_lag_seconds"):
+        assert exemplars(url, series) == {TRACE}, series
