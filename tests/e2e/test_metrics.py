@@ -15,7 +15,8 @@ from lib.harness import key_of, wait_until
 from lib.own_broker import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-PROMETHEUS = ROOT / ".dev" / "prometheus" / "usr" / "bin" / "prometheus"
+# That of this Debian, and one of the next generation, which scripts/setup --matrix builds.
+PROMETHEUS = {"Debian's": ROOT / ".dev" / "prometheus" / "usr" / "bin" / "prometheus", "3": ROOT / ".dev" / "go" / "bin" / "prometheus"}
 OPEN = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,text/plain;version=0.0.4;q=0.4,*/*;q=0.3"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACED = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
@@ -39,10 +40,12 @@ def pages(process):
     return httpx.get(url, timeout=10), httpx.get(url, headers={"Accept": OPEN}, timeout=10)
 
 
-@pytest.fixture
-def prometheus(tmp_path):
+@pytest.fixture(params=PROMETHEUS)
+def prometheus(tmp_path, request):
     """Starts one that scrapes an address each second; its URL."""
-    started = []
+    started, program = [], PROMETHEUS[request.param]
+    if request.param == "3" and not program.exists():
+        pytest.skip("scripts/setup --matrix builds it")
 
     def start(address):
         port = free_port()
@@ -50,7 +53,7 @@ def prometheus(tmp_path):
         config.write_text("global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: leat\n  static_configs:\n"
                           f"  - targets: ['{address}']\n")
         with open(tmp_path / "prometheus.log", "w") as log:
-            started.append(subprocess.Popen([PROMETHEUS, f"--config.file={config}", "--enable-feature=exemplar-storage", f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+            started.append(subprocess.Popen([program, f"--config.file={config}", "--enable-feature=exemplar-storage", f"--storage.tsdb.path={tmp_path / 'tsdb'}",
                                              f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log))
         return f"http://127.0.0.1:{port}"
 
