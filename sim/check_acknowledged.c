@@ -39,6 +39,8 @@ void sim_check_answer(sim_world *world, const sim_request *request, leat_slice b
         sim_fail(world, "acknowledged",
                  "request %u is answered 202, and is not in the log at partition %lld offset %lld",
                  request->index, (long long)partition, (long long)offset);
+    if (record && record->row >= 0)
+        sim_check_told_logged(world, (uint32_t)record->row);
 }
 
 static void check_refused(sim_world *world, const sim_record *record)

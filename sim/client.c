@@ -238,7 +238,8 @@ static void send_request(sim_world *world, uint32_t number)
     leat_buf_free(&body);
     if (sim_chance(world, world->options.values[OPT_BAD_REQUESTS]))
         make_bad(world, request);
-    give_key(world, request);
+    if (!sim_modes_is_live(world, write.route))
+        give_key(world, request);
     sim_http_request(world, request);
 }
 
@@ -294,6 +295,8 @@ static uint32_t misplace(sim_world *world, uint32_t partition, sim_poison *poiso
 static void produce_foreign(sim_world *world, uint32_t number)
 {
     client_write write = draw_write(world);
+    if (sim_modes_is_live(world, write.route)) /* no other producer may write to such a route */
+        write.route = "subs";
     char key[32];
     leat_buf body = {0};
     sim_poison poison = {.sqlstate = ""};
@@ -359,6 +362,8 @@ void sim_clients_begin(sim_world *world)
         .batches_max = 1,
         .ready_age_ms = 5000,
         .floods = world->floods.controls,
+        .modes = world->modes.board,
+        .direct = sim_modes_source(world),
         .metrics = clients->metrics,
     };
     leat_error error;

@@ -324,6 +324,7 @@ static const struct {
     {OPT_PERSON, sim_persons_act},
     {OPT_SWOLLEN, sim_disk_swell},
     {OPT_SERVER_CRASH, crash_server},
+    {OPT_MODE, sim_modes_change},
 };
 
 static void on_fault(sim_world *world, void *object, uint64_t at);

@@ -120,6 +120,7 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_SERVER_CRASH] = {"server_crash", FAULT, 500, 20000, 0},
     [OPT_FLUSH_MS] = {"flush_ms", SCALE, 1, 600, 1},
     [OPT_AWAITED] = {"awaited", SCALE, 10, 1000, 0},
+    [OPT_MODE] = {"mode", RARE, 1500, 20000, 0},
 };
 
 /* A power of two below the span is drawn first, so that no logarithm's rounding depends on the

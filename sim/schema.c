@@ -101,6 +101,8 @@ static void make_routes(leat_schema_version *version, const sim_options *options
         route->index = i;
         LEAT_ASSERT(leat_route_build(&spec, &version->tables[routes[i].table], routes[i].table,
                                      route, &error) == 0);
+        if (routes[i].table == 1 && options->values[OPT_MODE] > 0)
+            route->mode = LEAT_MODE_LIVE;
         for (uint32_t column = 0; column < COLUMN_COUNT; column++)
             route->ops[column] = columns[column].op;
         route->steps[COLUMN_HI] = (leat_step){.is_set = true, .integer = HI_STEP};

@@ -96,6 +96,8 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_UNFLUSHED_LOST] = "unflushed_lost",
     [SOMETIMES_DOUBTED] = "doubted",
     [SOMETIMES_MADE_DURABLE] = "made_durable",
+    [SOMETIMES_WRITTEN_DIRECTLY] = "written_directly",
+    [SOMETIMES_MODE_MOVED] = "mode_moved",
 };
 
 const char *sim_sometimes_name(sim_sometimes_kind kind)

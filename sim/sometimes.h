@@ -100,6 +100,8 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_UNFLUSHED_LOST, /* commits, and the server is the same one */
     SOMETIMES_DOUBTED,        /* after the loss of a connection, or for a pooler */
     SOMETIMES_MADE_DURABLE,   /* a batch of a shard whose batches do not wait for the disk */
+    SOMETIMES_WRITTEN_DIRECTLY, /* a write that is in no log */
+    SOMETIMES_MODE_MOVED,       /* keys have gone from the log into the database */
     SOMETIMES_COUNT,
 } sim_sometimes_kind;
 

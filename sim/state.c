@@ -116,6 +116,7 @@ void sim_state_end(sim_state *state)
         free(state->partitions[p].kept);
     }
     sim_notes_free(&state->notes);
+    free(state->direct);
     free(state->rows);
     free(state->partitions);
     *state = (sim_state){0};
@@ -160,6 +161,16 @@ static void compact(sim_partition_state *partition, const leat_engine_compaction
     partition->row_count = kept;
 }
 
+static void add_direct(sim_state *state, const sim_direct_write *write)
+{
+    if (state->direct_count == state->direct_capacity) {
+        state->direct_capacity = state->direct_capacity ? 2 * state->direct_capacity : 16;
+        state->direct = realloc(state->direct, state->direct_capacity * sizeof *state->direct);
+        LEAT_ASSERT(state->direct);
+    }
+    state->direct[state->direct_count++] = *write;
+}
+
 void sim_state_apply(sim_state *state, const sim_commit *commit)
 {
     for (uint32_t i = 0; i < commit->image_count; i++) {
@@ -180,6 +191,10 @@ void sim_state_apply(sim_state *state, const sim_commit *commit)
         state->partitions[commit->partition].claim = commit->claim;
         state->partitions[commit->partition].epoch++;
     }
+    if (commit->kind == COMMIT_MODE)
+        state->mode = commit->mode;
+    if (commit->kind == COMMIT_DIRECT)
+        add_direct(state, &commit->direct);
     if (commit->compaction)
         compact(&state->partitions[commit->partition], commit->compaction);
 }

@@ -10,6 +10,7 @@
 #include "broker.h"
 #include "engine/batch.h"
 #include "held.h"
+#include "modes.h"
 #include "notes.h"
 #include "parked.h"
 
@@ -62,6 +63,9 @@ typedef struct sim_state {
     uint32_t subpartitions;
     sim_partition_state *partitions;
     sim_notes notes;
+    sim_mode mode;            /* the only row of leat.modes */
+    sim_direct_write *direct; /* the writes that were in no log, in their order */
+    uint32_t direct_count, direct_capacity;
 } sim_state;
 
 typedef struct sim_row_image {
@@ -74,7 +78,13 @@ typedef struct sim_record_fate {
     sim_fate fate;
 } sim_record_fate;
 
-typedef enum sim_commit_kind { COMMIT_BATCH, COMMIT_CLAIM, COMMIT_COMPACTION } sim_commit_kind;
+typedef enum sim_commit_kind {
+    COMMIT_BATCH,
+    COMMIT_CLAIM,
+    COMMIT_COMPACTION,
+    COMMIT_MODE,
+    COMMIT_DIRECT, /* a write that is in no log */
+} sim_commit_kind;
 
 /* The changes of a transaction. */
 struct sim_commit {
@@ -101,6 +111,8 @@ struct sim_commit {
     uint64_t retry_key;  /* 0, or: its records were kept of this key */
     bool lets_go;        /* and it is no longer held */
     sim_notes notes;
+    sim_mode mode;           /* COMMIT_MODE */
+    sim_direct_write direct; /* COMMIT_DIRECT */
 };
 
 void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broker *broker);

@@ -54,6 +54,7 @@ void sim_fail(sim_world *world, const char *checker, const char *format, ...)
 
 int64_t __wrap_leat_mono_us(void);
 int64_t __wrap_leat_wall_ms(void);
+int64_t __wrap_leat_mode_now_us(void);
 void __wrap_leat_diag(leat_level level, const char *format, ...);
 _Noreturn void __wrap_leat_assert_failed(const char *condition, const char *file, int line);
 _Noreturn void __real_leat_assert_failed(const char *condition, const char *file, int line);
@@ -66,6 +67,11 @@ int64_t __wrap_leat_mono_us(void)
 int64_t __wrap_leat_wall_ms(void)
 {
     return SIM_WALL_MS + (running ? running->clock.now_us / 1000 : 0);
+}
+
+int64_t __wrap_leat_mode_now_us(void)
+{
+    return __wrap_leat_mono_us();
 }
 
 void __wrap_leat_diag(leat_level level, const char *format, ...)

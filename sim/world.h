@@ -11,6 +11,7 @@
 #include "client.h"
 #include "clock.h"
 #include "group.h"
+#include "modes.h"
 #include "options.h"
 #include "params.h"
 #include "process.h"
@@ -53,6 +54,7 @@ struct sim_world {
     sim_process *starting; /* the owner of logs and sinks that are made now */
     sim_clients clients;
     sim_floods floods;
+    sim_modes modes;
     sim_list pipelines; /* freed with the world, as what follows */
     sim_list commits;
     sim_list garbage;

@@ -145,7 +145,8 @@ static void answer_later(append *sent, leat_append_result result)
     sent->is_answered = true;
     sent->result = result;
     sim_world *world = sent->writer->world;
-    sim_clock_plan(&world->clock, world->clock.now_us + sim_latency_us(world), on_answer, sent, 0);
+    int64_t after_us = sim_latency_us(world) + sim_modes_late_us(world);
+    sim_clock_plan(&world->clock, world->clock.now_us + after_us, on_answer, sent, 0);
 }
 
 static void on_arrival(sim_world *world, void *object, uint64_t argument)
@@ -208,7 +209,7 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
     }
     append *sent = copy_append(writer, record, tag);
     writer->open[writer->waiting++] = sent;
-    int64_t at = world->clock.now_us + sim_latency_us(world);
+    int64_t at = world->clock.now_us + sim_latency_us(world) + sim_modes_late_us(world);
     writer->last_us = at > writer->last_us ? at : writer->last_us;
     if (!sim_chance(world, world->options.values[OPT_ACK_LOST])) {
         sim_clock_plan(&world->clock, writer->last_us, on_arrival, sent, 0);
