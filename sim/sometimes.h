@@ -96,10 +96,10 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_CONFLICTING,   /* a record has the key of one that says something else */
     SOMETIMES_TOLD_REPEATS,  /* a batch is answered with those of it that a shard knows */
     SOMETIMES_PERSON_REPEATED,
-    SOMETIMES_TOLD,           /* what became of a write */
-    SOMETIMES_UNFLUSHED_LOST, /* commits, and the server is the same one */
-    SOMETIMES_DOUBTED,        /* after the loss of a connection, or for a pooler */
-    SOMETIMES_MADE_DURABLE,   /* a batch of a shard whose batches do not wait for the disk */
+    SOMETIMES_TOLD,             /* what became of a write */
+    SOMETIMES_UNFLUSHED_LOST,   /* commits, and the server is the same one */
+    SOMETIMES_DOUBTED,          /* after the loss of a connection, or for a pooler */
+    SOMETIMES_MADE_DURABLE,     /* a batch of a shard whose batches do not wait for the disk */
     SOMETIMES_WRITTEN_DIRECTLY, /* a write that is in no log */
     SOMETIMES_MODE_MOVED,       /* keys have gone from the log into the database */
     SOMETIMES_COUNT,
