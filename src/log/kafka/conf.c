@@ -43,9 +43,9 @@ static const default_property defaults[] = {
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "allow.auto.create.topics", "false"},
     {LEAT_KAFKA_WRITER, "enable.idempotence", "true"},
     {LEAT_KAFKA_WRITER, "acks", "all"},
-    /* The writer gathers records by itself (writer_send.c) and gives them to the client within this
-     * time, so that they go in one request. Another value: the client gathers. */
-    {LEAT_KAFKA_WRITER, "linger.ms", LEAT_KAFKA_LINGER_MS},
+    /* Few and short waits: a client of the edge waits for the answer. With 0 the writer gathers
+     * records by itself (hold.h). */
+    {LEAT_KAFKA_WRITER, "linger.ms", "0.5"},
     /* A client of the edge waits for the answer, and gets one after at most this long. */
     {LEAT_KAFKA_WRITER, "delivery.timeout.ms", "10000"},
     {LEAT_KAFKA_WRITER, "queue.buffering.max.kbytes", "65536"},

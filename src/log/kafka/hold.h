@@ -3,9 +3,10 @@
  * library gathers records by itself (linger.ms), but its timer delays every record, whether others
  * come or not, and its clock is the time-out of poll(2): half a millisecond becomes a whole one.
  *
- * So records wait here instead, and go when the bound has passed since the last ones went: one that
- * comes alone goes at once, and those that follow soon go together. With a bound of 0 all of a turn
- * go at its end.
+ * With linger.ms 0 records wait here instead, and go when the bound has passed since the last ones
+ * went: one that comes alone goes at once, and those that follow soon share a request. That answers
+ * sooner at low load and costs throughput under much, because the library then sends many small
+ * requests (docs/performance.md). Else the bound is 0 and the library waits.
  *
  * The records leave in the order in which they came, and their bytes are in one piece of memory
  * that is used again and again. No clock and no I/O.
@@ -16,8 +17,10 @@
 #include "base/buf.h"
 #include "record/item.h"
 
-/* At this many they go at once; a larger record, never held, too. */
-enum { LEAT_HOLD_BYTES = 256 * 1024 };
+enum {
+    LEAT_HOLD_BYTES = 64 * 1024
+}; /* at this many they go at once; a larger record, never held,
+      too */
 
 typedef struct leat_hold {
     leat_buf bytes; /* those from `at` on are held */

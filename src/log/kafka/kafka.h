@@ -52,10 +52,6 @@ typedef enum leat_kafka_kind {
     LEAT_KAFKA_PROBE_UNCOMMITTED = LEAT_KAFKA_PROBE | 16,
 } leat_kafka_kind;
 
-/* Of the writer, unless the user has another. */
-#define LEAT_KAFKA_LINGER_MS "0.1"
-enum { LEAT_KAFKA_LINGER_US = 100 }; /* the same */
-
 /* leat's settings, then the user's. NULL and a message that names the property when one is refused
  * or unknown. */
 rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *config,

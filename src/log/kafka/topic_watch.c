@@ -177,7 +177,6 @@ void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *
                                  .offset = report->offset >= 0 ? report->offset : -1,
                                  .at_us = now_us};
     note_stored(writer, report);
-    leat_writer_end_round(writer, slot, now_us);
     leat_topic_guard_verdict verdict = leat_topic_guard_check_ack(&writer->guard, &slot->ack);
     if (is_wrong(writer))
         answer_acked(writer, slot, writer->wrong);

@@ -15,7 +15,7 @@ enum {
     TICK_MS = 500,
     LAST_ANSWERS_MS = 500,
     FREE_MS = 2000,
-    WITHOUT_POLLS = 3, /* handles */
+    WITHOUT_POLLS = 2, /* handles */
     FRAME_MAX = 512,   /* the overhead of a batch of one record beyond its key, value and headers */
     SIZES_MAX = 10,    /* of a header: the two sizes in front of its name and value */
 };
@@ -173,11 +173,9 @@ static void on_tick(uv_timer_t *timer)
 
 static int attach_to_loop(leat_kafka_writer *writer, uv_loop_t *loop, leat_error *error)
 {
-    writer->timer.data = writer->turn.data = writer->after_poll.data = writer;
-    writer->poll.data = writer->alarm.data = writer;
+    writer->timer.data = writer->turn.data = writer->poll.data = writer->alarm.data = writer;
     uv_timer_init(loop, &writer->timer);
     uv_idle_init(loop, &writer->turn);
-    uv_check_init(loop, &writer->after_poll);
     writer->open_handles = WITHOUT_POLLS;
     uv_poll_t *polls[] = {&writer->poll, &writer->alarm};
     int fds[] = {writer->wake_fd, writer->alarm_fd};
@@ -217,8 +215,7 @@ static void on_closed(uv_handle_t *handle)
 static void leave_loop(leat_kafka_writer *writer)
 {
     uv_handle_t *handles[] = {(uv_handle_t *)&writer->timer, (uv_handle_t *)&writer->turn,
-                              (uv_handle_t *)&writer->after_poll, (uv_handle_t *)&writer->poll,
-                              (uv_handle_t *)&writer->alarm};
+                              (uv_handle_t *)&writer->poll, (uv_handle_t *)&writer->alarm};
     uint32_t opened = writer->open_handles;
     for (uint32_t i = 0; i < opened; i++)
         uv_close(handles[i], on_closed);

@@ -22,7 +22,6 @@ typedef struct leat_writer_slot {
     size_t size;                    /* of the record, as the client counts it */
     struct leat_writer_slot *older; /* of the same partition */
     struct leat_writer_slot *newer; /* or the next free one */
-    bool is_flying;                 /* the client has it */
     leat_topic_ack ack;             /* acknowledged, waits for a check of the topic */
     rd_kafka_resp_err_t unsent_for; /* the client has not taken it, and it is not answered yet */
     struct leat_writer_slot *next;  /* of those acknowledged, or not taken */
@@ -42,7 +41,6 @@ typedef struct leat_writer_partition {
     int64_t fault_us;        /* since when */
     int64_t fault_ms;        /* the same by the wall clock */
     uint32_t in_sync;        /* replicas, by the last check */
-    uint32_t flying;         /* records that the client has, and has not answered */
     leat_hold hold;
     bool is_holding; /* it is in writer->holding */
 } leat_writer_partition;
@@ -85,8 +83,7 @@ typedef struct leat_kafka_writer {
     leat_log_writer base;
     uv_poll_t poll;
     uv_timer_t timer;
-    uv_idle_t turn; /* active: some records are to be looked at before the loop sleeps */
-    uv_check_t after_poll;
+    uv_idle_t turn;  /* active: some records are to be looked at before the loop sleeps */
     uv_poll_t alarm; /* of alarm_fd */
     uint32_t open_handles;
     leat_log_config config;   /* a copy: a client may have to be recreated */
@@ -118,18 +115,11 @@ typedef struct leat_kafka_writer {
     bool limit_refused; /* the brokers do not report it */
 
     /* ---- writer_send.c ---- */
+    int64_t linger_us; /* the longest that a record is held */
+    int alarm_fd;
+    int64_t alarm_us;  /* it is set for then; 0: it is not */
     uint32_t *holding; /* partitions that may hold records; room for partition_count */
     uint32_t holding_count;
-    bool gathers;    /* records are held here and the client is kicked; else it waits by itself */
-    int64_t held_us; /* the longest that a record is held; 0: until the turn's end */
-    int64_t kick_us; /* the client is kicked then; 0: it need not be */
-    int64_t kick_us_before;        /* what the last one took */
-    int64_t kick_least_us;         /* or the one before it, which is less */
-    const leat_writer_slot *timed; /* NULL: none */
-    int64_t timed_us;              /* since when */
-    int64_t round_us;              /* what such a record takes, smoothed */
-    int alarm_fd;
-    int64_t alarm_us;         /* it is set for then; 0: it is not */
     leat_writer_slot *unsent; /* not taken by the client, and not answered yet */
     leat_writer_slot **unsent_end;
 
@@ -176,13 +166,6 @@ void leat_writer_give_slot(leat_kafka_writer *writer, leat_writer_slot *slot);
 
 /* ---- writer_send.c ---- */
 
-enum {
-    /* Records of a partition that the client may have when it is given more: librdkafka's
-     * RD_KAFKA_IDEMP_MAX_INFLIGHT. */
-    LEAT_WRITER_FLYING_MAX = 5,
-    LEAT_WRITER_BLOCKED_MAX_US = 100 * 1000, /* then it is: its time-outs begin when it has them */
-};
-
 #define LEAT_WRITER_FULL "too many writes wait for the log"
 
 /* `conf`: as configured. */
@@ -195,8 +178,6 @@ void leat_writer_send_fini(leat_kafka_writer *writer);
  * caller's. */
 int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_writer_slot *slot,
                      leat_error *error) LEAT_MUST_CHECK;
-/* The brokers have stored this one. */
-void leat_writer_end_round(leat_kafka_writer *writer, const leat_writer_slot *slot, int64_t now_us);
 /* Some records were answered: the client may have room for those that are held. */
 void leat_writer_look_soon(leat_kafka_writer *writer);
 /* The client gets all that is held now; what it has no room for is answered in the next turn: it is

@@ -59,10 +59,6 @@ void leat_writer_give_slot(leat_kafka_writer *writer, leat_writer_slot *slot)
 {
     leat_writer_partition *partition = &writer->partitions[slot->partition];
     LEAT_ASSERT(writer->waiting > 0);
-    LEAT_ASSERT(partition->flying >= slot->is_flying);
-    partition->flying -= slot->is_flying;
-    if (slot == writer->timed)
-        writer->timed = NULL;
     leat_shares_give(&writer->bytes, &partition->bytes, slot->size);
     if (slot->older)
         slot->older->newer = slot->newer;

@@ -75,7 +75,7 @@ END_TEST
 
 START_TEST(a_full_one_waits_for_nothing)
 {
-    static char value[80000];
+    static char value[20000];
     leat_hold hold = {0};
     memset(value, 'x', sizeof value - 1);
     add(&hold, "{}");

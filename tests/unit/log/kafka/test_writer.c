@@ -377,77 +377,6 @@ START_TEST(a_full_client_refuses_nothing_that_is_held_and_keeps_its_order)
 }
 END_TEST
 
-rd_kafka_resp_err_t __real_rd_kafka_flush(rd_kafka_t *rk, int timeout_ms);
-rd_kafka_resp_err_t __wrap_rd_kafka_flush(rd_kafka_t *rk, int timeout_ms);
-
-static int kicks;
-
-rd_kafka_resp_err_t __wrap_rd_kafka_flush(rd_kafka_t *rk, int timeout_ms)
-{
-    ck_assert_int_eq(timeout_ms, 0);
-    kicks++;
-    return __real_rd_kafka_flush(rk, timeout_ms);
-}
-
-static bool was_kicked(const void *context)
-{
-    return kicks > *(const int *)context;
-}
-
-/* The client would look for a moment to send them in a circle. */
-START_TEST(holds_what_follows_five_on_their_way_but_not_for_long)
-{
-    answers *a = start();
-    open_writer(a);
-    append(a, 2);
-    await_answers(a, 2);
-    fixture_slow(&a->f, FOR_EVER_MS);
-    int64_t begun_us = leat_mono_us();
-    append(a, 2 * LEAT_WRITER_FLYING_MAX);
-    fixture_await(&a->f, are_handed_over, a);
-    append(a, 2);
-    fixture_await(&a->f, are_handed_over, a);
-    ck_assert_int_ge(leat_mono_us() - begun_us, LEAT_WRITER_BLOCKED_MAX_US);
-    ck_assert_uint_eq(answered(a), 2);
-    leat_log_writer_free(a->writer, 0);
-    fixture_close(&a->f);
-    free(a);
-}
-END_TEST
-
-/* Held or too large for that; the client would let it wait for a whole millisecond. */
-START_TEST(kicks_the_client_after_all_that_it_was_given)
-{
-    static char large[LEAT_HOLD_BYTES];
-    answers *a = start();
-    leat_error error = {0};
-    open_writer(a);
-    for (int i = 0; i < 10; i++) {
-        int before = kicks;
-        if (i % 2 == 0)
-            append(a, 1);
-        else
-            ck_assert_int_eq(append_sized(a, (leat_slice){large, sizeof large}, &error), 0);
-        fixture_await(&a->f, was_kicked, &before);
-    }
-    await_answers(a, a->sent);
-    finish(a);
-}
-END_TEST
-
-START_TEST(a_linger_of_the_users_is_the_clients_own)
-{
-    answers *a = start();
-    int before = kicks;
-    a->f.properties[a->f.config.property_count++] = (leat_log_property){"linger.ms", "2"};
-    open_writer(a);
-    append(a, 20);
-    await_answers(a, 20);
-    ck_assert_int_eq(kicks, before);
-    finish(a);
-}
-END_TEST
-
 static void other_topic(leat_log_identity *identity)
 {
     identity->topic_id[0] = identity->topic_id[0] == 'x' ? 'y' : 'x';
@@ -779,9 +708,6 @@ int main(void)
     tcase_add_test(tests, survives_a_fatal_error);
     tcase_add_test(tests, free_answers_what_waits);
     tcase_add_test(tests, holds_what_follows_an_unanswered_one_but_not_for_long);
-    tcase_add_test(tests, holds_what_follows_five_on_their_way_but_not_for_long);
-    tcase_add_test(tests, kicks_the_client_after_all_that_it_was_given);
-    tcase_add_test(tests, a_linger_of_the_users_is_the_clients_own);
     tcase_add_test(tests, a_full_client_refuses_nothing_that_is_held_and_keeps_its_order);
     tcase_add_loop_test(tests, takes_nothing_for_another_topic, 0, sizeof others / sizeof *others);
     tcase_add_test(tests, takes_writes_for_the_topic_that_was_set_up);
