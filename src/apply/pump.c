@@ -324,58 +324,6 @@ static void on_lost(void *context, uint32_t partition)
     leat_engine_lost(worker->engine, leat_worker_event_us(worker), partition);
 }
 
-/* 0: it has none, or none that can be told. */
-static uint64_t tenant_of(const leat_item *item)
-{
-    if (!item->route || item->route->tenant_key_position < 0)
-        return 0;
-    return leat_hash(leat_route_tenant(item->route, item->canonical_key));
-}
-
-/* A record that is of no key cannot be held. */
-static leat_engine_on_refused on_refused_of(const leat_item *item, uint64_t key)
-{
-    static const leat_engine_on_refused engines[LEAT_ON_REFUSED_COUNT] = {
-        [LEAT_ON_REFUSED_SKIP] = LEAT_ENGINE_REFUSED_SKIP,
-        [LEAT_ON_REFUSED_HOLD] = LEAT_ENGINE_REFUSED_HOLD,
-        [LEAT_ON_REFUSED_STOP] = LEAT_ENGINE_REFUSED_STOP};
-    leat_on_refused on_refused = item->route ? item->route->on_refused : LEAT_ON_REFUSED_SKIP;
-    return key == 0 && on_refused == LEAT_ON_REFUSED_HOLD ? LEAT_ENGINE_REFUSED_SKIP
-                                                          : engines[on_refused];
-}
-
-leat_engine_record leat_worker_record_of(const leat_worker *worker, leat_item *item)
-{
-    size_t bytes = item->record.key.size + item->record.value.size + item->record.header_bytes +
-                   sizeof *item;
-    uint64_t key = leat_item_held_hash(item);
-    return (leat_engine_record){
-        .partition = item->record.partition,
-        .offset = item->record.offset,
-        .accepted_ms = item->record.accepted_ms,
-        .epoch = item->record.epoch,
-        .subpartition = item->subpartition,
-        .tenant = tenant_of(item),
-        .table = item->route ? item->route->table_index : leat_worker_table_count(worker),
-        .key = key,
-        .on_refused = on_refused_of(item, key),
-        .bytes = (uint32_t)bytes,
-        .payload = item,
-    };
-}
-
-void leat_worker_decode_item(leat_worker *worker, leat_item *item)
-{
-    const leat_schema_version *version = leat_schema_versions_newest(
-        worker->config.schema_versions, worker->shard_of[item->record.partition]);
-    int decoded =
-        leat_item_decode(&version->routes, &worker->config.catalog->source.placement, item);
-    LEAT_ASSERT(decoded == 0);
-    worker->repeats.has_keys = worker->repeats.has_keys || item->record.idempotency.size > 0;
-    int placed = leat_item_check_place(&worker->config.catalog->layout, item);
-    LEAT_ASSERT(placed == 0);
-}
-
 static void log_stopped(leat_worker *worker, uint32_t partition)
 {
     leat_engine_partition_view view;

@@ -284,8 +284,8 @@ void leat_worker_follow_controls(leat_worker *worker);
 uint32_t leat_worker_table_count(const leat_worker *worker);
 const char *leat_worker_table_name(const leat_worker *worker, uint32_t table);
 
-/* Decodes an item whose record is there. Out of memory it ends the process, which loses nothing;
- * going on without the key would lose the order. */
+/* worker_record.c: decodes an item whose record is there. Out of memory it ends the process, which
+ * loses nothing; going on without the key would lose the order. */
 void leat_worker_decode_item(leat_worker *worker, leat_item *item);
 /* A decoded item as the engine takes it. */
 leat_engine_record leat_worker_record_of(const leat_worker *worker, leat_item *item);
