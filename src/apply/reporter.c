@@ -25,16 +25,14 @@
 #include "base/rate_limit.h"
 #include "base/states.h"
 #include "base/thread.h"
+#include "sink/key_rotation.h"
 
 enum {
     GATHER_EVERY_MS = 250,
     WAITS_EVERY_MS = 1000,
     CONTROLS_EVERY_MS = 1000,
     PARKED_SIZE_EVERY_MS = 5000,
-    ROTATE_EVERY_MS = 10000,
-    ROTATE_AGAIN_MS = 60000, /* after a failure, and up to a quarter more: each try holds up batches
-                              */
-    CHANGED_MS = 2000,       /* between two rows, at least */
+    CHANGED_MS = 2000,              /* between two rows, at least */
     CULPRITS_BYTES_MAX = 15 * 1024, /* with the rest less than LEAT_REPORT_BYTES_MAX */
     CULPRITS_ROWS = 3,              /* of each kind */
     RETRY_MS = 2000,                /* after a failure: a server that crashed has lost the row */
@@ -73,8 +71,7 @@ typedef struct reporter_shard {
     int64_t waits_since_ms; /* since when they wait, wall clock */
     int64_t controls_ms;    /* the controls are not read before, monotonic; likewise the next */
     int64_t parked_size_ms;
-    int64_t rotate_ms;
-    leat_prng prng;
+    leat_key_rotation rotation;
     leat_rate_limit rate_limit;
 } reporter_shard;
 
@@ -193,33 +190,15 @@ static void read_parked_size(reporter_shard *at)
 
 /* ---- idempotency keys ---- */
 
-/* Several processes may do this at once. */
 static void rotate_keys(reporter_shard *at)
 {
     const leat_reporter_config *config = &at->reporter->config;
     leat_shard_rotated rotated;
-    leat_error error;
-    if (mono_ms() < at->rotate_ms)
-        return;
-    at->rotate_ms = mono_ms() + ROTATE_EVERY_MS;
-    int status = leat_shard_reporter_rotate_keys(at->shard_reporter, config->idempotency_ms, 0,
-                                                 &rotated, &error);
-    const char *shard = config->shards[at->shard].name;
-    if (status < 0) {
-        at->rotate_ms = mono_ms() + ROTATE_AGAIN_MS +
-                        (int64_t)leat_prng_below(&at->prng, ROTATE_AGAIN_MS / 4);
-        leat_debug("idempotency keys not rotated shard=%s reason=\"%s\"", shard, error.text);
-    }
-    if (status != 0)
+    if (leat_key_rotation_run(&at->rotation, at->shard_reporter, config->shards[at->shard].name,
+                              config->idempotency_ms, 0, &rotated) != 0)
         return;
     for (uint32_t i = 0; i < config->worker_count; i++)
         leat_worker_idempotency_size(config->workers[i], at->shard, rotated.bytes);
-    if (rotated.early)
-        leat_warn(
-            "idempotency keys are forgotten 1 3/4 lifetimes after they were noted, although parked "
-            "or held records or a partition have not come so far: repeats that wait for longer "
-            "may be applied again shard=%s",
-            shard);
 }
 
 /* ---- the row ---- */
@@ -404,7 +383,7 @@ leat_reporter *leat_reporter_new(const leat_reporter_config *config, leat_error 
         reporter_shard *at = &reporter->shards[i];
         at->reporter = reporter;
         at->shard = i;
-        at->prng.state = (uint64_t)leat_mono_us() + i;
+        leat_key_rotation_init(&at->rotation, (uint64_t)leat_mono_us() + i);
         at->shard_reporter = leat_shard_reporter_new(config->shards[i].at, config->source_id);
         if (pthread_create(&at->thread, NULL, run_thread, at) != 0) {
             leat_shard_reporter_free(at->shard_reporter);

@@ -11,9 +11,8 @@
 #include "base/diag.h"
 #include "base/rate_limit.h"
 #include "base/thread.h"
+#include "sink/key_rotation.h"
 #include "sink/modes.h"
-
-enum { FORGET_EVERY_MS = 10000 };
 
 typedef struct mode_watch_shard {
     leat_mode_watch *watch;
@@ -22,7 +21,7 @@ typedef struct mode_watch_shard {
     leat_shard_reporter *reporter;
     leat_rate_limit rate_limit;
     leat_mode_rows rows;
-    int64_t forget_us; /* when keys are forgotten next */
+    leat_key_rotation rotation;
 } mode_watch_shard;
 
 struct leat_mode_watch {
@@ -61,22 +60,14 @@ static void read_modes(mode_watch_shard *at)
     leat_modes_publish(watch->config.modes, at->shard, settings, begun_us);
 }
 
-/* The worker's reporter does the same; whoever comes first does it. */
 static void forget_keys(mode_watch_shard *at)
 {
     const leat_mode_watch_config *config = &at->watch->config;
-    int64_t noted_ms = config->noted_ms[at->shard], now_us = leat_mono_us();
+    int64_t noted_ms = config->noted_ms[at->shard];
     leat_shard_rotated rotated;
-    leat_error error;
-    if (noted_ms == 0 || now_us < at->forget_us)
-        return;
-    at->forget_us = now_us + FORGET_EVERY_MS * INT64_C(1000);
-    if (leat_shard_reporter_rotate_keys(at->reporter, config->idempotency_ms, noted_ms, &rotated,
-                                        &error) < 0 &&
-        leat_rate_limit_allows(&at->rate_limit, (uint64_t)(now_us / 1000), error.text))
-        leat_warn("idempotency keys cannot be forgotten: they take up more and more of the shard "
-                  "until they can be shard=%s reason=\"%s\"",
-                  config->shard_names[at->shard], error.text);
+    if (noted_ms != 0)
+        (void)!leat_key_rotation_run(&at->rotation, at->reporter, config->shard_names[at->shard],
+                                     config->idempotency_ms, noted_ms, &rotated);
 }
 
 static void look_once(mode_watch_shard *at)
@@ -127,6 +118,7 @@ leat_mode_watch *leat_mode_watch_new(const leat_mode_watch_config *config, leat_
         mode_watch_shard *at = leat_must_calloc(1, sizeof *at);
         at->watch = watch;
         at->shard = i;
+        leat_key_rotation_init(&at->rotation, (uint64_t)leat_mono_us() + i);
         at->reporter = leat_shard_reporter_new(config->addresses[i], config->source_id);
         if (leat_thread_start(&at->thread, run_thread, at) != 0) {
             free_shard(at);
