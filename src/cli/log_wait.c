@@ -103,7 +103,7 @@ static int64_t look_again(leat_assembly *assembly, uint32_t shard, marks *at, in
 int leat_wait_for_log(leat_assembly *assembly, uint32_t shard, leat_error *error)
 {
     marks at = {0};
-    int64_t said_us = leat_mono_us(), left, records;
+    int64_t said_us = leat_mono_us(), left, records = 0;
     while ((left = look_again(assembly, shard, &at, &records, error)) > 0) {
         if (leat_mono_us() - said_us > SAY_EVERY_US) {
             said_us = leat_mono_us();

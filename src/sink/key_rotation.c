@@ -21,8 +21,8 @@ void leat_key_rotation_tried(leat_key_rotation *rotation, int64_t now_ms, bool f
 {
     int64_t rest_ms = failed ? LEAT_KEY_ROTATION_AGAIN_MS : LEAT_KEY_ROTATION_EVERY_MS;
     rotation->failures = failed ? rotation->failures + 1 : 0;
-    rotation->due_ms =
-        now_ms + rest_ms + (int64_t)leat_prng_below(&rotation->prng, (uint64_t)rest_ms / 4);
+    rotation->due_ms = now_ms + rest_ms +
+                       (int64_t)leat_prng_below(&rotation->prng, (uint64_t)rest_ms / 4);
 }
 
 static void log_failure(leat_key_rotation *rotation, const char *shard, const char *reason)
