@@ -1,11 +1,32 @@
 /*
- * internal.h - what the edge's files share: edge.c decides what a request is, write.c takes a write
- * from its bytes to where it goes, append.c through the log to its answer, content.c what its body
- * is, batch.c many of them in one request, answer.c writes the answers, metrics.c counts them,
- * health.c knows whether writes are taken, auth.c who may write, admission.c who writes too often,
- * way.c which way a write goes, direct.c what goes to the database while its client waits,
- * waiting.c (waiting.h) who waits for a write, tenant.c whose write it is where the path does not
- * say it, trace.c (trace.h) a request's trace, docs.c describes the API to whoever asks.
+ * internal.h - what the edge's files share:
+ *
+ *   edge.c            decides what a request is
+ *   write.c           takes a write from its bytes to where it goes
+ *   append.c          through the log to its answer
+ *   direct.c          what goes to the database while its client waits
+ *   way.c             which way a write goes
+ *   batch.c           many writes in one request
+ *   content.c         what a body is
+ *   tenant.c          whose write it is where the path does not say it
+ *   auth.c            who may write
+ *   admission.c       who writes too often
+ *   idempotency.c     the idempotency key of a write
+ *   answer.c          the answers
+ *   metrics.c         counts them
+ *   health.c          whether writes are taken
+ *   docs.c            describes the API to whoever asks
+ *
+ * Parts with their own headers:
+ *
+ *   batch_split.c     where an item of a batch begins and ends
+ *   batch_item.c      what an item says
+ *   buckets.c         token buckets by name
+ *   waiting.c         who waits for a write
+ *   prefer.c          the header Prefer
+ *   trace.c           a request's trace
+ *   openapi.c         the OpenAPI document
+ *   openapi_schema.c  the columns of a table in it
  */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H

@@ -29,6 +29,7 @@
  *   lists.c         the intrusive lists between them
  *   trouble.c       which heads fail, since when and why
  *   leave_out.c     records that the caller wants left out
+ *   holder.c        which record holds a partition's low water, and why
  *   view.c          views and counters
  *   memory.c        limits, new, free
  *   validate.c      every invariant
