@@ -134,9 +134,8 @@ typedef struct leat_partition {
     int64_t position; /* every record below it was disposed of since the claim: taken, or skipped as
                          applied. Moves while READING only; -1 before the first */
     int64_t away_us;  /* since when it is not read, though it is ours; 0: it is */
-    int64_t reread_to; /* it had been read up to here before it was dropped; 0: `position` is there
-                          again */
-    int64_t reread_us; /* when it was last claimed: since when it is read again */
+    int64_t reread_to;    /* read up to here before it was dropped; 0: `position` is there again */
+    int64_t reread_us;    /* when it was last claimed: since when it is read again */
     bool reread_by_trial; /* a trial has ended a session before that claim, and after the last */
     bool waits_dropped;   /* a record that may be accepted later was dropped, since the claim */
     bool low_known;       /* claimed and not dropped since */
