@@ -16,9 +16,9 @@
 #include "apply/signature.h"
 #include "apply/skew.h"
 #include "apply/worker.h"
+#include "base/rate_limit.h"
 #include "base/standstill.h"
 #include "engine/budget_view.h"
-#include "base/rate_limit.h"
 
 /* What a worker reports about a shard: see worker_facts.c. */
 typedef struct leat_worker_report {
