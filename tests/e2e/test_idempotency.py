@@ -122,7 +122,14 @@ def test_a_repeat_has_no_effect_where_writes_are_applied_in_the_request(make_wor
         assert world.rows("select n from things where id = 3") == [(2,)]
         assert add(one, "refused", row="x")[0] == 422 and add(one, "refused", row=4)[::2] == (200, None)
     assert world.metrics(edges[0])['leat_sync_writes_total{outcome="conflict"}'] == 1
+    # Ten minutes later, by what the slots say: the last one was opened now, and the one before it has been closed for longer than keys live.
     wait_until(lambda: world.rows("select max(opened_ms) from leat.idempotency_slots")[0][0] > 0, "the edge to see to the slots")
+    assert world.rows("select count(*) from leat.idempotency")[0][0] > 0
+    with world.db("a") as db:
+        db.execute("""with aged as (update leat.idempotency_slots set opened_ms = opened_ms - 600000 returning slot, opened_ms)
+                      insert into leat.idempotency_slots (slot, opened_ms)
+                      select max(slot) + n, max(opened_ms) + n * 300000 from aged, generate_series(1, 2) as n group by n""")
+    wait_until(lambda: world.rows("select count(*) from leat.idempotency") == [(0,)], "the edges to have the keys forgotten")
 
 
 def test_a_repeat_goes_another_way_than_the_first(make_world):
