@@ -1,11 +1,12 @@
 """A consumer as teams write it by hand, in three ways: consumer.py naive|batch|inbox.
 
-  naive   one upsert and one commit a record; offsets are committed now and then
+  naive   one upsert and one commit a record; offsets are committed every 100 records
   batch   what a poll returns becomes one upsert: the last values of each row, its counters added up; then the offsets
   inbox   a durable inbox: what a poll returns is stored as it is, then the offsets are committed; then it is applied and marked as
           applied in one transaction. Counters are exact whatever crashes, for three writes a record instead of one
 
-WORKERS processes (2) share the partitions: partition P belongs to worker P mod WORKERS. BATCH is the most records of a poll (1000).
+WORKERS processes (2) share the partitions: partition P belongs to worker P mod WORKERS. BATCH is the most records of a poll of
+the other two (1000).
 """
 import json
 import multiprocessing
@@ -31,6 +32,7 @@ MARK = """update inbox i set applied_at = now() from unnest(%s::int[], %s::bigin
   where i.partition = m.partition and i."offset" = m."offset" and i.applied_at is null returning i.partition, i."offset" """
 LEFT = """select partition, "offset", key, body from inbox where applied_at is null and partition = any(%s)
   order by partition, "offset" limit %s"""
+NAIVE_POLL = 100  # what a crash may do twice; and a progress that is seen several times a second
 
 
 # ---- records and rows ----
@@ -89,7 +91,7 @@ def texts(messages):
 
 def naive(log, db):
     db.autocommit = True
-    for messages in log.polls():
+    for messages in log.polls(NAIVE_POLL):
         for key, body in texts(messages):
             db.execute(UPSERT_ONE, row_of(key, body))
         log.commit()
