@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from measure import ROOT, progress, stat_fields, tree_cpu_us
 from stage import ceiling
+from window import Fault, Progress, drain, measure
 
 ADDS, OVERWRITES = "adds", "overwrites"  # what becomes of a counter
 
@@ -26,7 +27,7 @@ PEERS = {
 }
 LEAT = Kind("", "leat", ADDS, "exact")
 OWN = Kind("", "your own", ADDS, "?")
-START_S, STALL_S, STOP_S = 180, 60, 20
+STOP_S, FINISH_S = 10, 600  # for ending after SIGTERM; for leat, which is waited for until it has applied all
 
 # What a run begins with. The rows are updated once so that their pages have room, as those of a table in use; and the
 # checkpoint comes first, so that no page is written to the WAL as a whole later on.
@@ -39,15 +40,6 @@ insert into subscriptions (app_id, subscription_id, properties, session_count)
 update subscriptions set session_count = 0;
 vacuum analyze subscriptions;
 """
-FOUND = """
-select count(*), count(last_active), coalesce(sum(session_count), 0),
-  coalesce(sum(hashtextextended(properties::text || extract(epoch from last_active), 0)::numeric), 0) from subscriptions
-"""
-Found = namedtuple("Found", "rows written counters values")
-
-
-class Fault(Exception):
-    """A contender has failed, or its rows are wrong."""
 
 
 # ---- the table ----
@@ -65,11 +57,6 @@ def reset_rows(world):
     with world.db("a") as db:
         for statement in filter(str.strip, RESET.split(";")):
             db.execute(statement)
-
-
-def found_rows(world):
-    with world.db("a") as db:
-        return Found(*map(int, db.execute(FOUND).fetchone()))
 
 
 # ---- contenders ----
@@ -94,6 +81,10 @@ class Leat:
         if not self.process.alive():
             raise Fault(f"leat has ended by itself:\n{self.said()}")
         return int(self.world.metric(self.process, "leat_records_applied_total"))
+
+    def positions(self, end):
+        """It has been waited for."""
+        return end
 
     def stop(self):
         if self.process.terminate() != 0:
@@ -125,14 +116,21 @@ class Peer:
             self.process = subprocess.Popen(["sh", "-c", "exec " + self.command], env=env, stdout=log, stderr=log, start_new_session=True)
         return self.process.pid
 
+    def committed(self):
+        try:
+            found = self.watch.committed([TopicPartition(self.world.name, p) for p in self.begin], timeout=10)
+        except KafkaException as fault:
+            raise Fault(f"{self.name}: its committed offsets cannot be read: {fault}") from None
+        return {at.partition: max(at.offset, self.begin[at.partition]) for at in found}
+
     def applied(self):
         if self.process.poll() is not None:
             raise Fault(f"{self.name} has ended by itself, with {self.process.returncode}:\n{self.said()}")
-        try:
-            committed = self.watch.committed([TopicPartition(self.world.name, p) for p in self.begin], timeout=10)
-        except KafkaException as fault:
-            raise Fault(f"{self.name}: its committed offsets cannot be read: {fault}") from None
-        return sum(max(c.offset - self.begin[c.partition], 0) for c in committed)
+        return sum(offset - self.begin[partition] for partition, offset in self.committed().items())
+
+    def positions(self, end):
+        """{partition: offset} up to which it has applied all, once it has ended."""
+        return self.committed()
 
     def said(self):
         return self.log_path.read_text(errors="replace")[-3000:]
@@ -146,7 +144,6 @@ class Peer:
             self.abandon()
         if self.process.returncode not in (0, -signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKILL):
             raise Fault(f"{self.name} did not end well, with {self.process.returncode}:\n{self.said()}")
-        self.watch.close()
 
     def abandon(self):
         try:
@@ -156,24 +153,24 @@ class Peer:
         self.process.wait()
 
 
-def command_of(kind):
-    return str(ROOT / "bench" / "peers" / kind.command)
+def command_of(name):
+    return str(ROOT / "bench" / "peers" / PEERS[name].command)
+
+
+def prepare(names):
+    """Each of these peers is fetched and compiled if need be."""
+    if unknown := [name for name in names if name not in PEERS]:
+        sys.exit(f"error: --peers: there is no {unknown[0]}; there are {', '.join(PEERS)}")
+    for name in names:
+        progress(f"preparing {name}")
+        if subprocess.run([command_of(name).split()[0], "--prepare"]).returncode != 0:
+            sys.exit(f"error: {name} could not be prepared, see above; --peers without it leaves it out")
 
 
 def contenders(world, names, own):
-    """{name: contender}, leat first; each peer is fetched and compiled if need be."""
-    found = {"leat": Leat(world)}
-    for name in names:
-        if name not in PEERS:
-            sys.exit(f"error: --peers: there is no {name}; there are {', '.join(PEERS)}")
-        command = command_of(PEERS[name])
-        progress(f"preparing {name}")
-        if subprocess.run([command.split()[0], "--prepare"]).returncode != 0:
-            sys.exit(f"error: {name} could not be prepared, see above; --peers without it leaves it out")
-        found[name] = Peer(world, name, PEERS[name], command)
-    if own:
-        found["own"] = Peer(world, "own", OWN, own)
-    return found
+    """{name: contender}, leat first."""
+    peers = {name: Peer(world, name, PEERS[name], command_of(name)) for name in names}
+    return {"leat": Leat(world), **peers, **({"own": Peer(world, "own", OWN, own)} if own else {})}
 
 
 # ---- a run ----
@@ -213,62 +210,32 @@ class Mark:
                 **{f"{name}_cpu_us": (self.cpu[name] - start.cpu[name]) / records for name in self.cpu}}
 
 
-def measure(contender, pid, servers, total, seconds):
-    """Figures of the window in which it applies 20 to 90 percent of `total` records. Of one that needs more than `seconds` until
-    then: of these seconds, without their first third. Of one that is through before it is looked at: of all of it."""
-    start, begun, is_first = Mark(pid, servers, 0), None, True
-    while True:
-        count, now = contender.applied(), time.monotonic()
-        if begun is None and count == 0 and now - start.at > START_S:
-            raise Fault(f"{contender.name}: nothing was applied in {START_S} s:\n{contender.said()}")
-        if begun is None and count > 0:
-            begun = now
-        share = max(count / total, 0.9 * (now - begun) / seconds) if begun else 0
-        if share >= 0.9 and count > start.count:
-            return Mark(pid, servers, count).since(start)
-        if begun and now - begun > seconds + STALL_S:
-            raise Fault(f"{contender.name}: it stands still after {count} of {total} records:\n{contender.said()}")
-        if is_first and share >= (0.2 if count >= 0.2 * total else 0.3):
-            start, is_first = Mark(pid, servers, count), False
-        time.sleep(0.05)
+Run = namedtuple("Run", "figures count positions")
 
 
-def wait_all(contender, total, seconds):
-    """(records that are applied, all of them if they come within these seconds; are they all?)"""
-    end = time.monotonic() + seconds
-    while (count := contender.applied()) < total and time.monotonic() < end:
-        time.sleep(0.05)
-    return count, count >= total
+def finish(contender, how_far, rate, seconds):
+    """Waits until all is applied, if that is soon."""
+    rest_s = (how_far.total - how_far.count) / rate
+    if contender.must_finish:
+        if not drain(how_far, FINISH_S):
+            raise Fault(f"{contender.name}: it has applied {how_far.count} of {how_far.total} records in {FINISH_S} s")
+    elif rest_s < seconds:
+        drain(how_far, 2 * rest_s + 2)
 
 
-def run(contender, number, begin, servers, total, seconds):
-    """(figures, records that it says it has applied, whether these are all)"""
+def run(contender, number, span, servers, lead, seconds):
+    """A Run: its figures, how many records it has applied, and {partition: offset} up to which that is. One that would need longer for
+    the rest than until there is stopped."""
+    begin, end = span
     pid = contender.start(number, begin)
     try:
-        figures = measure(contender, pid, servers, total, seconds)
-        rest_s = (total - contender.applied()) / figures["records_s"]
-        count, is_all = wait_all(contender, total, 2 * rest_s + 2 if rest_s < seconds or contender.must_finish else 0)
+        how_far = Progress(contender, sum(end.values()) - sum(begin.values()))
+        figures = measure(how_far, lambda count: Mark(pid, servers, count), lead, seconds)
         figures["rss_mib"] = rss_mib(pid)
+        finish(contender, how_far, figures["records_s"], lead + seconds)
         contender.stop()
-        return figures, count, is_all
     except BaseException:
         contender.abandon()
         raise
-
-
-# ---- what it has left ----
-
-
-def check_counters(name, kind, found, count, is_all, total):
-    """Raises a Fault if the counters are not as `count` applied records leave them."""
-    if kind.counter == OVERWRITES:
-        if found.counters != found.written:
-            raise Fault(f"{name}: the counters of {found.written} rows that were set to 1 add up to {found.counters}")
-    elif not (found.counters == total if is_all else count <= found.counters <= total):
-        raise Fault(f"{name}: it has applied {count} of {total} records, and the counters add up to {found.counters}")
-
-
-def check_same(name, found, of_leat):
-    """Raises a Fault if, with all records applied, its rows are others than leat's in anything but their counters."""
-    if found._replace(counters=0) != of_leat._replace(counters=0):
-        raise Fault(f"{name}: its rows are not those that leat has left: {found}, {of_leat}")
+    positions = contender.positions(end)
+    return Run(figures, sum(positions.values()) - sum(begin.values()), positions)

@@ -21,14 +21,30 @@ def number(value, digits=3):
     return f"{value:,.0f}" if value >= 100 else f"{value:.{digits}g}"
 
 
-class Report:
-    """`kinds`: {contender: its Kind}, leat first."""
+def check_marks(file):
+    """Ends the benchmark if there is no place for its table."""
+    if not Path(file).exists() or not re.search(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", Path(file).read_text(), re.S):
+        sys.exit(f"error: --into: {file} has no line {BEGIN} with a line {END} behind it")
 
-    def __init__(self, figures, kinds, loads, options):
-        self.figures, self.kinds, self.loads, self.options = figures, kinds, loads, options
+
+class Report:
+    """Of the Results of bench/versus. A cell without figures says why."""
+
+    def __init__(self, results, loads, options):
+        self.figures, self.failed, self.early, self.loads, self.options = results.figures, results.failed, results.early, loads, options
+        self.kinds = {name: contender.kind for name, contender in results.who.items()}  # leat first
+
+    def samples(self, load, name, figure="records_s"):
+        return self.figures.samples.get(f"{load}_{name}_{figure}", [])
+
+    def why_none(self, load, name):
+        return "failed" if self.failed.get(name) == load else "not measured"
 
     def median(self, load, name, figure):
         return self.figures.median(f"{load}_{name}_{figure}")
+
+    def rate(self, load, name):
+        return self.median(load, name, "records_s") if self.samples(load, name) else 0
 
     def ratio(self, load, name, figure):
         """Of leat's, in the same round."""
@@ -37,34 +53,63 @@ class Report:
     def about(self, quote=""):
         command = shlex.join(["bench/versus", *sys.argv[1:]])
         return (f"{datetime.date.today()}, {machine()}; {self.options.records:,} records over {self.options.keys:,} rows, "
-                f"median of {self.options.runs} rounds: {quote}{command}{quote}")
+                f"{self.rounds()}: {quote}{command}{quote}")
+
+    def rounds(self):
+        counts = [len(self.samples(load, "leat")) for load in self.loads]
+        return f"n = {counts[0]}" if len(set(counts)) == 1 else "n = " + ", ".join(
+            f"{count} ({LOAD_TITLES[load]})" for load, count in zip(self.loads, counts))
 
     # ---- as text ----
 
     def text(self):
         out = [self.about(), "in brackets: of leat's in the same round"]
         for load in self.loads:
-            out += ["", f"{LOAD_TITLES[load]:18}" + "".join(f"{head:>20}" for head in HEADS.values()) + "  records/s min to max"]
+            out += ["", f"{LOAD_TITLES[load]:18}" + "".join(f"{head:>20}" for head in HEADS.values()) + "   n  records/s min to max"]
             for name in self.kinds:
+                spread = self.samples(load, name)
+                if not spread:
+                    out.append(f"{name:18}{self.why_none(load, name):>20}")
+                    continue
                 cells = [f"{number(self.median(load, name, f))} ({number(self.ratio(load, name, f), 2)})" for f in FIGURES]
-                spread = self.figures.samples[f"{load}_{name}_records_s"]
-                out.append(f"{name:18}" + "".join(f"{cell:>20}" for cell in cells) + f"  {min(spread):,.0f} to {max(spread):,.0f}")
+                out.append(f"{name:18}" + "".join(f"{cell:>20}" for cell in cells) +
+                           f"{len(spread):4}  {min(spread):,.0f} to {max(spread):,.0f}{self.stopped(load, name)}")
         return "\n".join(out)
+
+    def stopped(self, load, name):
+        compared, rows = self.early.get((load, name), (0, 0))
+        return f"; stopped early: {compared:,} of {rows:,} rows compared" if rows else ""
 
     # ---- as Markdown ----
 
     def rate_cell(self, load, name):
-        rate = number(self.median(load, name, "records_s"))
+        if not self.samples(load, name):
+            return self.why_none(load, name)
+        rate = number(self.median(load, name, "records_s")) + ("*" if (load, name) in self.early else "")
         return rate if name == "leat" else f"{rate} ({number(self.ratio(load, name, 'records_s'), 2)})"
+
+    def cpu_cell(self, name):
+        load = self.loads[0]
+        if not self.samples(load, name):
+            return self.why_none(load, name)
+        return " + ".join(number(self.median(load, name, figure)) for figure in ("own_cpu_us", "postgres_cpu_us"))
+
+    def memory_cell(self, name):
+        found = [self.median(load, name, "rss_mib") for load in self.loads if self.samples(load, name)]
+        return number(max(found)) if found else "not measured"
+
+    def notes(self):
+        """What the table's cells mean."""
+        early = " *: slow, stopped early; only rows that it was through with were compared." if self.early else ""
+        return f"In brackets: of leat's in the same round. CPU time with uniform keys; RSS the most of all loads.{early}"
 
     def markdown(self):
         heads = ["", *(f"{LOAD_TITLES[load]}: records/s" for load in self.loads), "CPU us a record, own + PostgreSQL", "RSS MiB",
                  "counters after a crash"]
         rows = [heads, ["---"] * len(heads)]
         for name, kind in self.kinds.items():
-            cpu = " + ".join(number(self.median("uniform", name, f)) for f in ("own_cpu_us", "postgres_cpu_us"))
-            rows.append([kind.what, *(self.rate_cell(load, name) for load in self.loads), cpu,
-                         number(max(self.median(load, name, "rss_mib") for load in self.loads)), kind.after_a_crash])
+            rows.append([kind.what, *(self.rate_cell(load, name) for load in self.loads), self.cpu_cell(name), self.memory_cell(name),
+                         kind.after_a_crash])
         return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
     def put_into(self, file, picture):
@@ -76,13 +121,13 @@ class Report:
         parts = [BEGIN, "", self.markdown(), ""]
         if picture:
             parts += [f"![records/s of leat and of other ways, each over the same records]({os.path.relpath(picture, path.parent)})", ""]
-        parts += [f"In brackets: of leat's in the same round. CPU time with uniform keys; RSS the most of all loads. {self.about('`')}", "", END]
+        parts += [f"{self.notes()} {self.about('`')}", "", END]
         path.write_text(path.read_text().replace(found.group(), "\n".join(parts)))
 
     # ---- as a picture ----
 
     def draw(self, file):
-        panels = [(LOAD_TITLES[load], [(kind.what, self.median(load, name, "records_s"), self.rate_cell(load, name))
-                                       for name, kind in self.kinds.items()]) for load in self.loads]
+        panels = [(LOAD_TITLES[load], [(kind.what, self.rate(load, name), self.rate_cell(load, name)) for name, kind in self.kinds.items()])
+                  for load in self.loads]
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).write_text(bars("From a Kafka topic into a PostgreSQL table: records/s (in brackets: of leat's)", panels, self.about()))
