@@ -42,7 +42,7 @@ FIGURES = {
     "commit": [*(f"{figure}_{way}" for figure in ("hot_rows_s", "small_rows_s", "p50_ms", "p99_ms", "syncs_s") for way in ("sync", "async")),
                "hot_ratio", "small_ratio", "p50_ratio", "p99_ratio"],
     "snapshot": ["merge_rows_s", "merge_held_rows_s", "leat_rows_s", "leat_held_rows_s", "merge_slowdown", "leat_slowdown", "ratio"],
-    "memory": ["rss_mib_10", "rss_mib_50", "rss_mib_90", "rss_mib_max", "records_s"],
+    "memory": ["fill_s", "rss_mib_10", "rss_mib_50", "rss_mib_90", "rss_mib_max", "records_s", "cpu_us"],
     "wait": [*(f"{what}_{q}_ms_{shape}" for shape in ("run", "split") for what in ("plain", "wait") for q in ("p50", "p99")),
              "crowd_waiting", "crowd_questions_s", "crowd_session_pct", "crowd_edge_pct", "crowd_plain_p50_ms"],
     "edge": ["items_s", "item_edge_cpu_us", "item_broker_cpu_us",
