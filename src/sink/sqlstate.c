@@ -110,6 +110,8 @@ static const rule rules[] = {
     /* Data. */
     {"2200H", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a sequence in a default has reached its end */
     {"22", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},
+    /* \u00fc in JSON, and a database in SQL_ASCII */
+    {"0A000", BY, "pg_unicode_to_server", LEAT_ENGINE_BAD_DATA},
     {"10", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* XQuery */
     {"20", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* CASE without a branch for the value */
     {"21", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* a subquery gave more than one row */

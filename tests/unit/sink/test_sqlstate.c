@@ -23,6 +23,7 @@ static const expectation errors[] = {
     {SAID("42P05", IN("StorePreparedStatement")), LEAT_ENGINE_CONTENTION},
     {SAID("0A000", IN("RevalidateCachedQuery")), LEAT_ENGINE_CONTENTION},
     {SAID("0A000", IN("transformInsertStmt")), LEAT_ENGINE_DRIFT},
+    {SAID("0A000", IN("pg_unicode_to_server")), LEAT_ENGINE_BAD_DATA},
     /* A connection: ours, or one that a function opened. */
     {SAID("08000"), LEAT_ENGINE_UNKNOWN},
     {SAID("08P01"), LEAT_ENGINE_UNKNOWN},

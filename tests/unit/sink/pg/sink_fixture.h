@@ -72,21 +72,29 @@ static inline leat_shard_address pg_address(const fixture *f)
     return (leat_shard_address){.dsn = f->dsn};
 }
 
-static inline void fixture_open_database(fixture *f)
+static inline void fixture_open_database_with(fixture *f, const char *options)
 {
     PGconn *server = PQconnectdb(f->server);
-    char sql[128];
+    char sql[256];
     snprintf(f->name, sizeof f->name, "leat_sink_%d", (int)getpid());
     snprintf(sql, sizeof sql, "DROP DATABASE IF EXISTS %s WITH (FORCE)", f->name);
     fixture_run_on(server, "SET client_min_messages = error");
     fixture_run_on(server, sql);
-    snprintf(sql, sizeof sql, "CREATE DATABASE %s", f->name);
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s %s", f->name, options);
     fixture_run_on(server, sql);
     PQfinish(server);
     snprintf(f->dsn, sizeof f->dsn, "%s dbname=%s", f->server, f->name);
     f->pg = PQconnectdb(f->dsn);
     ck_assert_msg(PQstatus(f->pg) == CONNECTION_OK, "%s", PQerrorMessage(f->pg));
 }
+
+static inline void fixture_open_database(fixture *f)
+{
+    fixture_open_database_with(f, "");
+}
+
+/* For one that takes bytes as they come: it has no characters. */
+#define IN_SQL_ASCII "TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
 
 /* Schema leat: statements call its functions. */
 static inline void fixture_schema(fixture *f)

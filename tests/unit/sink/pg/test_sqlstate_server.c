@@ -181,11 +181,17 @@ static leat_engine_outcome outcome_of(const PGresult *result)
     return leat_sqlstate_outcome(&fields, LEAT_SQL_ROWS);
 }
 
-START_TEST(what_the_server_says)
+static const provocation in_sql_ascii[] = {
+    {"create table t (v jsonb)", "insert into t values ('\"\\u00fc\"')", "0A000 22P05",
+     LEAT_ENGINE_BAD_DATA},
+};
+
+enum { IN_SQL_ASCII_COUNT = sizeof in_sql_ascii / sizeof *in_sql_ascii };
+
+static void expect(const provocation *one, const char *database)
 {
-    const provocation *one = &provocations[_i];
     fixture *f = fixture_new();
-    fixture_open_database(f);
+    fixture_open_database_with(f, database);
     fixture_sql(f, "set client_min_messages = error; create schema c; set search_path = c");
     fixture_sql(f, one->before);
     PGresult *result = PQexec(f->pg, one->statement);
@@ -200,14 +206,27 @@ START_TEST(what_the_server_says)
     PQclear(result);
     fixture_free(f);
 }
+
+START_TEST(what_the_server_says)
+{
+    expect(&provocations[_i], "");
+}
+END_TEST
+
+START_TEST(what_a_database_without_characters_says)
+{
+    expect(&in_sql_ascii[_i], IN_SQL_ASCII);
+}
 END_TEST
 
 int main(void)
 {
     Suite *suite = suite_create("sqlstate server");
     TCase *tests = tcase_create("provoked");
-    if (fixture_server())
+    if (fixture_server()) {
         tcase_add_loop_test(tests, what_the_server_says, 0, PROVOCATION_COUNT);
+        tcase_add_loop_test(tests, what_a_database_without_characters_says, 0, IN_SQL_ASCII_COUNT);
+    }
     suite_add_tcase(suite, tests);
     return fixture_main(suite);
 }
