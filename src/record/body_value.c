@@ -1,6 +1,7 @@
 /*
  * From a JSON value to one of a column's type: one reader for each kind of JSON that a type takes.
- * Only json, jsonb and arrays need a new text, because parsing has overwritten the original.
+ * Only json, jsonb and arrays need a new text, because parsing has overwritten the original; and
+ * jsonb not even that where the body's own bytes may be borrowed.
  */
 #include "record/body_state.h"
 
@@ -155,7 +156,9 @@ static bool skip_back(leat_slice text, size_t *at, char c)
 /* The text of a member's value as it came: between the member's name and the next one, or the end
  * of the body. yyjson says only where strings and numbers are, but a name is a string, and its
  * place in the copy is that in the source. Where it ends there is certain only without escapes,
- * which are shorter in the copy. False: it cannot be told. */
+ * which are shorter in the copy. A value with escapes is written anew, because a database whose
+ * encoding is not UTF8 may refuse \u00fc where it takes the character itself. False: the text
+ * cannot be told, or is not fit. */
 static bool find_source(const leat_body_reading *reading, yyjson_val *value, leat_slice *ret)
 {
     leat_slice source = reading->source, name = leat_body_text(value - 1);
@@ -173,7 +176,7 @@ static bool find_source(const leat_body_reading *reading, yyjson_val *value, lea
     if (!skip_back(source, &to, next < end ? ',' : '}') || to <= from)
         return false;
     *ret = (leat_slice){source.data + from, to - from};
-    return true;
+    return !memchr(ret->data, '\\', ret->size);
 }
 
 static bool may_borrow(const leat_body_reading *reading, const leat_column *column)

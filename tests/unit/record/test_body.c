@@ -53,11 +53,10 @@ START_TEST(a_jsonb_value_can_be_borrowed_as_it_came)
     } cases[] = {
         {"{\"tags\":{\"a\":[1,2.50]}}", "{\"a\":[1,2.50]}"},
         {" { \"tags\" :\t{ \"a\" : \"}\" } \r\n} ", "{ \"a\" : \"}\" }"},
-        {"{\"tags\": [ 1, \"\\u00fc,\\\"\" ] , \"small\": 1}", "[ 1, \"\\u00fc,\\\"\" ]"},
+        {"{\"tags\": [ 1, \"\xc3\xbc,\" ] , \"small\": 1}", "[ 1, \"\xc3\xbc,\" ]"},
         {"{\"small\": 1, \"tags\": \"\", \"note\": \"\\n\"}", "\"\""},
         {"{\"note\": \"\\\\\", \"tags\":-1e5}", "-1e5"},
         {"{\"tags\":true ,\"n\\u006fte\":\"x\"}", "true"},
-        {"{\"t\\u0061gs\": { \"a\" : 1 }}", "{\"a\":1}"}, /* where a name is escaped, a copy */
     };
     leat_body_parser_borrow(parser);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -66,7 +65,26 @@ START_TEST(a_jsonb_value_can_be_borrowed_as_it_came)
         leat_slice tags = value_of(&body, "tags")->text;
         bool is_borrowed = tags.data >= json.data && tags.data < json.data + json.size;
         ck_assert_msg(leat_slice_is(tags, cases[i].tags), "%.*s", (int)tags.size, tags.data);
-        ck_assert_int_eq(is_borrowed, i + 1 < COUNT_OF(cases));
+        ck_assert(is_borrowed);
+    }
+}
+END_TEST
+
+/* A database in SQL_ASCII refuses \u00fc, and takes the character. */
+START_TEST(what_is_escaped_is_written_anew)
+{
+    static const struct {
+        const char *json, *tags;
+    } cases[] = {
+        {"{\"tags\": [ 1, \"\\u00fc,\\\"\" ] , \"small\": 1}", "[1,\"\xc3\xbc,\\\"\"]"},
+        {"{\"tags\": {\"\\u00fc\" : 1.50}}", "{\"\xc3\xbc\":1.50}"},
+        {"{\"t\\u0061gs\": { \"a\" : 1 }}", "{\"a\":1}"},
+    };
+    leat_body_parser_borrow(parser);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        leat_body body = parse(LEAT_PATCH, leat_slice_of(cases[i].json));
+        leat_slice tags = value_of(&body, "tags")->text;
+        ck_assert_msg(leat_slice_is(tags, cases[i].tags), "%.*s", (int)tags.size, tags.data);
     }
 }
 END_TEST
@@ -446,6 +464,7 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_jsonb_value_can_be_borrowed_as_it_came);
+    tcase_add_test(tests, what_is_escaped_is_written_anew);
     tcase_add_test(tests, what_is_appended_or_of_type_json_is_never_borrowed);
     tcase_add_test(tests, every_type_is_read);
     tcase_add_loop_test(tests, other_types_take_their_text_form, 0, (int)COUNT_OF(text_forms));

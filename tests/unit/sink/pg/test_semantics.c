@@ -141,16 +141,21 @@ static const semantics type_writes[] = {
     {"char(4)", LEAT_OP_SET, "'ab'", "patch", "{\"v\":\"ab\"}", "ab", 0},
 };
 
-static fixture *open_fixture(void)
+static fixture *open_fixture_with(const char *database)
 {
     fixture *f = fixture_new();
-    fixture_open_database(f);
+    fixture_open_database_with(f, database);
     fixture_schema(f);
     fixture_sql(
         f,
         "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0);"
         "CREATE DOMAIN fallback AS text DEFAULT 'domain''s'");
     return f;
+}
+
+static fixture *open_fixture(void)
+{
+    return open_fixture_with("");
 }
 
 static leat_route *use_table(fixture *f, const char *sql, const char *table, const char *path,
@@ -202,6 +207,24 @@ START_TEST(every_type_is_written_and_nothing_for_nothing)
     fixture *f = open_fixture();
     for (size_t i = 0; i < sizeof type_writes / sizeof *type_writes; i++)
         expect_case(f, is_general(_i), &type_writes[i]);
+    fixture_free(f);
+}
+END_TEST
+
+/* Where the server itself would refuse the escapes. */
+static const semantics escapes[] = {
+    {"jsonb", LEAT_OP_SET, NULL, "put", "{\"v\": { \"a\" : \"\\u00fc\" } }",
+     "{\"a\": \"\xc3\xbc\"}", 1},
+    {"jsonb", LEAT_OP_SET, "'[1]'", "patch", "{\"v\": [\"\\u0001\"]}", "[\"\\u0001\"]", 1},
+    {"json", LEAT_OP_SET, NULL, "patch", "{\"v\": \"\\u00fc\"}", "\"\xc3\xbc\"", 1},
+    {"jsonb", LEAT_OP_MERGE, "'{}'", "patch", "{\"v\":{\"\\u00fc\":1}}", "{\"\xc3\xbc\": 1}", 1},
+};
+
+START_TEST(escapes_reach_a_database_without_characters)
+{
+    fixture *f = open_fixture_with(IN_SQL_ASCII);
+    for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++)
+        expect_case(f, is_general(_i), &escapes[i]);
     fixture_free(f);
 }
 END_TEST
@@ -532,6 +555,7 @@ int main(void)
     if (fixture_server()) {
         tcase_add_loop_test(tests, operations_are_line_by_line_what_the_documents_say, 0, 2);
         tcase_add_loop_test(tests, every_type_is_written_and_nothing_for_nothing, 0, 2);
+        tcase_add_loop_test(tests, escapes_reach_a_database_without_characters, 0, 2);
         tcase_add_loop_test(tests, patches_of_missing_rows_are_dropped_and_counted, 0, 2);
         tcase_add_loop_test(tests, a_put_of_generated_identity_and_computed_columns, 0, 2);
         tcase_add_loop_test(tests, a_partitioned_table, 0, 2);
