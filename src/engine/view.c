@@ -188,14 +188,24 @@ void leat_engine_shard(const leat_engine *engine, uint32_t shard, leat_engine_sh
     };
 }
 
+/* A few batches of the usual size, but not more than a quarter of the room. */
+static uint64_t few_batches(uint64_t batch, uint64_t room)
+{
+    const uint64_t few = 4, parts = 4;
+    return few * batch < room / parts ? few * batch : room / parts;
+}
+
 /* It holds more than a quarter of what it held when it was paused last; or all together hold more
- * than a few batches, as they do before any was paused. */
+ * than a few batches, as they do before any was paused. Large records are few: of them the bytes
+ * tell. */
 static bool has_backlog(const leat_engine *engine, const leat_partition *partition)
 {
-    const uint64_t few_batches = 4;
+    const leat_engine_config *config = &engine->config;
+    const leat_holding *all = &engine->budgets.total;
     return (partition->room.records > 0 &&
             4 * (uint64_t)partition->holding.records > partition->room.records) ||
-           engine->budgets.total.records > few_batches * engine->config.batch_records_max;
+           all->records > few_batches(config->batch_records_max, config->records_max) ||
+           all->bytes > few_batches(config->batch_bytes_max, config->bytes_max);
 }
 
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint32_t subpartition)

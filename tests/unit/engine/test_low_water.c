@@ -142,6 +142,40 @@ START_TEST(every_record_waits_behind_a_backlog)
 }
 END_TEST
 
+/* Reads records until every later one waits, and returns how many there were then. None was paused.
+ */
+static uint32_t read_until_all_wait(story *s, uint32_t bytes)
+{
+    story_reading(s, 1);
+    uint32_t count = 0;
+    while (!leat_engine_waits(s->engine, 0, 31)) {
+        ck_assert_int_eq(story_read_sized(s, 0, count % 31, count, bytes), LEAT_ENGINE_TAKEN);
+        ck_assert_uint_lt(count, s->config.records_max);
+        count++;
+    }
+    story_end(s);
+    return count;
+}
+
+START_TEST(before_any_pause_a_backlog_is_a_few_batches_of_records_or_bytes)
+{
+    story s;
+    story_begin(&s, 2);
+    s.config.batch_records_max = 5;
+    ck_assert_uint_eq(read_until_all_wait(&s, 10), 4 * 5 + 1);
+    story_begin(&s, 2);
+    s.config.batch_bytes_max = 20000;
+    ck_assert_uint_eq(read_until_all_wait(&s, 20000), 4 + 1);
+    /* Batches that are large for the room: a quarter of it. */
+    story_begin(&s, 2);
+    s.config.records_max = 400;
+    ck_assert_uint_eq(read_until_all_wait(&s, 10), 100 + 1);
+    story_begin(&s, 2);
+    s.config.bytes_max = s.config.batch_bytes_max = 80000;
+    ck_assert_uint_eq(read_until_all_wait(&s, 10000), 2 + 1);
+}
+END_TEST
+
 /* ---- a million ---- */
 
 enum { MILLION = 1000000, STUCK = 17 };
@@ -259,4 +293,5 @@ STORY_MAIN("low", low_stands_before_the_first_record_held_whatever_is_applied_be
            what_was_only_skipped_is_written_with_a_seq_of_its_own,
            a_subpartition_waits_when_its_first_record_has_been_held_for_long,
            every_record_waits_behind_a_backlog,
+           before_any_pause_a_backlog_is_a_few_batches_of_records_or_bytes,
            a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_after_a_restart)
