@@ -20,8 +20,17 @@ int64_t leat_late_estimate_ms(const leat_late *late)
     return late->per_s > 0 ? within((double)late->backlog * 1000 / late->per_s) : -1;
 }
 
+double leat_late_drain_per_s(const leat_late *late)
+{
+    if (late->idle == LEAT_LATE_IDLE)
+        return 0;
+    return late->per_s > 0 ? late->per_s : -1;
+}
+
 int64_t leat_late_catch_up_ms(const leat_late *late)
 {
+    if (late->is_stopped || late->idle == LEAT_LATE_IDLE)
+        return LEAT_CATCH_UP_NEVER_MS;
     int64_t estimate_ms = leat_late_estimate_ms(late);
     if (estimate_ms <= IN_FLIGHT_MS)
         return estimate_ms;
@@ -56,8 +65,11 @@ static void learn_rate(leat_late *late, const leat_late_sample *now, int64_t pas
         double per_s = (double)done * 1e6 / (double)passed_us;
         late->per_s = late->per_s > 0 ? (late->per_s + per_s) / 2 : per_s;
     }
+    bool is_idle = done == 0 && now->backlog + now->held_up > 0;
+    late->idle = !is_idle ? 0 : late->idle < LEAT_LATE_IDLE ? late->idle + 1 : late->idle;
     late->done = now->done;
     late->backlog = now->backlog;
+    late->is_stopped = now->is_stopped;
 }
 
 void leat_late_measure(leat_late *late, const leat_late_sample *now, int64_t passed_us,

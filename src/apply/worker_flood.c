@@ -56,10 +56,11 @@ static void show_late(leat_worker_shard_state *state)
 {
     const leat_late *late = &state->late;
     int64_t estimate_ms = leat_late_estimate_ms(late), catch_up_ms = leat_late_catch_up_ms(late);
+    double drain_per_s = leat_late_drain_per_s(late);
     bool knows_arrivals = late->end_measures >= LEAT_LATE_ENDS_LEAST;
     leat_gauge_set(state->estimate_ms, estimate_ms < 0 ? INT64_MIN : estimate_ms);
     leat_gauge_set(state->catch_up_ms, catch_up_ms < 0 ? INT64_MIN : catch_up_ms);
-    leat_gauge_set(state->drain_rate, late->per_s > 0 ? (int64_t)(late->per_s + 0.5) : INT64_MIN);
+    leat_gauge_set(state->drain_rate, drain_per_s >= 0 ? (int64_t)(drain_per_s + 0.5) : INT64_MIN);
     leat_gauge_set(state->arrival_rate,
                    knows_arrivals ? (int64_t)(late->arrivals_per_s + 0.5) : INT64_MIN);
 }

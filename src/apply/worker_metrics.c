@@ -194,18 +194,21 @@ static int64_t behind_since(leat_worker *worker, uint32_t partition,
     return *since;
 }
 
-/* Records that the shard could be given: above the low water some are applied already, and with one
- * that holds it back most may be. What waits for a row or a person is no work that takes time, and
- * nobody else waits for it. */
-static uint64_t backlog_of(const leat_worker *worker, uint32_t partition,
-                           const leat_engine_partition_view *view)
+/* The backlog is of records that the shard could be given: above the low water some are applied
+ * already, and with one that holds it back most may be. What waits for a row or a person is no work
+ * that takes time, and nobody else waits for it. */
+static void add_backlog(const leat_worker *worker, uint32_t partition,
+                        const leat_engine_partition_view *view, leat_late_sample *sample)
 {
-    if (view->state == LEAT_ENGINE_STOPPED)
-        return 0;
+    if (view->state == LEAT_ENGINE_STOPPED) {
+        sample->is_stopped = true;
+        return;
+    }
     int64_t next = view->position >= 0 ? view->position : view->low + 1;
     int64_t unread = leat_log_reader_end(worker->reader, partition) - next;
-    return view->records + view->parked_records - view->stalled_records +
-           (unread > 0 ? (uint64_t)unread : 0);
+    sample->backlog += view->records + view->parked_records - view->stalled_records +
+                       (unread > 0 ? (uint64_t)unread : 0);
+    sample->held_up += view->stalled_records;
 }
 
 /* Each partition has a number of its own here, so that it is seen when others count. */
@@ -222,7 +225,7 @@ static void add_partition(leat_worker *worker, uint32_t partition,
                           const leat_engine_partition_view *view, shard_sum *sum)
 {
     sum->known = true;
-    sum->sample.backlog += backlog_of(worker, partition, view);
+    add_backlog(worker, partition, view, &sum->sample);
     add_end(worker, partition, &sum->sample);
     sum->stalled += view->stalled;
     sum->held_keys += view->held_keys;

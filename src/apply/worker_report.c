@@ -2,6 +2,8 @@
  * worker_report.c - a worker's report for other threads: they take what it has put there last,
  * under the lock, and never look into the worker itself.
  */
+#include <math.h>
+
 #include "apply/worker_state.h"
 
 static void append(leat_buf *out, const leat_buf *from, size_t max)
@@ -31,7 +33,7 @@ leat_drain leat_worker_drain_of(const leat_late *late)
 {
     bool knows_arrivals = late->end_measures >= LEAT_LATE_ENDS_LEAST;
     return (leat_drain){.waiting = late->backlog,
-                        .drained_per_s = late->per_s,
+                        .drained_per_s = fmax(0, leat_late_drain_per_s(late)),
                         .arrivals_per_s = knows_arrivals ? late->arrivals_per_s : -1,
                         .catch_up_ms = leat_late_catch_up_ms(late)};
 }

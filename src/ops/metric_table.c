@@ -160,11 +160,13 @@ static const leat_metric metrics[] = {
      "while that rate is not known."},
     {"leat_catch_up_seconds", SHARD(GAUGE_MS),
      "When the shard will have caught up, at the rates of late: nothing waits then but what has just come.",
-     "What waits, divided by what `leat_drain_records_per_second` is above `leat_arrival_records_per_second`. A year "
-     "(31536000): never, because as much comes as is applied. Absent while a rate is not known."},
+     "What waits, divided by what `leat_drain_records_per_second` is above `leat_arrival_records_per_second`; without "
+     "stalled subpartitions while others get on. A year (31536000): never, because as much comes as is applied, nothing has "
+     "been applied for 6 s, or a partition is stopped. Absent while a rate is not known."},
     {"leat_drain_records_per_second", SHARD(GAUGE),
      "Records that the shard gets applied in a second while there is something to apply all the time.",
-     "The mean of the last times in which that was so; absent before the first. Records that become dead letters, are kept or "
+     "The mean of the last times in which that was so; absent before the first. 0: nothing has been applied for 6 s, "
+     "although something waits. Records that become dead letters, are kept or "
      "left out are among them."},
     {"leat_arrival_records_per_second", SHARD(GAUGE),
      "Records that have come into the log in a second, for the partitions held; the mean of about ten seconds.",
@@ -172,7 +174,7 @@ static const leat_metric metrics[] = {
     {"leat_fetch_latency_seconds", SHARD(LAG),
      "From a record's acceptance to its being read from the log.",
      "What brokers, network and the wait for room in memory have of `leat_apply_lag_seconds`; the rest is the wait for the shard "
-     "and the database. By the clock that stamped it and the worker's."},
+     "and the database. Without their share only while `leat_partitions_paused` is 0: a full memory waits for them. By the clock that stamped it and the worker's."},
     {"leat_incident_signature", SHARD(GAUGE),
      "1: the lag has grown for 30 s while the shard was kept from working; else 0.",
      "By a lock, a record, the shard: `/culprits` and a line of the log say by whom, as far as is known. A shard is at work, "

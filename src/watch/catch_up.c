@@ -61,7 +61,8 @@ const char *leat_catch_up_words(const leat_catch_up *of, char ret[LEAT_CATCH_UP_
         return ret;
     if (of->is_never)
         snprintf(ret, LEAT_CATCH_UP_SIZE,
-                 "does not catch up: %.0f records a second come, %.0f are applied", of->arriving_s,
+                 "%s not catch up: %.0f records a second come, %.0f are applied",
+                 of->drained_s > of->arriving_s ? "a part of it does" : "does", of->arriving_s,
                  of->drained_s);
     else
         snprintf(ret, LEAT_CATCH_UP_SIZE,

@@ -130,6 +130,61 @@ START_TEST(a_shard_that_keeps_up_has_caught_up)
 }
 END_TEST
 
+/* Arrivals fade from their mean, so with the old rate it would count down while nothing moves. */
+START_TEST(a_shard_that_applies_nothing_does_not_catch_up)
+{
+    shard at = {0};
+    flow(&at, 0, 10000);
+    at.late = (leat_late){.backlog = at.sample.backlog, .end = at.sample.end};
+    for (int i = 0; i < 5; i++)
+        flow(&at, 500, 300);
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), 9000 * 1000 / 200);
+    ck_assert_double_eq(leat_late_drain_per_s(&at.late), 500);
+    for (int i = 0; i < 20; i++) {
+        flow(&at, 0, i < 10 ? 300 : 0);
+        bool is_over = i + 1 >= LEAT_LATE_IDLE;
+        ck_assert_double_eq(leat_late_drain_per_s(&at.late), is_over ? 0 : 500);
+        ck_assert(!is_over || leat_late_catch_up_ms(&at.late) == LEAT_CATCH_UP_NEVER_MS);
+    }
+    ck_assert_int_eq(leat_late_estimate_ms(&at.late), 24000); /* of 12000, at the old rate */
+    flow(&at, 500, 0);
+    ck_assert_int_ge(leat_late_catch_up_ms(&at.late), 23000); /* of 11500 */
+    ck_assert_int_lt(leat_late_catch_up_ms(&at.late), 27000);
+    ck_assert_double_eq(leat_late_drain_per_s(&at.late), 500);
+}
+END_TEST
+
+/* All that waits waits for a locked table: none of it is the shard's backlog. */
+START_TEST(nor_does_one_where_all_are_held_up)
+{
+    shard at = {.sample.held_up = 70};
+    for (int i = 0; i < LEAT_LATE_IDLE; i++)
+        pass(&at, 0, 0);
+    ck_assert_int_eq(leat_late_estimate_ms(&at.late), 0);
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), LEAT_CATCH_UP_NEVER_MS);
+    pass(&at, 5, 0); /* others get on */
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), 0);
+    for (int i = 0; i < 10; i++)
+        pass(&at, i % 3 == 0, 0); /* seldom something comes, and is applied */
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), 0);
+    at.sample.held_up = 0;
+    for (int i = 0; i < 10; i++)
+        pass(&at, 0, 0); /* quiet */
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), 0);
+}
+END_TEST
+
+START_TEST(a_partition_that_is_stopped_never_catches_up)
+{
+    shard at = {.sample.is_stopped = true};
+    pass(&at, 100, 0);
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), LEAT_CATCH_UP_NEVER_MS);
+    at.sample.is_stopped = false;
+    pass(&at, 100, 0);
+    ck_assert_int_eq(leat_late_catch_up_ms(&at.late), 0);
+}
+END_TEST
+
 /* Partitions that are assigned bring a log that did not arrive just now. */
 START_TEST(arrivals_are_of_the_same_partitions)
 {
@@ -166,6 +221,9 @@ int main(void)
     tcase_add_test(tests, catching_up_takes_longer_because_more_comes);
     tcase_add_test(tests, a_shard_that_is_given_more_than_it_does_never_catches_up);
     tcase_add_test(tests, a_shard_that_keeps_up_has_caught_up);
+    tcase_add_test(tests, a_shard_that_applies_nothing_does_not_catch_up);
+    tcase_add_test(tests, nor_does_one_where_all_are_held_up);
+    tcase_add_test(tests, a_partition_that_is_stopped_never_catches_up);
     tcase_add_test(tests, arrivals_are_of_the_same_partitions);
     return fixture_run(suite);
 }

@@ -29,6 +29,8 @@ static char slow[] = "{\"drain\":{\"waiting\":5000,\"drained_s\":500.0,\"arrivin
                 "{\"drain\":{\"waiting\":900,\"drained_s\":300,\"arriving_s\":0,\"catch_up_s\":3}}",
             over[] = "{\"drain\":{\"waiting\":9000,\"drained_s\":300,\"arriving_s\":400,"
                      "\"catch_up_s\":31536000.0}}",
+            stands[] = "{\"drain\":{\"waiting\":0,\"drained_s\":0.0,\"arriving_s\":0.0,"
+                       "\"catch_up_s\":31536000.0}}",
             moment[] =
                 "{\"drain\":{\"waiting\":9,\"drained_s\":300,\"arriving_s\":9,\"catch_up_s\":0.0}}",
             unknown[] = "{\"drain\":{\"waiting\":9,\"drained_s\":null,\"arriving_s\":null,"
@@ -39,7 +41,10 @@ START_TEST(the_last_of_the_processes_counts)
 {
     EXPECT("caught up in about 12 s (500 records a second are applied, 100 come)", slow);
     EXPECT("caught up in about 12 s (800 records a second are applied, 100 come)", fast, slow);
-    EXPECT("does not catch up: 400 records a second come, 600 are applied", fast, over);
+    EXPECT("does not catch up: 400 records a second come, 300 are applied", over);
+    EXPECT("a part of it does not catch up: 400 records a second come, 600 are applied", fast,
+           over);
+    EXPECT("does not catch up: 0 records a second come, 0 are applied", stands);
 }
 END_TEST
 
