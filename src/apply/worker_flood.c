@@ -52,7 +52,16 @@ static void follow_drain(leat_worker *worker, uint32_t shard, int64_t passed_us)
     state->drain.unparked = view.unparked;
 }
 
-static void show_late(leat_worker_shard_state *state)
+/* A worker without a partition of the shard is not part of when it will have caught up. */
+static void show_not_held(leat_worker_shard_state *state)
+{
+    leat_gauge_set(state->estimate_ms, INT64_MIN);
+    leat_gauge_set(state->catch_up_ms, INT64_MIN);
+    leat_gauge_set(state->drain_rate, INT64_MIN);
+    leat_gauge_set(state->arrival_rate, INT64_MIN);
+}
+
+static void show_held(leat_worker_shard_state *state)
 {
     const leat_late *late = &state->late;
     int64_t estimate_ms = leat_late_estimate_ms(late), catch_up_ms = leat_late_catch_up_ms(late);
@@ -65,6 +74,15 @@ static void show_late(leat_worker_shard_state *state)
                    knows_arrivals ? (int64_t)(late->arrivals_per_s + 0.5) : INT64_MIN);
 }
 
+void leat_worker_late_show(leat_worker *worker, uint32_t shard)
+{
+    leat_worker_shard_state *state = &worker->shards[shard];
+    if (state->is_held)
+        show_held(state);
+    else
+        show_not_held(state);
+}
+
 static void follow_late(leat_worker *worker, uint32_t shard, int64_t passed_us)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
@@ -72,7 +90,7 @@ static void follow_late(leat_worker *worker, uint32_t shard, int64_t passed_us)
     leat_engine_shard(worker->engine, shard, &view);
     state->sample.done = view.done;
     leat_late_measure(&state->late, &state->sample, passed_us, worker->config.lag_limit_ms);
-    show_late(state);
+    leat_worker_late_show(worker, shard);
 }
 
 static bool is_due(int64_t now_us, int64_t *last_us, int64_t every_us, int64_t *ret_passed_us)

@@ -108,10 +108,7 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         *gauges[i].gauge = leat_metrics_gauge(metrics, gauges[i].name, own);
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         *counters[i].counter = leat_metrics_counter(metrics, counters[i].name, own);
-    leat_gauge_set(state->estimate_ms, INT64_MIN);
-    leat_gauge_set(state->catch_up_ms, INT64_MIN);
-    leat_gauge_set(state->drain_rate, INT64_MIN);
-    leat_gauge_set(state->arrival_rate, INT64_MIN);
+    leat_worker_late_show(worker, shard);
     leat_gauge_set(state->idempotency_bytes, INT64_MIN);
     leat_worker_parked_register(worker, shard, own);
     leat_worker_account_register(worker, shard, own);
@@ -168,7 +165,7 @@ void leat_worker_metrics_register(leat_worker *worker)
 
 /* The sum of the partitions of one shard. */
 typedef struct shard_sum {
-    bool known; /* some partition of it is held and claimed */
+    bool known; /* some partition of it is held */
     int64_t time_lag_ms;
     int64_t message_lag;
     leat_late_sample sample; /* but for what is done */
@@ -252,6 +249,7 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         leat_gauge_set(state->time_lag_ms, sums[shard].known ? sums[shard].time_lag_ms : INT64_MIN);
         leat_gauge_set(state->message_lag, sums[shard].known ? sums[shard].message_lag : INT64_MIN);
         state->sample = sums[shard].sample;
+        state->is_held = sums[shard].known;
         leat_gauge_set(state->stalled, sums[shard].stalled);
         leat_gauge_set(state->held_keys, sums[shard].held_keys);
         leat_worker_parked_show(worker, shard, &sums[shard].parked);

@@ -100,6 +100,7 @@ typedef struct leat_worker_shard_state {
     int64_t flood_since_ms;  /* since when somebody is told to be loud; 0: nobody is */
     leat_flood read;         /* whose records were read; where there is a limit of the lag */
     leat_late_sample sample; /* as of the last metrics */
+    bool is_held;            /* then: the worker has a partition of it */
     leat_late late;
     int64_t late_since_ms; /* 0: it is not */
     leat_gauge *estimate_ms;
@@ -333,6 +334,7 @@ bool leat_worker_parked_size_fact(leat_worker *worker, uint32_t shard, leat_fact
 void leat_worker_note_parked(leat_worker *worker, const leat_engine_job *job);
 void leat_worker_note_read(leat_worker *worker, const leat_item *item);
 void leat_worker_follow_drain(leat_worker *worker);
+void leat_worker_late_show(leat_worker *worker, uint32_t shard);
 void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts);
 
 /* worker_report.c: of one worker, for leat_worker_add_drain. */

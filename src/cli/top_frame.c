@@ -106,6 +106,7 @@ typedef struct shard_sum {
     const char *name;
     double lag_s, count, catch_up_s, drained_s, rows_s, batch_s, busy, connections, limit, open,
         stalled, parked, held, controls, silent_s;
+    bool is_catch_up_unknown; /* of a process that has partitions of it */
 } shard_sum;
 
 static void add(double *sum, double value)
@@ -128,8 +129,8 @@ static shard_sum *find_shard(shard_sum *sums, uint32_t *count, const char *name)
     if (*count == LEAT_TOP_ROWS_MAX)
         return NULL;
     shard_sum *ret = &sums[(*count)++];
-    *ret = (shard_sum){name, NAN, NAN, NAN, NAN, NAN, NAN, NAN,
-                       NAN,  NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    *ret = (shard_sum){name, NAN, NAN, NAN, NAN, NAN, NAN, NAN,  NAN,
+                       NAN,  NAN, NAN, NAN, NAN, NAN, NAN, false};
     return ret;
 }
 
@@ -137,7 +138,9 @@ static void add_shard(shard_sum *to, yyjson_val *shard)
 {
     raise_to(&to->lag_s, get(shard, "time_lag_s"));
     add(&to->count, get(shard, "message_lag"));
-    raise_to(&to->catch_up_s, get(shard, "catch_up_s"));
+    double catch_up_s = get(shard, "catch_up_s");
+    raise_to(&to->catch_up_s, catch_up_s);
+    to->is_catch_up_unknown |= isnan(catch_up_s) && !isnan(get(shard, "time_lag_s"));
     add(&to->drained_s, get(shard, "drained_s"));
     add(&to->rows_s, get(shard, "rows_s"));
     raise_to(&to->batch_s, get(shard, "batch_s"));
@@ -210,7 +213,7 @@ static void put_shard(leat_top_table *table, const shard_sum *of)
     leat_top_cell(cell++, of->name);
     put_seconds(cell++, of->lag_s);
     put_number(cell++, of->count);
-    put_catch_up(cell++, of->catch_up_s);
+    put_catch_up(cell++, of->is_catch_up_unknown ? NAN : of->catch_up_s);
     put_number(cell++, of->rows_s);
     put_number(cell++, of->drained_s);
     put_number(cell++, of->stalled);

@@ -15,10 +15,11 @@
 #include <string.h>
 
 typedef enum sum_kind {
-    SUM,   /* of gauges */
-    MOST,  /* the largest of gauges */
-    RATE,  /* of counters: a second */
-    TOTAL, /* of counters */
+    SUM,         /* of gauges */
+    MOST,        /* the largest of gauges */
+    MOST_OF_ALL, /* the same; not known while a worker with partitions of the shard does not know */
+    RATE,        /* of counters: a second */
+    TOTAL,       /* of counters */
 } sum_kind;
 
 typedef struct number {
@@ -51,11 +52,12 @@ static const number of_process[] = {
     {"memory_limit_bytes", "leat_memory_limit_bytes", NULL, NULL, SUM, false},
 };
 
+/* The first is known of a worker if it has partitions of the shard. */
 static const number of_shard[] = {
     {"time_lag_s", "leat_time_lag_seconds", NULL, NULL, MOST, true},
     {"message_lag", "leat_message_lag", NULL, NULL, SUM, true},
     {"rows_s", "leat_rows_total", NULL, NULL, RATE, true},
-    {"catch_up_s", "leat_catch_up_seconds", NULL, NULL, MOST, false},
+    {"catch_up_s", "leat_catch_up_seconds", NULL, NULL, MOST_OF_ALL, false},
     {"drained_s", "leat_drain_records_per_second", NULL, NULL, SUM, false},
     {"arriving_s", "leat_arrival_records_per_second", NULL, NULL, SUM, false},
     {"stalled", "leat_subpartitions_stalled", NULL, NULL, SUM, false},
@@ -201,11 +203,12 @@ static void see_cell(void *context, const leat_metric_cell *cell)
 
 /* ---- a row ---- */
 
-static void add_gauge(const part *from, double *sum)
+/* False: it is not known. */
+static bool add_gauge(const part *from, double *sum)
 {
     int64_t value = atomic_load_explicit(from->cell.gauge, memory_order_relaxed);
     if (value == INT64_MIN)
-        return;
+        return false;
     double scaled = (double)value / (double)from->cell.scale;
     if (isnan(*sum))
         *sum = scaled;
@@ -213,6 +216,17 @@ static void add_gauge(const part *from, double *sum)
         *sum += scaled;
     else if (scaled > *sum)
         *sum = scaled;
+    return true;
+}
+
+/* `known`: [slot_count], of how many workers. */
+static void forget_parts_of_all(leat_history *history, const uint32_t *known)
+{
+    for (uint32_t slot = PROCESS_NUMBERS; slot < history->slot_count; slot++) {
+        uint32_t holders = slot - (slot - PROCESS_NUMBERS) % SHARD_NUMBERS;
+        if (number_of(slot)->kind == MOST_OF_ALL && known[slot] < known[holders])
+            history->now[slot] = NAN;
+    }
 }
 
 /* A counter only grows, but its cells are read one after the other. */
@@ -231,10 +245,11 @@ static void read_parts(leat_history *history, int64_t now_us)
 {
     uint64_t *sums = leat_must_calloc(history->slot_count, sizeof *sums);
     bool *counts = leat_must_calloc(history->slot_count, sizeof *counts);
+    uint32_t *known = leat_must_calloc(history->slot_count, sizeof *known);
     for (size_t i = 0; i < history->part_count; i++) {
         const part *from = &history->parts[i];
         if (from->cell.gauge) {
-            add_gauge(from, &history->now[from->slot]);
+            known[from->slot] += add_gauge(from, &history->now[from->slot]);
             continue;
         }
         sums[from->slot] += atomic_load_explicit(from->cell.counter, memory_order_relaxed);
@@ -243,6 +258,8 @@ static void read_parts(leat_history *history, int64_t now_us)
     for (uint32_t slot = 0; slot < history->slot_count; slot++)
         if (counts[slot])
             show_counted(history, slot, sums[slot], now_us);
+    forget_parts_of_all(history, known);
+    free(known);
     free(sums);
     free(counts);
 }

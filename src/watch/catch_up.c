@@ -36,6 +36,13 @@ static void add_worker(leat_catch_up *to, yyjson_val *drain)
     to->seconds = seconds > to->seconds ? seconds : to->seconds;
 }
 
+/* Of partitions that do not fit a report has the number. */
+static bool has_partitions(yyjson_val *report)
+{
+    yyjson_val *partitions = yyjson_obj_get(report, "partitions");
+    return !yyjson_is_arr(partitions) || yyjson_arr_size(partitions) > 0;
+}
+
 leat_catch_up leat_catch_up_of(const leat_shard_work *work)
 {
     leat_catch_up ret = {.is_known = true};
@@ -45,9 +52,12 @@ leat_catch_up leat_catch_up_of(const leat_shard_work *work)
         if (worker->heard_ms >= LEAT_REPORT_STALE_MS)
             continue;
         yyjson_doc *doc = yyjson_read(worker->report, strlen(worker->report), 0);
-        add_worker(&ret, yyjson_obj_get(yyjson_doc_get_root(doc), "drain"));
+        yyjson_val *report = yyjson_doc_get_root(doc);
+        if (has_partitions(report)) {
+            add_worker(&ret, yyjson_obj_get(report, "drain"));
+            heard++;
+        }
         yyjson_doc_free(doc);
-        heard++;
     }
     ret.is_known = ret.is_known && heard > 0;
     ret.waits = ret.seconds > LEAST_S;

@@ -18,7 +18,7 @@ typedef struct leat_catch_up {
     double arriving_s; /* records that come in a second */
 } leat_catch_up;
 
-/* What is old, or has another form, is left out. */
+/* What is old, or has another form, is left out; and a process without partitions of the shard. */
 leat_catch_up leat_catch_up_of(const leat_shard_work *work);
 
 enum { LEAT_CATCH_UP_SIZE = 160 };

@@ -92,6 +92,24 @@ START_TEST(numbers_of_several_processes_are_added_up_and_the_oldest_counts)
 }
 END_TEST
 
+/* The process that has said nothing may be the last to have caught up, unless it has no partition.
+ */
+START_TEST(what_one_process_does_not_know_of_catching_up_is_not_known)
+{
+    world *of = world_new(200);
+    add_source(of, SHARD_A, NULL);
+    add_source(of, "{\"name\":\"a\",\"time_lag_s\":null,\"catch_up_s\":null}", NULL);
+    char *text = draw(of, LEAT_TOP_BY_LAG);
+    ck_assert_ptr_nonnull(strstr(text, "  90.0 s  "));
+    free(text);
+    add_source(of, "{\"name\":\"a\",\"time_lag_s\":0.1,\"catch_up_s\":null}", NULL);
+    text = draw(of, LEAT_TOP_BY_LAG);
+    ck_assert_ptr_null(strstr(text, "90.0 s"));
+    free(text);
+    world_free(of);
+}
+END_TEST
+
 START_TEST(shards_are_sorted_as_it_was_wished)
 {
     static const struct {
@@ -196,6 +214,7 @@ START_TEST(whatever_a_process_says_is_drawn)
 END_TEST
 
 RUN("top_frame", numbers_of_several_processes_are_added_up_and_the_oldest_counts,
-    shards_are_sorted_as_it_was_wished, a_narrow_terminal_has_the_name_and_the_oldest_write,
+    what_one_process_does_not_know_of_catching_up_is_not_known, shards_are_sorted_as_it_was_wished,
+    a_narrow_terminal_has_the_name_and_the_oldest_write,
     who_is_to_blame_is_named_by_the_age_of_the_write, a_process_that_does_not_answer_says_so,
     whatever_a_process_says_is_drawn)

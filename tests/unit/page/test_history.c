@@ -127,6 +127,29 @@ START_TEST(test_gauges_of_a_shard)
 }
 END_TEST
 
+START_TEST(test_catching_up_is_known_if_all_workers_with_partitions_know_it)
+{
+    world of = world_new();
+    static const char *const labels[] = {"worker=\"0\",shard=\"a\"", "worker=\"1\",shard=\"a\""};
+    leat_gauge *lag[2], *catch_up[2];
+    for (size_t i = 0; i < 2; i++) {
+        lag[i] = leat_metrics_gauge(of.metrics, "leat_time_lag_seconds", labels[i]);
+        catch_up[i] = leat_metrics_gauge(of.metrics, "leat_catch_up_seconds", labels[i]);
+        leat_gauge_set(lag[i], i == 0 ? 500 : INT64_MIN);
+        leat_gauge_set(catch_up[i], i == 0 ? 2500 : INT64_MIN);
+    }
+    take(&of);
+    ck_assert_double_eq(at(write_from(&of, 0), "/shards/0/catch_up_s"), 2.5);
+    leat_gauge_set(lag[1], 0);
+    take(&of);
+    ck_assert_double_eq(at(write_from(&of, 0), "/shards/0/catch_up_s"), -1);
+    leat_gauge_set(catch_up[1], 3500);
+    take(&of);
+    ck_assert_double_eq(at(write_from(&of, 0), "/shards/0/catch_up_s"), 3.5);
+    world_free(&of);
+}
+END_TEST
+
 START_TEST(test_rates)
 {
     /* A second, since the row before; the first row has none. Answers of writes that were taken and
@@ -184,6 +207,7 @@ int main(void)
     TCase *numbers = tcase_create("numbers");
     tcase_add_test(numbers, test_metrics_exist);
     tcase_add_test(numbers, test_gauges_of_a_shard);
+    tcase_add_test(numbers, test_catching_up_is_known_if_all_workers_with_partitions_know_it);
     tcase_add_test(numbers, test_rates);
     tcase_add_test(numbers, test_rows);
     suite_add_tcase(suite, numbers);

@@ -35,6 +35,8 @@ static char slow[] = "{\"drain\":{\"waiting\":5000,\"drained_s\":500.0,\"arrivin
                 "{\"drain\":{\"waiting\":9,\"drained_s\":300,\"arriving_s\":9,\"catch_up_s\":0.0}}",
             unknown[] = "{\"drain\":{\"waiting\":9,\"drained_s\":null,\"arriving_s\":null,"
                         "\"catch_up_s\":null}}",
+            idle[] = "{\"partitions\":[],\"drain\":{\"waiting\":5,\"drained_s\":7,"
+                     "\"arriving_s\":null,\"catch_up_s\":null}}",
             old[] = "{\"partitions\":[0]}", broken[] = "{", other[] = "{\"drain\":7}";
 
 START_TEST(the_last_of_the_processes_counts)
@@ -45,6 +47,16 @@ START_TEST(the_last_of_the_processes_counts)
     EXPECT("a part of it does not catch up: 400 records a second come, 600 are applied", fast,
            over);
     EXPECT("does not catch up: 0 records a second come, 0 are applied", stands);
+}
+END_TEST
+
+START_TEST(a_process_without_partitions_does_not_count)
+{
+    EXPECT("caught up in about 12 s (500 records a second are applied, 100 come)", slow, idle);
+    EXPECT("caught up in about 12 s (500 records a second are applied, 100 come)", idle, slow);
+    leat_shard_worker worker = {.report = idle};
+    leat_shard_work work = {.worker_count = 1, .workers = &worker};
+    ck_assert(!leat_catch_up_of(&work).is_known);
 }
 END_TEST
 
@@ -79,6 +91,7 @@ int main(void)
     Suite *suite = suite_create("catch_up");
     TCase *tests = tcase_create("catch_up");
     tcase_add_test(tests, the_last_of_the_processes_counts);
+    tcase_add_test(tests, a_process_without_partitions_does_not_count);
     tcase_add_test(tests, where_there_is_nothing_to_say_it_says_nothing);
     tcase_add_test(tests, a_process_that_is_gone_does_not_count);
     suite_add_tcase(suite, tests);
