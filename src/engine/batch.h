@@ -130,6 +130,7 @@ typedef struct leat_engine_load {
 
 typedef struct leat_engine_compaction {
     uint32_t partition;
+    bool is_look; /* of one in doubt (durable.h) */
     leat_engine_claim claim;
     int64_t base_seq;       /* the new one */
     uint32_t subpartitions; /* of the partition */

@@ -10,6 +10,7 @@
 
 #include "engine/lists.h"
 #include "engine/low_water.h"
+#include "engine/outcome.h"
 #include "engine/schedule.h"
 #include "engine/timers.h"
 
@@ -18,11 +19,13 @@ void leat_compaction_plan(leat_engine *engine, leat_partition *partition)
     if (partition->state != LEAT_ENGINE_READING || partition->compact_running ||
         partition->compact_queued)
         return;
-    if (partition->in_doubt) {
+    if (partition->in_doubt && partition->look_failures == 0) {
         leat_timer_clear(engine, partition, LEAT_TIMER_COMPACT);
         leat_schedule_compaction(engine, partition, true);
         return;
     }
+    if (partition->in_doubt)
+        return; /* the timer is set: see leat_compaction_failed */
     int64_t at_us = engine->now_us + (partition->uncompacted ? engine->config.compact_every_us
                                                              : engine->config.verify_every_us);
     if (leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT) &&
@@ -36,6 +39,7 @@ void leat_compaction_hurry(leat_engine *engine, leat_partition *partition)
 {
     LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
     partition->in_doubt = true;
+    partition->look_failures = 0;
     if (partition->compact_queued)
         leat_list_remove(engine, &leat_shard_of(engine, partition)->compactions,
                          leat_link_compaction, leat_partition_id(engine, partition));
@@ -47,7 +51,28 @@ void leat_compaction_dropped(leat_partition *partition)
 {
     partition->uncompacted = false;
     partition->in_doubt = false;
+    partition->look_failures = 0;
     partition->compact_running = false;
+}
+
+void leat_compaction_look(leat_partition *partition, leat_engine_compaction *compaction)
+{
+    compaction->is_look = partition->in_doubt;
+    partition->in_doubt = false;
+}
+
+void leat_compaction_failed(leat_engine *engine, leat_partition *partition,
+                            const leat_engine_compaction *compaction)
+{
+    partition->uncompacted = true;
+    if (!compaction->is_look || partition->in_doubt || partition->state != LEAT_ENGINE_READING)
+        return;
+    partition->in_doubt = true;
+    if (partition->look_failures < UINT8_MAX)
+        partition->look_failures++;
+    partition->compact_at_us = engine->now_us +
+                               leat_jobs_backoff_us(engine, partition->look_failures);
+    leat_timer_set(engine, partition, LEAT_TIMER_COMPACT, partition->compact_at_us);
 }
 
 bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard)

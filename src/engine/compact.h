@@ -10,6 +10,12 @@
 void leat_compaction_plan(leat_engine *engine, leat_partition *partition);
 /* It is made before anything else, also if there is nothing to write; after the one that runs. */
 void leat_compaction_hurry(leat_engine *engine, leat_partition *partition);
+/* It is made now, so what is in doubt is looked at. */
+void leat_compaction_look(leat_partition *partition, leat_engine_compaction *compaction);
+/* The shard has refused it, or was out of order, and nothing is written: a look is made again after
+ * a pause, for it has seen nothing. */
+void leat_compaction_failed(leat_engine *engine, leat_partition *partition,
+                            const leat_engine_compaction *compaction);
 /* The state to compact is no longer known; the next claim reads it again. */
 void leat_compaction_dropped(leat_partition *partition);
 /* Has the first one in the shard's line waited so long that it goes before batches? */

@@ -12,6 +12,7 @@
  *     all the time. So after any loss each partition is looked at (`in_doubt`): the needs of a
  *     compaction are the last batches of all subpartitions, idle ones included. Nothing wrong is
  *     written without it, but what is lost in an idle subpartition would stay so for a minute.
+ *     A look that the shard refuses has seen nothing: it is made again after a pause.
  */
 #ifndef LEAT_ENGINE_DURABLE_H
 #define LEAT_ENGINE_DURABLE_H

@@ -261,6 +261,7 @@ static void compaction_done(leat_engine *engine, leat_partition *partition,
     switch (result->outcome) {
     case LEAT_ENGINE_APPLIED:
         LEAT_ASSERT(job->compaction.base_seq >= partition->progress.base_seq);
+        partition->look_failures = 0;
         leat_durable_compacted(engine, partition, &job->compaction);
         engine->counters.compactions += job->compaction.base_seq > partition->progress.base_seq;
         partition->progress.base_seq = job->compaction.base_seq;
@@ -276,7 +277,7 @@ static void compaction_done(leat_engine *engine, leat_partition *partition,
         leat_partition_reclaim(engine, partition, false);
         break;
     default:
-        partition->uncompacted = true;
+        leat_compaction_failed(engine, partition, &job->compaction);
         break;
     }
     leat_compaction_plan(engine, partition);

@@ -151,7 +151,7 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
     slot->job.incarnation = partition->incarnation;
     leat_compaction_fill(engine, &slot->job.compaction, partition, base_seq);
     partition->uncompacted = partition->uncompacted && !moves_base;
-    partition->in_doubt = false;
+    leat_compaction_look(partition, &slot->job.compaction);
     partition->compact_running = true;
     if (partition->state == LEAT_ENGINE_REVOKING)
         partition->revoke_step = LEAT_REVOKE_COMPACTING;

@@ -161,7 +161,7 @@ typedef struct leat_partition {
     bool claim_queued;  /* in the shard's list */
     int64_t claim_at_us;
     uint32_t claim_next;
-    uint8_t claim_failures; /* in a row */
+    uint8_t claim_failures, look_failures; /* in a row */
     /* unknown outcomes and databases gone back in a row, nothing applied between */
     uint8_t setbacks;
 

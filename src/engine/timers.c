@@ -68,7 +68,7 @@ static void partition_timer_over(leat_engine *engine, leat_partition *partition,
         leat_schedule_claim(engine, partition);
         break;
     case LEAT_TIMER_COMPACT:
-        leat_schedule_compaction(engine, partition, false);
+        leat_schedule_compaction(engine, partition, partition->in_doubt);
         break;
     case LEAT_TIMER_COMMIT:
         leat_partition_commit(engine, partition, true);

@@ -57,7 +57,8 @@ bool leat_sink_logs_failure(leat_engine_job_kind kind, leat_engine_outcome outco
     case LEAT_ENGINE_RECORD_ERROR:
     case LEAT_ENGINE_NOT_UNDERSTOOD:
         return true;
-    case LEAT_ENGINE_CONTENTION: /* a claim has waited long; a compaction is due again anyway */
+    case LEAT_ENGINE_CONTENTION: /* a claim has waited long; a compaction, a look too, is made again
+                                  */
         return kind == LEAT_ENGINE_JOB_CLAIM;
     default:
         return false;

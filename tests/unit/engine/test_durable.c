@@ -103,6 +103,32 @@ START_TEST(a_doubt_during_a_look_makes_another_one)
 }
 END_TEST
 
+START_TEST(a_look_that_fails_is_made_again)
+{
+    story s;
+    begin(&s, 1, NEVER_US);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    story_told(&s, "batch 0/1:0\n"); /* stays open: but for the doubt there is nothing to write */
+    leat_engine_doubted(s.engine, s.now_us, 0);
+    story_settle(&s);
+    story_told(&s, "compact 0 to 0\n");
+    story_done(&s, 1, LEAT_ENGINE_CONTENTION);
+    story_told(&s, ""); /* after a pause */
+    story_pass(&s, s.config.retry_max_us);
+    story_told(&s, "compact 0 to 0\n");
+    story_done(&s, 1, LEAT_ENGINE_OUTAGE);
+    story_told(&s, "");
+    leat_engine_doubted(s.engine, s.now_us, 0); /* what is lost now is no matter of that pause */
+    story_pass(&s, s.config.retry_max_us);
+    story_told(&s, "compact 0 to 0\n");
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_pass(&s, s.config.retry_max_us);
+    story_told(&s, "");
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_look_leaves_what_is_to_be_written_for_later)
 {
     story s;
@@ -142,5 +168,6 @@ END_TEST
 STORY_MAIN("durable", the_log_is_told_of_what_a_compaction_has_written,
            a_compaction_that_writes_nothing_proves_nothing,
            after_a_doubt_each_partition_is_looked_at_before_anything_else,
-           a_doubt_during_a_look_makes_another_one, a_look_leaves_what_is_to_be_written_for_later,
+           a_doubt_during_a_look_makes_another_one, a_look_that_fails_is_made_again,
+           a_look_leaves_what_is_to_be_written_for_later,
            where_every_commit_waits_nothing_is_held_back)
