@@ -9,9 +9,8 @@
 
 int64_t leat_durable_low(const leat_engine *engine, const leat_partition *partition)
 {
-    int64_t low = leat_partition_low(engine, partition);
     bool may_go_back = engine->shards[partition->shard].commits_async;
-    return may_go_back && low > partition->durable_low ? partition->durable_low : low;
+    return may_go_back ? partition->durable_low : leat_partition_low(engine, partition);
 }
 
 void leat_durable_compacted(leat_engine *engine, leat_partition *partition,

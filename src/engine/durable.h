@@ -19,7 +19,8 @@
 
 #include "engine/state.h"
 
-/* Up to where the log may be told that all is applied. O(subpartitions). */
+/* Up to where the log may be told that all is applied; never above the low water. Where batches
+ * wait, that is the low water, and O(subpartitions). */
 int64_t leat_durable_low(const leat_engine *engine, const leat_partition *partition);
 /* The compaction is applied, and its base is not the partition's yet. */
 void leat_durable_compacted(leat_engine *engine, leat_partition *partition,
