@@ -77,7 +77,7 @@ def probe(world, process, seconds):
     with world.db("a") as db:
         db.execute("update subscriptions set session_count = 0 where app_id = %s", [PROBE_APP])
     stop, seen = multiprocessing.Event(), multiprocessing.Queue()
-    poller = multiprocessing.Process(target=poll, args=(world.dsns["a"], stop, seen))
+    poller = multiprocessing.Process(target=poll, args=(world.dsns["a"], stop, seen), daemon=True)
     poller.start()
     prober = Prober(world.url(process))
     prober.run(seconds)

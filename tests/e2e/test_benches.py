@@ -9,9 +9,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
+import psycopg
 import pytest
 
-from lib.harness import ROOT
+from lib.harness import ROOT, environment, wait_until
 
 QUANTILES = ["p50_ms", "p99_ms", "p999_ms", "accept_p50_ms", "accept_p99_ms"]
 # Of bench/isolation; one is run only where leat has the setting that it is about.
@@ -115,6 +116,32 @@ def test_a_benchmark_runs_and_writes_its_figures(runs, name):
 def test_every_benchmark_is_run_here():
     """A new one in bench/ gets its line in FIGURES."""
     assert {path.name for path in (ROOT / "bench").iterdir() if path.is_file()} == set(FIGURES)
+
+
+@pytest.mark.alone
+def test_a_benchmark_that_is_ended_puts_back_what_it_changed():
+    """bench/commit gets SIGTERM while syncs are slow: PostgreSQL runs without the library again, and with the buffers that it had,
+    which the benchmark's environment does not name."""
+    def server():
+        return subprocess.run([ROOT / "scripts" / "postgres", "status"], capture_output=True, text=True).stdout.partition("cluster 2")[0]
+
+    def buffers():
+        with psycopg.connect(environment()["PG_DSN_1"]) as db:
+            return db.execute("show shared_buffers").fetchone()[0]
+
+    usual = buffers()
+    subprocess.run([ROOT / "scripts" / "postgres", "restart", "1"], check=True, env={**os.environ, "LEAT_PG_SHARED_BUFFERS": "67MB"})
+    try:
+        assert "preload" not in server()
+        bench = subprocess.Popen([ROOT / "bench" / "commit", "--smoke"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: "with a preload" in server(), "the slow disk", 60)
+        bench.terminate()
+        error = bench.communicate(timeout=120)[1]
+        assert bench.returncode == 1 and "error: ended by SIGTERM" in error, error
+        assert "up on port" in server() and "preload" not in server()
+        assert buffers() == "67MB"
+    finally:
+        subprocess.run([ROOT / "scripts" / "postgres", "restart", "1"], check=True, env={**os.environ, "LEAT_PG_SHARED_BUFFERS": usual})
 
 
 def test_a_benchmark_refuses_a_program_with_sanitizers():
