@@ -145,7 +145,6 @@ static void read_log(worker *w)
 /* The connections of the worst shard break, or are back. */
 static void set_away(worker *w, uint32_t number, bool is_away)
 {
-    shard_of(w, number)->is_away = is_away;
     for (uint32_t i = w->job_count; is_away && i-- > 0;)
         if (w->jobs[i].job->shard == number)
             finish(w, i, true);
@@ -156,9 +155,12 @@ static void set_away(worker *w, uint32_t number, bool is_away)
     settle(w);
 }
 
-static void sample(worker *w, uint32_t at)
+/* Of the worst shard the lag is returned, in seconds, also when there is no room for it any more.
+ */
+static double sample(worker *w, int64_t at)
 {
     world *s = w->world;
+    double worst_s = 0;
     for (uint32_t i = 0; i < w->partition_count; i++) {
         partition *p = partition_of(w, i);
         leat_engine_partition_view view;
@@ -168,15 +170,19 @@ static void sample(worker *w, uint32_t at)
         int64_t lag = p->seen_low + 1 < log_end(p, w->now_us)
                           ? w->now_us - arrival_us(p, p->seen_low + 1)
                           : 0;
-        float *most = &s->shards[p->shard].lags[at];
-        *most = (double)lag / 1e6 > *most ? (float)((double)lag / 1e6) : *most;
+        double lag_s = (double)lag / 1e6;
+        if (p->shard == s->worst)
+            worst_s = fmax(worst_s, lag_s);
+        if (at < SAMPLES_MAX)
+            s->shards[p->shard].lags[at] = fmaxf(s->shards[p->shard].lags[at], (float)lag_s);
     }
+    return worst_s;
 }
 
 /* A hundredth of the outage is as good as nothing. */
-static bool has_caught_up(const world *s, uint32_t at)
+static bool has_caught_up(const world *s, double lag_s)
 {
-    return s->shards[s->worst].lags[at] <= fmax(0.2, s->input.outage_s / 100);
+    return lag_s <= fmax(0.2, s->input.outage_s / 100);
 }
 
 static int64_t next_event(const worker *w, int64_t until_us)
@@ -216,17 +222,18 @@ static void play(worker *w)
         if (has_worst && (at == s->outage_from_us || at == s->outage_to_us))
             set_away(w, worst, at == s->outage_from_us);
         read_log(w);
-        if (at % s->sample_us != 0 || at / s->sample_us >= SAMPLES_MAX)
+        if (at % s->sample_us != 0)
             continue;
-        uint32_t number = (uint32_t)(at / s->sample_us);
-        sample(w, number);
+        int64_t number = at / s->sample_us;
+        double lag_s = sample(w, number);
+        s->peak_s = fmax(s->peak_s, lag_s);
         if (!has_worst || at <= s->outage_to_us)
             continue;
-        if (s->caught_up_us == 0 && has_caught_up(s, number)) {
+        if (s->caught_up_us == 0 && has_caught_up(s, lag_s)) {
             s->caught_up_us = at;
             s->end_us = end_us = at + (int64_t)(s->before_s * 1e6);
         }
-        s->samples = number + 1;
+        s->samples = (uint32_t)(number < SAMPLES_MAX ? number + 1 : SAMPLES_MAX);
     }
 }
 

@@ -19,8 +19,8 @@ enum {
     WINDOW = 8,
     GUIDE = 16384, /* entries that tell the tenant of a record */
     JOBS_MAX = 1024,
-    SAMPLES_MAX = 16384,
-    SEEN_MAX = 32768, /* a power of two, well above the records of a batch */
+    SAMPLES_MAX = 16384, /* what comes later is judged, but not kept */
+    SEEN_MAX = 32768,    /* a power of two, well above the records of a batch */
 };
 
 /* A partition: its log, and what its shard has stored of its progress. */
@@ -40,7 +40,6 @@ typedef struct shard {
     double writes_s;
     uint32_t *guide; /* [GUIDE], or NULL */
     uint32_t running;
-    bool is_away;
     float lags[SAMPLES_MAX];
 } shard;
 
@@ -58,8 +57,9 @@ typedef struct world {
     partition *partitions; /* of all shards, one shard's after the other's */
     uint32_t worst;        /* the shard with the outage */
     int64_t outage_from_us, outage_to_us, sample_us;
-    int64_t end_us; /* 0: when the worst shard has caught up */
-    uint32_t samples;
+    int64_t end_us;   /* 0: when the worst shard has caught up */
+    uint32_t samples; /* at most SAMPLES_MAX */
+    double peak_s;    /* the worst shard's highest lag */
     int64_t caught_up_us;
     uint64_t records;
 } world;

@@ -100,3 +100,13 @@ def test_the_engine_catches_up_as_the_formula_says(keys):
     assert played["peak_lag_s"] == pytest.approx(played["formula_peak_lag_s"], rel=0.1)
     lags = [one["lag_s"] for one in played["lags"] if one["shard"] != played["worst"]]
     assert max(map(max, lags)) < 1
+
+
+def test_a_catch_up_is_seen_however_late_it_is():
+    """It comes after more samples than are kept (16384 of a tenth of a second)."""
+    done = subprocess.run([LEAT.parent / "leat-outage", "--writes", "20", "--shards", "1", "--fixed-us", "1500", "--row-us", "12", "--outage", "60",
+                           "--before", "1700"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    played = json.loads(done.stdout)
+    assert played["catch_up_s"] < 60 and played["peak_lag_s"] == pytest.approx(60, abs=1)
+    assert len(played["lags"][0]["lag_s"]) == 16384
