@@ -79,11 +79,13 @@ def probe(world, process, seconds):
     stop, seen = multiprocessing.Event(), multiprocessing.Queue()
     poller = multiprocessing.Process(target=poll, args=(world.dsns["a"], stop, seen), daemon=True)
     poller.start()
-    prober = Prober(world.url(process))
-    prober.run(seconds)
-    wait_applied(world, process)
-    time.sleep(0.1)  # the poller reads the last ones
-    stop.set()
+    try:
+        prober = Prober(world.url(process))
+        prober.run(seconds)
+        wait_applied(world, process)
+        time.sleep(0.1)  # the poller reads the last ones
+    finally:
+        stop.set()
     changes = list(iter(seen.get, None))
     poller.join()
     return [ms for ms, _ in seen_ms(prober.sent, changes)], prober.accept_ms
