@@ -25,13 +25,23 @@ static inline char *text_of(const leat_top_frame *frame)
     return text.data;
 }
 
+/* A text of its own, with an end. The caller frees it. */
+static inline char *text_of(const leat_buf *line)
+{
+    char *text = malloc(line->size + 1);
+    ck_assert_ptr_nonnull(text);
+    memcpy(text, line->data, line->size);
+    text[line->size] = '\0';
+    return text;
+}
+
 /* The line that begins with this; NULL: there is none. The caller frees it. */
 static inline char *line_of(const leat_top_frame *frame, const char *begin)
 {
     for (uint32_t i = 0; i < frame->count; i++) {
         const leat_buf *line = &frame->lines[i].text;
         if (line->size >= strlen(begin) && memcmp(line->data, begin, strlen(begin)) == 0)
-            return strndup(line->data, line->size);
+            return text_of(line);
     }
     return NULL;
 }

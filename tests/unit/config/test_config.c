@@ -504,7 +504,7 @@ START_TEST(test_default_budgets)
     ck_assert_int_eq(c.drain_delay_ms, 5000);
     ck_assert_int_eq(c.edge_connections, 4096);
     ck_assert_int_eq(c.in_flight_max, 20000);
-    ck_assert_int_eq(c.memory_max, 64 * 1024 * 1024);
+    ck_assert_int_eq(c.memory_max, 24 * 1024 * 1024);
     ck_assert_int_eq(c.records_max, 131072);
     ck_assert_int_eq(c.batch_records, 1000);
     ck_assert_int_eq(c.batch_bytes, 4 * 1024 * 1024);
