@@ -326,7 +326,8 @@ static leat_sqlite_standing drop_rows(leat_sqlite *sqlite, int32_t source_id,
 leat_sqlite_standing leat_sqlite_compact(leat_sqlite *sqlite, int32_t source_id,
                                          const leat_engine_compaction *compaction)
 {
-    LEAT_ASSERT(compaction->base_seq > 0 && compaction->low >= -1);
+    /* 0: a look at a partition that nothing was written for */
+    LEAT_ASSERT(compaction->base_seq >= 0 && compaction->low >= -1);
     int64_t base_seq = 0;
     leat_sqlite_standing standing =
         check_claim(sqlite, source_id, compaction->partition, &compaction->claim, &base_seq);

@@ -113,6 +113,17 @@ START_TEST(a_batch_that_is_gone_is_missed)
 }
 END_TEST
 
+START_TEST(a_partition_without_batches_is_looked_at)
+{
+    leat_engine_claim first = claim();
+    ck_assert_int_eq(compact(first, 0, -1, 0), LEAT_SQLITE_STANDS);
+    claim();
+    ck_assert_int_eq(progress.low, -1);
+    ck_assert_int_eq(progress.next_seq, 1);
+    ck_assert_int_eq(compact(first, 0, -1, 0), LEAT_SQLITE_FENCED);
+}
+END_TEST
+
 START_TEST(a_compaction_stands_for_the_rows_it_deletes)
 {
     leat_engine_claim by = claim();
@@ -164,6 +175,7 @@ int main(void)
     tcase_add_test(tests, a_claim_reads_what_batches_said);
     tcase_add_test(tests, an_older_claim_is_fenced);
     tcase_add_test(tests, a_batch_that_is_gone_is_missed);
+    tcase_add_test(tests, a_partition_without_batches_is_looked_at);
     tcase_add_test(tests, a_compaction_stands_for_the_rows_it_deletes);
     tcase_add_test(tests, a_partition_of_another_file);
     tcase_add_test(tests, progress_that_makes_no_sense_is_no_progress);
