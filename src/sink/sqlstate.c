@@ -239,3 +239,14 @@ leat_engine_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_
         return blame_the_row(outcome, error);
     return blame_nobody(outcome, error->sqlstate, part);
 }
+
+bool leat_sqlstate_is_last_word(const char *severity, const char *sqlstate)
+{
+    return (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) ||
+           (sqlstate && begins_with(sqlstate, "57P"));
+}
+
+bool leat_sqlstate_is_crash(const char *sqlstate)
+{
+    return sqlstate && strcmp(sqlstate, "57P02") == 0;
+}

@@ -34,4 +34,11 @@ typedef struct leat_sql_error {
 
 leat_engine_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part part);
 
+/* Both may be NULL. The server is about to end the connection: FATAL, or a warning where a crash or
+ * an immediate stop ends all of them (57P02, 57P01). */
+bool leat_sqlstate_is_last_word(const char *severity, const char *sqlstate);
+/* It may be NULL or "". Another backend has crashed: the server ends all sessions and recovers,
+ * under a postmaster that stays. */
+bool leat_sqlstate_is_crash(const char *sqlstate);
+
 #endif

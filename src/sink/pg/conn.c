@@ -148,7 +148,7 @@ void leat_pg_conn_close(leat_pg_conn *conn, const char *message)
     LEAT_ASSERT(conn->state == CONN_READY);
     keep_message(conn, message);
     drop(conn);
-    conn->events.closed(conn->events.context, conn->message);
+    conn->events.closed(conn->events.context, conn->sqlstate, conn->message);
 }
 
 void leat_pg_conn_break(leat_pg_conn *conn, const char *message)
@@ -166,7 +166,7 @@ void leat_pg_conn_settle(leat_pg_conn *conn)
     if (conn->state != CONN_BROKEN)
         return;
     drop(conn);
-    conn->events.closed(conn->events.context, conn->message);
+    conn->events.closed(conn->events.context, conn->sqlstate, conn->message);
 }
 
 /* ---- life ---- */

@@ -29,8 +29,9 @@ typedef struct leat_pg_conn_events {
     void (*opened)(void *context);
     /* The attempt failed at every place, or the connection is lost; it is closed already. Where the
      * server or a pooler gave a reason, the message is its SQLSTATE and text: "57P01: terminating
-     * connection due to administrator command". */
-    void (*closed)(void *context, const char *message);
+     * connection due to administrator command". `sqlstate`: that code by itself, of an attempt the
+     * one of the last place; "": none. */
+    void (*closed)(void *context, const char *sqlstate, const char *message);
     /* libpq's results, in the order of the commands; NULL ends a command's results. Not owned. */
     void (*result)(void *context, const PGresult *result);
     /* The server has answered leat_pg_conn_ask; comes before `drained`. */

@@ -13,18 +13,9 @@
 #include <sys/socket.h>
 
 #include "base/diag.h"
+#include "sink/sqlstate.h"
 
 enum { SERVER_VERSION_MIN = 150000 }; /* MERGE */
-
-/* The server is about to end the connection: FATAL, or a warning where a crash or an immediate stop
- * ends all of them (57P02, 57P01). */
-static bool is_last_word(const PGresult *notice)
-{
-    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-    const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
-    return (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) ||
-           (sqlstate && strncmp(sqlstate, "57P", 3) == 0);
-}
 
 /* When the server ends an idle connection, libpq delivers its reason as a notice. */
 static void on_notice(void *context, const PGresult *notice)
@@ -32,7 +23,8 @@ static void on_notice(void *context, const PGresult *notice)
     const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
     leat_debug("notice from PostgreSQL server=\"%s\" reason=\"%s\"",
                ((leat_pg_conn *)context)->where, text ? text : "");
-    if (is_last_word(notice))
+    if (leat_sqlstate_is_last_word(PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED),
+                                   PQresultErrorField(notice, PG_DIAG_SQLSTATE)))
         leat_pg_conn_keep_error(context, notice);
 }
 
@@ -132,7 +124,7 @@ static bool start_at(leat_pg_conn *conn, const leat_pg_place *place)
 {
     LEAT_ASSERT(!conn->pg);
     name_place(conn, place);
-    conn->server_error[0] = '\0';
+    leat_pg_conn_forget_error(conn);
     leat_pg_conn_enter(conn, CONN_CONNECTING);
     conn->since_us = leat_pg_conn_now_us(conn);
     conn->pg = leat_pg_hosts_connect(conn->hosts, place);
@@ -191,7 +183,8 @@ void leat_pg_conn_try_next(leat_pg_conn *conn)
 void leat_pg_conn_open(leat_pg_conn *conn)
 {
     LEAT_ASSERT(conn->state == CONN_CLOSED && !conn->pg && !conn->freed);
-    conn->message[0] = conn->server_error[0] = '\0';
+    conn->message[0] = '\0';
+    leat_pg_conn_forget_error(conn);
     leat_pg_hosts_begin(conn->hosts);
     leat_pg_conn_try_next(conn);
 }

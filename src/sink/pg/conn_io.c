@@ -97,8 +97,15 @@ void leat_pg_conn_keep_error(leat_pg_conn *conn, const PGresult *error)
 {
     const char *sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
-    if (sqlstate && text)
-        snprintf(conn->server_error, sizeof conn->server_error, "%s: %s", sqlstate, text);
+    if (!sqlstate || !text)
+        return;
+    snprintf(conn->sqlstate, sizeof conn->sqlstate, "%s", sqlstate);
+    snprintf(conn->server_error, sizeof conn->server_error, "%s: %s", sqlstate, text);
+}
+
+void leat_pg_conn_forget_error(leat_pg_conn *conn)
+{
+    conn->sqlstate[0] = conn->server_error[0] = '\0';
 }
 
 static void note_result(leat_pg_conn *conn, const PGresult *result)
@@ -109,7 +116,7 @@ static void note_result(leat_pg_conn *conn, const PGresult *result)
     if (status != PGRES_PIPELINE_SYNC)
         return;
     if (!conn->is_unfit) /* else it gives the reason why the connection is about to end */
-        conn->server_error[0] = '\0';
+        leat_pg_conn_forget_error(conn);
     if (conn->open_syncs > 0)
         conn->open_syncs--;
 }

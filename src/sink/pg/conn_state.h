@@ -42,6 +42,7 @@ struct leat_pg_conn {
     bool freed;
     char where[256];
     char server_error[512]; /* the last error of the server, unless a good result came after it */
+    char sqlstate[6];       /* its code; "": none */
     char message[512];      /* the reason why it broke; of an attempt: a part for each place */
 };
 
@@ -91,6 +92,7 @@ void leat_pg_conn_place_silent(leat_pg_conn *conn);
 void leat_pg_conn_on_poll(uv_poll_t *poll, int status, int events);
 /* Keeps the server's reason for an error. */
 void leat_pg_conn_keep_error(leat_pg_conn *conn, const PGresult *error);
+void leat_pg_conn_forget_error(leat_pg_conn *conn);
 /* Sends the question which server this is, and its Sync. */
 bool leat_pg_conn_send_question(leat_pg_conn *conn);
 

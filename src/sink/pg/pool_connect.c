@@ -6,10 +6,9 @@
  */
 #include "sink/pg/pool_state.h"
 
-#include <string.h>
-
 #include "base/backoff.h"
 #include "base/states.h"
+#include "sink/sqlstate.h"
 
 enum { LASTS_MS = 1000 };
 
@@ -222,25 +221,20 @@ void leat_pg_pool_doubt(leat_pg_pool *pool)
         pool->events.doubted(pool->events.context, pool->shared.shard);
 }
 
-/* Another backend has crashed: the server ends all sessions and recovers, under a postmaster that
- * stays, so nothing else shows it. The last commits that did not wait for the disk are gone. */
-static bool has_crashed(const char *message)
-{
-    return strncmp(message, "57P02", 5) == 0;
-}
-
-/* A connection that went by itself may be the first sign of a crash. One that has opened since is a
- * session of the time after it, and for it the number of connections need not reach 0. */
-static void act_on_loss(leat_pg_member *member, const char *message)
+/* After a crash the postmaster stays, so nothing else shows it, and the last commits that did not
+ * wait for the disk are gone. A connection that went by itself may be the first sign of a crash.
+ * One that has opened since is a session of the time after it, and for it the number of connections
+ * need not reach 0. */
+static void act_on_loss(leat_pg_member *member, const char *sqlstate)
 {
     leat_pg_pool *pool = member->pool;
-    if (has_crashed(message))
+    if (leat_sqlstate_is_crash(sqlstate))
         leat_pg_pool_leave_server(pool, "the server has crashed and recovers");
     else if (!leat_pg_session_is_worn(member->session))
         leat_pg_pool_doubt(pool);
 }
 
-static void connection_lost(leat_pg_member *member, const char *message)
+static void connection_lost(leat_pg_member *member, const char *sqlstate, const char *message)
 {
     leat_pg_pool *pool = member->pool;
     bool was_leaving = member->state == LEAT_MEMBER_LEAVING;
@@ -253,19 +247,19 @@ static void connection_lost(leat_pg_member *member, const char *message)
         leat_pg_pool_report(member);
     if (pool->freed || was_leaving)
         return;
-    act_on_loss(member, message);
+    act_on_loss(member, sqlstate);
     if (pool->freed)
         return;
     leat_pg_pool_want_connection(pool);
     pool->events.slots(pool->events.context, pool->shared.shard, leat_pg_pool_slots(pool));
 }
 
-void leat_pg_pool_on_closed(void *context, const char *message)
+void leat_pg_pool_on_closed(void *context, const char *sqlstate, const char *message)
 {
     LEAT_ASSERT(!((leat_pg_member *)context)->pool->freed);
     leat_pg_member *member = context;
     if (member->state == LEAT_MEMBER_CONNECTING)
         attempt_failed(member, message);
     else
-        connection_lost(member, message);
+        connection_lost(member, sqlstate, message);
 }

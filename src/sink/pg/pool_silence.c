@@ -65,8 +65,9 @@ static void on_probe_opened(void *context)
     leat_pg_pool_check_server(pool, leat_pg_conn_server(pool->probe));
 }
 
-static void on_probe_closed(void *context, const char *message)
+static void on_probe_closed(void *context, const char *sqlstate, const char *message)
 {
+    (void)sqlstate;
     leat_pg_pool *pool = context;
     leat_debug("probe connection ended shard=%s reason=\"%s\"", pool->shard_name, message);
 }

@@ -90,7 +90,7 @@ void leat_pg_pool_forget_handle(leat_pg_pool *pool);
 
 /* The events of a member's session. Both may free the pool. */
 void leat_pg_pool_on_opened(void *context);
-void leat_pg_pool_on_closed(void *context, const char *message);
+void leat_pg_pool_on_closed(void *context, const char *sqlstate, const char *message);
 /* More connections than are allowed may be open: on a later turn of the loop they are closed. */
 void leat_pg_pool_keep_limit(leat_pg_pool *pool);
 /* Closes those above the limit that are free, opens one where one is missing, and reports how many

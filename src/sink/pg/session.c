@@ -123,12 +123,12 @@ static void on_opened(void *context)
     session->events.opened(session->events.context);
 }
 
-static void on_closed(void *context, const char *message)
+static void on_closed(void *context, const char *sqlstate, const char *message)
 {
     leat_pg_session *session = context;
     lose_job(session, message);
     LEAT_ASSERT(session->state == SESSION_IDLE || session->state == SESSION_OVER);
-    session->events.closed(session->events.context, message);
+    session->events.closed(session->events.context, sqlstate, message);
 }
 
 static void on_server_checked(void *context)

@@ -60,7 +60,7 @@ typedef struct leat_pg_session_events {
     /* Its connection is open; leat_pg_conn_server is the server. */
     void (*opened)(void *context);
     /* The attempt to connect has failed, or the connection is lost: a job that was open is over. */
-    void (*closed)(void *context, const char *message);
+    void (*closed)(void *context, const char *sqlstate, const char *message);
     /* The server has identified itself. */
     void (*server_checked)(void *context);
     /* The job is over, and the connection is still there. */

@@ -238,6 +238,27 @@ START_TEST(no_valid_sqlstate_is_unknown)
 }
 END_TEST
 
+START_TEST(a_connection_s_end_is_told_by_severity_or_code)
+{
+    ck_assert(leat_sqlstate_is_last_word("FATAL", "53300"));
+    ck_assert(leat_sqlstate_is_last_word("PANIC", NULL));
+    ck_assert(leat_sqlstate_is_last_word("WARNING", "57P02"));
+    ck_assert(leat_sqlstate_is_last_word(NULL, "57P01"));
+    ck_assert(!leat_sqlstate_is_last_word("WARNING", "57014"));
+    ck_assert(!leat_sqlstate_is_last_word("ERROR", ""));
+    ck_assert(!leat_sqlstate_is_last_word(NULL, NULL));
+}
+END_TEST
+
+START_TEST(only_one_code_is_a_crash)
+{
+    static const char *const others[] = {NULL, "", "57P01", "57P03", "57P", "57P02: text"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        ck_assert(!leat_sqlstate_is_crash(others[i]));
+    ck_assert(leat_sqlstate_is_crash("57P02"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sqlstate");
@@ -247,6 +268,8 @@ int main(void)
                         ERROR_COUNT);
     tcase_add_loop_test(tests, anything_but_an_error_is_unknown, 0, ERROR_COUNT);
     tcase_add_test(tests, no_valid_sqlstate_is_unknown);
+    tcase_add_test(tests, a_connection_s_end_is_told_by_severity_or_code);
+    tcase_add_test(tests, only_one_code_is_a_crash);
     tcase_add_test(tests, leat_s_own_words_count_where_leat_says_them);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
