@@ -70,7 +70,7 @@ static void read_shard(overview *all, uint32_t shard, uint32_t max_seconds)
     shard_status *ret = &all->shards[shard];
     const leat_lag *lag = &all->lag;
     ret->name = all->assembly->config.shards[shard].name;
-    ret->commits_async = strcmp(all->assembly->config.shards[shard].commit, "async") == 0;
+    ret->commits_async = leat_config_commits_async(&all->assembly->config.shards[shard]);
     ret->error = lag->errors[shard].text;
     ret->lag = lag->shards[shard];
     ret->dead_letters = lag->works[shard].dead_letters;
@@ -261,6 +261,7 @@ static void add_shard(yyjson_mut_doc *doc, yyjson_mut_val *list, const overview 
     const leat_troubles *troubles = &shard->troubles;
     yyjson_mut_val *object = yyjson_mut_arr_add_obj(doc, list);
     leat_json_add_text(doc, object, "shard", shard->name);
+    leat_json_add_text(doc, object, "commit", shard->commits_async ? "async" : "sync");
     leat_json_add_reason(doc, object, "error", shard->error);
     leat_json_add_text(doc, object, "trouble",
                        troubles->count > 0 ? troubles->lines[0].text : NULL);

@@ -84,6 +84,11 @@ int leat_config_blame(const leat_config *config, leat_error *error, const char *
     return leat_fail_prefix(error, "%s:%d: %s", config->file, at->line, text);
 }
 
+bool leat_config_commits_async(const leat_config_shard *shard)
+{
+    return strcmp(shard->commit, "async") == 0;
+}
+
 const leat_config_shard *leat_config_find_shard(const leat_config *config, leat_slice name)
 {
     for (uint32_t i = 0; i < config->shard_count; i++)

@@ -155,6 +155,8 @@ void leat_config_fini(leat_config *config);
  * group or list it belongs to. */
 int leat_config_blame(const leat_config *config, leat_error *error, const char *path, ...)
     LEAT_PRINTF(3, 4);
+/* Its commits do not wait for the disk. */
+bool leat_config_commits_async(const leat_config_shard *shard);
 /* The shard of that name; NULL: there is none. */
 const leat_config_shard *leat_config_find_shard(const leat_config *config, leat_slice name);
 /* The entry of log.kafka.properties of that name; NULL: it is not set. */

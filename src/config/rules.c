@@ -136,7 +136,7 @@ static int check_shard(const checker *c, uint32_t index)
                               "a dsn is given too (give one of the two)");
     if (check_file_unique(c, index) < 0)
         return -1;
-    if (shard->sqlite && strcmp(shard->commit, "async") == 0)
+    if (shard->sqlite && leat_config_commits_async(shard))
         return leat_node_fail(c->config->file, leat_node_get(node, "commit"), NULL, c->error,
                               "async needs PostgreSQL, and this shard is a SQLite file (sync)");
     const leat_node *connections = leat_node_get(node, "connections");

@@ -39,7 +39,7 @@ static int match_shards(leat_daemon *daemon, leat_error *error)
                                 .connections = share > 0 ? (uint32_t)share : 1,
                                 .connections_total = (uint32_t)from->connections_total,
                                 .parked_max = (uint64_t)from->parked_max,
-                                .commits_async = strcmp(from->commit, "async") == 0};
+                                .commits_async = leat_config_commits_async(from)};
         daemon->shard_names[i] = from->name;
     }
     return 0;

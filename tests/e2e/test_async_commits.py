@@ -1,6 +1,7 @@
 """`commit: async`: commits that do not wait for the disk are lost by crashes of the database, and nothing else is. The databases
 here write their log out so seldom that what was committed is not on the disk unless somebody has waited for it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -235,6 +236,7 @@ def test_the_log_is_told_of_what_stays(async_world):
     wait_until(lambda: count(world) == 1, "the write")
     assert max(world.committed().values(), default=0) <= 0
     assert "0 dead letters, commit: async" in world.leat("status").stdout
+    assert [s["commit"] for s in json.loads(world.leat("status", "--json").stdout)["shards"]] == ["async"]
     assert leat.terminate() == 0
     assert max(world.committed().values()) == 1
 

@@ -346,7 +346,7 @@ def status(world, code):
 def test_status_says_who_works_and_what_is_unwell(world):
     """Well without work; unwell while records wait and nobody applies them; the worker is named in each shard it is
     connected to, and a dead letter is counted without being a trouble."""
-    assert all(s["trouble"] is None and s["processes"] == [] for s in status(world, 0)[1].values())
+    assert all(s["trouble"] is None and s["processes"] == [] and s["commit"] == "sync" for s in status(world, 0)[1].values())
     edge = world.start("edge")
     with world.client(edge) as http:
         for _ in range(50):
