@@ -12,30 +12,17 @@
 #include <arpa/inet.h>
 
 #include "base/placement.h"
+#include "config/rules_state.h"
 #include "config/text.h"
 
 enum { PARAMETERS_WORDS = 400, HOST_MAX = 256 };
 
 #define HEADER_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 
-typedef struct checker {
-    const leat_node *root;
-    leat_config *config;
-    leat_error *error;
-} checker;
-
-static const leat_node *entry(const checker *c, const char *list, uint32_t index)
-{
-    const leat_node *node = leat_node_get(c->root, list)->first;
-    while (index-- > 0)
-        node = node->next;
-    return node;
-}
-
 /* ---- the log ---- */
 
 /* Otherwise the process would end before a new client was tried. */
-static int check_renewal(const checker *c, const leat_node *kafka)
+static int check_renewal(const rules_checker *c, const leat_node *kafka)
 {
     int64_t renew_ms = c->config->kafka_renew_after_ms,
             give_up_ms = c->config->kafka_give_up_after_ms;
@@ -53,7 +40,7 @@ static int check_renewal(const checker *c, const leat_node *kafka)
 }
 
 /* A window that is a large part of all is no protection. */
-static int check_window(const checker *c, const leat_node *log)
+static int check_window(const rules_checker *c, const leat_node *log)
 {
     const leat_node *window = leat_node_get(log, "tenant_window");
     uint32_t subpartitions = leat_config_subpartitions(c->config);
@@ -68,7 +55,7 @@ static int check_window(const checker *c, const leat_node *log)
     return 0;
 }
 
-static int check_log(const checker *c)
+static int check_log(const rules_checker *c)
 {
     const leat_node *log = leat_node_get(c->root, "log");
     if (check_window(c, log) < 0)
@@ -90,62 +77,6 @@ static int check_log(const checker *c)
             "%u is less than the number of shards, and each needs a partition (at least %u)",
             wanted, c->config->shard_count);
     return 0;
-}
-
-/* ---- shards ---- */
-
-static int check_shard_name(const checker *c, uint32_t index)
-{
-    for (uint32_t i = 0; i < index; i++)
-        if (strcmp(c->config->shards[i].name, c->config->shards[index].name) == 0)
-            return leat_node_fail(c->config->file, leat_node_get(entry(c, "shards", index), "name"),
-                                  NULL, c->error,
-                                  "\"%s\" is already the name of shards[%u] (each name once)",
-                                  c->config->shards[i].name, i);
-    return 0;
-}
-
-/* Two shards in one file would write each other's partitions. */
-static int check_file_unique(const checker *c, uint32_t index)
-{
-    const char *file = c->config->shards[index].sqlite;
-    for (uint32_t i = 0; file && i < index; i++)
-        if (c->config->shards[i].sqlite && strcmp(c->config->shards[i].sqlite, file) == 0)
-            return leat_node_fail(
-                c->config->file, leat_node_get(entry(c, "shards", index), "sqlite"), NULL, c->error,
-                "\"%.128s\" is already the file of shards[%u] (each file once)", file, i);
-    const char *log = c->config->local_path;
-    if (file && log && strcmp(file, log) == 0)
-        return leat_node_fail(
-            c->config->file, leat_node_get(entry(c, "shards", index), "sqlite"), NULL, c->error,
-            "\"%.128s\" is the file of the log (give another one: each must survive the other)",
-            file);
-    return 0;
-}
-
-static int check_shard(const checker *c, uint32_t index)
-{
-    const leat_config_shard *shard = &c->config->shards[index];
-    const leat_node *node = entry(c, "shards", index);
-    if (!shard->dsn && !shard->sqlite)
-        return leat_node_fail(
-            c->config->file, node, "dsn", c->error,
-            "missing (a connection string or URI of libpq, or `sqlite` with a file instead)");
-    if (shard->dsn && shard->sqlite)
-        return leat_node_fail(c->config->file, leat_node_get(node, "sqlite"), NULL, c->error,
-                              "a dsn is given too (give one of the two)");
-    if (check_file_unique(c, index) < 0)
-        return -1;
-    if (shard->sqlite && leat_config_commits_async(shard))
-        return leat_node_fail(c->config->file, leat_node_get(node, "commit"), NULL, c->error,
-                              "async needs PostgreSQL, and this shard is a SQLite file (sync)");
-    const leat_node *connections = leat_node_get(node, "connections");
-    if (shard->connections < c->config->workers)
-        return leat_node_fail(c->config->file, connections ? connections : node,
-                              connections ? NULL : "connections", c->error,
-                              "%lld cannot be divided among %lld workers (at least one for each)",
-                              (long long)shard->connections, (long long)c->config->workers);
-    return check_shard_name(c, index);
 }
 
 /* ---- routes ---- */
@@ -179,7 +110,7 @@ static const char *name_elsewhere(const char *tenant)
     return NULL;
 }
 
-static int check_tenant_elsewhere(const checker *c, const leat_node *node, const char *tenant,
+static int check_tenant_elsewhere(const rules_checker *c, const leat_node *node, const char *tenant,
                                   const char *name)
 {
     bool is_header = tenant[0] == 'h';
@@ -195,7 +126,7 @@ static int check_tenant_elsewhere(const checker *c, const leat_node *node, const
 }
 
 /* Without tokens no write would have a tenant. */
-static int check_tenant_of_token(const checker *c, const leat_node *given)
+static int check_tenant_of_token(const rules_checker *c, const leat_node *given)
 {
     return leat_node_get(c->root, "auth")
                ? 0
@@ -203,7 +134,8 @@ static int check_tenant_of_token(const checker *c, const leat_node *given)
                                 "nobody shows a token without auth (add auth, or another place)");
 }
 
-static int check_tenant(const checker *c, const leat_node *node, const leat_config_route *route)
+static int check_tenant(const rules_checker *c, const leat_node *node,
+                        const leat_config_route *route)
 {
     char parameters[PARAMETERS_WORDS];
     list_parameters(route->path, parameters);
@@ -227,7 +159,7 @@ static int check_tenant(const checker *c, const leat_node *node, const leat_conf
 }
 
 /* A PUT that merges is written as a PATCH is, and would be dropped where the row is missing. */
-static int check_put(const checker *c, const leat_node *node, const leat_config_route *route)
+static int check_put(const rules_checker *c, const leat_node *node, const leat_config_route *route)
 {
     if (strcmp(route->put, "merge") != 0 || strcmp(route->patch, "existing") != 0)
         return 0;
@@ -237,7 +169,8 @@ static int check_put(const checker *c, const leat_node *node, const leat_config_
 }
 
 /* A file has one writer, and it is not the edge. */
-static int check_shadow(const checker *c, const leat_node *node, const leat_config_route *route)
+static int check_shadow(const rules_checker *c, const leat_node *node,
+                        const leat_config_route *route)
 {
     uint32_t all = c->config->route_count;
     const leat_node *given = leat_node_get(node, "shadow_table");
@@ -253,7 +186,7 @@ static int check_shadow(const checker *c, const leat_node *node, const leat_conf
     return 0;
 }
 
-static int check_mode(const checker *c, const leat_node *node, const leat_config_route *route)
+static int check_mode(const rules_checker *c, const leat_node *node, const leat_config_route *route)
 {
     for (uint32_t i = 0; strcmp(route->mode, "async") != 0 && i < c->config->shard_count; i++)
         if (c->config->shards[i].sqlite)
@@ -264,7 +197,7 @@ static int check_mode(const checker *c, const leat_node *node, const leat_config
 }
 
 /* Whether it fits the column's type is known only with the table. */
-static int check_step(const checker *c, const leat_node *column, const leat_config_pair *pair)
+static int check_step(const rules_checker *c, const leat_node *column, const leat_config_pair *pair)
 {
     int64_t ms;
     const leat_node *node = leat_node_get(column, "step");
@@ -281,7 +214,8 @@ static int check_step(const checker *c, const leat_node *column, const leat_conf
     return 0;
 }
 
-static int check_columns(const checker *c, const leat_node *node, const leat_config_route *route)
+static int check_columns(const rules_checker *c, const leat_node *node,
+                         const leat_config_route *route)
 {
     const leat_node *columns = leat_node_get(node, "columns");
     for (const leat_node *column = columns ? columns->first : NULL; column; column = column->next) {
@@ -295,7 +229,7 @@ static int check_columns(const checker *c, const leat_node *node, const leat_con
     return 0;
 }
 
-static int name_route(const checker *c, const leat_node *node, leat_config_route *route)
+static int name_route(const rules_checker *c, const leat_node *node, leat_config_route *route)
 {
     leat_error why;
     if (route->name)
@@ -315,7 +249,7 @@ static const leat_node *name_node(const leat_node *route)
     return name ? name : leat_node_get(route, "table");
 }
 
-static int check_route_unique(const checker *c, const leat_node *node, uint32_t index)
+static int check_route_unique(const rules_checker *c, const leat_node *node, uint32_t index)
 {
     const leat_config_route *route = &c->config->routes[index];
     for (uint32_t i = 0; i < index; i++) {
@@ -332,10 +266,10 @@ static int check_route_unique(const checker *c, const leat_node *node, uint32_t 
     return 0;
 }
 
-static int check_route(const checker *c, uint32_t index)
+static int check_route(const rules_checker *c, uint32_t index)
 {
     leat_config_route *route = &c->config->routes[index];
-    const leat_node *node = entry(c, "routes", index);
+    const leat_node *node = rules_entry(c, "routes", index);
     if (name_route(c, node, route) < 0 || check_tenant(c, node, route) < 0 ||
         check_put(c, node, route) < 0 || check_mode(c, node, route) < 0 ||
         check_shadow(c, node, route) < 0 || check_columns(c, node, route) < 0)
@@ -357,7 +291,7 @@ static bool is_loopback(const char *host)
 }
 
 /* What it answers describes the whole set-up. */
-static int check_admin(const checker *c)
+static int check_admin(const rules_checker *c)
 {
     char host[HOST_MAX];
     int port;
@@ -375,7 +309,7 @@ static int check_admin(const checker *c)
 }
 
 /* A group without anything in it would look like protection, and be none. */
-static int check_auth(const checker *c)
+static int check_auth(const rules_checker *c)
 {
     const leat_config *config = c->config;
     const leat_node *auth = leat_node_get(c->root, "auth");
@@ -392,7 +326,7 @@ static int check_auth(const checker *c)
 /* ---- tracing ---- */
 
 /* One that breaks a request would lose all spans. */
-static int check_trace_headers(const checker *c)
+static int check_trace_headers(const rules_checker *c)
 {
     const leat_node *node = leat_node_get(leat_node_get(c->root, "tracing"), "headers");
     for (const leat_node *at = node ? node->first : NULL; at; at = at->next) {
@@ -411,8 +345,8 @@ static int check_trace_headers(const checker *c)
 /* ---- budgets ---- */
 
 /* The first must not be above the second: otherwise leat would accept work that never fits. */
-static int check_order(const checker *c, const char *group, const char *smaller, int64_t small,
-                       const char *larger, int64_t large, leat_unit unit)
+static int check_order(const rules_checker *c, const char *group, const char *smaller,
+                       int64_t small, const char *larger, int64_t large, leat_unit unit)
 {
     if (small <= large)
         return 0;
@@ -428,7 +362,7 @@ static int check_order(const checker *c, const char *group, const char *smaller,
 }
 
 /* A burst alone would look like a limit, and be none. */
-static int check_rate(const checker *c, const char *name, int64_t rate, int64_t burst)
+static int check_rate(const rules_checker *c, const char *name, int64_t rate, int64_t burst)
 {
     const leat_node *of = leat_node_get(leat_node_get(c->root, "limits"), name);
     const leat_node *given = of ? leat_node_get(of, "burst") : NULL;
@@ -438,7 +372,7 @@ static int check_rate(const checker *c, const char *name, int64_t rate, int64_t 
                           "limits nothing without limits.%s.rate", name);
 }
 
-static int check_budgets(const checker *c)
+static int check_budgets(const rules_checker *c)
 {
     const leat_config *config = c->config;
     if (check_order(c, "apply", "batch_bytes", config->batch_bytes, "apply.memory",
@@ -466,8 +400,9 @@ static int64_t max_poll_interval_ms(const leat_config *config)
     return found > 0 ? found : MAX_POLL_INTERVAL_MS;
 }
 
-/* The group removes a member that takes longer to hand over partitions, even within batches. */
-static int check_drain(const checker *c)
+/* The group removes a member that takes longer than this to hand over partitions, even in the
+ * middle of its batches. */
+static int check_drain(const rules_checker *c)
 {
     int64_t interval_ms = max_poll_interval_ms(c->config);
     char most[32];
@@ -486,12 +421,12 @@ static int check_drain(const checker *c)
 
 int leat_rules_check(const leat_node *root, leat_config *config, leat_error *error)
 {
-    checker c = {root, config, error};
+    rules_checker c = {root, config, error};
     if (check_log(&c) < 0 || check_admin(&c) < 0 || check_auth(&c) < 0 ||
         check_trace_headers(&c) < 0)
         return -1;
     for (uint32_t i = 0; i < config->shard_count; i++)
-        if (check_shard(&c, i) < 0)
+        if (rules_check_shard(&c, i) < 0)
             return -1;
     for (uint32_t i = 0; i < config->route_count; i++)
         if (check_route(&c, i) < 0)
