@@ -1,4 +1,5 @@
-/* daemon_state.h - the inside of a process that serves, for serve.c, parts.c and state.c only. */
+/* daemon_state.h - the inside of a process that serves, for serve.c, parts.c, ways.c and state.c
+ * only. */
 #ifndef LEAT_DAEMON_STATE_H
 #define LEAT_DAEMON_STATE_H
 
@@ -90,7 +91,9 @@ int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHE
 void leat_daemon_write_culprits(leat_daemon *daemon, leat_buf *out);
 /* Asks the shards for those who wait, once the edge runs; else there is none. */
 int leat_daemon_start_write_watch(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
-/* For routes whose writes may go to the database, before the edge runs; else there is none. */
+/* ways.c: for routes whose writes may go to the database, before the edge runs; else there is none.
+ */
+leat_direct_source leat_daemon_direct_source(leat_daemon *daemon);
 int leat_daemon_start_mode_watch(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
 /* Of the workers, once they run; without workers there is none. */
 int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
