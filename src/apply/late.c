@@ -4,8 +4,9 @@
  */
 #include "apply/late.h"
 
+#include "sink/shard.h"
+
 #define ESTIMATE_MAX_MS LEAT_CATCH_UP_NEVER_MS
-#define IN_FLIGHT_MS    2000 /* what takes no longer is on its way, not behind */
 #define LEAST_SURPLUS   0.01 /* of the rate: with less it is not known which of the two is larger */
 
 static int64_t within(double ms)
@@ -32,7 +33,7 @@ int64_t leat_late_catch_up_ms(const leat_late *late)
     if (late->is_stopped || late->idle == LEAT_LATE_IDLE)
         return LEAT_CATCH_UP_NEVER_MS;
     int64_t estimate_ms = leat_late_estimate_ms(late);
-    if (estimate_ms <= IN_FLIGHT_MS)
+    if (estimate_ms <= LEAT_CATCH_UP_LEAST_MS)
         return estimate_ms;
     if (late->end_measures < LEAT_LATE_ENDS_LEAST)
         return -1;

@@ -29,9 +29,6 @@ enum { LEAT_LATE_ENDS = 5, LEAT_LATE_ENDS_LEAST = 3 };
 /* After so many measures in a row without anything applied the old rate is not the shard's. */
 enum { LEAT_LATE_IDLE = 3 };
 
-/* A year: more comes than is applied, or hardly less. */
-#define LEAT_CATCH_UP_NEVER_MS (INT64_C(365) * 24 * 3600 * 1000)
-
 typedef struct leat_late_sample {
     uint64_t done;    /* records, ever, that wait no longer */
     uint64_t backlog; /* records that wait for the shard */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEVER_S (365.0 * 24 * 3600)
+#include "sink/shard.h"
 
 enum { LISTED = 10, NUMBER_SIZE = 32 };
 
@@ -55,10 +55,10 @@ static void put_seconds(leat_buf *cell, double value)
         leat_buf_printf(cell, "%.1f h", value / 3600);
 }
 
-/* A year: leat_catch_up_seconds says so of what does not. */
+/* The metric leat_catch_up_seconds. */
 static void put_catch_up(leat_buf *cell, double value)
 {
-    if (value >= NEVER_S)
+    if (value * 1000 >= LEAT_CATCH_UP_NEVER_MS)
         leat_buf_text(cell, "never");
     else
         put_seconds(cell, value);

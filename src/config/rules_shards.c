@@ -9,10 +9,10 @@ static int check_shard_name(const rules_checker *c, uint32_t index)
 {
     for (uint32_t i = 0; i < index; i++)
         if (strcmp(c->config->shards[i].name, c->config->shards[index].name) == 0)
-            return leat_node_fail(c->config->file, leat_node_get(rules_entry(c, "shards", index), "name"),
-                                  NULL, c->error,
-                                  "\"%s\" is already the name of shards[%u] (each name once)",
-                                  c->config->shards[i].name, i);
+            return leat_node_fail(
+                c->config->file, leat_node_get(rules_entry(c, "shards", index), "name"), NULL,
+                c->error, "\"%s\" is already the name of shards[%u] (each name once)",
+                c->config->shards[i].name, i);
     return 0;
 }
 
@@ -23,12 +23,13 @@ static int check_file_unique(const rules_checker *c, uint32_t index)
     for (uint32_t i = 0; file && i < index; i++)
         if (c->config->shards[i].sqlite && strcmp(c->config->shards[i].sqlite, file) == 0)
             return leat_node_fail(
-                c->config->file, leat_node_get(rules_entry(c, "shards", index), "sqlite"), NULL, c->error,
-                "\"%.128s\" is already the file of shards[%u] (each file once)", file, i);
+                c->config->file, leat_node_get(rules_entry(c, "shards", index), "sqlite"), NULL,
+                c->error, "\"%.128s\" is already the file of shards[%u] (each file once)", file, i);
     const char *log = c->config->local_path;
     if (file && log && strcmp(file, log) == 0)
         return leat_node_fail(
-            c->config->file, leat_node_get(rules_entry(c, "shards", index), "sqlite"), NULL, c->error,
+            c->config->file, leat_node_get(rules_entry(c, "shards", index), "sqlite"), NULL,
+            c->error,
             "\"%.128s\" is the file of the log (give another one: each must survive the other)",
             file);
     return 0;

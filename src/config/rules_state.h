@@ -1,4 +1,5 @@
-/* rules_state.h - what the files of rules share: rules.c, and rules_shards.c with those of a shard. */
+/* rules_state.h - what the files of rules share: rules.c, and rules_shards.c with those of a shard.
+ */
 #ifndef LEAT_CONFIG_RULES_STATE_H
 #define LEAT_CONFIG_RULES_STATE_H
 

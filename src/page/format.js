@@ -40,7 +40,7 @@ function duration(seconds) {
   return `${whole} s`;
 }
 
-const NEVER_S = 365 * 86400; // as leat_catch_up_seconds has it
+const NEVER_S = 365 * 86400; // LEAT_CATCH_UP_NEVER_MS, as leat_catch_up_seconds has it
 
 function catchUp(seconds) { return seconds >= NEVER_S ? "never, at these rates" : duration(seconds); }
 

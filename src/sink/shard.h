@@ -165,6 +165,11 @@ typedef struct leat_shard_worker {
 enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_BYTES_MAX = 65536 };
 #define LEAT_REPORT_KEPT_MS 600000
 
+/* Of what a report says of catching up: what takes no longer than the first is on its way, not
+ * behind; the second, a year, means that more comes than is applied, or hardly less. */
+enum { LEAT_CATCH_UP_LEAST_MS = 2000 };
+#define LEAT_CATCH_UP_NEVER_MS (INT64_C(365) * 24 * 3600 * 1000)
+
 /* Sessions of leat's that wait for the same thing. */
 typedef struct leat_shard_wait {
     bool is_commit; /* they wait for a synchronous standby, else for a lock that one session has */

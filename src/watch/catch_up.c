@@ -10,9 +10,6 @@
 
 #include <yyjson.h>
 
-#define NEVER_S (365.0 * 24 * 3600) /* LEAT_CATCH_UP_NEVER_MS */
-#define LEAST_S 2.0                 /* less is on its way, not behind */
-
 /* NAN: it is not there, or no number. */
 static double number_of(yyjson_val *object, const char *name)
 {
@@ -32,7 +29,7 @@ static void add_worker(leat_catch_up *to, yyjson_val *drain)
         to->is_known = to->is_known && !isnan(waiting) && waiting <= 0;
         return;
     }
-    to->is_never = to->is_never || seconds >= NEVER_S;
+    to->is_never = to->is_never || seconds * 1000 >= LEAT_CATCH_UP_NEVER_MS;
     to->seconds = seconds > to->seconds ? seconds : to->seconds;
 }
 
@@ -60,7 +57,7 @@ leat_catch_up leat_catch_up_of(const leat_shard_work *work)
         yyjson_doc_free(doc);
     }
     ret.is_known = ret.is_known && heard > 0;
-    ret.waits = ret.seconds > LEAST_S;
+    ret.waits = ret.seconds * 1000 > LEAT_CATCH_UP_LEAST_MS;
     return ret;
 }
 

@@ -4,6 +4,7 @@
 #include "../record/fixture.h"
 
 #include "apply/late.h"
+#include "sink/shard.h"
 
 enum { SECOND = 1000000, LIMIT_MS = 10000 };
 
