@@ -9,21 +9,23 @@ import time
 from collections import namedtuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 from psycopg.conninfo import conninfo_to_dict
 
-from measure import ROOT, progress, stat_fields, tree_cpu_us
+from measure import ROOT, progress, session, session_cpu_us, session_pss_mib, tree_cpu_us
 from stage import ceiling
 from window import Fault, Progress, drain, measure
 
 ADDS, OVERWRITES = "adds", "overwrites"  # what becomes of a counter
 
-Kind = namedtuple("Kind", "command what counter after_a_crash")
+# fatal: what its log says when a part of it has failed for good, though its process lives.
+Kind = namedtuple("Kind", "command what counter after_a_crash fatal", defaults=[""])
 PEERS = {
     "naive": Kind("hand/run naive", "by hand, one upsert a record", ADDS, "may count twice"),
     "batch": Kind("hand/run batch", "by hand, one upsert a poll", ADDS, "may count twice"),
     "inbox": Kind("hand/run inbox", "by hand, a durable inbox", ADDS, "exact"),
     "parallel-consumer": Kind("parallel-consumer/run", "parallel-consumer, upserts of batches", ADDS, "may count twice"),
-    "debezium": Kind("debezium/run", "Debezium's JDBC sink", OVERWRITES, "no counters: the last value"),
+    "debezium": Kind("debezium/run", "Debezium's JDBC sink", OVERWRITES, "no counters: the last value", "Task is being killed"),
 }
 LEAT = Kind("", "leat", ADDS, "exact")
 OWN = Kind("", "your own", ADDS, "?")
@@ -102,18 +104,19 @@ class Peer:
 
     def __init__(self, world, name, kind, command):
         self.world, self.name, self.kind, self.command = world, name, kind, command
-        self.log_path = world.directory / f"{name}.log"
+        self.log_path, self.groups = world.directory / f"{name}.log", []
 
     def start(self, number, begin):
         group = f"{self.world.name}-{self.name}-{number}"
+        self.groups.append(group)
         self.begin = begin
         self.watch = Consumer({"bootstrap.servers": self.world.brokers, "group.id": group, "log_level": 3})
         self.watch.commit(offsets=[TopicPartition(self.world.name, p, o) for p, o in begin.items()], asynchronous=False)
         at = conninfo_to_dict(self.world.dsns["a"])
         env = {**os.environ, "KAFKA_BROKERS": self.world.brokers, "TOPIC": self.world.name, "GROUP": group, "PGHOST": at["host"],
-               "PGPORT": at["port"], "PGUSER": at["user"], "PGDATABASE": at["dbname"]}
+               "PGPORT": at["port"], "PGUSER": at["user"], "PGDATABASE": at["dbname"], "TMPDIR": str(self.world.directory)}
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(["sh", "-c", "exec " + self.command], env=env, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(["sh", "-c", self.command], env=env, stdout=log, stderr=log, start_new_session=True)
         return self.process.pid
 
     def committed(self):
@@ -126,7 +129,13 @@ class Peer:
     def applied(self):
         if self.process.poll() is not None:
             raise Fault(f"{self.name} has ended by itself, with {self.process.returncode}:\n{self.said()}")
+        self.check_said()
         return sum(offset - self.begin[partition] for partition, offset in self.committed().items())
+
+    def check_said(self):
+        """Connect goes on when one of its tasks has failed, and would be measured without it."""
+        if self.kind.fatal and self.kind.fatal in self.log_path.read_text(errors="replace"):
+            raise Fault(f"{self.name} goes on without a part of it:\n{self.said()}")
 
     def positions(self, end):
         """{partition: offset} up to which it has applied all, once it has ended."""
@@ -135,22 +144,42 @@ class Peer:
     def said(self):
         return self.log_path.read_text(errors="replace")[-3000:]
 
+    def ended(self):
+        return self.process.poll() is not None and not session(self.process.pid)
+
     def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:  # Kafka Connect does so at times; what it has committed counts all the same
+        """SIGTERM to all that it consists of, and until all of it has ended."""
+        self.check_said()
+        self.signal(signal.SIGTERM)
+        end = time.monotonic() + STOP_S
+        while not self.ended() and time.monotonic() < end:
+            time.sleep(0.05)
+        if not self.ended():  # Kafka Connect does so at times; what it has committed counts all the same
             progress(f"warning: {self.name} did not end within {STOP_S} s of SIGTERM, and was killed")
             self.abandon()
         if self.process.returncode not in (0, -signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKILL):
             raise Fault(f"{self.name} did not end well, with {self.process.returncode}:\n{self.said()}")
 
-    def abandon(self):
+    def signal(self, number):
         try:
-            os.killpg(self.process.pid, signal.SIGKILL)  # a session of its own: its workers too
+            os.killpg(self.process.pid, number)  # a session of its own: its workers too
         except ProcessLookupError:
             pass
+
+    def abandon(self):
+        self.signal(signal.SIGKILL)
         self.process.wait()
+
+
+def delete_groups(world, who):
+    """The consumer groups of the peers; those that still have a member, which was killed, stay."""
+    names = [group for contender in who.values() if isinstance(contender, Peer) for group in contender.groups]
+    admin = AdminClient({"bootstrap.servers": world.brokers, "log_level": 3})  # a name, as it must outlive what it was asked for
+    for name, done in (admin.delete_consumer_groups(names, request_timeout=10) if names else {}).items():
+        try:
+            done.result(timeout=15)
+        except (KafkaException, TimeoutError) as fault:
+            progress(f"warning: the consumer group {name} stays in Kafka: {fault}")
 
 
 def command_of(name):
@@ -176,33 +205,12 @@ def contenders(world, names, own):
 # ---- a run ----
 
 
-def rss_mib(pid):
-    """Most that it has had resident, with its children."""
-    pids = [pid] + [int(p) for p in os.listdir("/proc") if p.isdigit() and parent_of(p) == pid]
-    return sum(most_resident(p) for p in pids)
-
-
-def parent_of(pid):
-    try:
-        return int(stat_fields(pid)[1])
-    except (OSError, IndexError):
-        return None
-
-
-def most_resident(pid):
-    try:
-        with open(f"/proc/{pid}/status") as status:
-            return next((int(line.split()[1]) for line in status if line.startswith("VmHWM")), 0) / 1024
-    except OSError:
-        return 0
-
-
 class Mark:
     """How far it is, when, and with how much CPU time."""
 
     def __init__(self, pid, servers, count):
         self.count, self.at = count, time.monotonic()
-        self.cpu = {"own": tree_cpu_us(pid), **{name: sum(map(tree_cpu_us, pids)) for name, pids in servers.items()}}
+        self.cpu = {"own": session_cpu_us(pid), **{name: sum(map(tree_cpu_us, pids)) for name, pids in servers.items()}}
 
     def since(self, start):
         records = self.count - start.count
@@ -231,7 +239,7 @@ def run(contender, number, span, servers, lead, seconds):
     try:
         how_far = Progress(contender, sum(end.values()) - sum(begin.values()))
         figures = measure(how_far, lambda count: Mark(pid, servers, count), lead, seconds)
-        figures["rss_mib"] = rss_mib(pid)
+        figures["pss_mib"] = session_pss_mib(pid)
         finish(contender, how_far, figures["records_s"], lead + seconds)
         contender.stop()
     except BaseException:

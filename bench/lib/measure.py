@@ -69,6 +69,45 @@ def tree_cpu_us(parent):
     return total
 
 
+def session(leader):
+    """Process ids of what belongs to the session of this process, without zombies."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = stat_fields(entry.name)
+            except OSError:
+                continue
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def session_cpu_us(leader):
+    """Of all of them, and of those of their children that have ended."""
+    return sum_of(lambda pid: cpu_us(pid, reaped=True), session(leader))
+
+
+def session_pss_mib(leader):
+    """Resident memory of all of them; a page that processes share counts once."""
+    return sum_of(pss_kib, session(leader)) / 1024
+
+
+def pss_kib(pid):
+    return int(re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M).group(1))
+
+
+def sum_of(figure, pids):
+    """One that ends meanwhile has none."""
+    total = 0
+    for pid in pids:
+        try:
+            total += figure(pid)
+        except (OSError, AttributeError):
+            continue
+    return total
+
+
 class Meter:
     """CPU time of leat, PostgreSQL and the broker since it was made or restarted."""
 

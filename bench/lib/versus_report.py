@@ -10,9 +10,9 @@ from pathlib import Path
 from measure import machine
 from plot import bars
 
-FIGURES = ("records_s", "own_cpu_us", "postgres_cpu_us", "broker_cpu_us", "rss_mib")
+FIGURES = ("records_s", "own_cpu_us", "postgres_cpu_us", "broker_cpu_us", "pss_mib")
 HEADS = {"records_s": "records/s", "own_cpu_us": "own CPU us", "postgres_cpu_us": "PostgreSQL us", "broker_cpu_us": "broker us",
-         "rss_mib": "RSS MiB"}
+         "pss_mib": "memory MiB"}
 LOAD_TITLES = {"uniform": "uniform keys", "zipf": "Zipf 1.1", "hot": "one hot key"}
 BEGIN, END = "<!-- bench/versus: what it found -->", "<!-- bench/versus: end -->"
 
@@ -95,16 +95,16 @@ class Report:
         return " + ".join(number(self.median(load, name, figure)) for figure in ("own_cpu_us", "postgres_cpu_us"))
 
     def memory_cell(self, name):
-        found = [self.median(load, name, "rss_mib") for load in self.loads if self.samples(load, name)]
+        found = [self.median(load, name, "pss_mib") for load in self.loads if self.samples(load, name)]
         return number(max(found)) if found else "not measured"
 
     def notes(self):
         """What the table's cells mean."""
         early = " *: slow, stopped early; only rows that it was through with were compared." if self.early else ""
-        return f"In brackets: of leat's in the same round. CPU time with uniform keys; RSS the most of all loads.{early}"
+        return f"In brackets: of leat's in the same round. CPU time with uniform keys; memory (PSS) is the most of all loads, of the Java machines with -Xmx512M.{early}"
 
     def markdown(self):
-        heads = ["", *(f"{LOAD_TITLES[load]}: records/s" for load in self.loads), "CPU us a record, own + PostgreSQL", "RSS MiB",
+        heads = ["", *(f"{LOAD_TITLES[load]}: records/s" for load in self.loads), "CPU us a record, own + PostgreSQL", "memory MiB",
                  "counters after a crash"]
         rows = [heads, ["---"] * len(heads)]
         for name, kind in self.kinds.items():

@@ -32,11 +32,13 @@ make_out() {
     mv "$OUT.new" "$OUT"
 }
 
-# prepare_java: sees to OUT.
+# prepare_java: sees to OUT. One at a time, as the peers share Maven's folder; the lock is let go of before the peer runs.
 prepare_java() {
     PEER_JAVA=$(java_bin)
     [ -n "$PEER_JAVA" ] || die "peer $NAME: no Java >= 17 was found: scripts/setup installs one"
     fresh && return
     command -v mvn >/dev/null || die "peer $NAME: there is no mvn: scripts/setup installs it"
-    make_out
+    only_one peers
+    fresh || make_out
+    exec 9>&-
 }

@@ -61,7 +61,7 @@ FIGURES = {
                   for count in (64, 256, 1024)],
     "seen": [f"{figure}_{way}" for figure in ("row_versions", "wal_bytes", "records_s") for way in ("plain", "step", "ratio")],
     "versus": [f"{load}_{who}_{figure}{ratio}" for load in ("uniform", "zipf", "hot") for who in ("leat", "naive", "batch", "inbox")
-               for figure in ("records_s", "own_cpu_us", "postgres_cpu_us", "broker_cpu_us", "rss_mib")
+               for figure in ("records_s", "own_cpu_us", "postgres_cpu_us", "broker_cpu_us", "pss_mib")
                for ratio in (("",) if who == "leat" else ("", "_of_leat"))],
     "plan": ["capacity_s", "rate_s", "lag_peak_s", "lag_peak_predicted_s", "lag_peak_error", "back_s", "behind_s", "behind_predicted_s",
              "row_writes", "row_writes_predicted", "catch_up_s", "catch_up_predicted_s", "catch_up_error", "other_p99_ms"],

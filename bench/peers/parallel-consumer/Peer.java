@@ -118,7 +118,7 @@ public final class Peer {
                 .consumer(makeConsumer())
                 .ordering(ProcessingOrder.KEY)
                 .commitMode(CommitMode.PERIODIC_CONSUMER_ASYNCHRONOUS)
-                .commitInterval(Duration.ofMillis(setting("COMMIT_MS", 200)))
+                .commitInterval(Duration.ofMillis(setting("COMMIT_MS", 1000)))
                 .maxConcurrency(setting("CONCURRENCY", 16))
                 .batchSize(setting("BATCH", 500))
                 .build());
