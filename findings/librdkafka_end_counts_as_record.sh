@@ -9,12 +9,13 @@
 #
 # Needs python3 with venv, and network for pip; librdkafka's own mock broker stands for Kafka.
 # Exit codes: 0 it is so, 1 it is not so any more, 2 it could not be tried.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'exit 2' ERR
 
 DIRECTORY=$(mktemp -d)
 trap 'rm -rf "$DIRECTORY"' EXIT
-python3 -m venv "$DIRECTORY/venv" || exit 2
-"$DIRECTORY/venv/bin/pip" --quiet --disable-pip-version-check install confluent-kafka==2.12.1 || exit 2
+python3 -m venv "$DIRECTORY/venv"
+"$DIRECTORY/venv/bin/pip" --quiet --disable-pip-version-check install confluent-kafka==2.12.1
 
 cat >"$DIRECTORY/end.py" <<'EOF'
 import sys
@@ -22,6 +23,7 @@ import time
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition, libversion
 
+NOT_SO = 3  # Python itself ends with 1 when something fails
 producer = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "unused", "log_level": 0})
 broker = next(iter(producer.list_topics(timeout=10).brokers.values()))
 partition = [TopicPartition("t", 0)]
@@ -42,7 +44,7 @@ def read():
                 offsets.append(message.offset())
             elif message.error().code() == KafkaError._PARTITION_EOF:
                 return offsets
-    sys.exit("no end of the partition within 30 s")
+    raise TimeoutError("no end of the partition within 30 s")
 
 
 put(1)
@@ -58,6 +60,8 @@ rest = read()
 print(f"librdkafka {libversion()[0]}: read {first}, then the end, which is at offset 1")
 print(f"position: {position}")
 print(f"records 1, 2, 3 are written; after pause and resume it reads {rest}")
-sys.exit(0 if (first, position, rest) == ([0], 2, [2, 3]) else 1)
+sys.exit(0 if (first, position, rest) == ([0], 2, [2, 3]) else NOT_SO)
 EOF
-"$DIRECTORY/venv/bin/python" "$DIRECTORY/end.py"
+code=0
+"$DIRECTORY/venv/bin/python" "$DIRECTORY/end.py" || code=$?
+case $code in 0) exit 0 ;; 3) exit 1 ;; *) exit 2 ;; esac

@@ -10,12 +10,13 @@
 # shown, so that a busy machine does not count. Needs python3 with venv, and network for pip; librdkafka's own mock broker
 # stands for Kafka.
 # Exit codes: 0 it is so, 1 it is not so any more, 2 it could not be tried.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'exit 2' ERR
 
 DIRECTORY=$(mktemp -d)
 trap 'rm -rf "$DIRECTORY"' EXIT
-python3 -m venv "$DIRECTORY/venv" || exit 2
-"$DIRECTORY/venv/bin/pip" --quiet --disable-pip-version-check install confluent-kafka==2.12.1 || exit 2
+python3 -m venv "$DIRECTORY/venv"
+"$DIRECTORY/venv/bin/pip" --quiet --disable-pip-version-check install confluent-kafka==2.12.1
 
 cat >"$DIRECTORY/linger.py" <<'EOF'
 import sys
@@ -23,6 +24,7 @@ import time
 
 from confluent_kafka import Producer, libversion
 
+NOT_SO = 3  # Python itself ends with 1 when something fails
 RECORDS, FIRST = 300, 20  # the first ones find connections and metadata
 
 
@@ -48,6 +50,8 @@ for linger in (0, 0.1, 0.5, 1, 1.5):
     print(f"linger.ms {linger}: a tenth of the records is delivered within {tenth[linger]:.2f} ms, half within {waits[len(waits) // 2]:.2f} ms")
 rounded = tenth[0] < 0.7 and tenth[0.1] > 0.9 and tenth[0.5] > 0.9 and tenth[1.5] > 1.9
 print("fractions wait for the next whole millisecond" if rounded else "fractions are waited for as they are")
-sys.exit(0 if rounded else 1)
+sys.exit(0 if rounded else NOT_SO)
 EOF
-"$DIRECTORY/venv/bin/python" "$DIRECTORY/linger.py"
+code=0
+"$DIRECTORY/venv/bin/python" "$DIRECTORY/linger.py" || code=$?
+case $code in 0) exit 0 ;; 3) exit 1 ;; *) exit 2 ;; esac

@@ -5,12 +5,23 @@
 # that was dropped and made anew the client gets "cache lookup failed for type" until that server session ends; without the
 # pooler the same messages succeed.
 #
-# Runs as root on Debian 12 or 13: PostgreSQL by apt if missing, PgBouncer out of a Debian 13 made by debootstrap, psycopg
-# by pip, all but the first in a temporary folder. Exit 0: it behaves so; 1: it does not; 2: it could not be tried.
-set -euo pipefail
+# Runs as root on Debian 12 (PostgreSQL 15) or 13 (17). What is missing of the packages postgresql-15 or -17, debootstrap and
+# python3-venv is installed by apt and stays; PostgreSQL's makes and starts a cluster `main`, which is not used here. PgBouncer
+# out of a Debian 13 made by debootstrap and psycopg by pip are in a temporary folder, as is the data.
+#
+# Debian's mirrors have one version of a package: if that of PgBouncer is not 1.24.1 any more, PGBOUNCER=VERSION tries it.
+# Exit codes: 0 it is so, 1 it is not so any more, 2 it could not be tried.
+set -Eeuo pipefail
+PGBOUNCER=${PGBOUNCER:-1.24.1}
+exec 3>&1 4>&2
 work=$(mktemp -d /var/tmp/finding-XXXXXX)
 chmod 755 "$work"
-cannot() { echo "cannot be tried: $*" >&2; exit 2; }
+cannot() {
+    trap - ERR
+    { echo "cannot be tried: $*"; tail -n 20 "$work/log"; } >&4 2>&4
+    exit 2
+}
+trap 'cannot "line $LINENO"' ERR
 end() {
     [ ! -e "$work/pgbouncer.pid" ] || kill -QUIT "$(cat "$work/pgbouncer.pid")" || true
     [ ! -e "$work/data/postmaster.pid" ] || as_postgres "$bin/pg_ctl" stop -s -m immediate -D "$work/data" || true
@@ -19,11 +30,16 @@ end() {
 trap end EXIT
 as_postgres() { setpriv --reuid=postgres --regid="$(id -g postgres)" --clear-groups -- "$@"; }
 
-exec 3>&1 >"$work/log" 2>&1
-bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1 || true)
-if [ -z "$bin" ] || ! command -v debootstrap; then
-    apt-get update && apt-get install -y --no-install-recommends postgresql debootstrap python3-venv || cannot "apt-get"
-    bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
+exec >"$work/log" 2>&1
+[ "$(id -u)" = 0 ] || cannot "it needs root"
+case $(. /etc/os-release; echo "$ID ${VERSION_ID-}") in
+    'debian 12') major=15 ;;
+    'debian 13') major=17 ;;
+    *) cannot "this is neither Debian 12 nor 13" ;;
+esac
+bin=/usr/lib/postgresql/$major/bin
+if ! [ -x "$bin/initdb" ] || ! command -v debootstrap || ! python3 -c 'import ensurepip'; then
+    apt-get update && apt-get install -y --no-install-recommends "postgresql-$major" debootstrap python3-venv || cannot "apt-get"
 fi
 debootstrap --variant=minbase --include=pgbouncer trixie "$work/debian" || cannot "debootstrap"
 python3 -m venv "$work/venv" && "$work/venv/bin/pip" install -q 'psycopg[binary]==3.2.3' || cannot "pip"
@@ -49,9 +65,11 @@ INI
 chown postgres "$work/pgbouncer.ini" "$work/users"
 lib=$(echo "$work"/debian/usr/lib/*-linux-gnu)
 pgbouncer=("$lib"/ld-linux*.so.* --library-path "$lib" "$work/debian/usr/sbin/pgbouncer")
+version=$("${pgbouncer[@]}" --version | awk 'NR == 1 { print $2 }')
+[ "$version" = "$PGBOUNCER" ] || cannot "Debian 13 has PgBouncer $version, not $PGBOUNCER"
 "${pgbouncer[@]}" -q -d -u postgres "$work/pgbouncer.ini"
 
-exec >&3 2>&1
+exec >&3 2>&4
 "$bin/postgres" --version
 "${pgbouncer[@]}" --version | head -n 1
 cat >"$work/try.py" <<'PYTHON'
@@ -73,6 +91,8 @@ def try_it(port):
 direct, pooled = try_it(54991), try_it(54992)
 print("prepared again under another name, directly:         ", direct)
 print("prepared again under another name, through PgBouncer:", pooled)
-raise SystemExit(0 if direct == "y" and "cache lookup failed for type" in pooled else 1)
+raise SystemExit(0 if direct == "y" and "cache lookup failed for type" in pooled else 3)  # Python itself ends with 1
 PYTHON
-"$work/venv/bin/python" "$work/try.py"
+code=0
+"$work/venv/bin/python" "$work/try.py" || code=$?
+case $code in 0) exit 0 ;; 3) exit 1 ;; *) exit 2 ;; esac
