@@ -142,13 +142,15 @@ def busy_cores(seconds=0.5):
 
 
 def wait_quiet(seconds, limit=0.3):
-    """Waits for at most so many seconds until the machine is nearly idle; warns if it never is. With 0 it does neither."""
+    """Waits for at most so many seconds until the machine is nearly idle, and returns whether it is; warns if it never is. With 0
+    it does neither, and returns False: nobody looked."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if busy_cores() < limit:
-            return
+            return True
     if seconds > 0:
         print(f"warning: the machine was not quiet within {seconds} s: do not trust the figures", file=sys.stderr)
+    return False
 
 
 # ---- options and figures ----

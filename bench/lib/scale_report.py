@@ -23,6 +23,12 @@ def steepness(size_before, size, cost_before, cost):
 # ---- the table ----
 
 
+def caption(machine, records, runs, was_quiet):
+    times = "one run" if runs == 1 else f"{runs} runs, median (min to max)"
+    busy = "" if was_quiet else ", on a machine that was not quiet (ratios say something, rates do not)"
+    return f"{machine}; {records:,} records, {times}{busy}:"
+
+
 def cell(values, form):
     low, middle, high = (f"{value:{form}}" for value in (min(values), statistics.median(values), max(values)))
     return middle if low == high else f"{middle} ({low} to {high})"

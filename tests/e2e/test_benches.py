@@ -93,8 +93,8 @@ def run(name, *arguments, **environment):
 def runs(request, tmp_path_factory):
     """{name: (its JSON file, the run to come)} of those that are asked for, two at a time: mostly they wait."""
     directory = tmp_path_factory.mktemp("figures")
-    asked = [item.callspec.params["name"] for item in request.session.items
-             if item.path == request.path and hasattr(item, "callspec")]
+    asked = dict.fromkeys(item.callspec.params["name"] for item in request.session.items
+                          if item.path == request.path and hasattr(item, "callspec"))
     with ThreadPoolExecutor(2) as lanes:
         files = {name: directory / f"{name}.json" for name in asked}
         yield {name: (file, lanes.submit(run, name, "--json", file, *WITH.get(name, []))) for name, file in files.items()}
@@ -111,6 +111,16 @@ def test_a_benchmark_runs_and_writes_its_figures(runs, name):
     done = run_to_come.result()
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(json.loads(file.read_text())) == set(FIGURES[name])
+
+
+@pytest.mark.parametrize("name", ["scale"])
+def test_scale_measures_the_size_that_dimensions_share_once(runs, name):
+    """Its figures are the same in each of the five, so that they are compared with one and the same."""
+    file, run_to_come = runs[name]
+    assert run_to_come.result().returncode == 0
+    figures = json.loads(file.read_text())
+    for cost in COSTS:
+        assert len({figures[f"{cost}_{size}"] for size in ("shards_1", "partitions_16", "rows_2000", "columns_1", "body_200")}) == 1
 
 
 def test_every_benchmark_is_run_here():

@@ -1,6 +1,7 @@
 """What the documents say of the tree is so."""
 
 import re
+import sys
 from pathlib import Path
 
 from lib import placement
@@ -20,6 +21,19 @@ def test_each_promise_names_tests_that_exist():
         elif function and f"def {function}(" not in file.read_text():
             wrong.append(f"{path}::{function}")
     assert not wrong
+
+
+def test_the_table_of_scaling_is_what_bench_scale_writes():
+    """docs/performance.md: between the marks of bench/scale --docs nothing was added by hand."""
+    sys.path.insert(0, str(ROOT / "bench" / "lib"))
+    from scale_report import BEGIN, END, HEAD, caption
+
+    made = (ROOT / "docs" / "performance.md").read_text().partition(BEGIN)[2].partition(END)[0]
+    first, nothing, head, *table = made.strip().splitlines()
+    machine, records, one, runs = re.match(r"(.+?); ([\d,]+) records, (one run)?(?:(\d+) runs)?", first).groups()
+    possible = [caption(machine, int(records.replace(",", "")), 1 if one else int(runs), was_quiet) for was_quiet in (True, False)]
+    assert first in possible
+    assert nothing == "" and head == "| " + " | ".join(HEAD) + " |" and all(line.startswith("| ") for line in table)
 
 
 def test_links_between_documents_lead_somewhere():
