@@ -110,7 +110,10 @@ int main(int argc, char **argv)
                           .outage_s = 600,
                           .tenant_skew = 1,
                           .record_bytes = 300,
-                          .batch_records = 1000},
+                          .batch_records = 1000,
+                          .records_max = 131072,
+                          .memory_max = 24 << 20,
+                          .overhead_bytes = 528},
                 .before_s = 60};
     parse(&s, argc, argv);
     if (leat_plan_check(&s.input, &error) != 0)

@@ -105,6 +105,7 @@ static void settle(worker *w)
 /* False: it is full. */
 static bool read_one(worker *w, uint32_t number, partition *p)
 {
+    const leat_plan_input *input = &w->world->input;
     origin from = origin_of(w, number, p->position);
     leat_engine_record record = {.partition = number,
                                  .offset = p->position,
@@ -112,7 +113,7 @@ static bool read_one(worker *w, uint32_t number, partition *p)
                                  .epoch = -1,
                                  .subpartition = from.subpartition,
                                  .tenant = from.tenant,
-                                 .bytes = (uint32_t)w->world->input.record_bytes,
+                                 .bytes = (uint32_t)(input->record_bytes + input->overhead_bytes),
                                  .payload = w};
     leat_engine_taken taken = leat_engine_record_read(w->engine, w->now_us, &record);
     if (taken == LEAT_ENGINE_REFUSED)
@@ -247,8 +248,8 @@ static void make_engine(worker *w, uint32_t *shard_of_partition)
     config.shard_count = w->shard_count;
     config.shard_of = shard_of_partition;
     config.jobs_max = w->shard_count * w->world->plan.connections;
-    config.records_max = 131072;
-    config.bytes_max = UINT64_C(64) << 20;
+    config.records_max = (uint32_t)w->world->input.records_max;
+    config.bytes_max = (uint64_t)w->world->input.memory_max;
     config.batch_records_max = w->world->input.batch_records;
     config.batch_bytes_max = UINT64_C(4) << 20;
     config.deep_records_max = 10 * w->world->input.batch_records;

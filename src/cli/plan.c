@@ -11,6 +11,7 @@
 #include "base/diag.h"
 #include "cli/commands.h"
 #include "config/text.h"
+#include "record/item.h"
 
 const char leat_plan_usage[] =
     "--writes N/s (--measure [--shard NAME] [--route NAME] | --shards N --fixed-us F --row-us R [--serial S]) [--spike Nx] [--spike-for TIME] [--lag TIME] [--outage TIME] "
@@ -144,6 +145,15 @@ static int make_input(const leat_options *options, leat_plan_input *ret, leat_er
     return leat_plan_check(ret, error) == 0 ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
 }
 
+static double default_of(const char *group, const char *key)
+{
+    const leat_setting *setting = leat_setting_find(group, key);
+    int64_t value = 0;
+    bool is_number = setting && leat_text_number(setting->fallback, setting->unit, &value);
+    LEAT_ASSERT(is_number);
+    return (double)value;
+}
+
 int leat_command_plan(const leat_options *options)
 {
     leat_plan_input input = {.serial = 0.1,
@@ -153,7 +163,10 @@ int leat_command_plan(const leat_options *options)
                              .lag_s = 30,
                              .tenant_skew = 1,
                              .record_bytes = 300,
-                             .batch_records = 1000};
+                             .batch_records = (uint32_t)default_of("apply.", "batch_records"),
+                             .records_max = default_of("apply.", "records"),
+                             .memory_max = default_of("apply.", "memory"),
+                             .overhead_bytes = sizeof(leat_item)};
     leat_plan plan;
     leat_error error;
     int code = make_input(options, &input, &error);

@@ -71,6 +71,8 @@ static int measure(const leat_config *config, const leat_options *options, leat_
     if (status == 0) {
         use(&measured, ret);
         ret->shards = config->shard_count;
+        ret->records_max = (double)config->records_max;
+        ret->memory_max = (double)config->memory_max;
     } else {
         leat_fail_prefix(error, "shard %s", shard->name);
     }

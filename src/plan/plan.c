@@ -18,8 +18,8 @@
 #define DEEP_RECORDS_MAX 10000.0
 /* Subpartitions of a partition, the default of log.subpartitions. */
 #define SUBPARTITIONS 256.0
-/* What a shard may have in a worker's memory: half of the default of apply.records. */
-#define HELD_RECORDS 65536.0
+/* What one of several shards may have of a worker's room. */
+#define SHARD_PART 0.5
 /* A backlog that goes is looked at so many times. */
 #define BACKLOG_STEPS 8
 /* A locked row is parked for so long, at least, without holding up others. */
@@ -149,6 +149,18 @@ double leat_plan_capacity(const leat_plan_input *input, double connections)
            batch_time(input, rows_of(input, batch));
 }
 
+double leat_plan_held(const leat_plan_input *input)
+{
+    double fit = input->memory_max / (input->record_bytes + input->overhead_bytes);
+    double part = input->shards > 1 ? SHARD_PART : 1;
+    double partitions = input->partitions_max
+                            ? fmax(1, floor((double)input->partitions_max / input->shards))
+                            : PARTITIONS_OF_SHARD;
+    /* Each holds at most as much as it leaves free. */
+    part *= partitions / (partitions + 1);
+    return fmax(1, floor(part * fmin(input->records_max, fit)));
+}
+
 /* Batches are of the deepest subpartitions, and all writes to a row are in one of these: so as many
  * are folded in a batch as among all records that are in memory. That is the mean over a backlog
  * that goes. */
@@ -157,7 +169,7 @@ double leat_plan_row_writes(const leat_plan_input *input, double backlog)
     double batch = full_batch(input, 1), sum = 0;
     for (int i = 0; i < BACKLOG_STEPS; i++) {
         double left = backlog * (i + 0.5) / BACKLOG_STEPS;
-        double held = fmax(batch, fmin(left, HELD_RECORDS));
+        double held = fmax(batch, fmin(left, leat_plan_held(input)));
         sum += rows_of(input, held) / held;
     }
     return sum / BACKLOG_STEPS;
@@ -239,12 +251,13 @@ static void make_lags(const leat_plan_input *input, leat_plan *ret)
     ret->spike_lag_s = ret->lag_s + ret->spike_backlog / capacity;
     ret->spike_catch_up_s = leat_plan_catch_up(ret->spike_backlog, capacity, writes);
     ret->outage_backlog = writes * input->outage_s;
+    ret->held = leat_plan_held(input);
     ret->row_writes = leat_plan_row_writes(input, ret->outage_backlog);
     ret->behind_s = leat_plan_behind(input, ret->connections, ret->outage_backlog);
     /* Tenants are served in turn, so the first record of a heavy one may be the last of those that
      * were read first. */
     ret->outage_lag_s = ret->lag_s + input->outage_s +
-                        fmin(ret->outage_backlog, HELD_RECORDS) / ret->behind_s;
+                        fmin(ret->outage_backlog, ret->held) / ret->behind_s;
     ret->outage_catch_up_s = leat_plan_catch_up(ret->outage_backlog, ret->behind_s, writes);
 }
 
@@ -344,6 +357,9 @@ int leat_plan_check(const leat_plan_input *input, leat_error *error)
         {"the bytes of a record", input->record_bytes, 1, 1e8},
         {"the number of shards", input->shards, 1, LEAT_PLAN_SHARDS_MAX},
         {"the number of connections", input->connections, 0, LEAT_PLAN_CONNECTIONS_MAX},
+        {"apply.records", input->records_max, 1, 1e9},
+        {"apply.memory, in bytes,", input->memory_max, 1, 1e12},
+        {"what a record takes besides, in bytes,", input->overhead_bytes, 0, 1e6},
         {"the records of a batch", input->batch_records, 1, 65536},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

@@ -35,9 +35,11 @@ typedef struct leat_plan_input {
     double tenant_skew, key_skew; /* Zipf's exponents; 0: all are alike */
     double record_bytes;
     uint32_t shards;
-    uint32_t connections;    /* to each shard, of all processes; 0: as few as are enough */
-    uint32_t partitions_max; /* of the topic; 0: as many as are needed */
-    uint32_t batch_records;  /* apply.batch_records */
+    uint32_t connections;           /* to each shard, of all processes; 0: as few as are enough */
+    uint32_t partitions_max;        /* of the topic; 0: as many as are needed */
+    uint32_t batch_records;         /* apply.batch_records */
+    double records_max, memory_max; /* apply.records, apply.memory */
+    double overhead_bytes;          /* what a record takes in a worker beside its own bytes */
 } leat_plan_input;
 
 /* What is short. */
@@ -60,6 +62,7 @@ typedef struct leat_plan {
     double most_s;        /* with LEAT_PLAN_CONNECTIONS_MAX */
     uint32_t connections; /* to each shard, of all processes */
     double capacity_s;    /* of the shard with them */
+    double held;          /* records of the shard that a worker has in memory at most */
     double row_writes;    /* a record, when there is the outage's backlog: the rest is folded */
     double behind_s;      /* the capacity then */
     uint32_t partitions;
@@ -84,6 +87,9 @@ double leat_plan_shard_share(double tenants, double skew, uint32_t shards);
 double leat_plan_distinct(double records, double keys, double skew);
 /* What a shard applies, a second, in full batches. */
 double leat_plan_capacity(const leat_plan_input *input, double connections);
+/* How many records of a shard a worker may have in memory if it has all its partitions: what is
+ * left of a shard's part of the room by engine/budgets.h; records or bytes fill it first. */
+double leat_plan_held(const leat_plan_input *input);
 /* The row writes a record while a backlog of so many records is worked off, and what the shard
  * applies then. */
 double leat_plan_row_writes(const leat_plan_input *input, double backlog);

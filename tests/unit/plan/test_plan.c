@@ -18,7 +18,10 @@ static leat_plan_input simple(void)
                              .lag_s = 30,
                              .record_bytes = 100,
                              .shards = 2,
-                             .batch_records = 1000};
+                             .batch_records = 1000,
+                             .records_max = 196608,
+                             .memory_max = 196608 * 600,
+                             .overhead_bytes = 500};
 }
 
 static leat_plan plan_of(leat_plan_input input)
@@ -76,6 +79,32 @@ START_TEST(an_outage_by_hand)
     NEAR(leat_plan_catch_up(1000, 300, 100), 5);
     NEAR(leat_plan_catch_up(0, 100, 100), 0);
     ck_assert(isinf(leat_plan_catch_up(1, 100, 100)));
+}
+END_TEST
+
+START_TEST(what_is_held_is_limited_by_records_or_bytes)
+{
+    leat_plan_input input = simple();
+    input.outage_s = 600;
+    NEAR(plan_of(input).held, 65536);
+    input.records_max = 3000;
+    NEAR(plan_of(input).held, 1000);
+    input.partitions_max = 8; /* four of each shard */
+    NEAR(plan_of(input).held, 1200);
+    input.shards = 1;
+    NEAR(plan_of(input).held, 2666);
+    /* 24 MiB / (100 + 500) / 2 * 2/3 */
+    input = simple();
+    input.outage_s = 600;
+    input.memory_max = 24 << 20;
+    leat_plan plan = plan_of(input);
+    NEAR(plan.held, 13981);
+    NEAR(plan.outage_lag_s - plan.lag_s, 600 + 0.13981);
+    /* Fewer in memory, fewer of one row among them. */
+    input.keys = 2 * 65536;
+    double few = plan_of(input).row_writes;
+    input.memory_max *= 2;
+    ck_assert_double_lt(plan_of(input).row_writes, few);
 }
 END_TEST
 
@@ -289,6 +318,7 @@ int main(void)
     tcase_add_test(tests, a_steady_load_by_hand);
     tcase_add_test(tests, a_spike_by_hand);
     tcase_add_test(tests, an_outage_by_hand);
+    tcase_add_test(tests, what_is_held_is_limited_by_records_or_bytes);
     tcase_add_test(tests, a_backlog_is_folded_by_hand);
     tcase_add_test(tests, connections_that_are_given);
     tcase_add_test(tests, several_connections);
