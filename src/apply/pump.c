@@ -86,10 +86,10 @@ static bool needs_headers(const leat_engine_job *job, uint32_t index)
             (batch->dead || batch->hold || batch->records[index].keep));
 }
 
-/* Only a record that is kept, in whatever way, needs its headers, so they are read here,
- * when it is about to be; reading them for every record would cost memory and time. The engine has
- * the item as a pointer and never looks inside: apply may change it, and the sink reads it after
- * that. */
+/* Only a record that is kept, in whatever way, needs its headers. They are read here, when it is
+ * about to be, unless they were already because it was copied (own_record): reading them for every
+ * record would cost memory and time. The engine has the item as a pointer and never looks inside:
+ * apply may change it, and the sink reads it after that. */
 static void do_run(leat_worker *worker, const leat_engine_effect *effect)
 {
     const leat_engine_job *job = effect->job;

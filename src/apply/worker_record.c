@@ -24,6 +24,9 @@ static leat_engine_on_refused on_refused_of(const leat_item *item, uint64_t key)
                                                           : engines[on_refused];
 }
 
+_Static_assert(sizeof(void *) != 8 || sizeof(leat_item) == 528,
+               "the documents of apply.memory and leat plan say so");
+
 leat_engine_record leat_worker_record_of(const leat_worker *worker, leat_item *item)
 {
     size_t bytes = item->record.key.size + item->record.value.size + item->record.header_bytes +

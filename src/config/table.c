@@ -391,7 +391,11 @@ static const leat_setting settings[] = {
 
     {"apply", GROUP, .help = "Budgets of each worker, and the times of its work."},
     {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "24MiB"),
-     .help = "The most bytes of records that a worker holds; then partitions pause."},
+     .help =
+         "The most bytes of records that a worker holds, read and not applied; then partitions pause. Each record counts 528 bytes "
+         "beside its key, value and headers. One partition holds at most half of them, or all of them in a log with one partition. With "
+         "several shards, one shard holds at most half. For full batches on all of a worker's connections it takes at least "
+         "their number * `apply.batch_records` * (size of a record + 528)."},
     {"apply.records", TOP(records_max), COUNT(64, 16777216, "131072"),
      .help =
          "The most records that a worker holds, read and not applied; then partitions pause. One partition holds at most half of "

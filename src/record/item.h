@@ -40,7 +40,7 @@ typedef struct leat_item {
     leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated
                                  with the item */
     leat_slice headers;     /* all the record's headers, packed (headers.h); without data: not read,
-                               because few records need them */
+                               because only records that are copied or kept need them */
     char *owned_headers;    /* NULL, or memory that headers borrows */
     char *owned_record;     /* NULL, or memory that the record borrows: see leat_item_own */
     char *owned;            /* NULL, or memory that canonical_key and key texts borrow */
