@@ -129,20 +129,42 @@ static void move_key(leat_item *item, const char *from)
             item->key[i].text.data = to + (item->key[i].text.data - from);
 }
 
+/* Points the record's headers at their values among the packed ones, where these are the same. */
+static void share_headers(leat_record *record, leat_slice packed)
+{
+    leat_slice name, value;
+    while (leat_headers_take(&packed, &name, &value) > 0) {
+        leat_slice *field = leat_header_find(record, name);
+        if (field && field->size > 0 && leat_slice_equal(*field, value))
+            field->data = value.data;
+    }
+}
+
+static bool is_within(leat_slice part, leat_slice whole)
+{
+    return part.size > 0 && whole.size > 0 && part.data >= whole.data &&
+           part.data < whole.data + whole.size;
+}
+
+/* Works on copies, so that without memory nothing has changed. */
 int leat_item_own(leat_item *item)
 {
-    leat_slice *parts[LEAT_HEADER_COUNT + 3] = {&item->record.value, &item->record.key,
-                                                &item->headers};
+    leat_record record = item->record;
+    leat_slice headers = item->headers;
+    leat_slice *parts[LEAT_HEADER_COUNT + 3] = {&record.value, &record.key, &headers};
     size_t count = 3, size = 1;
-    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
-        parts[count++] = leat_header_field(&item->record, header);
+    share_headers(&record, item->headers);
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++) {
+        leat_slice *field = leat_header_field(&record, header);
+        if (!is_within(*field, item->headers))
+            parts[count++] = field;
+    }
     for (size_t i = 0; i < count; i++)
         size += parts[i]->size;
     LEAT_ASSERT(!item->owned_record);
     char *at = item->owned_record = malloc(size);
     if (!at)
         return -1;
-    const char *key = item->record.key.data;
     for (size_t i = 0; i < count; i++) {
         if (parts[i]->size > 0)
             memcpy(at, parts[i]->data, parts[i]->size);
@@ -150,6 +172,14 @@ int leat_item_own(leat_item *item)
             parts[i]->data = at;
         at += parts[i]->size;
     }
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++) {
+        leat_slice *field = leat_header_field(&record, header);
+        if (is_within(*field, item->headers))
+            field->data = headers.data + (field->data - item->headers.data);
+    }
+    const char *key = item->record.key.data;
+    item->record = record;
+    item->headers = headers;
     move_key(item, key);
     free(item->owned_headers);
     item->owned_headers = NULL;

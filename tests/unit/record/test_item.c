@@ -110,6 +110,31 @@ START_TEST(an_item_that_owns_its_record_needs_nothing_of_the_log)
 }
 END_TEST
 
+static bool is_in(leat_slice part, leat_slice whole)
+{
+    return part.data >= whole.data && part.data + part.size <= whole.data + whole.size;
+}
+
+/* They count once in the budget of memory. */
+START_TEST(headers_are_copied_once)
+{
+    static const char packed[] = "\2op\4put\5route\6users\2op\6patch\12tracestate\0\7foreign\2x";
+    leat_item item = decode(LEAT_SLICE("7/abc"), LEAT_SLICE("{}"), "patch", "");
+    item.record.route = LEAT_SLICE("users");
+    item.record.traceparent = LEAT_SLICE("00-1-2"); /* only here */
+    item.headers = (leat_slice){packed, sizeof packed - 1};
+    ck_assert_int_eq(leat_item_own(&item), 0);
+    ck_assert(leat_slice_equal(item.headers, (leat_slice){packed, sizeof packed - 1}));
+    ck_assert_ptr_ne(item.headers.data, packed);
+    ck_assert(leat_slice_is(item.record.op, "patch") && is_in(item.record.op, item.headers));
+    ck_assert(leat_slice_is(item.record.route, "users") && is_in(item.record.route, item.headers));
+    ck_assert(leat_slice_is(item.record.traceparent, "00-1-2") &&
+              !is_in(item.record.traceparent, item.headers));
+    ck_assert_uint_eq(item.record.tracestate.size, 0);
+    leat_item_clear(&item);
+}
+END_TEST
+
 START_TEST(what_is_missing_stays_missing_in_a_copy)
 {
     leat_item item = decode((leat_slice){NULL, 0}, LEAT_SLICE(""), "", "");
@@ -226,6 +251,7 @@ int main(void)
     tcase_add_test(tests, a_percent_encoded_key_owns_only_its_texts);
     tcase_add_test(tests, a_foreign_key_becomes_the_same_item);
     tcase_add_test(tests, an_item_that_owns_its_record_needs_nothing_of_the_log);
+    tcase_add_test(tests, headers_are_copied_once);
     tcase_add_test(tests, what_is_missing_stays_missing_in_a_copy);
     tcase_add_test(tests, operations_come_from_the_header_or_the_value);
     tcase_add_test(tests, records_that_make_no_sense_keep_their_place);
