@@ -665,11 +665,17 @@ static const struct {
 static void expect_same_in_schema(fixture *f, int at)
 {
     char sql[256];
+    bool is_plain = befores[at].for_rows == 0 && befores[at].for_statement == 0;
     snprintf(sql, sizeof sql,
              "DO $$ BEGIN ASSERT (SELECT (for_rows, for_statement) = (%d, %d)"
              " FROM leat.before_triggers('%s'::regclass, 28)); END $$",
              befores[at].for_rows, befores[at].for_statement, befores[at].label);
     run(f->dsn, leat_schema_sql);
+    run(f->dsn, sql);
+    snprintf(sql, sizeof sql,
+             "DO $$ BEGIN PERFORM leat.enter('%s'::regclass, 28, 0, 0, false); ASSERT %s;"
+             " EXCEPTION WHEN SQLSTATE 'LT006' THEN ASSERT %s; END $$",
+             befores[at].label, is_plain ? "true" : "false", is_plain ? "false" : "true");
     run(f->dsn, sql);
 }
 
