@@ -366,7 +366,9 @@ static void group_writes(leat_rows *rows)
 
 /* ---- order of keys ---- */
 
-/* A value as a number in the order of an index; of a text only its first bytes. */
+/* A value as a number: in the order of an index where that is the order of what is kept of it, as
+ * with whole numbers, times and UUIDs, and with texts in collation C. Elsewhere, as with a bytea,
+ * of which the base64 is kept, it is some order that all share. Of a text only its first bytes. */
 static uint64_t place_of(const leat_column *column, const leat_value *value)
 {
     uint8_t bytes[8] = {0};
