@@ -29,7 +29,8 @@ typedef struct frozen_batch {
 /* A way to write the rows: leat's statements, or one that takes the same parameters. */
 typedef struct statement_form {
     const char *name;
-    char *sql; /* NULL: leat's own */
+    char *sql;     /* NULL: leat's own */
+    bool is_leats; /* it is, or a part of it: it is planned by leat.plan_rows, as leat's are */
 } statement_form;
 
 typedef struct ceiling {

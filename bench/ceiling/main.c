@@ -5,15 +5,17 @@
  *
  *   leat-ceiling --dsn DSN --catalog FILE [--connections 2] [--batch 1000] [--batches 200]
  *                [--seconds 5] [--keys 200000] [--apps 1000] [--fill] [--settings SQL]
- *                [--form NAME=FILE ...] [--print]
+ *                [--form NAME=FILE ...] [--part NAME=FILE ...] [--print]
  *
  * --fill writes every key once and ends. --form adds a statement, read from a file, that takes the
- * parameters of leat's own (form `leat`); the forms take turns, batch by batch. --print prints
- * leat's statement and ends.
+ * parameters of leat's own (form `leat`); --part likewise, one that is leat's but for a part of it.
+ * The forms take turns, batch by batch. leat's own and its parts come after leat.plan_rows, whose
+ * time is theirs; the others are planned by the settings that the session has. --settings sets some
+ * for all of them. --print prints leat's statement and ends.
  *
- * Prints one JSON object: rows, rows_s, and a row's processor time: cpu_us, server_cpu_us (0: the
- * server is elsewhere). With --form also forms: {NAME: {rows_s, server_us}}, both lists, the nth
- * of each from about the same time.
+ * Prints one JSON object: rows, rows_s, and a row's processor time: cpu_us, server_cpu_us, which is
+ * that of the session in the server (0: the server is not on this host). With --form also forms:
+ * {NAME: {rows_s, server_us}}, both lists, the nth of each from about the same time.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -44,13 +46,13 @@ static char *read_file(const char *path)
     return text.data;
 }
 
-static void add_form(ceiling *c, char *argument)
+static void add_form(ceiling *c, char *argument, bool is_leats)
 {
     char *path = strchr(argument, '=');
     if (!path || c->form_count == FORMS_MAX)
-        ceiling_die("--form", "NAME=FILE, at most seven");
+        ceiling_die("--form, --part", "NAME=FILE, at most seven");
     *path++ = '\0';
-    c->forms[c->form_count++] = (statement_form){argument, read_file(path)};
+    c->forms[c->form_count++] = (statement_form){argument, read_file(path), is_leats};
 }
 
 static const struct option options[] = {
@@ -65,6 +67,7 @@ static const struct option options[] = {
     {"fill", no_argument, NULL, 'i'},
     {"settings", required_argument, NULL, 'x'},
     {"form", required_argument, NULL, 'o'},
+    {"part", required_argument, NULL, 'r'},
     {"print", no_argument, NULL, 'p'},
     {0},
 };
@@ -104,7 +107,8 @@ static void take_option(ceiling *c, int option, char *argument, bool *ret_print)
         c->settings = argument;
         break;
     case 'o':
-        add_form(c, argument);
+    case 'r':
+        add_form(c, argument, option == 'r');
         break;
     case 'p':
         *ret_print = true;
@@ -138,7 +142,7 @@ int main(int argc, char **argv)
                    .batches = 200,
                    .seconds = 5,
                    .form_count = 1,
-                   .forms = {{"leat", NULL}}};
+                   .forms = {{"leat", NULL, true}}};
     c->load = (load_options){.profile = load_profile_by_name("subscription"),
                              .records = UINT64_MAX,
                              .keys = 200000,

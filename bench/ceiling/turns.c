@@ -14,6 +14,8 @@
 
 #include <libpq-fe.h>
 
+#define PLAN_ROWS "plan_rows" /* its statement's name */
+
 enum { WARM_UP_S = 1, TURNS_MAX = 1 << 16 };
 
 /* A batch of a connection. */
@@ -28,7 +30,7 @@ typedef struct runner {
     int64_t begin_us; /* the warm-up's end */
     const atomic_bool *stop;
     PGconn *pg;
-    char schedstat[64];
+    char schedstat[64]; /* empty: the server is elsewhere */
     bool prepared[FORMS_MAX][LEAT_SHAPES_LIMIT];
     uint32_t turn_count;
     batch_turn *turns;
@@ -39,14 +41,19 @@ static const char *sql_of(const ceiling *c, uint32_t form, int shape)
     return c->forms[form].sql ? c->forms[form].sql : leat_shapes_sql(c->shapes, (uint32_t)shape);
 }
 
+static void prepare_as(runner *r, const char *name, const char *sql, const char *what)
+{
+    PGresult *result = PQprepare(r->pg, name, sql, 0, NULL);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        ceiling_die(what, PQresultErrorMessage(result));
+    PQclear(result);
+}
+
 static void prepare(runner *r, uint32_t form, int shape, const char *name)
 {
     if (r->prepared[form][shape])
         return;
-    PGresult *result = PQprepare(r->pg, name, sql_of(r->c, form, shape), 0, NULL);
-    if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        ceiling_die(r->c->forms[form].name, PQresultErrorMessage(result));
-    PQclear(result);
+    prepare_as(r, name, sql_of(r->c, form, shape), r->c->forms[form].name);
     r->prepared[form][shape] = true;
 }
 
@@ -85,6 +92,9 @@ static void run_batch(runner *r, uint32_t form, const frozen_batch *batch)
     for (uint32_t i = 0; i < batch->count; i++) {
         const frozen_statement *s = &batch->statements[i];
         snprintf(name, sizeof name, "f%us%d", form, s->shape);
+        if (r->c->forms[form].is_leats &&
+            !PQsendQueryPrepared(r->pg, PLAN_ROWS, 0, NULL, NULL, NULL, 1))
+            ceiling_die("send", PQerrorMessage(r->pg));
         if (!PQsendQueryPrepared(r->pg, name, s->count, s->values, s->sizes, formats, 1))
             ceiling_die("send", PQerrorMessage(r->pg));
     }
@@ -105,7 +115,7 @@ static double thread_us(void)
 static double server_us(const runner *r)
 {
     unsigned long long ns = 0;
-    FILE *file = fopen(r->schedstat, "r");
+    FILE *file = r->schedstat[0] ? fopen(r->schedstat, "r") : NULL;
     if (!file)
         return 0;
     if (fscanf(file, "%llu", &ns) != 1)
@@ -123,19 +133,27 @@ static uint32_t form_of(const ceiling *c, uint32_t turn)
     return is_backwards ? c->form_count - 1 - at : at;
 }
 
-static const char leat_settings[] = /* those that leat.plan_rows makes for its batches */
-    "set enable_seqscan=off; set enable_hashjoin=off; set enable_mergejoin=off;"
-    "set plan_cache_mode=force_generic_plan; set jit=off";
+/* The server's processes are this host's. */
+static bool is_here(const PGconn *pg)
+{
+    const char *host = PQhost(pg), *address = PQhostaddr(pg);
+    return (host && host[0] == '/') ||
+           (address && (strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0));
+}
 
 static void connect_runner(runner *r)
 {
     r->pg = PQconnectdb(r->c->dsn);
     if (PQstatus(r->pg) != CONNECTION_OK)
         ceiling_die("connect", PQerrorMessage(r->pg));
-    snprintf(r->schedstat, sizeof r->schedstat, "/proc/%d/schedstat", PQbackendPID(r->pg));
-    PQclear(PQexec(r->pg, leat_settings));
-    if (r->c->settings)
-        PQclear(PQexec(r->pg, r->c->settings));
+    if (is_here(r->pg))
+        snprintf(r->schedstat, sizeof r->schedstat, "/proc/%d/schedstat", PQbackendPID(r->pg));
+    PGresult *result = PQexec(r->pg, r->c->settings ? r->c->settings : "");
+    ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY)
+        ceiling_die("--settings", PQresultErrorMessage(result));
+    PQclear(result);
+    prepare_as(r, PLAN_ROWS, "SELECT leat.plan_rows()", PLAN_ROWS);
 }
 
 static void take_turn(runner *r, const frozen_batch *batch)

@@ -42,11 +42,11 @@ def parts(statement):
 
 @contextmanager
 def files(forms):
-    """Arguments for leat-ceiling."""
+    """Arguments for leat-ceiling. What begins as leat's own statement is a part of it, and planned as that is."""
     with tempfile.TemporaryDirectory(prefix="leat-forms-") as directory:
         for name, sql in forms.items():
             (Path(directory) / name).write_text(sql)
-        yield [f"--form={name}={directory}/{name}" for name in forms]
+        yield [f"--{'part' if sql.startswith('MERGE') else 'form'}={name}={directory}/{name}" for name, sql in forms.items()]
 
 
 def in_turn(world, forms, *arguments):
