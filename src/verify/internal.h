@@ -50,8 +50,8 @@ typedef enum verify_doubt {
 /* An idempotency key, and when its first write was accepted. */
 typedef struct verify_once {
     uint64_t hash;       /* 0: none */
-    int64_t accepted_ms; /* 0: that write may have been skipped, and then a later one was the first
-                          */
+    int64_t accepted_ms; /* 0: that write may have been skipped, and then a later one was the first;
+                            or it may be a repeat, and then that one may be forgotten sooner */
 } verify_once;
 
 /* A key that was met. */
@@ -110,10 +110,13 @@ typedef struct leat_verify {
     uint32_t stack_count;
     /* By partition, as in the configuration; what the log has lost since is cut. */
     leat_log_span *spans;
-    int64_t *starts; /* where the log begins: at the walk's begin, or where it went on since */
-    bool is_first;   /* walk: records are counted */
-    bool is_late;    /* the walk is past the range: only keys that were met count */
-    int64_t *walked; /* by partition: read up to there, in this walk */
+    int64_t *starts;   /* where the log begins: at the walk's begin, or where it went on since */
+    bool is_first;     /* walk: records are counted */
+    bool is_late;      /* the walk is past the range: only keys that were met count */
+    int64_t *begun_ms; /* by partition: when the first record was accepted that was read, or the
+                          first behind a gap; below 0: none was yet; 0: the log was read from its
+                          very first on */
+    int64_t *walked;   /* by partition: read up to there, in this walk */
     bool *was_late; /* by partition: a write was too late for the range, in this walk; of a key that
                        is met only now it may have been the first */
     leat_verify_progress progress;

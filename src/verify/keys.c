@@ -221,6 +221,13 @@ static void grow_once(verify_key *key)
 
 typedef enum verify_repeat { IS_FIRST, IS_REPEAT, IS_EITHER } verify_repeat;
 
+/* The first write with its idempotency key may be one that was not read. */
+static bool may_repeat_unread(const leat_verify *v, const verify_record *record)
+{
+    int64_t begun_ms = v->begun_ms[record->partition];
+    return begun_ms > 0 && record->accepted_ms <= begun_ms + v->config->idempotency_ms;
+}
+
 /* Of the writes with one idempotency key the first has the effect. A later one is known by it for a
  * lifetime; then the shard forgets it some time, depending on what else it has to do. */
 static verify_repeat take_once(const leat_verify *v, verify_key *key, const verify_record *record)
@@ -232,9 +239,10 @@ static verify_repeat take_once(const leat_verify *v, verify_key *key, const veri
     verify_once *once = place_once(key->once, key->once_room, record->once);
     bool may_be_skipped = record->accepted_ms <= key->skipped_until_ms;
     if (once->hash == 0) {
-        *once = (verify_once){record->once, may_be_skipped ? 0 : record->accepted_ms};
+        bool is_repeat = may_repeat_unread(v, record);
+        *once = (verify_once){record->once, may_be_skipped || is_repeat ? 0 : record->accepted_ms};
         key->once_count++;
-        return IS_FIRST;
+        return is_repeat ? IS_EITHER : IS_FIRST;
     }
     bool is_known = record->accepted_ms - once->accepted_ms <= v->config->idempotency_ms;
     return is_known ? IS_REPEAT : IS_EITHER;

@@ -287,6 +287,8 @@ static int take(leat_verify *v, const leat_record *record)
     uint32_t shard = leat_layout_shard_of_partition(v->config->layout, record->partition);
     leat_item item = {.record = *record};
     verify_record *copy = NULL;
+    if (v->begun_ms[record->partition] < 0)
+        v->begun_ms[record->partition] = record->accepted_ms;
     if (leat_item_decode(v->config->shards[shard].routes,
                          &v->config->shards[shard].source.placement, &item) != 0)
         return leat_fail(v->error, "out of memory");
@@ -373,6 +375,7 @@ static int pass_gap(leat_verify *v, const leat_record *gone, int64_t to)
         v->result->offsets_gone += (uint64_t)(end - *walked);
     *walked = end;
     v->starts[partition] = start;
+    v->begun_ms[partition] = -1;
     verify_keys_forget(v, partition);
     return 0;
 }

@@ -118,6 +118,7 @@ static int walk_share(leat_verify *v)
         v->walked[p] = v->spans[p].from;
         to[p] = v->spans[p].to;
         v->was_late[p] = false;
+        v->begun_ms[p] = v->spans[p].from > 0 || v->config->since_ms > 0 ? -1 : 0;
     }
     verify_keys_init(&v->keys);
     v->is_paced = true;
@@ -184,6 +185,7 @@ int leat_verify_run(const leat_verify_config *config, leat_verify_result *ret, l
     v->follower = leat_key_follower_new();
     v->walked = leat_must_calloc(config->layout->partition_count, sizeof *v->walked);
     v->was_late = leat_must_calloc(config->layout->partition_count, sizeof *v->was_late);
+    v->begun_ms = leat_must_calloc(config->layout->partition_count, sizeof *v->begun_ms);
     v->starts = leat_must_calloc(config->layout->partition_count, sizeof *v->starts);
     v->spans = leat_must_calloc(config->layout->partition_count, sizeof *v->spans);
     memcpy(v->spans, config->spans, config->layout->partition_count * sizeof *v->spans);
@@ -199,6 +201,7 @@ int leat_verify_run(const leat_verify_config *config, leat_verify_result *ret, l
     free(v->reached);
     free(v->walked);
     free(v->was_late);
+    free(v->begun_ms);
     free(v->starts);
     free(v->spans);
     free(v);

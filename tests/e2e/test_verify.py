@@ -213,6 +213,34 @@ def test_what_the_range_does_not_say_is_not_claimed(world):
         assert done.returncode == 2 and words in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("backend", ["built-in"], indirect=True)
+def test_a_repeat_of_a_write_before_the_range_is_not_claimed(world):
+    """It has no effect, but that is known only to whoever has read the first one: without that it has one, or none."""
+    def write(http, n, **headers):
+        answer = http.put("/apps/1/things/1", json={"n": n}, headers=headers).json()
+        return answer["partition"], answer["offset"]
+
+    leat = world.start("run")
+    with world.client(leat) as http:
+        write(http, 1, **{"idempotency-key": "k"})
+        write(http, 2)
+        partition, again = write(http, 1, **{"idempotency-key": "k"})
+        wait_until(lambda: value(world, 1, 1) == 2, "the writes")
+    assert leat.terminate() == 0
+    assert verify(world)["keys"]["proved"] == 1
+    verify(world, "--partition", str(partition), "--from", str(again))
+    cut(world, partition, again)
+    verify(world)
+    leat = world.start("run")
+    with world.client(leat) as http:
+        write(http, 3)
+        wait_until(lambda: value(world, 1, 1) == 3, "the PUT")
+    assert leat.terminate() == 0
+    verify(world)
+    change(world, 1, "update things set n = 4 where id = 1")  # what came behind it is known
+    assert found(verify(world, code=3)) == [("row_differs", "1/1", "n")]
+
+
 @both
 def test_what_retention_deletes_meanwhile_is_no_finding(make_world):
     """The records that a walk is about to read are deleted: it goes on behind them, says how many are gone, and claims of the rows
