@@ -20,6 +20,7 @@
 #include <sys/queue.h>
 
 #include "base/thread.h"
+#include "record/idempotency.h"
 
 enum {
     RECENT = 16384, /* a power of two */
@@ -33,6 +34,7 @@ typedef struct write_outcome {
     uint32_t partition;
     leat_write_state state; /* PENDING: none */
     int64_t offset;
+    bool is_repeat;
 } write_outcome;
 
 typedef struct write_wait {
@@ -216,7 +218,9 @@ static void begin_wait(leat_write_waits *waits, write_wait *at, int64_t now_us)
     const write_outcome *recent = recent_of(waits, place->partition, place->offset);
     if (recent->state != LEAT_WRITE_PENDING && recent->partition == place->partition &&
         recent->offset == place->offset) {
-        const leat_write_answer answer = {.state = recent->state};
+        leat_write_answer answer = {.state = recent->state};
+        if (recent->is_repeat)
+            snprintf(answer.message, sizeof answer.message, "%s", leat_idempotency_repeat);
         decide(waits, at, &answer);
     } else if (at->ask_us < asker->sleeps_until_us) {
         pthread_cond_signal(&asker->due);
@@ -305,13 +309,14 @@ bool leat_write_waits_wants(const leat_write_waits *waits, uint32_t partition, i
 /* What nobody is about to wait for would only wipe what somebody is; but an outcome that is there
  * does not become outdated. */
 static void remember(leat_write_waits *waits, uint32_t partition, int64_t offset,
-                     leat_write_state state)
+                     leat_write_state state, bool is_repeat)
 {
     write_outcome *recent = recent_of(waits, partition, offset);
     bool is_there = recent->partition == partition && recent->offset == offset;
     bool is_whole = state == LEAT_WRITE_APPLIED || state == LEAT_WRITE_SKIPPED;
     if (is_there || atomic_load(&waits->expected[partition]) > 0)
-        *recent = (write_outcome){partition, is_whole ? state : LEAT_WRITE_PENDING, offset};
+        *recent = (write_outcome){partition, is_whole ? state : LEAT_WRITE_PENDING, offset,
+                                  is_whole && is_repeat};
 }
 
 void leat_write_waits_tell(leat_write_waits *waits, uint32_t partition, int64_t offset,
@@ -319,7 +324,7 @@ void leat_write_waits_tell(leat_write_waits *waits, uint32_t partition, int64_t 
 {
     LEAT_ASSERT(state != LEAT_WRITE_PENDING && state < LEAT_WRITE_STATE_COUNT);
     LEAT_ASSERT(partition < waits->layout.partition_count);
-    remember(waits, partition, offset, state);
+    remember(waits, partition, offset, state, state == LEAT_WRITE_APPLIED && message);
     for (write_wait *at = *bucket_of(waits, partition, offset); at; at = at->next) {
         if (at->is_decided || at->place.partition != partition || at->place.offset != offset)
             continue;

@@ -75,7 +75,7 @@ bool leat_write_waits_is_wanted(const leat_write_waits *waits, uint32_t partitio
 bool leat_write_waits_wants(const leat_write_waits *waits, uint32_t partition, int64_t offset);
 /* What was committed, record by record, between begin and end, which hold the table's lock: the
  * edge waits for it, so of many records some hundreds at a time. `sqlstate` and `message` may be
- * NULL. */
+ * NULL; APPLIED has a message only where the write repeats another (leat_idempotency_repeat). */
 void leat_write_waits_begin(leat_write_waits *waits);
 void leat_write_waits_tell(leat_write_waits *waits, uint32_t partition, int64_t offset,
                            leat_write_state state, const char *sqlstate, const char *message);

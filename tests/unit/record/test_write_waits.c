@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "record/idempotency.h"
 #include "record/write_waits.h"
 
 enum { PARTITIONS = 4, MAX = 8, ASKED_MAX = 16 };
@@ -46,7 +47,17 @@ static void tell(leat_write_waits *waits, uint32_t partition, int64_t offset,
                  leat_write_state state)
 {
     leat_write_waits_begin(waits);
-    leat_write_waits_tell(waits, partition, offset, state, "23514", "why");
+    bool is_refused = state == LEAT_WRITE_DEAD_LETTER || state == LEAT_WRITE_HELD;
+    leat_write_waits_tell(waits, partition, offset, state, is_refused ? "23514" : NULL,
+                          is_refused ? "why" : NULL);
+    leat_write_waits_end(waits);
+}
+
+static void tell_repeat(leat_write_waits *waits, uint32_t partition, int64_t offset)
+{
+    leat_write_waits_begin(waits);
+    leat_write_waits_tell(waits, partition, offset, LEAT_WRITE_APPLIED, NULL,
+                          leat_idempotency_repeat);
     leat_write_waits_end(waits);
 }
 
@@ -106,6 +117,28 @@ START_TEST(a_worker_may_be_faster_than_the_log_s_answer)
     tell(waits, 1, 11, LEAT_WRITE_DEAD_LETTER);
     ck_assert_uint_ne(add(waits, 1, 11, &owner), 0);
     expect_none(waits);
+    leat_write_waits_free(waits);
+}
+END_TEST
+
+/* Else the client is told that it has written twice. */
+START_TEST(a_repeat_is_one_also_where_a_worker_was_faster)
+{
+    leat_write_waits *waits = waits_new(MAX);
+    leat_write_decided got;
+    int owner;
+    leat_write_waits_expect(waits, 1);
+    tell_repeat(waits, 1, 10);
+    ck_assert_uint_ne(add(waits, 1, 10, &owner), 0);
+    ck_assert_uint_eq(leat_write_waits_take(waits, &got, 1), 1);
+    ck_assert_int_eq(got.answer.state, LEAT_WRITE_APPLIED);
+    ck_assert_str_eq(got.answer.message, leat_idempotency_repeat);
+    /* The place has another write now. */
+    tell(waits, 1, 10, LEAT_WRITE_APPLIED);
+    ck_assert_uint_ne(add(waits, 1, 10, &owner), 0);
+    ck_assert_uint_eq(leat_write_waits_take(waits, &got, 1), 1);
+    ck_assert_str_eq(got.answer.message, "");
+    leat_write_waits_expected(waits, 1);
     leat_write_waits_free(waits);
 }
 END_TEST
@@ -346,6 +379,7 @@ int main(void)
     TCase *tests = tcase_create("write_waits");
     tcase_add_test(tests, a_worker_tells_who_waits);
     tcase_add_test(tests, a_worker_may_be_faster_than_the_log_s_answer);
+    tcase_add_test(tests, a_repeat_is_one_also_where_a_worker_was_faster);
     tcase_add_test(tests, a_worker_knows_whose_write_is_waited_for);
     tcase_add_test(tests, what_nobody_is_about_to_wait_for_wipes_nothing);
     tcase_add_test(tests, two_may_wait_for_one_write);
