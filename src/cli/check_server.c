@@ -52,15 +52,6 @@ static void check_fsync(leat_examination *about, uint32_t shard, leat_finding *r
                      is_on ? "on" : "off");
 }
 
-static void check_synchronous_commit(leat_examination *about, uint32_t shard, leat_finding *ret)
-{
-    const leat_shard_server *server = &about->servers[shard];
-    bool is_off = strcmp(server->synchronous_commit, "off") == 0;
-    leat_finding_set(ret, is_off ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
-                     "synchronous_commit is %s for role %s", server->synchronous_commit,
-                     server->role);
-}
-
 static void check_triggers(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
     const leat_shard_server *server = &about->servers[shard];
@@ -112,10 +103,6 @@ static const leat_check rows[] = {
     {"fsync", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_fsync,
      "a power failure can corrupt the database, rows and progress alike",
      "fsync = on in postgresql.conf, and reload"},
-    {"synchronous_commit", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_synchronous_commit,
-     "a crash of the database loses commits that it had acknowledged: leat applies them again, but only from records that "
-     "the log still has, and until then readers miss rows that they have seen",
-     "ALTER ROLE or ALTER DATABASE ... SET synchronous_commit = on, or in postgresql.conf"},
     {"triggers", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_triggers,
      "triggers and foreign keys are not fired by leat's writes",
      "ALTER ROLE or ALTER DATABASE ... RESET session_replication_role"},

@@ -104,7 +104,6 @@ int leat_shard_check_source(const leat_source *stored, const leat_layout *stored
 typedef struct leat_shard_server {
     char version[64]; /* of PostgreSQL or SQLite */
     char role[64];
-    char synchronous_commit[16];
     bool is_replica; /* session_replication_role: triggers and foreign keys are not fired */
     bool fsync;
     bool read_only; /* the server that answered does not take writes, or

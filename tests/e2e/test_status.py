@@ -39,7 +39,7 @@ def on_shard(world, shard, *statements):
 def expected(world):
     """The findings about this machine's own servers: a broker alone, and databases that may run without fsync."""
     code, findings = check(world)
-    about_servers = {k for k in faults(findings) if k[0] in ("open files", "in-sync replicas", "fsync", "synchronous_commit")}
+    about_servers = {k for k in faults(findings) if k[0] in ("open files", "in-sync replicas", "fsync")}
     assert faults(findings) == about_servers
     assert code == (3 if any(findings[k]["result"] == "failed" for k in about_servers) else 0)
     return about_servers
@@ -81,9 +81,6 @@ PROBLEMS = {
     "a short time limit": (
         lambda w: on_shard(w, "a", f"alter database {w.name} set idle_session_timeout = '10s'"),
         ("time limits", "a"), "warning", "idle_session_timeout = 10s"),
-    "synchronous_commit off": (
-        lambda w: on_shard(w, "a", f"alter database {w.name} set synchronous_commit = off"),
-        ("synchronous_commit", "a"), "warning", "synchronous_commit is off"),
     "a database that takes no writes": (
         lambda w: on_shard(w, "a", f"alter database {w.name} set default_transaction_read_only = on"),
         ("read-only", "a"), "failed", "read-only"),

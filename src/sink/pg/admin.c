@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/diag.h"
+#include "sink/pg/commit_sql.h"
 #include "sink/pg/hosts.h"
 #include "sink/shard.h"
 #include "sink/sqlstate.h"
@@ -424,7 +425,7 @@ int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error)
     if (connect_to(pg, dsn, false, error) != 0)
         return -1;
     pg->log_us = leat_mono_us() + LOG_AFTER_US;
-    return begin_at_primary(pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", error);
+    return begin_at_primary(pg, LEAT_PG_BEGIN_SYNC_SQL, error);
 }
 
 static const char report_sql[] =

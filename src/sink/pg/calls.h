@@ -5,20 +5,19 @@
 #ifndef LEAT_SINK_PG_CALLS_H
 #define LEAT_SINK_PG_CALLS_H
 
+#include "sink/pg/commit_sql.h"
 #include "sink/pg/server.h"
 
 static const char *const advance_sql[] = LEAT_PG_WITH_SERVER(
     "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int4,"
     " $9::int8[], $10::int4)",
-    "");
+    " WHERE " LEAT_PG_COMMITS_SYNC_SQL);
 
-/* The same with a commit that does not wait for the disk. The setting ends with the transaction:
- * one of the session would reach claims, and behind a pooler other programs. The condition is met
- * before the function is called. */
+/* The same with a commit that does not wait for the disk. */
 static const char *const advance_async_sql[] = LEAT_PG_WITH_SERVER(
     "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int4,"
     " $9::int8[], $10::int4)",
-    " WHERE pg_catalog.set_config('synchronous_commit', 'off', true) IS NOT NULL");
+    " WHERE " LEAT_PG_COMMITS_ASYNC_SQL);
 
 static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
 
@@ -37,10 +36,10 @@ static const char statement_timeout_sql[] =
     "least($3::int4, (SELECT greatest(min(setting::int8) / 2, 1)::int4 FROM pg_catalog.pg_settings" \
     " WHERE name IN ('statement_timeout', 'transaction_timeout') AND setting::int8 > 0 HAVING count(*) > 0))"
 
-static const char *const claim_sql[] =
-    LEAT_PG_WITH_SERVER("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
-                        " newest_epoch",
-                        " FROM leat.take($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
+static const char *const claim_sql[] = LEAT_PG_WITH_SERVER(
+    "SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
+    " newest_epoch",
+    " FROM leat.take($1::int4, $2::int4, " CLAIM_WAIT_SQL ") WHERE " LEAT_PG_COMMITS_SYNC_SQL);
 
 /* This applies however long a statement may wait for a row: the holder of a partition that is being
  * claimed runs a batch that the claim makes worthless, or is frozen. */
@@ -52,7 +51,7 @@ static const char progress_sql[] =
 static const char *const compact_sql[] = LEAT_PG_WITH_SERVER(
     "SELECT leat.compact($1::int4, $2::int4, $3::uuid, $4::int8, $5::int8[], $6::int8, $7::int8, $8::int8, $9::int4,"
     " $10::int8[], $11::int4)",
-    "");
+    " WHERE " LEAT_PG_COMMITS_SYNC_SQL);
 
 static const char terminate_sql[] = "SELECT leat.terminate_holders($1::int4, $2::int4)";
 

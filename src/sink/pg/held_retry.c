@@ -14,6 +14,7 @@
 #include "record/idempotency.h"
 #include "sink/kept.h"
 #include "sink/pg/blocking.h"
+#include "sink/pg/commit_sql.h"
 #include "sink/pg/dead_letter.h"
 #include "sink/pg/notes.h"
 #include "sink/pg/rows.h"
@@ -71,7 +72,7 @@ static int begin(held_step *step, leat_error *error)
     step->pg.deadline_us = leat_mono_us() + STEP_US;
     if (PQtransactionStatus(step->pg.connection) == PQTRANS_INTRANS)
         return 0;
-    return leat_pg_run(&step->pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", error);
+    return leat_pg_run(&step->pg, LEAT_PG_BEGIN_SYNC_SQL, error);
 }
 
 static int take_key(held_step *step, bool last, leat_error *error)

@@ -24,7 +24,7 @@ static const char server_sql[] =
     "               ELSE coalesce(nullif(current_setting('reserved_connections', true), ''), '0')::int END,"
     "          CASE WHEN r.rolconnlimit >= 0 AND NOT r.rolsuper THEN r.rolconnlimit END,"
     "          CASE WHEN d.datconnlimit >= 0 AND NOT r.rolsuper THEN d.datconnlimit END]) AS n),"
-    "       current_setting('server_version'), current_setting('synchronous_commit'), r.rolname,"
+    "       current_setting('server_version'), r.rolname,"
     "       current_setting('session_replication_role') = 'replica',"
     "       (SELECT coalesce(string_agg(t.name || ' = ' || current_setting(t.name), ', ' ORDER BY t.name), '')"
     "          FROM pg_catalog.pg_settings AS t"
@@ -37,17 +37,7 @@ static const char server_sql[] =
 
 static int query_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
 {
-    enum {
-        FSYNC,
-        STANDBY,
-        CONNECTIONS,
-        VERSION,
-        SYNCHRONOUS_COMMIT,
-        ROLE,
-        REPLICA,
-        TIME_LIMITS,
-        PUBLICATIONS
-    };
+    enum { FSYNC, STANDBY, CONNECTIONS, VERSION, ROLE, REPLICA, TIME_LIMITS, PUBLICATIONS };
     PGresult *result = leat_pg_query(pg, server_sql, 0, NULL, error);
     if (!result)
         return -1;
@@ -55,8 +45,6 @@ static int query_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
     ret->is_standby = leat_pg_boolean(result, 0, STANDBY);
     ret->connections_max = leat_pg_integer(result, 0, CONNECTIONS);
     snprintf(ret->version, sizeof ret->version, "%s", PQgetvalue(result, 0, VERSION));
-    snprintf(ret->synchronous_commit, sizeof ret->synchronous_commit, "%s",
-             PQgetvalue(result, 0, SYNCHRONOUS_COMMIT));
     snprintf(ret->role, sizeof ret->role, "%s", PQgetvalue(result, 0, ROLE));
     ret->is_replica = leat_pg_boolean(result, 0, REPLICA);
     snprintf(ret->time_limits, sizeof ret->time_limits, "%s", PQgetvalue(result, 0, TIME_LIMITS));

@@ -5,12 +5,13 @@
  * any other batch, so that both ways have one effect; but its idempotency key is noted under a
  * lock, since the same request may come through another edge at the same time.
  */
+#include "sink/pg/commit_sql.h"
 #include "sink/pg/session_state.h"
 
 static const char *const enter_sql[] = LEAT_PG_WITH_SERVER(
     "SELECT leat.write_now($1::int4, $2::int4, $3::int8, $4::text, $5::int4, $6::int4,"
     " $7::text, $8::text, $9::text)",
-    "");
+    " WHERE " LEAT_PG_COMMITS_SYNC_SQL);
 
 void leat_pg_session_send_enter(leat_pg_session *session, int64_t lock_timeout_ms)
 {

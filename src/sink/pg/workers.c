@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "sink/pg/blocking.h"
+#include "sink/pg/commit_sql.h"
 #include "sink/pg/controls.h"
 #include "sink/pg/modes.h"
 #include "sink/pg/writes.h"
@@ -167,10 +168,12 @@ static int read_modes(leat_shard_reporter *base, leat_mode_rows *ret, leat_error
 }
 
 /* What the transaction has read was committed before it, so it is on the disk once the
- * transaction's own commit is. That waits for the disk only if it has written something: the least
- * that there is, a message that nobody listens for. */
+ * transaction's own commit is. That waits for the disk only if it says so, for a reporter's
+ * transaction begins as one that does not wait (leat_pg_open_to_report), and if it has written
+ * something: the least that there is, a message that nobody listens for. */
 static const char flush_sql[] = "SET LOCAL synchronous_commit TO DEFAULT;"
-                                " SELECT pg_catalog.pg_logical_emit_message(true, 'leat', '')";
+                                " SELECT pg_catalog.pg_logical_emit_message(true, 'leat', '')"
+                                "  WHERE " LEAT_PG_COMMITS_SYNC_SQL;
 
 static bool is_any_decided(const leat_write_answer *answers, uint32_t count)
 {

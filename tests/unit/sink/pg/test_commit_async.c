@@ -2,13 +2,16 @@
  * it says when a connection is lost. */
 #include "sink_world.h"
 
-/* Each transaction that writes rows of `things`, or the row of a partition, says how it commits. */
+/* Each transaction that writes rows of `things`, or the row of a partition, says how it commits, at
+ * its end. */
 static const char spy_sql[] =
     "CREATE TABLE seen (setting text);"
     "CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS"
     " $$BEGIN INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END$$;"
-    "CREATE TRIGGER spy AFTER INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION spy();"
-    "CREATE TRIGGER spy AFTER UPDATE ON leat.partitions FOR EACH ROW EXECUTE FUNCTION spy()";
+    "CREATE CONSTRAINT TRIGGER spy AFTER INSERT OR UPDATE ON things DEFERRABLE INITIALLY DEFERRED"
+    " FOR EACH ROW EXECUTE FUNCTION spy();"
+    "CREATE CONSTRAINT TRIGGER spy AFTER UPDATE ON leat.partitions DEFERRABLE INITIALLY DEFERRED"
+    " FOR EACH ROW EXECUTE FUNCTION spy()";
 
 static world *open_world(bool commits_async, uint32_t connections)
 {
@@ -78,6 +81,46 @@ START_TEST(otherwise_every_commit_waits)
 }
 END_TEST
 
+/* Of the database, and so of each session in it. */
+START_TEST(what_waits_does_so_whatever_the_role_or_database_says)
+{
+    world *w = world_new();
+    prepare_database(w);
+    fixture_sql(w->f, spy_sql);
+    fixture_sql(w->f, "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off',"
+                      " current_database()); END$$");
+    w->commits_async = true;
+    start_sink(w, w->f->dsn, 1, 10000);
+    wait_usable(w, 1);
+    claim(w, 0);
+    expect_seen(w, "on");
+    run(w, 1, true);
+    expect_seen(w, "on");
+    run(w, 2, false);
+    expect_seen(w, "off");
+    compact(w, 2);
+    expect_seen(w, "on");
+    world_free(w);
+}
+END_TEST
+
+START_TEST(what_the_role_or_database_says_of_standbys_stays)
+{
+    world *w = world_new();
+    prepare_database(w);
+    fixture_sql(w->f, spy_sql);
+    fixture_sql(w->f,
+                "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = local',"
+                " current_database()); END$$");
+    start_sink(w, w->f->dsn, 1, 10000);
+    wait_usable(w, 1);
+    claim(w, 0);
+    run(w, 1, false);
+    expect_seen(w, "local local");
+    world_free(w);
+}
+END_TEST
+
 static void end_one(world *w)
 {
     fixture_ask(w->f,
@@ -137,6 +180,8 @@ int main(void)
     TCase *tests = add_case(suite, "commit_async");
     tcase_add_test(tests, only_a_batch_that_nobody_waits_for_does_not_wait);
     tcase_add_test(tests, otherwise_every_commit_waits);
+    tcase_add_test(tests, what_waits_does_so_whatever_the_role_or_database_says);
+    tcase_add_test(tests, what_the_role_or_database_says_of_standbys_stays);
     tcase_add_test(tests, a_lost_connection_is_a_reason_to_look);
     tcase_add_test(tests, the_loss_of_the_last_one_is_told_by_the_slots);
     tcase_add_test(tests, where_every_commit_waits_it_is_none);
