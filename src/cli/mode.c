@@ -177,19 +177,32 @@ static int empty_log(const mode_change *change, uint32_t shard, leat_error *erro
                      held, change->route->table);
 }
 
+typedef struct last_look {
+    const mode_change *change;
+    uint32_t shard;
+} last_look;
+
+static int look_last(void *context, leat_error *error)
+{
+    const last_look *at = context;
+    return empty_log(at->change, at->shard, error);
+}
+
 /* Whichever way the keys move: once a change is settled, no write by the version before it is
  * under way, and so none by any older one. */
 static int settle(const mode_change *change, uint32_t shard, leat_error *error)
 {
     const leat_config_shard *at = &change->assembly->config.shards[shard];
     const leat_mode_row *row = &change->rows[shard];
+    last_look last = {change, shard};
+    bool leaves_log = leat_mode_leaves_log(&row->setting);
     int status =
         leat_shard_await_writes(leat_assembly_address(at), change->sources[shard], row, error);
-    if (status == 0 && leat_mode_leaves_log(&row->setting))
+    if (status == 0 && leaves_log)
         status = empty_log(change, shard, error);
     if (status == 0 && is_under_way(row))
-        status =
-            leat_shard_settle_mode(leat_assembly_address(at), change->sources[shard], row, error);
+        status = leat_shard_settle_mode(leat_assembly_address(at), change->sources[shard], row,
+                                        leaves_log ? look_last : NULL, &last, error);
     if (status != 0)
         return leat_fail_prefix(error, "shard %s", at->name);
     printf("shard %s: of the keys of %s, %.2f%% go into the log, the others into the database",

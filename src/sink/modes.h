@@ -43,8 +43,11 @@ int leat_shard_await_writes(leat_shard_address at, int32_t source_id, const leat
 int leat_shard_count_held(leat_shard_address at, int32_t source_id, const char *table, int64_t *ret,
                           leat_error *error) LEAT_MUST_CHECK;
 /* The keys that the change of this row has closed are open. -1 also if it is another one, or was
- * turned round. */
+ * turned round. `look`, unless NULL, is the last look at whether they may be, by other connections,
+ * while the transaction of the change is open: a crash of the shard ends that, so nothing that was
+ * seen is lost once it is committed. Not 0: they may not, or `error`. */
 int leat_shard_settle_mode(leat_shard_address at, int32_t source_id, const leat_mode_row *row,
+                           int (*look)(void *context, leat_error *error), void *context,
                            leat_error *error) LEAT_MUST_CHECK;
 
 #endif

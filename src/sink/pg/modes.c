@@ -144,23 +144,39 @@ int leat_shard_count_held(leat_shard_address at, int32_t source_id, const char *
                 values, ret, error);
 }
 
-int leat_shard_settle_mode(leat_shard_address at, int32_t source_id, const leat_mode_row *row,
-                           leat_error *error)
+static int settle(leat_pg *pg, int32_t source_id, const leat_mode_row *row, leat_error *error)
 {
+    static const char sql[] =
+        "UPDATE leat.modes SET async_before = async WHERE source = $1::int4 AND route = $2"
+        " AND version = $3::int4 AND async = $4::int4 RETURNING 1";
     char id[24], version[24], async[24];
-    int64_t changed = 0;
     write_id(source_id, id);
     write_id(row->setting.version, version);
     write_id(row->setting.async, async);
     const char *const values[] = {id, row->route, version, async};
-    int status =
-        call(at,
-             "WITH u AS (UPDATE leat.modes SET async_before = async WHERE source = $1::int4"
-             " AND route = $2 AND version = $3::int4 AND async = $4::int4 RETURNING 1)"
-             " SELECT count(*) FROM u",
-             4, values, &changed, error);
-    if (status == 0 && changed == 0)
+    PGresult *result = leat_pg_query(pg, sql, 4, values, error);
+    if (!result)
+        return -1;
+    bool is_ours = PQntuples(result) > 0;
+    PQclear(result);
+    if (!is_ours)
         return leat_fail(error, "somebody else has changed the mode of route %s meanwhile",
                          row->route);
+    return leat_pg_commit(pg, error);
+}
+
+int leat_shard_settle_mode(leat_shard_address at, int32_t source_id, const leat_mode_row *row,
+                           int (*look)(void *context, leat_error *error), void *context,
+                           leat_error *error)
+{
+    leat_pg pg;
+    LEAT_ASSERT(at.dsn);
+    int status = leat_pg_open_to_change(&pg, at.dsn, error);
+    if (status == 0 && look)
+        status = look(context, error);
+    leat_pg_extend(&pg); /* it may have taken long */
+    if (status == 0)
+        status = settle(&pg, source_id, row, error);
+    leat_pg_close(&pg);
     return status;
 }
