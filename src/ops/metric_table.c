@@ -325,7 +325,8 @@ static const leat_metric metrics[] = {
      "It was given away or claimed again; they are ignored."},
     {"leat_database_went_back_total", WORKER(COUNTER),
      "Times a shard had lost a commit that it had acknowledged.",
-     "By a failover; the records were read again."},
+     "By a failover, or with `shards[].commit: async` by a crash of PostgreSQL; the records were read again. Not counted: what "
+     "was lost when all connections to the shard ended."},
     {"leat_dead_letters_total", WORKER(COUNTER),
      "Records refused for good, kept in leat.dead_letters.", "`leat dead list` shows them."},
     {"leat_keys_held_total", WORKER(COUNTER), "Times that a refused record has made its key held.",
