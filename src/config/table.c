@@ -170,7 +170,8 @@ static const leat_setting settings[] = {
          "Whether batches wait until their commit is on the disk of PostgreSQL, and with its synchronous standbys. With `async` "
          "they do not (`synchronous_commit` is off in their transactions): what a crash of the database takes back is applied "
          "again from the log, so readers may see rows go back for that long. A batch with a write that a request waits for is "
-         "committed with `sync` in any case, and so is all else. The same in all processes. Not for a SQLite file."},
+         "committed with `sync` in any case, and so are all batches of a partition while such a write to it is on its way to the log, and "
+         "all else. The same in all processes. Not for a SQLite file."},
 
     {"tenants", GROUP, .help = "Which shard a tenant belongs to."},
     {"tenants.map", TOP(tenants_map), TEXT(NULL, "a file; relative to the working directory"),
