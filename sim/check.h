@@ -41,8 +41,8 @@
  *   controls      a batch leaves out the records of tenants that are blocked when it is sent, and
  *                 no others
  *   looks         after the loss of a connection to a shard whose batches do not wait for the disk,
- *                 each partition there is looked at before it runs a batch
- *   told          nobody who waits for a write hears what no database has on its disk
+ *                 each partition there is looked at before it runs a batch, unless a compaction of
+ * it runs already told          nobody who waits for a write hears what no database has on its disk
  *   modes         a key that changes its way never has writes under way on both sides: what goes to
  *                 the database finds nothing of its row in the log that was accepted and is not
  *                 applied, and nothing is accepted for the log while the database writes its row

@@ -190,8 +190,8 @@ void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition
 void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint32_t slots);
 
 /* What the shard has acknowledged last may be gone, though it has slots: each of its partitions is
- * looked at, by a compaction, before it runs anything else. (When the slots fall to 0 this is not
- * needed: it is claimed again.) */
+ * looked at, by a compaction, before it runs anything else; where one runs already, after that one.
+ * (When the slots fall to 0 this is not needed: it is claimed again.) */
 void leat_engine_doubted(leat_engine *engine, int64_t now_us, uint32_t shard);
 
 /* What parked records take up on the disk of the shard, with what was deleted and cannot be given
