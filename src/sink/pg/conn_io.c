@@ -17,9 +17,8 @@
 /* Any role may ask these on a primary. The timeline is the last statement, by itself, because some
  * hosted services refuse it. Little is lost without it: a standby acknowledges nothing before it is
  * promoted, and its postmaster is not that of the server that did. As long as one postmaster lives,
- * everything it acknowledged stays; but for commits that did not wait for the disk
- * (leat_sink_config. commits_async), of which a crash takes the last ones back: pool_connect.c has
- * what is done about those. */
+ * everything it acknowledged stays, with one exception: a crash takes back the last of those
+ * commits that did not wait for the disk (`commits_async`). See pool_connect.c. */
 static const char *const which_server_sql[] = {
     "SELECT pg_catalog.pg_backend_pid(), " LEAT_PG_STARTED_SQL, "SELECT " LEAT_PG_TIMELINE_SQL};
 
