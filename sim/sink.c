@@ -58,7 +58,9 @@ struct leat_sink {
     int64_t heard_us; /* when one of them last showed that, or was asked */
     uint64_t trouble; /* world.serial when the worker last got an outage, or an error that is not
                          understood */
-    bool is_due[SIM_PARTITIONS_MAX]; /* a look is, since the last doubt */
+    bool is_due[SIM_PARTITIONS_MAX];        /* a look is, since the last doubt */
+    int64_t look_by_us[SIM_PARTITIONS_MAX]; /* one that failed must be made again by then; 0: none
+                                             */
     leat_sink_counters counters;
 };
 
@@ -113,6 +115,21 @@ static void note(pool_member *connection, const leat_engine_job_result *result)
     }
 }
 
+/* A look that has seen nothing; not of a partition that was dropped meanwhile. */
+static void note_look(leat_sink *sink, uint32_t job_id, leat_engine_outcome outcome)
+{
+    const leat_engine *engine = sink->process->worker->engine;
+    const leat_engine_job *job = &engine->jobs[job_id].job;
+    if (job->kind != LEAT_ENGINE_JOB_COMPACT || !job->compaction.is_look ||
+        outcome == LEAT_ENGINE_APPLIED || outcome == LEAT_ENGINE_FENCED ||
+        outcome == LEAT_ENGINE_WENT_BACK || outcome == LEAT_ENGINE_UNKNOWN)
+        return;
+    const leat_partition *partition = &engine->partitions[job->partition];
+    if (partition->incarnation == job->incarnation && partition->state == LEAT_ENGINE_READING)
+        sink->look_by_us[job->partition] = leat_worker_now_us(sink->process->worker) +
+                                           engine->config.retry_max_us;
+}
+
 static void report(pool_member *connection, leat_engine_job_result *result)
 {
     leat_sink *sink = connection->sink;
@@ -136,6 +153,7 @@ static void report(pool_member *connection, leat_engine_job_result *result)
     const leat_concurrency before =
         sink->process->worker->engine->shards[sink->shard].fair.concurrency;
     bool is_sample = connection->is_sample && result->outcome == LEAT_ENGINE_APPLIED;
+    note_look(sink, connection->job, result->outcome);
     sink->events.done(sink->events.context, connection->job, result);
     sim_check_sampled(sink->world, sink->process, sink->shard, &before, is_sample);
 }
@@ -171,14 +189,18 @@ static void doubt(leat_sink *sink)
 static void check_looks(leat_sink *sink, const leat_engine_job *job)
 {
     bool is_halted = sink->process->worker->engine->shards[sink->shard].probe != LEAT_INDEX_NONE;
-    if (job->kind == LEAT_ENGINE_JOB_COMPACT)
-        sink->is_due[job->compaction.partition] = false;
-    if (job->kind == LEAT_ENGINE_JOB_CLAIM)
-        sink->is_due[job->partition] = false;
-    for (uint32_t i = 0; moves(job) && !is_halted && i < job->batch.part_count; i++)
-        if (sink->is_due[job->batch.parts[i].partition])
-            sim_fail(sink->world, "looks", "partition %u has a batch before it is looked at",
-                     job->batch.parts[i].partition);
+    int64_t now_us = leat_worker_now_us(sink->process->worker);
+    if (job->kind == LEAT_ENGINE_JOB_COMPACT || job->kind == LEAT_ENGINE_JOB_CLAIM) {
+        uint32_t at = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
+                                                           : job->partition;
+        sink->is_due[at] = false;
+        sink->look_by_us[at] = 0;
+    }
+    for (uint32_t i = 0; moves(job) && !is_halted && i < job->batch.part_count; i++) {
+        uint32_t at = job->batch.parts[i].partition;
+        if (sink->is_due[at] || (sink->look_by_us[at] > 0 && now_us > sink->look_by_us[at]))
+            sim_fail(sink->world, "looks", "partition %u has a batch before it is looked at", at);
+    }
 }
 
 /* The connection is lost. `notify`: otherwise the caller reports slots. */
