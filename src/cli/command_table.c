@@ -168,7 +168,8 @@ const leat_command leat_commands[] = {
      "  --path PATH       '/apps/{app_id}/subscriptions/{subscription_id}'\n"
      "  --route NAME      the path of this route of the configuration\n"
      "  --method M        PUT (the default), PATCH or DELETE, for every row\n"
-     "  --types LIST      NAME:KIND,... of columns that are not text: number, bool, json. Integers, times and so on may be text\n"
+     "  --types LIST      NAME:KIND,...: text, number, bool, json or timestamp, where the edge's /openapi.json does not say it\n"
+     "                    or something else is meant. Integers, dates and so on may be text\n"
      "  --url URL         of the edge; without it, the configuration's `listen` on this machine, by TLS where http.tls is set\n"
      "  --token T         the bearer token; without it, $LEAT_TOKEN. Other users of this machine can see options\n"
      "  --ca FILE         for https: the certificates (PEM) of the authorities to trust; without it, those of this machine\n"
@@ -180,8 +181,8 @@ const leat_command leat_commands[] = {
      "  --idempotency KEY  send again what may have been applied, safely: each item gets the idempotency key KEY-LINE, unless it\n"
      "                    has one, so a file that is sent again with the same KEY has no further effect\n"
      "  --repeat-unknown  send again what may have been applied: for writes that may be applied twice\n\n"
-     "Exit status: 0 all were accepted, 3 some were not, 1 it could not go on, 130 interrupted. The output then says from which\n"
-     "line to go on.\n",
+     "Exit status: 0 all were accepted, 3 some were not, 2 the file cannot be sent as it was asked for and nothing was, 1 it could\n"
+     "not go on, 130 interrupted. The output then says from which line to go on.\n",
      leat_command_send},
     {"compare", "QP", "[--quick] [--report FILE]", 0,
      "the same load with the write in the request, and through the log",

@@ -176,6 +176,9 @@ static int open_all(send_run *run, leat_error *error)
     if (!run->to.kept)
         return -1;
     run->lanes = leat_send_lanes_new(&run->to, error);
+    if (run->lanes && run->form.path)
+        leat_send_source_take_schema(run->source,
+                                     leat_send_schema_get(&run->to.target, run->form.path));
     return run->lanes ? 0 : -1;
 }
 
@@ -345,9 +348,19 @@ static void print_counts(const send_run *run)
         puts("--refused FILE keeps those that are not accepted");
 }
 
+/* The file cannot be sent as it was asked for: there is nothing to go on from. */
+static bool is_wrong_from_the_start(const send_run *run)
+{
+    const leat_send_counts *counts = leat_send_lanes_counts(run->lanes);
+    return run->is_broken && counts->accepted + counts->refused + counts->unknown == 0 &&
+           leat_send_lanes_left(run->lanes) == 0;
+}
+
 static int end_run(send_run *run, int status, leat_error *error)
 {
     const leat_send_counts *counts = leat_send_lanes_counts(run->lanes);
+    if (is_wrong_from_the_start(run))
+        return leat_fail(error, "%s: %s", run->form.file, run->why.text);
     uint64_t line = line_to_go_on(run);
     print_counts(run);
     if (line > 0)
@@ -396,7 +409,7 @@ int leat_command_send(const leat_options *options)
     if (!failed) {
         code = run_it(run, &error);
         failed = code < 0;
-        code = failed ? LEAT_EXIT_FAILED : code;
+        code = !failed ? code : is_wrong_from_the_start(run) ? LEAT_EXIT_USAGE : LEAT_EXIT_FAILED;
     }
     leat_error late;
     if (leat_send_kept_close(run->to.kept, &late) != 0 && !failed) {

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/diag.h"
 #include "base/utf8.h"
 #include "cli/csv.h"
 #include "cli/send_line.h"
@@ -20,8 +21,6 @@ enum {
     ITEM_BYTES_MAX = 64 * 1024 * 1024,
     PARAMETERS_MAX = 16,
 };
-
-typedef enum column_kind { TEXT, NUMBER, BOOL, JSON } column_kind;
 
 /* A parameter of the path and the text before it. */
 typedef struct parameter {
@@ -33,17 +32,20 @@ typedef struct parameter {
 struct leat_send_source {
     leat_send_form form;
     int fd;
+    bool has_line; /* of JSON */
     bool is_whole; /* all of it has been read */
     uint64_t size, at, line;
     leat_buf bytes;
     size_t used;
 
     /* CSV */
+    leat_send_schema *schema; /* NULL: not known */
     bool has_header;
     leat_csv_row row;
     uint32_t column_count;
     char *names[LEAT_CSV_FIELDS_MAX];
-    column_kind kinds[LEAT_CSV_FIELDS_MAX];
+    leat_send_kind kinds[LEAT_CSV_FIELDS_MAX];
+    bool is_guessed[LEAT_CSV_FIELDS_MAX]; /* nobody says what it is: a text */
     bool in_path[LEAT_CSV_FIELDS_MAX];
     parameter parameters[PARAMETERS_MAX];
     uint32_t parameter_count;
@@ -51,18 +53,6 @@ struct leat_send_source {
 };
 
 /* ---- columns ---- */
-
-static bool name_kind(leat_slice text, column_kind *ret)
-{
-    static const char *const names[] = {
-        [TEXT] = "text", [NUMBER] = "number", [BOOL] = "bool", [JSON] = "json"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (leat_slice_is(text, names[i])) {
-            *ret = (column_kind)i;
-            return true;
-        }
-    return false;
-}
 
 static int find_column(const leat_send_source *source, leat_slice name)
 {
@@ -85,9 +75,10 @@ static int take_types(leat_send_source *source, leat_error *error)
         int column = find_column(source, name);
         if (column < 0)
             return leat_fail(error, "--types: there is no column %.*s", (int)name.size, name.data);
-        if (!name_kind(kind, &source->kinds[column]))
-            return leat_fail(error, "--types: %.*s is none of text, number, bool, json",
+        if (!leat_send_kind_named(kind, &source->kinds[column]))
+            return leat_fail(error, "--types: %.*s is none of text, number, bool, json, timestamp",
                              (int)kind.size, kind.data);
+        source->is_guessed[column] = false;
         at += size + (at[size] == ',');
     }
     return 0;
@@ -123,6 +114,10 @@ static int take_header(leat_send_source *source, leat_error *error)
         at->column = (uint32_t)column;
         source->in_path[column] = true;
     }
+    for (uint32_t i = 0; i < source->column_count; i++)
+        source->is_guessed[i] =
+            !source->schema ||
+            !leat_send_schema_kind(source->schema, source->names[i], &source->kinds[i]);
     source->has_header = true;
     return take_types(source, error);
 }
@@ -171,52 +166,44 @@ static void append_percent(leat_buf *out, leat_slice text)
 
 /* ---- a row as an item ---- */
 
-static void append_bool(leat_buf *out, leat_slice cell)
+/* Once for a column: a document that becomes a text is found late, in the rows. */
+static void maybe_warn(leat_send_source *source, uint32_t column, leat_slice cell)
 {
-    static const struct {
-        const char *text;
-        const char *value;
-    } words[] = {{"t", "true"},  {"true", "true"},   {"1", "true"},
-                 {"f", "false"}, {"false", "false"}, {"0", "false"}};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (leat_slice_is_nocase(cell, words[i].text)) {
-            leat_buf_text(out, words[i].value);
-            return;
-        }
-    leat_buf_json_string(out, cell); /* the edge says what is wrong with it */
+    const char *name = source->names[column];
+    if (!source->is_guessed[column] || !leat_send_cell_is_json(cell))
+        return;
+    source->is_guessed[column] = false;
+    leat_print_error("leat send: column %s looks like JSON and is sent as a text; --types %s:json "
+                     "sends it as JSON",
+                     name, name);
 }
 
-/* JSON as it stands, on one line: line feeds are space there, and inside strings they are no JSON.
- */
-static void append_raw(leat_buf *out, leat_slice cell)
-{
-    for (size_t i = 0; i < cell.size; i++)
-        leat_buf_byte(out, cell.data[i] == '\n' || cell.data[i] == '\r' ? ' ' : cell.data[i]);
-}
-
-static void append_cell(leat_buf *out, const leat_send_source *source, uint32_t column)
+static void append_cell(leat_buf *out, leat_send_source *source, uint32_t column)
 {
     leat_slice cell = leat_csv_text(&source->row, column);
-    if (cell.size == 0 && !source->row.fields[column].is_quoted)
+    if (cell.size == 0 && !source->row.fields[column].is_quoted) {
         leat_buf_text(out, "null");
-    else if (source->kinds[column] == TEXT || cell.size == 0)
-        leat_buf_json_string(out, cell);
-    else if (source->kinds[column] == BOOL)
-        append_bool(out, cell);
-    else
-        append_raw(out, cell);
+        return;
+    }
+    maybe_warn(source, column, cell);
+    leat_send_cell_value(out, source->kinds[column], cell);
 }
 
 static void append_path(leat_buf *out, const leat_send_source *source)
 {
+    leat_buf text = {0};
     for (uint32_t i = 0; i < source->parameter_count; i++) {
+        uint32_t column = source->parameters[i].column;
+        leat_buf_clear(&text);
+        leat_send_cell_text(&text, source->kinds[column], leat_csv_text(&source->row, column));
         leat_buf_slice(out, source->parameters[i].before);
-        append_percent(out, leat_csv_text(&source->row, source->parameters[i].column));
+        append_percent(out, (leat_slice){text.data, text.size});
     }
+    leat_buf_free(&text);
     leat_buf_slice(out, source->path_end);
 }
 
-static void append_body(leat_buf *out, const leat_send_source *source)
+static void append_body(leat_buf *out, leat_send_source *source)
 {
     bool is_first = true;
     leat_buf_text(out, ",\"body\":{");
@@ -232,7 +219,7 @@ static void append_body(leat_buf *out, const leat_send_source *source)
     leat_buf_byte(out, '}');
 }
 
-static void row_item(const leat_send_source *source, leat_send_item *ret)
+static void row_item(leat_send_source *source, leat_send_item *ret)
 {
     leat_buf path = {0}, text = {0};
     append_path(&path, source);
@@ -339,7 +326,15 @@ static leat_send_next next_line(leat_send_source *source, leat_send_item *ret, l
         size_t size = end ? (size_t)(end - rest.data) + 1 : rest.size;
         leat_slice line = trim((leat_slice){rest.data, size});
         ret->line = use(source, size);
-        if (line.size == 0 || ret->line < source->form.from)
+        if (line.size == 0)
+            continue;
+        if (!source->has_line && !strchr("{[", *line.data)) {
+            leat_fail(error, "line %llu looks like CSV: give --route or --path",
+                      (unsigned long long)ret->line);
+            return LEAT_SEND_BROKEN;
+        }
+        source->has_line = true;
+        if (ret->line < source->form.from)
             continue;
         leat_send_line_item(line, source->form.idempotency, ret);
         return LEAT_SEND_ITEM;
@@ -411,12 +406,19 @@ leat_send_source *leat_send_source_open(const leat_send_form *form, leat_error *
     return source;
 }
 
+void leat_send_source_take_schema(leat_send_source *source, leat_send_schema *schema)
+{
+    LEAT_ASSERT(!source->schema && !source->has_header);
+    source->schema = schema;
+}
+
 void leat_send_source_free(leat_send_source *source)
 {
     if (!source)
         return;
     for (uint32_t i = 0; i < source->column_count; i++)
         free(source->names[i]);
+    leat_send_schema_free(source->schema);
     leat_csv_free(&source->row);
     leat_buf_free(&source->bytes);
     if (source->fd != STDIN_FILENO)

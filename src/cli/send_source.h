@@ -7,7 +7,7 @@
 #ifndef LEAT_CLI_SEND_SOURCE_H
 #define LEAT_CLI_SEND_SOURCE_H
 
-#include "base/buf.h"
+#include "cli/send_schema.h"
 
 typedef struct leat_send_source leat_send_source;
 
@@ -15,7 +15,7 @@ typedef struct leat_send_form {
     const char *file; /* "-": standard input */
     const char *path; /* "/apps/{app_id}/devices/{device}"; NULL: lines, not CSV */
     const char *method;
-    const char *types;       /* "active:bool,score:number,tags:json"; NULL: every column is text */
+    const char *types;       /* "active:bool,score:number,tags:json"; NULL: none is named */
     const char *idempotency; /* items without a key get this and `-LINE`; NULL: none does */
     uint64_t from; /* the first line that is sent, from 1 on; a row counts where it begins */
 } leat_send_form;
@@ -36,6 +36,9 @@ typedef enum leat_send_next {
 
 /* NULL: the file, the path or the types are at fault. */
 leat_send_source *leat_send_source_open(const leat_send_form *form, leat_error *error);
+/* Before the first item. Takes the schema, which says what the columns are that --types does not
+ * name; without it they are text. */
+void leat_send_source_take_schema(leat_send_source *source, leat_send_schema *schema);
 void leat_send_source_free(leat_send_source *source);
 /* What to poll for. */
 int leat_send_source_fd(const leat_send_source *source);

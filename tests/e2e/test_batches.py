@@ -16,6 +16,7 @@ import yaml
 from lib.checks import CHECK_ROUTE, CHECK_TABLE, compare, expected_from_log
 from lib.harness import LEAT, World, both, wait_until
 
+UUID = "0193b8f0-0000-7000-8000-00000000000"
 NDJSON = {"content-type": "application/x-ndjson"}
 
 
@@ -156,6 +157,52 @@ def test_an_interrupt_says_where_to_go_on(sending):
     wait_until(lambda: applied(world, "app = 100") == len(rows), "each row is applied once")
 
 
+def test_what_postgresql_writes_is_sent_as_it_is(make_world):
+    """README's lines: times, booleans and documents of COPY ... CSV need no --types, and what is given wins."""
+    world = make_world(table_sql="""create table subscriptions (
+        app_id uuid, subscription_id uuid, last_active timestamptz, local timestamp, is_open bool,
+        session_count int not null default 0, history jsonb not null default '[]', note text, primary key (app_id, subscription_id));""",
+                       route={"path": "/apps/{app_id}/subscriptions/{subscription_id}", "table": "subscriptions"}, shards=1)
+    columns = "app_id, subscription_id, last_active, local, is_open, session_count, history, note"
+    # in a time zone of half an hour, with and without a fraction, null, and texts that are JSON or none
+    source = f"""select * from (values
+        ('{UUID}1'::uuid, '{UUID}2'::uuid, '2026-11-30 00:37:56.646097+00'::timestamptz, '2026-11-30 00:37:56'::timestamp, true, 3,
+         '{{"a": [1, "x"]}}'::jsonb, '{{"a":1}}'),
+        ('{UUID}1', '{UUID}3', '1969-01-02 03:04:05-05', '2026-11-30 00:37:56.5', false, 0, '"opened"', '2026-01-02 03:04:05+00'),
+        ('{UUID}1', '{UUID}4', null, null, null, 0, '[]', null)) as old({columns})"""
+    world.init()
+    world.start("apply")
+    edge = world.start("edge")
+    rows, send = world.directory / "rows.csv", ["--route", "subscriptions", "--url", world.url(edge)]
+    for zone in "UTC", "Asia/Kolkata":
+        with world.db("a") as database, open(rows, "wb") as file:
+            database.execute(f"set timezone = '{zone}'")
+            with database.cursor().copy(f"copy ({source}) to stdout (format csv, header)") as copy:
+                for piece in copy:
+                    file.write(piece)
+            expected = database.execute(source + " order by 2").fetchall()
+        sent = world.leat("send", str(rows), *send)
+        assert sent.returncode == 0 and "3 accepted" in sent.stdout and not sent.stderr, (rows.read_text(), sent.stdout, sent.stderr)
+        wait_until(lambda: sorted(world.rows(f"select {columns} from subscriptions"), key=lambda row: row[1]) == expected, "the rows")
+        wait_until(lambda: world.leat("status").returncode == 0, "all is applied")
+    typed = world.leat("send", str(rows), *send, "--types", "history:text")
+    assert typed.returncode == 0, typed.stderr
+    wait_until(lambda: world.rows(f"select history from subscriptions where subscription_id = '{UUID}2'") == [('{"a": [1, "x"]}',)],
+               "the document is a text, as --types says")
+
+
+def test_json_that_nobody_knows_of_is_warned_about(tmp_path):
+    """Without /openapi.json columns are texts; --types says what else, and silence about JSON is broken once."""
+    source = tmp_path / "rows.csv"
+    source.write_text('id,a,b,at\n1,"{""x"":1}",[2],2026-01-02 03:04:05.5+00\n1,"{""x"":1}",{no,\n')
+    edge = Scripted(answer_of(lines(202, 202)))
+    done = subprocess.run([LEAT, "send", source, "--url", edge.url, "--path", "/rows/{id}", "--types", "b:text,at:timestamp"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stderr.count("column a looks like JSON") == 1 and "column b" not in done.stderr, done.stderr
+    assert [json.loads(line)["body"] for line in edge.batches[0]] == [
+        {"a": '{"x":1}', "b": "[2]", "at": "2026-01-02T03:04:05.5+00:00"}, {"a": '{"x":1}', "b": "{no", "at": None}]
+
+
 def test_what_cannot_be_sent_is_said(sending):
     world, edge = sending
     source = world.directory / "rows.csv"
@@ -166,16 +213,19 @@ def test_what_cannot_be_sent_is_said(sending):
 
     path = ["--path", "/apps/{app}/checks/{id}"]
     for text, arguments, code, words in [
-            ("app,n\n1,2\n", path, 1, "line 1: the path needs a column id, and there is none"),
+            ("app,n\n1,2\n", path, 2, "line 1: the path needs a column id, and there is none"),
             ("app,id,n\n1,2,3\n1,2\n", path, 1, "line 3: it has 2 fields, and the header has 3"),
-            ("app,id,n\n1,2,\"3\n", path, 1, "line 2: a quoted field has no end"),
-            ("app,id,n\n", [*path, "--types", "m:json"], 1, "--types: there is no column m"),
+            ("app,id,n\n1,2,\"3\n", path, 2, "line 2: a quoted field has no end"),
+            ("app,id,n\n", [*path, "--types", "m:json"], 2, "--types: there is no column m"),
+            ("app,id,n\n", [*path, "--types", "n:int"], 2, "--types: int is none of text"),
+            ("app,id,n\n1,2,3\n", [], 2, "line 1 looks like CSV: give --route or --path"),
             ("", [*path, "--method", "POST"], 2, "--method is PUT, PATCH or DELETE, not POST"),
             ("", ["--path", "/apps/{app"], 2, "'{' without '}'"),
             ("", ["--from", "0"], 2, "--from takes a number from 1"),
             ("", ["--route", "nothing"], 2, "has no route nothing")]:
         done = send(text, *arguments)
         assert done.returncode == code and words in done.stderr, (text, done.stdout, done.stderr)
+        assert code != 2 or not done.stdout, done.stdout  # nothing was sent: there is nothing to go on from
     done = send("{}\n", "--url", world.url(edge) + "/elsewhere", url=False)
     assert done.returncode == 1 and "answers 404" in done.stderr, done.stderr
     done = send('{"method":"PUT","path":"/nowhere","body":{}}\n')
@@ -197,9 +247,19 @@ class Scripted(threading.Thread):
         self.answers, self.context, self.batches, self.tokens = answers, context, [], []
         self.start()
 
+    def accept(self):
+        """The next batch; a question for /openapi.json gets none."""
+        while True:
+            client, _ = self.listener.accept()
+            if self.context or client.recv(4, socket.MSG_PEEK | socket.MSG_WAITALL) != b"GET ":
+                return client
+            with client:
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
     def run(self):
         for answer in self.answers:
-            client, _ = self.listener.accept()
+            client = self.accept()
             if answer is None:
                 client.close()
                 continue
@@ -301,7 +361,7 @@ def test_a_file_that_is_not_utf_8_is_named_so(tmp_path):
         source.write_bytes(content)
         done = subprocess.run([LEAT, "send", source, "--url", "http://127.0.0.1:1", "--path", "/apps/{app}/checks/{id}"],
                               capture_output=True, text=True, timeout=60)
-        assert done.returncode == 1 and words in done.stderr, (content, done.stdout, done.stderr)
+        assert done.returncode == 2 and words in done.stderr and not done.stdout, (content, done.stdout, done.stderr)
 
 
 def test_what_was_not_accepted_is_kept_whatever_comes(tmp_path):
@@ -400,6 +460,7 @@ def test_a_run_that_ends_early_can_go_on(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sender = subprocess.Popen([*arguments, "http://127.0.0.1:%d" % silent.getsockname()[1]], stdout=subprocess.PIPE,
                                   stderr=subprocess.PIPE, text=True)
+        silent.accept()[0].close()  # it asks for /openapi.json
         client, _ = silent.accept()
         with client:
             assert client.recv(1)
