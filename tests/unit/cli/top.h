@@ -26,7 +26,7 @@ static inline char *text_of(const leat_top_frame *frame)
 }
 
 /* A text of its own, with an end. The caller frees it. */
-static inline char *text_of(const leat_buf *line)
+static inline char *copy_of(const leat_buf *line)
 {
     char *text = malloc(line->size + 1);
     ck_assert_ptr_nonnull(text);
@@ -41,7 +41,7 @@ static inline char *line_of(const leat_top_frame *frame, const char *begin)
     for (uint32_t i = 0; i < frame->count; i++) {
         const leat_buf *line = &frame->lines[i].text;
         if (line->size >= strlen(begin) && memcmp(line->data, begin, strlen(begin)) == 0)
-            return text_of(line);
+            return copy_of(line);
     }
     return NULL;
 }
