@@ -16,6 +16,7 @@ typedef enum condition {
     NO_ONE, /* no function of the server reports it: a pooler, or a connection about to go */
     BARE,   /* the error names a table and no constraint */
     OWN,    /* one of leat's own statements is refused */
+    NOTING, /* so is the one that notes idempotency keys */
 } condition;
 
 typedef struct rule {
@@ -41,9 +42,11 @@ static const rule rules[] = {
                                                      read yet */
     {"LT008", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* a trigger dropped a row; or another session has
                                                      just written it, which passes */
-    {"LT", OWN, NULL, LEAT_ENGINE_NOT_UNDERSTOOD},  /* isolation, `leat init` has not been run: of
-                                                       the whole shard */
-    {"LT", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR}, /* a trigger has raised it */
+    {"23505", NOTING, NULL, LEAT_ENGINE_CONTENTION}, /* a write that goes the other way has just
+                                                        noted the same key: the next try knows it */
+    {"LT", OWN, NULL, LEAT_ENGINE_NOT_UNDERSTOOD},   /* isolation, `leat init` has not been run: of
+                                                        the whole shard */
+    {"LT", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},  /* a trigger has raised it */
 
     /* Prepare again. */
     {"26000", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},                /* the statement is not there */
@@ -187,6 +190,9 @@ static bool fits(const rule *line, const leat_sql_error *error, leat_sql_part pa
         return is_set(error->table) && !is_set(error->constraint);
     case OWN:
         return part == LEAT_SQL_OWN;
+    case NOTING:
+        return part == LEAT_SQL_OWN && is_set(error->table) &&
+               begins_with(error->table, "idempotency_");
     }
     return false;
 }

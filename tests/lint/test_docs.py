@@ -60,7 +60,7 @@ def test_every_answer_of_the_edge_is_documented():
 
 RULE = r'\{"(\w*)", (\w+), (?:NULL|"(\w+)"), LEAT_ENGINE_(\w+)\}'
 CONDITIONS = {"ALWAYS": "", "BY": "reported by `{}`", "NO_ONE": "no function named", "BARE": "a table named, no constraint",
-              "OWN": "reported by a statement of leat's own"}
+              "OWN": "reported by a statement of leat's own", "NOTING": "reported by leat's own, of the idempotency keys"}
 OUTCOMES = {"NOT_YET": "bad data for now"}
 # What PostgreSQL 16 to 18 have beyond 15.
 LATER_STATES = {"10608", "25P04", "58P03"}

@@ -48,6 +48,7 @@
 --                                     has it alone, to see that they are over.
 --   (1818583412, -1)                  one `leat init` at a time.
 --   (1818583412, -2)                  one leat.rotate_keys at a time.
+--   (1818583412, -3)                  whoever notes idempotency keys shares it; who opens a slot has it alone.
 --   (1818583412, 0 and above)         one write at a time that is not in the log, of those with one idempotency key: a hash of it.
 
 SELECT pg_advisory_xact_lock(1818583412, -1);
@@ -477,8 +478,9 @@ END
 $$;
 
 -- The idempotency keys of writes that are applied, each by a hash of 128 bits (`a`, `b`) that its source and row are part of.
--- A row's writes are applied one batch after the other, so no two transactions look for one key at once, and a look-up is as
--- good as a unique index over all slots. Writes that are not in the log have a lock for it.
+-- A row's writes are applied one batch after the other, so no two batches look for one key at once, and a look-up is as good as a
+-- unique index over all slots. Writes that are not in the log have a lock of the key for it. A batch and one of these may look at
+-- once: the index stops the second (23505, then LT010), as both note in one slot (the lock -3).
 --
 -- Workers that know version 6 do not ask for keys and note none. They are not stopped as those before version 5 are, for
 -- what they apply without a key is right: clients use keys when none of them is left.
@@ -1039,6 +1041,8 @@ DECLARE
     known text;
 BEGIN
     PERFORM leat.plan_rows();
+    -- From before the look-up: what others have noted in an older slot is over, so it is found.
+    PERFORM pg_advisory_xact_lock_shared(1818583412, -3);
     -- LIMIT makes it a look-up for each, whatever the planner believes about the table.
     SELECT string_agg(concat(f.record, f.mark), ' ') INTO known
       FROM (SELECT k.record, CASE WHEN i.fingerprint = k.fingerprint THEN '=' ELSE '!' END AS mark
@@ -1090,7 +1094,7 @@ $$;
 
 -- Opens the next slot once the last one has been open for a quarter of the lifetime; otherwise empties the first of those that
 -- nobody needs any more. So what emptying may have to wait for never keeps a slot from being opened. Time is that of what was
--- applied: the newest record's accept time, and never later than this server's clock. So an outage of the workers or the log
+-- applied: the newest record's accept time, and never later than this server's clock. So an outage of everything that is applied
 -- shortens nothing. Of writes with keys that are not in the log only their edge knows: `p_newest_ms`, the newest one's time, for which
 -- it sees to the same. The slots are those of all sources, so the longest lifetime of any counts.
 --
@@ -1100,11 +1104,12 @@ $$;
 -- in any case when another one is due, 1 3/4 lifetimes after its end or later: then `early` says so. `bytes`: what all of
 -- them take up.
 --
--- Emptying waits for batches that use the slot, and new ones wait for it: so not for long (55P03, to be tried again in a while).
+-- Emptying waits for batches that use the slot, opening one for all that note keys, and new ones wait for it: so not for long
+-- (55P03, to be tried again in a while).
 DROP FUNCTION IF EXISTS leat.rotate_keys(int, bigint); -- an earlier form
 CREATE OR REPLACE FUNCTION leat.rotate_keys(p_source int, p_lifetime_ms bigint, p_newest_ms bigint DEFAULT 0,
                                             OUT early boolean, OUT bytes bigint)
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog SET lock_timeout = '40ms'
 AS $$
 DECLARE
     lifetime_ms bigint;
@@ -1138,6 +1143,7 @@ BEGIN
     next := (SELECT n.slot FROM generate_series(0, 7) AS n (slot)
               WHERE NOT EXISTS (SELECT FROM leat.idempotency_slots AS s WHERE s.slot = n.slot) LIMIT 1);
     IF is_due AND next IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(1818583412, -3);
         INSERT INTO leat.idempotency_slots (slot, opened_ms) VALUES (next, newest_ms);
         RETURN;
     END IF;

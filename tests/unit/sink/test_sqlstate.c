@@ -213,6 +213,24 @@ START_TEST(leat_s_own_words_count_where_leat_says_them)
 }
 END_TEST
 
+/* Of the keys of writes: who goes the other way was there first, and the next try knows it. Of any
+ * other table of leat's it is not understood. */
+START_TEST(a_key_that_was_noted_meanwhile_is_contention)
+{
+    leat_sql_error error = {.sqlstate = "23505",
+                            .severity = "ERROR",
+                            .table = "idempotency_3",
+                            .constraint = "idempotency_3_pkey",
+                            .function = "_bt_check_unique"};
+    ck_assert_int_eq(leat_sqlstate_outcome(&error, LEAT_SQL_OWN), LEAT_ENGINE_CONTENTION);
+    ck_assert_int_eq(leat_sqlstate_outcome(&error, LEAT_SQL_ROWS), LEAT_ENGINE_NOT_YET);
+    error.table = "progress";
+    ck_assert_int_eq(leat_sqlstate_outcome(&error, LEAT_SQL_OWN), LEAT_ENGINE_NOT_UNDERSTOOD);
+    error.table = NULL;
+    ck_assert_int_eq(leat_sqlstate_outcome(&error, LEAT_SQL_OWN), LEAT_ENGINE_NOT_UNDERSTOOD);
+}
+END_TEST
+
 /* Only ERROR means that the transaction is over and undone. */
 START_TEST(anything_but_an_error_is_unknown)
 {
@@ -271,6 +289,7 @@ int main(void)
     tcase_add_test(tests, a_connection_s_end_is_told_by_severity_or_code);
     tcase_add_test(tests, only_one_code_is_a_crash);
     tcase_add_test(tests, leat_s_own_words_count_where_leat_says_them);
+    tcase_add_test(tests, a_key_that_was_noted_meanwhile_is_contention);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");

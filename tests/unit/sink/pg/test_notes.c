@@ -115,6 +115,25 @@ START_TEST(an_answer_without_details_is_not_understood)
 }
 END_TEST
 
+/* As if another had noted the key between the look-up and the note: the shard does not halt. */
+START_TEST(a_key_that_is_noted_meanwhile_is_tried_again)
+{
+    world *w = world_open(1, 1000);
+    claim(w, 0);
+    add_keyed(w, 10, "k1", "{\"n\":1}");
+    expect_outcome(run(w, 1, 10), LEAT_ENGINE_APPLIED, "");
+    fixture_sql(
+        w->f,
+        "CREATE OR REPLACE FUNCTION leat.note_keys(p_records bigint[], p_a bigint[], p_b bigint[],"
+        " p_fingerprints bigint[]) RETURNS void LANGUAGE sql AS $$ INSERT INTO leat.idempotency"
+        " SELECT k.*, 0 FROM unnest(p_a, p_b, p_fingerprints) AS k $$");
+    add_keyed(w, 11, "k1", "{\"n\":1}");
+    expect_outcome(run(w, 2, 11), LEAT_ENGINE_CONTENTION, "23505");
+    expect_rows(w, "7:6:");
+    world_free(w);
+}
+END_TEST
+
 static const struct {
     const char *detail;
     uint32_t count;
@@ -182,6 +201,7 @@ int main(void)
     tcase_add_test(tests, repeats_are_told_and_then_left_out);
     tcase_add_test(tests, a_key_is_not_noted_when_the_row_is_refused);
     tcase_add_test(tests, an_answer_without_details_is_not_understood);
+    tcase_add_test(tests, a_key_that_is_noted_meanwhile_is_tried_again);
     tcase_add_loop_test(tests, a_detail, 0, sizeof details / sizeof *details);
     tcase_add_test(tests, a_retry_by_a_person_notes_and_leaves_out);
     suite_add_tcase(suite, tests);
