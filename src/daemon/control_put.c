@@ -157,6 +157,12 @@ int leat_control_block(const leat_ground *on, const leat_wish *wish, leat_buf *r
                                error) != 0)
         return leat_fail_prefix(error, "shard %s", shard->name);
     leat_control_name(at.table, at.what, name, sizeof name);
+    if (put.is_other)
+        return leat_fail(error,
+                         "%s is %s until %s (control %" PRId64
+                         "): nothing was changed; unblock it first, then its records are applied "
+                         "until it is blocked again",
+                         name, control.holds ? "skipped" : "held", put.until, put.id);
     leat_buf_printf(ret_said,
                     "control %" PRId64
                     ": records of %s are %s in shard %s until %s%s; every process "

@@ -294,6 +294,7 @@ typedef struct leat_control_wish {
 typedef struct leat_control_put {
     int64_t id;
     bool was_there; /* it has another end now */
+    bool is_other;  /* nothing was stored */
     char until[LEAT_CONTROL_TIME_SIZE];
 } leat_control_put;
 
@@ -310,7 +311,8 @@ int leat_shard_read_ended_controls(leat_shard_address at, int32_t source_id, lea
  * read, and only tells sets apart). To be dropped. */
 int leat_shard_read_floods(leat_shard_address at, int32_t source_id, leat_control_set **ret,
                            leat_error *error) LEAT_MUST_CHECK;
-/* Stores it, in place of one of the same tenant or key. */
+/* Stores it, in place of one of the same tenant or key and with the same action. One that has the
+ * other action stays as it is (`is_other`): held rows would go on being skipped, or the reverse. */
 int leat_shard_put_control(leat_shard_address at, int32_t source_id, const leat_control_wish *wish,
                            leat_control_put *ret, leat_error *error) LEAT_MUST_CHECK;
 /* `ret_was_there`: false when there was none that had not ended. */

@@ -167,6 +167,17 @@ def test_what_cannot_be_meant_changes_nothing(make_world):
     (listed,) = control(world, "list", "--json").splitlines()
     assert json.loads(listed)["left"] > 7000
 
+    # What is held to lose nothing is not skipped by a slip, nor the reverse.
+    said = control(world, "block", "--tenant", "7", "--for", "3h", "--hold", code=1)
+    assert "tenant 7 is skipped until" in said and "nothing was changed; unblock it first" in said
+    control(world, "block", "--key", "6/1", "--for", "1h", "--hold")
+    said = control(world, "block", "--key", "6/1", "--for", "2h", code=1)
+    assert "is held until" in said and "nothing was changed; unblock it first" in said
+    assert "are held in shard a" in control(world, "block", "--key", "6/1", "--for", "3h", "--hold")
+    ends = {one["action"]: one["left"] for one in map(json.loads, control(world, "list", "--json").splitlines())}
+    assert ends["skip"] < 7300 and ends["hold"] > 10000
+    control(world, "unblock", "--key", "6/1")
+
     del world.settings["routes"][0]["tenant"]
     world.write_config()
     assert "no route has a tenant" in control(world, "block", "--tenant", "7", "--for", "1h", code=1)

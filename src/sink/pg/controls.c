@@ -152,6 +152,32 @@ static int read_floods(const char *dsn, int32_t source_id, leat_control_set **re
     return *ret ? 0 : -1;
 }
 
+/* Why nothing was stored. One with the other action is left as it is. */
+static int take_other(leat_pg *pg, const char *const *values, leat_control_put *ret,
+                      leat_error *error)
+{
+    const char *const which[] = {values[0], values[1], values[2], values[7]};
+    PGresult *result = leat_pg_query(
+        pg,
+        "SELECT id, " TIME_SQL(
+            "until") " FROM leat.controls WHERE source = $1::int4"
+                     "   AND \"table\" IS NOT DISTINCT FROM $2 AND what = $3 AND action <> $4",
+        4, which, error);
+    if (!result)
+        return -1;
+    int status = 0;
+    ret->is_other = PQntuples(result) == 1;
+    if (ret->is_other) {
+        ret->id = leat_pg_integer(result, 0, 0);
+        leat_pg_text(ret->until, sizeof ret->until, result, 0, 1);
+    } else {
+        status =
+            leat_fail(error, "%s: there are %d controls already", pg->where, LEAT_CONTROLS_MAX);
+    }
+    PQclear(result);
+    return status;
+}
+
 /* One transaction: those that have ended make room first. */
 static int put(leat_pg *pg, const char *const *values, leat_control_put *ret, leat_error *error)
 {
@@ -168,22 +194,20 @@ static int put(leat_pg *pg, const char *const *values, leat_control_put *ret, le
         " '1 millisecond', $6, $8"
         "  WHERE (SELECT count(*) FROM leat.controls WHERE source = $1::int4) < $7::int4"
         " ON CONFLICT ON CONSTRAINT controls_once DO UPDATE SET keep = excluded.keep,"
-        " until = excluded.until, reason = excluded.reason, action = excluded.action"
+        " until = excluded.until, reason = excluded.reason WHERE c.action = excluded.action"
         " RETURNING c.id, (c.xmax <> 0), " TIME_SQL("c.until"),
         8, values, error);
     if (!result)
         return -1;
-    int status = 0;
-    if (PQntuples(result) == 1) {
+    *ret = (leat_control_put){0};
+    bool is_stored = PQntuples(result) == 1;
+    if (is_stored) {
         ret->id = leat_pg_integer(result, 0, 0);
         ret->was_there = leat_pg_boolean(result, 0, 1);
         leat_pg_text(ret->until, sizeof ret->until, result, 0, 2);
-    } else {
-        status =
-            leat_fail(error, "%s: there are %d controls already", pg->where, LEAT_CONTROLS_MAX);
     }
     PQclear(result);
-    return status;
+    return is_stored ? 0 : take_other(pg, values, ret, error);
 }
 
 static int put_control(const char *dsn, int32_t source_id, const leat_control_wish *wish,

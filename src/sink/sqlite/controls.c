@@ -184,8 +184,36 @@ static const char put_sql[] =
     " SELECT ?1, ?2, ?3, ?4, ?5, ?5 + ?6, ?7, ?9"
     "  WHERE (SELECT count(*) FROM leat_controls WHERE source = ?1) < ?8"
     " ON CONFLICT (source, \"table\", what) DO UPDATE SET keep = excluded.keep,"
-    " until_ms = excluded.until_ms, reason = excluded.reason, action = excluded.action"
+    " until_ms = excluded.until_ms, reason = excluded.reason WHERE c.action = excluded.action"
     " RETURNING id, since_ms <> ?5, " TIME_SQL("until_ms");
+
+/* Why nothing was stored. One with the other action is left as it is. */
+static int take_other(leat_sqlite *sqlite, int32_t source_id, const leat_control_wish *wish,
+                      leat_control_put *ret, leat_error *error)
+{
+    sqlite3_stmt *query = leat_sqlite_prepare(
+        sqlite,
+        "SELECT id, " TIME_SQL(
+            "until_ms") " FROM leat_controls"
+                        "  WHERE source = ? AND \"table\" = ? AND what = ? AND action <> ?",
+        error);
+    if (!query)
+        return -1;
+    sqlite3_bind_int(query, 1, source_id);
+    sqlite3_bind_text(query, 2, wish->table ? wish->table : "", -1, SQLITE_STATIC);
+    sqlite3_bind_text(query, 3, wish->what, -1, SQLITE_STATIC);
+    sqlite3_bind_text(query, 4, wish->holds ? "hold" : "skip", -1, SQLITE_STATIC);
+    int status = leat_sqlite_step(sqlite, query, error);
+    ret->is_other = status == 1;
+    if (ret->is_other) {
+        ret->id = sqlite3_column_int64(query, 0);
+        snprintf(ret->until, sizeof ret->until, "%s", text_at(query, 1));
+    }
+    sqlite3_finalize(query);
+    return status == 0 ? leat_fail(error, "%s: there are %d controls already", sqlite->file,
+                                   LEAT_CONTROLS_MAX)
+                       : status - 1;
+}
 
 /* In a transaction that has the write lock. */
 static int put(leat_sqlite *sqlite, int32_t source_id, const leat_control_wish *wish,
@@ -206,15 +234,14 @@ static int put(leat_sqlite *sqlite, int32_t source_id, const leat_control_wish *
     sqlite3_bind_int(insert, 8, LEAT_CONTROLS_MAX);
     sqlite3_bind_text(insert, 9, wish->holds ? "hold" : "skip", -1, SQLITE_STATIC);
     int status = leat_sqlite_step(sqlite, insert, error);
+    *ret = (leat_control_put){0};
     if (status == 1) {
         ret->id = sqlite3_column_int64(insert, 0);
         ret->was_there = sqlite3_column_int(insert, 1) != 0;
         snprintf(ret->until, sizeof ret->until, "%s", text_at(insert, 2));
     }
     sqlite3_finalize(insert);
-    return status == 0 ? leat_fail(error, "%s: there are %d controls already", sqlite->file,
-                                   LEAT_CONTROLS_MAX)
-                       : status - 1;
+    return status == 0 ? take_other(sqlite, source_id, wish, ret, error) : status - 1;
 }
 
 static int put_control(const char *file, int32_t source_id, const leat_control_wish *wish,
