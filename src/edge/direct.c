@@ -4,7 +4,8 @@
  * 200 applied, 422 refused, 503 not applied, 504 unknown. The log has nothing of them, but where
  * the route has a shadow: then what was applied is appended for the shadow's table, before the
  * answer, so that a client that waits for its answers writes both in one order. An append that
- * fails is counted and harms nobody. A repeat has written nothing, and neither does its shadow.
+ * fails is counted and harms nobody. A repeat has written nothing, and neither does its shadow:
+ * so one that may have been applied is lost to the shadow, also where it is sent again.
  *
  * Items of a batch to one row keep their order here too: where one was not applied, those behind it
  * that wait are refused before they are sent.
@@ -76,6 +77,8 @@ static void on_done(void *context, void *tag, const leat_direct_answer *answer,
         tell_refused(edge, &ticket->asker, answer);
         break;
     case LEAT_DIRECT_UNKNOWN:
+        if (ticket->shadow) /* it may be applied, and then its repeats go into no shadow */
+            leat_count(edge->metrics.shadow_lost, 1);
         edge_refuse(edge, &ticket->asker, LEAT_HTTP_UNKNOWN, NULL, answer->message);
         break;
     default:

@@ -91,7 +91,8 @@ static const leat_metric metrics[] = {
      "(422), `not_now` (503), `unknown` (504)."},
     {"leat_shadow_writes_total", EDGE(COUNTER), "outcome",
      "Writes that were applied to a table that has a shadow, by whether the log has them for it.",
-     "`appended`, `lost`: the log did not take them, and the shadow table differs from now on."},
+     "`appended`, `lost`: the log did not take them, or the database's answer was lost (504), and the shadow table differs from "
+     "now on, in the second case if they were applied."},
     {"leat_sync_seconds", EDGE(LATENCY), "",
      "From the last byte of such a write to the database's answer.", NULL},
     {"leat_sync_waiting", EDGE(GAUGE), "", "Such writes that are not answered yet.", NULL},

@@ -294,9 +294,7 @@ START_TEST(a_batch_takes_no_more_than_its_part)
 }
 END_TEST
 
-/* What goes into the log for a shadow counts among what is in flight there, and is as old as it is.
- */
-START_TEST(a_record_for_a_shadow_has_its_age)
+static edge_world *shadow_world(void)
 {
     edge_world *world = world_new();
     leat_route *routes = world->version->routes.routes;
@@ -310,6 +308,14 @@ START_TEST(a_record_for_a_shadow_has_its_age)
     world->version->routes.shadow_count = 1;
     world->config.direct = (leat_direct_source){.open = open_fake, .batch_items = 8};
     world_open(world);
+    return world;
+}
+
+/* What goes into the log for a shadow counts among what is in flight there, and is as old as it is.
+ */
+START_TEST(a_record_for_a_shadow_has_its_age)
+{
+    edge_world *world = shadow_world();
     send_request(world, "PATCH /apps/7/devices/x", "idempotency-key: k\r\n", "{}");
     wait_write(world, 1);
     answer(0, LEAT_DIRECT_APPLIED, "", "");
@@ -332,6 +338,24 @@ START_TEST(a_record_for_a_shadow_has_its_age)
 }
 END_TEST
 
+/* It may be applied; its repeat is none of the shadow's writes. */
+START_TEST(a_write_whose_answer_is_lost_is_lost_to_the_shadow)
+{
+    edge_world *world = shadow_world();
+    send_request(world, "PATCH /apps/7/devices/x", "idempotency-key: k\r\n", "{}");
+    wait_write(world, 1);
+    answer(0, LEAT_DIRECT_UNKNOWN, "", "the connection is gone");
+    expect_answer(world, 504);
+    send_request(world, "PATCH /apps/7/devices/x", "idempotency-key: k\r\n", "{}");
+    wait_write(world, 2);
+    answer(1, LEAT_DIRECT_REPEATED, "", "it repeats");
+    expect_answer(world, 200);
+    ck_assert_uint_eq(world->log->count, 0);
+    ck_assert(metrics_say(world, "leat_shadow_writes_total{outcome=\"lost\"} 1\n"));
+    world_free(world);
+}
+END_TEST
+
 /* Once the lease that let a write into the log is over, its client is told so only if its key
  * cannot have been anywhere else since. */
 START_TEST(a_key_that_came_back_is_not_accepted_by_an_old_lease)
@@ -347,6 +371,9 @@ START_TEST(a_key_that_came_back_is_not_accepted_by_an_old_lease)
     ck_assert(!edge_way_may_accept(world->edge, route, 0, &over));
     ck_assert(edge_way_may_accept(world->edge, route, 0, &open));
     publish(modes, 3, LEAT_MODE_POINTS);
+    ck_assert(!edge_way_may_accept(world->edge, route, 0, &over));
+    const leat_mode_setting closed = {.version = 1, .async_before = LEAT_MODE_POINTS};
+    leat_modes_publish(modes, 0, &closed, leat_mode_now_us() + MINUTE_US);
     ck_assert(!edge_way_may_accept(world->edge, route, 0, &over));
     world_free(world);
     leat_modes_free(modes);
@@ -488,6 +515,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_batch_keeps_the_order_of_a_row);
     tcase_add_test(tests, a_batch_takes_no_more_than_its_part);
     tcase_add_test(tests, a_record_for_a_shadow_has_its_age);
+    tcase_add_test(tests, a_write_whose_answer_is_lost_is_lost_to_the_shadow);
     tcase_add_test(tests, a_key_that_came_back_is_not_accepted_by_an_old_lease);
     tcase_add_test(tests, the_log_waits_for_earlier_writes_of_a_row);
     tcase_add_test(tests, a_batch_does_not_wait_for_another_shard);
