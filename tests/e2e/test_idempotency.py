@@ -1,8 +1,10 @@
 """`Idempotency-Key`: a request that is repeated has one effect, through whichever edge it comes, whichever way it goes and whatever
 becomes of the worker; and one with the key of another request is told so."""
 import json
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from lib.harness import both, wait_until
@@ -139,6 +141,40 @@ def test_a_repeat_has_no_effect_where_writes_are_applied_in_the_request(make_wor
                       insert into leat.idempotency_slots (slot, opened_ms)
                       select max(slot) + n, max(opened_ms) + n * 300000 from aged, generate_series(1, 2) as n group by n""")
     wait_until(lambda: world.rows("select count(*) from leat.idempotency") == [(0,)], "the edges to have the keys forgotten")
+
+
+def test_a_write_into_the_database_whose_answer_is_lost_is_sent_again(make_world):
+    """An edge dies after it has sent what the database then applies; each request comes once more, through the other edge."""
+    world = make_world(shards=1, partitions=2, table_sql=TABLES, route={**ROUTE, "mode": "sync"}, sync={"timeout": "60s"})
+    world.init()
+    edges = world.start("edge"), world.start("edge")
+    with world.client(edges[0]) as one, world.client(edges[1]) as other, world.db("a") as holder, ThreadPoolExecutor(16) as pool:
+        for http in one, other:
+            wait_until(lambda: http.patch("/things/0", json={"n": 0}).status_code == 200, "the edge to have a connection")
+
+        def send(http, number):
+            try:
+                return add(http, f"k-{number}", row=number % 6)
+            except httpx.TransportError:
+                return None
+
+        # Rows 0, 2 and 4 are written through the edge that dies; a write to row 0 waits in the database when it does.
+        with holder.transaction():
+            holder.execute("select from things where id = 0 for update")
+            sent = [pool.submit(send, (one, other)[n % 2], n) for n in range(60)]
+            wait_until(lambda: world.rows("select count(*) from pg_stat_activity where wait_event_type = 'Lock'") == [(1,)],
+                       "the write to row 0 to wait")
+            edges[0].signal(signal.SIGSTOP)
+        wait_until(lambda: world.rows("select n > 0 from things where id = 0") == [(True,)], "it to be applied")
+        edges[0].popen.kill()  # as it is: it reads no answer any more
+        said = [future.result() for future in sent]
+        lost = [n for n, answer in enumerate(said) if answer is None]
+        assert lost and all(n % 2 == 0 for n in lost)
+        again = [future.result() for future in [pool.submit(send, other, n) for n in range(60)]]
+        assert {status for status, *_ in again} == {200}
+        assert any(again[n][2] == "true" for n in lost)  # it was applied, and nobody was told
+        assert all(again[n][2] == "true" for n in range(60) if n not in lost)
+    assert sorted(world.rows("select id, n from things")) == [(row, 10) for row in range(6)]
 
 
 def test_a_repeat_goes_another_way_than_the_first(make_world):
