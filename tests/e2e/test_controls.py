@@ -273,6 +273,7 @@ def test_what_is_kept_of_held_rows_is_left_out_too_and_a_retry_asks_the_controls
         assert "not tried, because its records are held by control 1 of tenant 7 until " in said.stdout
         assert listed() == {"7/1": 3, "7/2": 3, "8/1": 3}
 
+        control(world, "unblock", "--tenant", "7")
         control(world, "block", "--tenant", "7", "--for", "1h", "--keep", "2", "--reason", "enough")
         wait_until(lambda: listed() == {"8/1": 3}, "what is kept of the tenant to be left out", timeout=20)
         wait_until(lambda: world.metric(worker, "leat_records_skipped_by_control_total") == 6, "them to be counted")
