@@ -45,7 +45,10 @@ static void print(const world *s)
 {
     double writes = s->shards[s->worst].writes_s;
     double backlog = writes * s->input.outage_s;
-    double behind_s = leat_plan_behind(&s->input, s->plan.connections, backlog);
+    /* Here a shard has one worker. */
+    double workers = fmin(s->plan.workers, s->input.shards);
+    double behind_s = fmin(leat_plan_behind(&s->input, s->plan.connections, backlog),
+                           leat_plan_reading(&s->input, 1, workers, writes));
     double formula = leat_plan_catch_up(backlog, behind_s, writes);
     printf("{\"shards\": %u, \"partitions\": %u, \"workers\": %u, \"connections\": %u, "
            "\"capacity_s\": %.0f, \"records\": %" PRIu64

@@ -127,7 +127,8 @@ double leat_plan_shard_share(double tenants, double skew, uint32_t shards)
 
 static double rows_of(const leat_plan_input *input, double batch)
 {
-    return leat_plan_distinct(batch, floor(input->keys / input->shards), input->key_skew);
+    double keys = input->keys > 0 ? fmax(1, floor(input->keys / input->shards)) : 0;
+    return leat_plan_distinct(batch, keys, input->key_skew);
 }
 
 /* Records, each of which has so many row writes. */
@@ -181,6 +182,13 @@ double leat_plan_behind(const leat_plan_input *input, double connections, double
     double batch = full_batch(input, row_writes);
     return leat_plan_speed_up(connections, input->serial) * batch * 1e6 /
            batch_time(input, batch * row_writes);
+}
+
+double leat_plan_reading(const leat_plan_input *input, double partitions, double workers,
+                         double shard_writes_s)
+{
+    double others_s = fmax(0, input->writes_s - shard_writes_s) / workers;
+    return fmin(workers, partitions) * fmax(1, 1e6 / input->reader_us - others_s);
 }
 
 double leat_plan_catch_up(double backlog, double capacity_s, double writes_s)
@@ -244,16 +252,17 @@ static double steady_lag(const leat_plan_input *input, const leat_plan *plan)
 
 static void make_lags(const leat_plan_input *input, leat_plan *ret)
 {
-    double writes = ret->shard_writes_s, capacity = ret->capacity_s;
+    double writes = ret->shard_writes_s, capacity = fmin(ret->capacity_s, ret->reading_s);
     ret->lag_s = steady_lag(input, ret);
-    ret->busy = writes / capacity;
+    ret->busy = writes / ret->capacity_s;
     ret->spike_backlog = fmax(0, writes * input->spike - capacity) * input->spike_s;
     ret->spike_lag_s = ret->lag_s + ret->spike_backlog / capacity;
     ret->spike_catch_up_s = leat_plan_catch_up(ret->spike_backlog, capacity, writes);
     ret->outage_backlog = writes * input->outage_s;
     ret->held = leat_plan_held(input);
     ret->row_writes = leat_plan_row_writes(input, ret->outage_backlog);
-    ret->behind_s = leat_plan_behind(input, ret->connections, ret->outage_backlog);
+    ret->behind_s =
+        fmin(leat_plan_behind(input, ret->connections, ret->outage_backlog), ret->reading_s);
     /* Tenants are served in turn, so the first record of a heavy one may be the last of those that
      * were read first. */
     ret->outage_lag_s = ret->lag_s + input->outage_s +
@@ -280,6 +289,9 @@ static void make_readers(const leat_plan_input *input, leat_plan *ret)
     ret->partitions = (uint32_t)fmin(fmax(wanted, input->shards), limit);
     double peak_s = input->writes_s * ret->needed_s / ret->shard_writes_s;
     ret->workers = (uint32_t)fmin(ret->partitions, fmax(1, ceil(threads_for(input, peak_s))));
+    ret->reading_s = leat_plan_reading(input,
+                                       fmax(1, floor((double)ret->partitions / input->shards)),
+                                       ret->workers, ret->shard_writes_s);
 }
 
 /* A row's records are applied one batch after another, each folded into one write. */

@@ -64,7 +64,8 @@ typedef struct leat_plan {
     double capacity_s;    /* of the shard with them */
     double held;          /* records of the shard that a worker has in memory at most */
     double row_writes;    /* a record, when there is the outage's backlog: the rest is folded */
-    double behind_s;      /* the capacity then */
+    double behind_s;      /* the capacity then, or what is read */
+    double reading_s;     /* what the workers of the shard read at most */
     uint32_t partitions;
     uint32_t workers;
     double busy; /* part of the capacity that is used when steady */
@@ -95,6 +96,10 @@ double leat_plan_held(const leat_plan_input *input);
 double leat_plan_row_writes(const leat_plan_input *input, double backlog);
 double leat_plan_behind(const leat_plan_input *input, double connections, double backlog);
 /* Until a backlog is gone; INFINITY: never. */
+/* What the workers that have a shard's `partitions` read of it a second at most, while the other
+ * shards get their writes. */
+double leat_plan_reading(const leat_plan_input *input, double partitions, double workers,
+                         double shard_writes_s);
 double leat_plan_catch_up(double backlog, double capacity_s, double writes_s);
 
 /* The line through measured batches, `sizes` of them: relative errors count, and neither part is

@@ -110,3 +110,20 @@ def test_a_catch_up_is_seen_however_late_it_is():
     played = json.loads(done.stdout)
     assert played["catch_up_s"] < 60 and played["peak_lag_s"] == pytest.approx(60, abs=1)
     assert len(played["lags"][0]["lag_s"]) == 16384
+
+
+def test_a_shard_catches_up_no_faster_than_it_is_read():
+    """Few rows: the backlog is folded, and the one worker that reads both shards is what takes the time."""
+    done = subprocess.run([LEAT.parent / "leat-outage", "--writes", "60000", "--shards", "2", "--tenants", "2000", "--fixed-us", "2000",
+                           "--row-us", "100", "--serial", "0.1", "--outage", "20", "--before", "2", "--keys", "5000"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    played = json.loads(done.stdout)
+    assert played["workers"] == 1
+    assert played["catch_up_s"] == pytest.approx(played["formula_catch_up_s"], rel=0.15)
+
+
+def test_fewer_keys_than_shards_are_a_row_in_each():
+    given = ["--writes", "1000", "--shards", "40", "--fixed-us", "1500", "--row-us", "12", "--json"]
+    rows = [json.loads(plan(*given, "--keys", keys).stdout)["figures"]["rows"]["value"] for keys in ("30", "40")]
+    assert rows == [1, 1]

@@ -132,6 +132,23 @@ START_TEST(a_backlog_is_folded_by_hand)
 }
 END_TEST
 
+START_TEST(a_backlog_is_read_no_faster_by_hand)
+{
+    /* Each of two shards gets 40,000/s; the one worker reads 125,000/s, and 40,000/s are of the
+     * other shard. 24,000,000 records and 40,000/s more take 85,000/s that long. */
+    leat_plan_input input = simple();
+    input.reader_us = 8;
+    input.connections = 3;
+    input.outage_s = 600;
+    leat_plan plan = plan_of(input);
+    ck_assert_uint_eq(plan.workers, 1);
+    NEAR(plan.reading_s, 85000);
+    NEAR(plan.behind_s, 85000);
+    NEAR(plan.outage_catch_up_s, 24000000 / 45000.0);
+    NEAR(leat_plan_reading(&input, 2, 4, 40000), 2 * (125000 - 10000));
+}
+END_TEST
+
 START_TEST(connections_that_are_given)
 {
     leat_plan_input input = simple();
@@ -320,6 +337,7 @@ int main(void)
     tcase_add_test(tests, an_outage_by_hand);
     tcase_add_test(tests, what_is_held_is_limited_by_records_or_bytes);
     tcase_add_test(tests, a_backlog_is_folded_by_hand);
+    tcase_add_test(tests, a_backlog_is_read_no_faster_by_hand);
     tcase_add_test(tests, connections_that_are_given);
     tcase_add_test(tests, several_connections);
     tcase_add_test(tests, shares_by_hand);
