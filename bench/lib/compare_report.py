@@ -12,14 +12,40 @@ ABOUT = {
     "restart": "At the begin of the shaded time the process that writes to the database is killed (SIGKILL) and started again. In the "
                "synchronous case that is the endpoint itself; in the asynchronous case it is the consumer, and the endpoint goes on.",
 }
-FIGURES = [  # (what, figure, format)
-    ("answered, p50", "answered_p50_ms", "{:,.1f} ms"), ("answered, p99", "answered_p99_ms", "{:,.0f} ms"),
-    ("refusals", "refused", "{:,.0f}"), ("writes without an answer", "unknown", "{:,.0f}"),
-    ("visible, p50", "visible_p50_ms", "{:,.1f} ms"), ("visible, p99", "visible_p99_ms", "{:,.0f} ms"),
-    ("visible, the latest", "visible_max_ms", "{:,.0f} ms"), ("over after", "over_after_s", "{:,.1f} s"),
-    ("drained after the load", "drained_s", "{:,.1f} s"), ("lost writes, at least", "lost_least", "{:,.0f}"), ("lost writes, at most", "lost_most", "{:,.0f}"),
-    ("doubled writes, at least", "doubled_least", "{:,.0f}"), ("database connections at work, most", "connections", "{:,.0f}"),
-    ("commits per write", "commits", "{:,.3f}"), ("database CPU per write", "database_us", "{:,.0f} µs"),
+WHY = {
+    "steady": "What a write has to wait for with the log is the way through it: to the broker and its acknowledgement, to the consumer, and "
+              "into a batch.",
+    "spike": "In the request the connections of the pool bound what goes through, and what does not fit into its queue is refused; the log "
+             "takes it, and batches grow with what waits.",
+    "stall": "In the request each write waits for the database, or is refused because the queue is full; the log goes on accepting, and what "
+             "it has is applied once the database goes on.",
+    "hot_row": "In the request each write to the row waits for the commit of the one before it; the consumer adds up what waits for a row and "
+               "writes it once.",
+    "restart": "A consumer that is killed says no goodbye: its group gives its partitions to the new one only when the session has timed out "
+               "(session.timeout.ms, 10 s). That is what the latest write waits for; a consumer that is stopped (SIGTERM) hands them over at once.",
+}
+
+
+def ms(value):
+    return f"{value:,.1f} ms" if value < 10 else f"{value:,.0f} ms" if value < 10_000 else seconds(value / 1000)
+
+
+def seconds(value):
+    return f"{value:,.1f} s"
+
+
+def count(value):
+    return f"{value:,.0f}"
+
+
+FIGURES = [  # (what, figure, its words)
+    ("answered, p50", "answered_p50_ms", ms), ("answered, p99", "answered_p99_ms", ms),
+    ("refusals", "refused", count), ("writes without an answer", "unknown", count),
+    ("visible, p50", "visible_p50_ms", ms), ("visible, p99", "visible_p99_ms", ms),
+    ("visible, the latest", "visible_max_ms", ms), ("over after", "over_after_s", seconds),
+    ("drained after the load", "drained_s", seconds), ("lost writes, at least", "lost_least", count), ("lost writes, at most", "lost_most", count),
+    ("doubled writes, at least", "doubled_least", count), ("database connections at work, most", "connections", count),
+    ("commits per write", "commits", "{:,.3f}".format), ("database CPU per write", "database_us", "{:,.0f} µs".format),
 ]
 
 
@@ -31,10 +57,6 @@ def times(a, b):
     return f"{ratio:,.1f} times" if ratio < 100 else f"{ratio:,.0f} times"
 
 
-def ms(value):
-    return f"{value:,.1f} ms" if value < 10 else f"{value:,.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"
-
-
 # ---- what it means ----
 
 
@@ -42,9 +64,11 @@ def clients(sync, async_):
     said = [f"A client waits {ms(sync['answered_p99_ms'])} (p99) for its answer with the write in the request, and "
             f"{ms(async_['answered_p99_ms'])} with the log."]
     for name, found in (("synchronous", sync), ("asynchronous", async_)):
-        if found["refused"] or found["unknown"]:
-            said.append(f"The {name} endpoint refused {found['refused']:,} times, and {found['unknown']:,} writes got no answer that tells "
-                        "whether they are stored.")
+        parts = [f"refused {found['refused']:,} times"] if found["refused"] else []
+        if found["unknown"]:
+            parts.append(f"gave {found['unknown']:,} writes no answer that tells whether they are stored")
+        if parts:
+            said.append(f"The {name} endpoint {' and '.join(parts)}.")
     if not any(f["refused"] or f["unknown"] for f in (sync, async_)):
         said.append("Neither refused a write.")
     return " ".join(said)
@@ -61,7 +85,7 @@ def data(sync, async_):
     else:
         said = f"The data is fresher, because in the request a write waits before it is accepted: it is visible after {both}."
     if max(sync["over_after_s"], async_["over_after_s"]) > 0.5:
-        said += (f" After the trouble it takes {async_['over_after_s']:.1f} s with the log, and {sync['over_after_s']:.1f} s with the write in the "
+        said += (f" After the trouble it takes {seconds(async_['over_after_s'])} with the log, and {seconds(sync['over_after_s'])} with the write in the "
                  "request, until no write waits for much longer than before it.")
     return said
 
@@ -86,13 +110,14 @@ def losses(sync, async_):
     return " ".join(said)
 
 
-def words(pair):
+def words(situation, pair):
     sync, async_ = pair["sync"], pair["async"]
-    return [clients(sync, async_), data(sync, async_), database(sync, async_), losses(sync, async_)]
+    return [clients(sync, async_), f"{data(sync, async_)} {WHY[situation]}", database(sync, async_), losses(sync, async_)]
 
 
 def intro(about):
-    return (f"{about['machine']}; PostgreSQL, Kafka, leat and the clients share it. The synchronous endpoint does {about['capacity']:,.0f} writes/s "
+    return (f"{about['version']}, {about['date']}. {about['machine']}; PostgreSQL, Kafka, leat and the clients share it. "
+            f"The synchronous endpoint does {about['capacity']:,.0f} writes/s "
             f"here with {about['sync']['connections']} connections; the load is {about['rate']:,.0f} writes/s to {about['keys']:,} rows, "
             f"{about['seconds']:.0f} s in each situation. One run each: it tells 3 from 1, not 1.3 from 1.")
 
@@ -101,7 +126,7 @@ def intro(about):
 
 
 def rows_of(pair):
-    return [(what, form.format(pair["sync"][figure]), form.format(pair["async"][figure])) for what, figure, form in FIGURES]
+    return [(what, form(pair["sync"][figure]), form(pair["async"][figure])) for what, figure, form in FIGURES]
 
 
 def as_text(about, results):
@@ -109,7 +134,7 @@ def as_text(about, results):
     for situation, pair in results.items():
         out += ["", TITLES[situation].upper(), ABOUT[situation].format(**about), "", f"{'':36} {'sync':>14} {'async':>14}"]
         out += [f"{what:36} {sync:>14} {async_:>14}" for what, sync, async_ in rows_of(pair)]
-        out += ["", *words(pair)]
+        out += ["", *words(situation, pair)]
     return "\n".join(out)
 
 
@@ -149,7 +174,7 @@ wanted to send a write until another connection reads it. <b>over after</b>: fro
 waited for more than three times as long as those before it (p99), and more than 250 ms. <b>lost</b>: the rows count their writes; lost
 are those that were answered as stored and not counted. A write without an answer may have been counted, so with some of these it is
 between two numbers. Commits and CPU time of the database are without those of the measuring.
-Made on {date} by <code>{command}</code>.</p>
+Made on {date} with {version} by <code>{command}</code>.</p>
 </body>
 </html>
 """
@@ -180,7 +205,7 @@ def as_html(about, results):
     situations = []
     for situation, pair in results.items():
         situations.append(f"<h2>{escaped(TITLES[situation])}</h2>\n<p>{escaped(ABOUT[situation].format(**about))}</p>\n"
-                          + "".join(f"<p>{escaped(sentence)}</p>\n" for sentence in words(pair))
+                          + "".join(f"<p>{escaped(sentence)}</p>\n" for sentence in words(situation, pair))
                           + f'<div class="wide">{pictures(pair)}</div>\n' + table(["", "sync", "async"], rows_of(pair)))
-    return PAGE.format(intro=escaped(intro(about)), summary=summary(results), situations="\n".join(situations), date=about["date"],
+    return PAGE.format(intro=escaped(intro(about)), summary=summary(results), situations="\n".join(situations), date=about["date"], version=escaped(about["version"]),
                        command=escaped(about["command"]))

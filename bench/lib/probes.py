@@ -48,12 +48,15 @@ class Prober:
         self.given_up = False  # what is refused is not sent again
 
     def status(self, row):
-        """None: no answer came."""
+        """None: no answer came. 503: it was refused, also where nobody listened."""
         try:
             self.connection.request("PATCH", f"/apps/{self.app}/items/{row}", '{"n":1}', {"Content-Type": "application/json"})
             answer = self.connection.getresponse()
             answer.read()
             return answer.status
+        except ConnectionRefusedError:  # nothing was sent
+            self.connection.close()
+            return 503
         except (OSError, http.client.HTTPException):
             self.connection.close()
             return None

@@ -279,13 +279,20 @@ static void conn_lose(conn *c, const char *why)
         load_run_answer(c->client->run, take_waiting(c), &answer, now);
 }
 
+/* No write has one that is not open: those wait, and the refusal is counted by itself. */
+static void conn_refused(conn *c)
+{
+    load_run_error(c->client->run, "connection refused");
+    conn_lose(c, "connection refused");
+}
+
 static void on_connected(uv_connect_t *request, int status)
 {
     conn *c = request->data;
     if (c->state != CONN_OPENING)
         return;
     if (status < 0 || uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0) {
-        conn_lose(c, "connection refused");
+        conn_refused(c);
         return;
     }
     c->state = CONN_OPEN;
@@ -303,7 +310,7 @@ static void conn_open(conn *c)
     uv_tcp_nodelay(&c->tcp, 1);
     if (uv_tcp_connect(&c->connecting, &c->tcp, (const struct sockaddr *)&c->client->address,
                        on_connected) < 0)
-        conn_lose(c, "connection refused");
+        conn_refused(c);
 }
 
 /* ---- the whole ---- */

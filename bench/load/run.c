@@ -126,6 +126,11 @@ static void count_error(load_stats *stats, const char *error)
     }
 }
 
+void load_run_error(load_run *run, const char *error)
+{
+    count_error(&run->stats, error);
+}
+
 static bool is_unknown(const load_write *write, const load_answer *answer)
 {
     if (answer->status / 100 == 2)

@@ -68,6 +68,9 @@ load_write *load_run_take(load_run *run, int64_t now_us);
 /* Could not be sent at all: it is the next to be taken. */
 void load_run_put_back(load_run *run, load_write *write);
 void load_run_answer(load_run *run, load_write *write, const load_answer *answer, int64_t now_us);
+/* Counts an error that is of no write, as a connection that was refused. `error` lives as long as
+ * the run. */
+void load_run_error(load_run *run, const char *error);
 
 /* Ends what is due to end and shows progress once a second. */
 void load_run_tick(load_run *run, int64_t now_us);
