@@ -21,6 +21,8 @@ typedef struct top_run {
     leat_top_sources sources;
     leat_top_frame frame;
     leat_top_view view;
+    bool is_over;
+    bool is_changed;    /* the terminal or the view, lately */
     char url[URL_SIZE]; /* of the configuration */
     leat_config config;
 } top_run;
@@ -91,7 +93,7 @@ static int show_once(top_run *run)
 {
     uint32_t height;
     leat_top_size(&run->frame.width, &height);
-    leat_top_fetch(&run->sources);
+    leat_top_fetch(&run->sources, NULL);
     draw(run);
     for (uint32_t i = 0; i < run->frame.count; i++) {
         const char *line = leat_buf_cstr(&run->frame.lines[i].text);
@@ -108,20 +110,42 @@ static void show(top_run *run)
     leat_top_show(&run->frame, &run->view, height);
 }
 
+/* What has happened within that time, if anything. */
+static void follow(top_run *run, int64_t wait_ms)
+{
+    char key = '\0';
+    leat_top_event event = leat_top_wait(wait_ms, &key);
+    run->is_over = run->is_over || event == LEAT_TOP_END ||
+                   (event == LEAT_TOP_KEY && !leat_top_take_key(&run->view, key));
+    run->is_changed = event != LEAT_TOP_NOTHING;
+}
+
+/* One that hangs is waited for, and keys work meanwhile. */
+static bool go_on(void *context)
+{
+    top_run *run = context;
+    if (!run->is_over)
+        follow(run, 0);
+    if (!run->is_over && run->is_changed)
+        show(run);
+    return !run->is_over;
+}
+
 static int show_live(top_run *run)
 {
-    leat_top_event event = LEAT_TOP_NOTHING;
+    const leat_top_meanwhile also = {go_on, run};
     int64_t due_us = 0;
-    char key = '\0';
-    while (event != LEAT_TOP_END && (event != LEAT_TOP_KEY || leat_top_take_key(&run->view, key))) {
+    while (!run->is_over) {
         int64_t left_us = due_us - leat_mono_us();
         if (left_us <= 0 && !run->view.is_paused)
-            leat_top_fetch(&run->sources);
+            leat_top_fetch(&run->sources, &also);
+        if (run->is_over)
+            break;
         if (left_us <= 0)
             due_us = leat_mono_us() + EVERY_MS * 1000;
         show(run);
         left_us = due_us - leat_mono_us();
-        event = leat_top_wait(left_us > 0 ? (left_us + 999) / 1000 : 0, &key);
+        follow(run, left_us > 0 ? (left_us + 999) / 1000 : 0);
     }
     leat_top_leave();
     return LEAT_EXIT_OK;

@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 
@@ -58,6 +59,7 @@ static yyjson_doc *take(question *of, CURLcode code)
 {
     long status = 0;
     leat_error *error = &of->source->error;
+    error->text[0] = '\0';
     curl_easy_getinfo(of->curl, CURLINFO_RESPONSE_CODE, &status);
     if (code != CURLE_OK)
         leat_fail(error, "%s", *of->problem ? of->problem : curl_easy_strerror(code));
@@ -84,14 +86,27 @@ static void finish(question *of, CURLM *multi, CURLcode code, yyjson_doc **kept)
     }
     curl_multi_remove_handle(multi, of->curl);
     curl_easy_cleanup(of->curl);
+    of->curl = NULL;
     leat_buf_free(&of->answer);
 }
 
+static void give_up(question *questions, CURLM *multi)
+{
+    for (uint32_t i = 0; i < LEAT_TOP_SOURCES_MAX; i++) {
+        if (!questions[i].curl)
+            continue;
+        curl_multi_remove_handle(multi, questions[i].curl);
+        curl_easy_cleanup(questions[i].curl);
+        leat_buf_free(&questions[i].answer);
+    }
+}
+
 /* `culprits`: the answers are those of /culprits, else of /state. */
-static void run(CURLM *multi, bool culprits)
+static void run(question *questions, CURLM *multi, bool culprits, const leat_top_meanwhile *also)
 {
     int running = 1, left;
     const CURLMsg *message;
+    struct curl_waitfd input = {.fd = STDIN_FILENO, .events = CURL_WAIT_POLLIN};
     while (running > 0) {
         curl_multi_perform(multi, &running);
         while ((message = curl_multi_info_read(multi, &left))) {
@@ -103,11 +118,15 @@ static void run(CURLM *multi, bool culprits)
             finish(of, multi, code, culprits ? &of->source->culprits : &of->source->state);
         }
         if (running > 0)
-            curl_multi_poll(multi, NULL, 0, POLL_MS, NULL);
+            curl_multi_poll(multi, &input, also ? 1 : 0, POLL_MS, NULL);
+        if (running > 0 && also && !also->go_on(also->context))
+            break;
     }
+    give_up(questions, multi);
 }
 
-static void ask_state(leat_top_sources *all, CURLM *multi, struct curl_slist *headers)
+static void ask_state(leat_top_sources *all, CURLM *multi, struct curl_slist *headers,
+                      const leat_top_meanwhile *also)
 {
     question questions[LEAT_TOP_SOURCES_MAX] = {0};
     for (uint32_t i = 0; i < all->count; i++) {
@@ -115,14 +134,14 @@ static void ask_state(leat_top_sources *all, CURLM *multi, struct curl_slist *he
         char path[64];
         yyjson_val *next = yyjson_ptr_get(yyjson_doc_get_root(source->state), "/history/next");
         snprintf(path, sizeof path, "/state?from=%" PRIu64, yyjson_get_uint(next));
-        source->error.text[0] = '\0';
         questions[i].source = source;
         begin(&questions[i], multi, path, headers);
     }
-    run(multi, false);
+    run(questions, multi, false, also);
 }
 
-static void ask_culprits(leat_top_sources *all, CURLM *multi, struct curl_slist *headers)
+static void ask_culprits(leat_top_sources *all, CURLM *multi, struct curl_slist *headers,
+                         const leat_top_meanwhile *also)
 {
     question questions[LEAT_TOP_SOURCES_MAX] = {0};
     for (uint32_t i = 0; i < all->count; i++) {
@@ -133,18 +152,18 @@ static void ask_culprits(leat_top_sources *all, CURLM *multi, struct curl_slist 
         questions[i].source = source;
         begin(&questions[i], multi, "/culprits", headers);
     }
-    run(multi, true);
+    run(questions, multi, true, also);
 }
 
-void leat_top_fetch(leat_top_sources *all)
+void leat_top_fetch(leat_top_sources *all, const leat_top_meanwhile *also)
 {
     leat_buf token = {0};
     CURLM *multi = curl_multi_init();
     LEAT_ASSERT(multi);
     leat_buf_printf(&token, "Authorization: Bearer %s", all->token ? all->token : "");
     struct curl_slist *headers = all->token ? curl_slist_append(NULL, leat_buf_cstr(&token)) : NULL;
-    ask_state(all, multi, headers);
-    ask_culprits(all, multi, headers);
+    ask_state(all, multi, headers, also);
+    ask_culprits(all, multi, headers, also);
     curl_slist_free_all(headers);
     curl_multi_cleanup(multi);
     leat_buf_free(&token);

@@ -25,8 +25,16 @@ typedef struct leat_top_sources {
     const char *token; /* NULL: none */
 } leat_top_sources;
 
-/* Blocks until all have answered, or have not for three seconds. */
-void leat_top_fetch(leat_top_sources *all);
+/* What goes on while processes are asked: called a few times a second, and at once while something
+ * can be read from standard input, which it must read. False: they are asked no more; it must say
+ * so again if it is called again. */
+typedef struct leat_top_meanwhile {
+    bool (*go_on)(void *context);
+    void *context;
+} leat_top_meanwhile;
+
+/* Returns when all have answered, or have not for three seconds. `also` may be NULL. */
+void leat_top_fetch(leat_top_sources *all, const leat_top_meanwhile *also);
 void leat_top_sources_fini(leat_top_sources *all);
 
 #endif

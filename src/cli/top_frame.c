@@ -280,12 +280,16 @@ static uint32_t pick(const leat_top_sources *all, const char *list, const char *
     return count;
 }
 
+/* Two UUIDs must be seen whole: keys of one tenant begin alike. The tenant is in most keys, so its
+ * column goes first. */
+enum { KEY_MOST = 80 };
+
 static void put_culprits(leat_top_frame *frame, leat_top_table *table, const leat_top_sources *all)
 {
     static const leat_top_column columns[] = {
         {"HELD UP BY", 0, 24, false}, {"PARTITION", 2, 0, true}, {"OFFSET", 5, 0, true},
-        {"WRITTEN", 0, 0, true},      {"TRIES", 4, 0, true},     {"TENANT", 1, 40, false},
-        {"KEY", 0, 40, false},        {"SQLSTATE", 6, 0, false}, {"REASON", 3, 0, false}};
+        {"WRITTEN", 0, 0, true},      {"TRIES", 4, 0, true},     {"TENANT", 7, 40, false},
+        {"KEY", 0, KEY_MOST, false},  {"SQLSTATE", 6, 0, false}, {"REASON", 3, 0, false}};
     yyjson_val *found[LISTED];
     uint32_t count = pick(all, "partitions", "age_s", found);
     table->columns = columns;
@@ -313,7 +317,7 @@ static void put_culprits(leat_top_frame *frame, leat_top_table *table, const lea
 static void put_heavy(leat_top_frame *frame, leat_top_table *table, const leat_top_sources *all,
                       const char *list, const char *name, const char *title)
 {
-    const leat_top_column columns[] = {{title, 0, 60, false},
+    const leat_top_column columns[] = {{title, 0, KEY_MOST, false},
                                        {"SHARD", 2, 24, false},
                                        {"RECORDS/S", 0, 0, true},
                                        {"RECORDS", 3, 0, true},

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import termios
@@ -320,6 +321,21 @@ def test_top_follows_the_size_of_its_terminal(shown):
     terminal.frame(lambda lines: "paused" in lines[0])
     said, code = terminal.end()
     assert code == 0 and said.rstrip().endswith("\033[?1049l") and "\033[31m" not in said
+
+
+def test_top_takes_keys_while_a_process_hangs(shown):
+    """One that takes the connection and says nothing is waited for; what the others said last is sorted, and `q` ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        terminal = Terminal(shown.world, 150, "--admin", f"http://127.0.0.1:{silent.getsockname()[1]}", "--admin", shown.url)
+        asked = silent.accept()  # the first question is on its way, and gets no answer
+        os.write(terminal.master, b"p")
+        terminal.frame(lambda lines: "paused" in lines[0])
+        connection = asked[0]
+        assert connection.recv(65536).startswith(b"GET /state")
+        with pytest.raises(BlockingIOError):  # it is still asked: the other end has not given it up
+            connection.recv(1, socket.MSG_DONTWAIT)
+        assert terminal.end()[1] == 0
+        connection.close()
 
 
 def test_it_says_that_the_process_is_gone(shown):

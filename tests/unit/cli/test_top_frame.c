@@ -176,6 +176,28 @@ START_TEST(who_is_to_blame_is_named_by_the_age_of_the_write)
 }
 END_TEST
 
+#define UUIDS "0a1b2c3d-0000-4000-8000-00000000000%d/0a1b2c3d-0000-4000-8000-0000000000ff"
+
+START_TEST(a_key_of_two_uuids_is_seen_whole)
+{
+    world *of = world_new(160);
+    char culprits[512], key[128];
+    snprintf(key, sizeof key, UUIDS, 7);
+    snprintf(culprits, sizeof culprits,
+             "{\"partitions\":[{\"shard\":\"a\",\"partition\":1,\"offset\":5,\"age_s\":3,"
+             "\"attempts\":4,\"tenant\":\"%.36s\",\"key\":\"%s\",\"sqlstate\":\"55P03\","
+             "\"reason\":\"contention\"}],\"keys\":[{\"key\":\"%s\",\"records_s\":1}]}",
+             key, key, key);
+    add_source(of, SHARD_A, culprits);
+    char *text = draw(of, LEAT_TOP_BY_LAG), *first = strstr(text, key);
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_nonnull(strstr(first, "contention"));
+    ck_assert_ptr_nonnull(strstr(first + 1, key));
+    free(text);
+    world_free(of);
+}
+END_TEST
+
 START_TEST(a_process_that_does_not_answer_says_so)
 {
     world *of = world_new(100);
@@ -215,6 +237,6 @@ END_TEST
 
 RUN("top_frame", numbers_of_several_processes_are_added_up_and_the_oldest_counts,
     what_one_process_does_not_know_of_catching_up_is_not_known, shards_are_sorted_as_it_was_wished,
-    a_narrow_terminal_has_the_name_and_the_oldest_write,
+    a_narrow_terminal_has_the_name_and_the_oldest_write, a_key_of_two_uuids_is_seen_whole,
     who_is_to_blame_is_named_by_the_age_of_the_write, a_process_that_does_not_answer_says_so,
     whatever_a_process_says_is_drawn)
