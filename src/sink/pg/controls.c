@@ -15,14 +15,16 @@
 #define TIME_SQL(column)                                                                           \
     "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 
+_Static_assert(LEAT_CONTROLS_MAX == 1000, "as many as a query reads");
+#define LIMIT_SQL " LIMIT " LEAT_STRINGIZE(1000)
+
 const char leat_pg_controls_sql[] =
     "SELECT c.id::text, c.\"table\", c.what,"
     " (greatest(0, extract(epoch FROM c.until - clock_timestamp())) * 1000)::bigint::text,"
     " " TIME_SQL("c.until") ", " TIME_SQL(
         "c.since") ", c.keep::text, c.reason, c.action"
                    " FROM leat.controls AS c WHERE c.source = $1::int4 AND c.until > clock_timestamp()"
-                   " ORDER BY c.id LIMIT " LEAT_STRINGIZE(1000);
-_Static_assert(LEAT_CONTROLS_MAX == 1000, "as many as it reads");
+                   " ORDER BY c.id" LIMIT_SQL;
 
 enum { ID, TABLE, WHAT, LEFT_MS, UNTIL, SINCE, KEEP, REASON, ACTION, COLUMNS };
 
@@ -58,17 +60,31 @@ leat_control_set *leat_pg_controls_read(leat_pg *pg, const char *source_id, leat
 
 /* ---- for `leat control` and edges ---- */
 
+/* Makes a set of an answer; `read_us`: when it was asked for. */
+typedef leat_control_set *(*take_set)(const PGresult *answer, int64_t read_us);
+
+static int read_set(const char *dsn, const char *sql, int count, const char *const *values,
+                    take_set take, leat_control_set **ret, leat_error *error)
+{
+    leat_pg pg;
+    *ret = NULL;
+    if (leat_pg_open(&pg, dsn, error) == 0) {
+        int64_t read_us = leat_mono_us();
+        PGresult *result = leat_pg_query(&pg, sql, count, values, error);
+        *ret = result ? take(result, read_us) : NULL;
+        PQclear(result);
+    }
+    leat_pg_close(&pg);
+    return *ret ? 0 : -1;
+}
+
 static int read_controls(const char *dsn, int32_t source_id, leat_control_set **ret,
                          leat_error *error)
 {
-    leat_pg pg;
     char id[16];
     snprintf(id, sizeof id, "%" PRId32, source_id);
-    *ret = NULL;
-    if (leat_pg_open(&pg, dsn, error) == 0)
-        *ret = leat_pg_controls_read(&pg, id, error);
-    leat_pg_close(&pg);
-    return *ret ? 0 : -1;
+    const char *const values[] = {id};
+    return read_set(dsn, leat_pg_controls_sql, 1, values, leat_pg_controls_take, ret, error);
 }
 
 static const char ended_sql[] =
@@ -76,10 +92,12 @@ static const char ended_sql[] =
     "  FROM (SELECT \"table\", what, until FROM leat.ended_controls WHERE source = $1::int4"
     "        UNION ALL SELECT \"table\", what, until FROM leat.controls"
     "         WHERE source = $1::int4 AND action = 'skip' AND until <= clock_timestamp()) AS e"
-    " GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 1000";
+    " GROUP BY 1, 2 ORDER BY 3 DESC" LIMIT_SQL;
 
-static leat_control_set *take_ended(const PGresult *answer)
+/* Its times are the shard's. */
+static leat_control_set *take_ended(const PGresult *answer, int64_t read_us)
 {
+    (void)read_us;
     leat_control_set *set = leat_control_set_new();
     for (int row = 0; row < PQntuples(answer); row++) {
         leat_control ended = {.table = PQgetisnull(answer, row, 0) ? NULL
@@ -95,18 +113,10 @@ static leat_control_set *take_ended(const PGresult *answer)
 
 static int read_ended(const char *dsn, int32_t source_id, leat_control_set **ret, leat_error *error)
 {
-    leat_pg pg;
     char id[16];
     snprintf(id, sizeof id, "%" PRId32, source_id);
     const char *const values[] = {id};
-    *ret = NULL;
-    if (leat_pg_open(&pg, dsn, error) == 0) {
-        PGresult *result = leat_pg_query(&pg, ended_sql, 1, values, error);
-        *ret = result ? take_ended(result) : NULL;
-        PQclear(result);
-    }
-    leat_pg_close(&pg);
-    return *ret ? 0 : -1;
+    return read_set(dsn, ended_sql, 1, values, take_ended, ret, error);
 }
 
 static const char floods_sql[] =
@@ -116,7 +126,7 @@ static const char floods_sql[] =
     "  FROM leat.workers AS w, json_array_elements(w.said -> 'facts') AS f"
     " WHERE w.source = $1::int4 AND w.at > clock_timestamp() - $2::bigint * interval '1 millisecond'"
     "   AND f ->> 'kind' IN ('" LEAT_FLOOD_KIND "', '" LEAT_LATE_KIND "')"
-    "   AND f ->> 'tenant' IS NOT NULL GROUP BY 1 LIMIT 1000";
+    "   AND f ->> 'tenant' IS NOT NULL GROUP BY 1" LIMIT_SQL;
 
 static leat_control_set *take_floods(const PGresult *answer, int64_t read_us)
 {
@@ -136,20 +146,11 @@ static leat_control_set *take_floods(const PGresult *answer, int64_t read_us)
 static int read_floods(const char *dsn, int32_t source_id, leat_control_set **ret,
                        leat_error *error)
 {
-    leat_pg pg;
     char id[16], stale[16];
     snprintf(id, sizeof id, "%" PRId32, source_id);
     snprintf(stale, sizeof stale, "%d", LEAT_REPORT_STALE_MS);
     const char *const values[] = {id, stale};
-    int64_t read_us = leat_mono_us();
-    *ret = NULL;
-    if (leat_pg_open(&pg, dsn, error) == 0) {
-        PGresult *result = leat_pg_query(&pg, floods_sql, 2, values, error);
-        *ret = result ? take_floods(result, read_us) : NULL;
-        PQclear(result);
-    }
-    leat_pg_close(&pg);
-    return *ret ? 0 : -1;
+    return read_set(dsn, floods_sql, 2, values, take_floods, ret, error);
 }
 
 /* Why nothing was stored. One with the other action is left as it is. */

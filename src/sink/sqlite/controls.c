@@ -42,20 +42,24 @@ static void take_control(sqlite3_stmt *row, int64_t wall_ms, leat_control_set *s
     LEAT_ASSERT(added == 0);
 }
 
-leat_control_set *leat_sqlite_read_controls(leat_sqlite *sqlite, int32_t source_id,
-                                            leat_error *error)
+/* Makes a control of a row; `wall_ms`: when it was asked for. */
+typedef void (*take_row)(sqlite3_stmt *row, int64_t wall_ms, leat_control_set *set);
+
+/* The query's parameters: the source, the time (`age_ms` ago), the most rows. */
+static leat_control_set *ask(leat_sqlite *sqlite, const char *sql, int32_t source_id,
+                             int64_t age_ms, take_row take, leat_error *error)
 {
     int64_t wall_ms = leat_wall_ms();
-    sqlite3_stmt *query = leat_sqlite_prepare(sqlite, controls_sql, error);
+    sqlite3_stmt *query = leat_sqlite_prepare(sqlite, sql, error);
     if (!query)
         return NULL;
     leat_control_set *set = leat_control_set_new();
     sqlite3_bind_int(query, 1, source_id);
-    sqlite3_bind_int64(query, 2, wall_ms);
+    sqlite3_bind_int64(query, 2, wall_ms - age_ms);
     sqlite3_bind_int(query, 3, LEAT_CONTROLS_MAX);
     int status;
     while ((status = leat_sqlite_step(sqlite, query, error)) == 1)
-        take_control(query, wall_ms, set);
+        take(query, wall_ms, set);
     sqlite3_finalize(query);
     if (status == 0)
         return set;
@@ -63,17 +67,29 @@ leat_control_set *leat_sqlite_read_controls(leat_sqlite *sqlite, int32_t source_
     return NULL;
 }
 
+leat_control_set *leat_sqlite_read_controls(leat_sqlite *sqlite, int32_t source_id,
+                                            leat_error *error)
+{
+    return ask(sqlite, controls_sql, source_id, 0, take_control, error);
+}
+
 /* ---- for `leat control` and edges ---- */
 
-static int read_controls(const char *file, int32_t source_id, leat_control_set **ret,
-                         leat_error *error)
+static int read_set(const char *file, const char *sql, int32_t source_id, int64_t age_ms,
+                    take_row take, leat_control_set **ret, leat_error *error)
 {
     leat_sqlite sqlite;
     *ret = NULL;
     if (leat_sqlite_open(&sqlite, file, BUSY_MS, error) == 0)
-        *ret = leat_sqlite_read_controls(&sqlite, source_id, error);
+        *ret = ask(&sqlite, sql, source_id, age_ms, take, error);
     leat_sqlite_close(&sqlite);
     return *ret ? 0 : -1;
+}
+
+static int read_controls(const char *file, int32_t source_id, leat_control_set **ret,
+                         leat_error *error)
+{
+    return read_set(file, controls_sql, source_id, 0, take_control, ret, error);
 }
 
 static const char ended_sql[] =
@@ -83,41 +99,23 @@ static const char ended_sql[] =
     "         WHERE source = ?1 AND action = 'skip' AND until_ms <= ?2) AS e"
     " GROUP BY 1, 2 ORDER BY 3 DESC LIMIT ?3";
 
-static leat_control_set *ask_ended(leat_sqlite *sqlite, int32_t source_id, leat_error *error)
+/* Its times are the shard's. */
+static void take_ended(sqlite3_stmt *row, int64_t wall_ms, leat_control_set *set)
 {
-    sqlite3_stmt *query = leat_sqlite_prepare(sqlite, ended_sql, error);
-    if (!query)
-        return NULL;
-    leat_control_set *set = leat_control_set_new();
-    sqlite3_bind_int(query, 1, source_id);
-    sqlite3_bind_int64(query, 2, leat_wall_ms());
-    sqlite3_bind_int(query, 3, LEAT_CONTROLS_MAX);
-    int status;
-    while ((status = leat_sqlite_step(sqlite, query, error)) == 1) {
-        const char *table = text_at(query, 0);
-        leat_control ended = {.table = *table ? table : NULL,
-                              .what = text_at(query, 1),
-                              .until_us = sqlite3_column_int64(query, 2) * 1000,
-                              .reason = ""};
-        int added = leat_control_set_add(set, &ended);
-        LEAT_ASSERT(added == 0);
-    }
-    sqlite3_finalize(query);
-    if (status == 0)
-        return set;
-    leat_control_set_drop(set);
-    return NULL;
+    (void)wall_ms;
+    const char *table = text_at(row, 0);
+    leat_control ended = {.table = *table ? table : NULL,
+                          .what = text_at(row, 1),
+                          .until_us = sqlite3_column_int64(row, 2) * 1000,
+                          .reason = ""};
+    int added = leat_control_set_add(set, &ended);
+    LEAT_ASSERT(added == 0);
 }
 
 static int read_ended(const char *file, int32_t source_id, leat_control_set **ret,
                       leat_error *error)
 {
-    leat_sqlite sqlite;
-    *ret = NULL;
-    if (leat_sqlite_open(&sqlite, file, BUSY_MS, error) == 0)
-        *ret = ask_ended(&sqlite, source_id, error);
-    leat_sqlite_close(&sqlite);
-    return *ret ? 0 : -1;
+    return read_set(file, ended_sql, source_id, 0, take_ended, ret, error);
 }
 
 static const char floods_sql[] =
@@ -127,43 +125,22 @@ static const char floods_sql[] =
     "  ('" LEAT_FLOOD_KIND "', '" LEAT_LATE_KIND "')"
     "   AND f.value ->> 'tenant' IS NOT NULL GROUP BY 1 LIMIT ?3";
 
-static leat_control_set *ask_floods(leat_sqlite *sqlite, int32_t source_id, leat_error *error)
+static void take_flood(sqlite3_stmt *row, int64_t wall_ms, leat_control_set *set)
 {
-    int64_t wall_ms = leat_wall_ms();
-    sqlite3_stmt *query = leat_sqlite_prepare(sqlite, floods_sql, error);
-    if (!query)
-        return NULL;
-    leat_control_set *set = leat_control_set_new();
-    sqlite3_bind_int(query, 1, source_id);
-    sqlite3_bind_int64(query, 2, wall_ms - LEAT_REPORT_STALE_MS);
-    sqlite3_bind_int(query, 3, LEAT_CONTROLS_MAX);
-    int status;
-    while ((status = leat_sqlite_step(sqlite, query, error)) == 1) {
-        int64_t left_ms = sqlite3_column_int64(query, 2) + LEAT_REPORT_STALE_MS - wall_ms;
-        leat_control flood = {.what = text_at(query, 0),
-                              .keep = (uint32_t)sqlite3_column_int(query, 1),
-                              .until_us = leat_mono_us() + left_ms * 1000,
-                              .reason = text_at(query, 3)};
-        snprintf(flood.until, sizeof flood.until, "%" PRId64, flood.until_us);
-        int added = leat_control_set_add(set, &flood);
-        LEAT_ASSERT(added == 0);
-    }
-    sqlite3_finalize(query);
-    if (status == 0)
-        return set;
-    leat_control_set_drop(set);
-    return NULL;
+    int64_t left_ms = sqlite3_column_int64(row, 2) + LEAT_REPORT_STALE_MS - wall_ms;
+    leat_control flood = {.what = text_at(row, 0),
+                          .keep = (uint32_t)sqlite3_column_int(row, 1),
+                          .until_us = leat_mono_us() + left_ms * 1000,
+                          .reason = text_at(row, 3)};
+    snprintf(flood.until, sizeof flood.until, "%" PRId64, flood.until_us);
+    int added = leat_control_set_add(set, &flood);
+    LEAT_ASSERT(added == 0);
 }
 
 static int read_floods(const char *file, int32_t source_id, leat_control_set **ret,
                        leat_error *error)
 {
-    leat_sqlite sqlite;
-    *ret = NULL;
-    if (leat_sqlite_open(&sqlite, file, BUSY_MS, error) == 0)
-        *ret = ask_floods(&sqlite, source_id, error);
-    leat_sqlite_close(&sqlite);
-    return *ret ? 0 : -1;
+    return read_set(file, floods_sql, source_id, LEAT_REPORT_STALE_MS, take_flood, ret, error);
 }
 
 static int remove_ended(leat_sqlite *sqlite, int32_t source_id, leat_error *error)
