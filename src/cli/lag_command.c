@@ -48,6 +48,24 @@ static void print_sum(const char *of, const leat_lag_sum *sum)
                leat_lag_parked(sum->parked, parked), leat_lag_seconds(sum->age_ms, seconds));
 }
 
+/* When the last of its processes reported; below 0: there is none whose report is kept. */
+static int64_t heard_ms(const leat_shard_work *work)
+{
+    int64_t ret = -1;
+    for (uint32_t i = 0; i < work->worker_count; i++)
+        if (ret < 0 || work->workers[i].heard_ms < ret)
+            ret = work->workers[i].heard_ms;
+    return ret;
+}
+
+/* Without it, nothing said of a shard would look like nothing to say. */
+static void print_heard(const leat_shard_work *work)
+{
+    int64_t last_ms = heard_ms(work);
+    if (last_ms >= LEAT_REPORT_STALE_MS)
+        printf("    no process reports: the last was heard %" PRId64 " s ago\n", last_ms / 1000);
+}
+
 static void print_shard(const leat_config *config, const leat_lag *lag, uint32_t shard)
 {
     char of[LEAT_NAME_MAX + 16];
@@ -57,6 +75,7 @@ static void print_shard(const leat_config *config, const leat_lag *lag, uint32_t
     leat_told_read(&lag->works[shard], &told);
     leat_told_print(&told);
     leat_told_fini(&told);
+    print_heard(&lag->works[shard]);
 }
 
 static void print_text(const leat_config *config, const leat_lag *lag)
@@ -125,6 +144,7 @@ static void add_shard(yyjson_mut_doc *doc, yyjson_mut_val *list, const leat_conf
     leat_told_read(&lag->works[shard], &told);
     leat_told_add(doc, object, &told);
     leat_told_fini(&told);
+    leat_json_add_seconds(doc, object, "heard", heard_ms(&lag->works[shard]));
 }
 
 static void print_json(const leat_config *config, const leat_lag *lag)

@@ -292,6 +292,11 @@ def test_lag_counts_what_no_worker_has_applied(world):
     assert apply.terminate() == 0
     done = lag(world, "--max-seconds", "1")
     assert all((s["catch_up"]["seconds"], s["culprits"]) == (None, []) for s in done["shards"])
+    # A process that was gone without a word, half a minute ago.
+    on_shard(world, "a", "insert into leat.workers (source, instance, host, pid, started_at, at, clock_ms, said) select id, gen_random_uuid(), 'h', 1,"
+             " now(), clock_timestamp() - interval '30 s', 0, '{}' from leat.sources")
+    assert re.search(r"shard a: .*\n    no process reports: the last was heard \d+ s ago\n", world.leat("lag").stdout)
+    assert [s["heard"] is None or s["heard"] >= 30 for s in lag(world)["shards"]] == [True, True] and lag(world)["shards"][1]["heard"] is None
     assert (done["records"], done["seconds"]) == (0, 0)
     assert all(p["low"] == p["applied"] == p["end"] - 1 for p in done["partitions"])
 
