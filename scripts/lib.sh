@@ -196,3 +196,11 @@ stop_servers() {
     for name in "${STARTED[@]}"; do "$ROOT/scripts/$name" down || true; done
     STARTED=()
 }
+
+GO_MIN=21 # of Go 1.x: the first that fetches the toolchain which a module wants
+# Where Go is older than what scripts/go wants, it fetches a newer one by itself; before 1.21 it could not.
+have_go() {
+    local minor
+    minor=$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+    [ -n "$minor" ] && [ "$minor" -ge "$GO_MIN" ]
+}

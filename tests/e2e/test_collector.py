@@ -1,6 +1,7 @@
 """Spans through a real OpenTelemetry Collector: it takes what leat sends, and what it passes on is still the life of the write.
 scripts/setup --matrix builds it."""
 import json
+import os
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,7 @@ COLLECTOR = ROOT / ".dev" / "go" / "bin" / "collector"
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SERVER, CLIENT, PRODUCER, CONSUMER = 2, 3, 4, 5
 
-pytestmark = pytest.mark.skipif(not COLLECTOR.exists(), reason="scripts/setup --matrix builds the Collector")
+pytestmark = pytest.mark.skipif(not COLLECTOR.exists() and not os.environ.get("LEAT_MONITORS"), reason="scripts/setup --matrix builds the Collector")
 
 
 class Backend:
