@@ -45,6 +45,7 @@ typedef struct send_run {
     leat_send_source *source;
     leat_send_lanes *lanes;
     leat_send_item next; /* read, and its lane was full; text NULL: none */
+    uint64_t left_out;   /* of an earlier run, which may have applied them */
     bool is_read;        /* the file's end has come, or reading ended */
     bool is_broken;      /* the file, with `why` */
     leat_error why;
@@ -252,6 +253,24 @@ static bool has_bytes(const send_run *run)
     return poll(&wish, 1, 0) > 0;
 }
 
+/* What an earlier run kept because nobody knows about it (504) goes on being unknown: sent again it
+ * could be applied twice. An --idempotency of now is not the key of that time. True: left out. */
+static bool leave_out(send_run *run)
+{
+    static const char why[] = "{\"status\":504,\"error\":\"unknown\",\"field\":null,\"message\":"
+                              "\"left out: it may have been applied by an earlier run; "
+                              "--repeat-unknown sends it again\"}";
+    if (!run->next.may_be_applied || run->options->repeat_unknown)
+        return false;
+    if (leat_send_kept_add(run->to.kept, &run->next, leat_slice_of(why), &run->why) != 0)
+        run->is_read = run->is_broken = true;
+    else
+        run->left_out++;
+    free(run->next.text);
+    run->next.text = NULL;
+    return true;
+}
+
 /* False: the lanes are full, or the file has nothing more for now. */
 static bool read_one(send_run *run, bool *ret_waits)
 {
@@ -275,6 +294,8 @@ static bool read_one(send_run *run, bool *ret_waits)
             return false;
         }
     }
+    if (leave_out(run))
+        return !run->is_broken;
     if (!leat_send_lanes_have_room(run->lanes, run->next.row))
         return false;
     leat_send_lanes_add(run->lanes, &run->next);
@@ -331,34 +352,57 @@ static uint64_t line_to_go_on(const send_run *run)
     return line > 0 || is_at_end ? line : leat_send_source_line(run->source) + 1;
 }
 
+static leat_send_counts all_counts(const send_run *run)
+{
+    leat_send_counts counts = *leat_send_lanes_counts(run->lanes);
+    counts.unknown += run->left_out;
+    return counts;
+}
+
+/* What was refused has to be mended; what is unknown may be right, and applied already. */
+static void print_advice(const send_run *run, const leat_send_counts *counts)
+{
+    const char *file = run->options->refused;
+    if (counts->refused + counts->unknown == 0)
+        return;
+    if (!file)
+        puts("--refused FILE keeps those that are not accepted");
+    else if (counts->refused > 0)
+        printf(
+            "those that were not accepted are in %s; once the refused ones are mended, send that "
+            "file\n",
+            file);
+    if (file && counts->unknown > 0)
+        printf(
+            "the lines of %s with \"status\":504 may have been applied: there is nothing to mend, "
+            "and only --repeat-unknown sends them again\n",
+            file);
+}
+
 static void print_counts(const send_run *run)
 {
-    const leat_send_counts *counts = leat_send_lanes_counts(run->lanes);
+    leat_send_counts counts = all_counts(run);
     double seconds = (double)(leat_mono_us() - run->begun_us) / 1e6;
-    uint64_t done = counts->accepted + counts->refused + counts->unknown;
+    uint64_t done = counts.accepted + counts.refused + counts.unknown;
     if (run->on_terminal)
         fputs("\r\033[K", stderr);
     printf("%llu accepted, %llu refused, %llu unknown, in %.1f s (%.0f/s)\n",
-           (unsigned long long)counts->accepted, (unsigned long long)counts->refused,
-           (unsigned long long)counts->unknown, seconds, seconds > 0 ? (double)done / seconds : 0);
-    if (counts->refused + counts->unknown > 0 && run->options->refused)
-        printf("those that were not accepted are in %s; once they are mended, send that file\n",
-               run->options->refused);
-    else if (counts->refused + counts->unknown > 0)
-        puts("--refused FILE keeps those that are not accepted");
+           (unsigned long long)counts.accepted, (unsigned long long)counts.refused,
+           (unsigned long long)counts.unknown, seconds, seconds > 0 ? (double)done / seconds : 0);
+    print_advice(run, &counts);
 }
 
 /* The file cannot be sent as it was asked for: there is nothing to go on from. */
 static bool is_wrong_from_the_start(const send_run *run)
 {
-    const leat_send_counts *counts = leat_send_lanes_counts(run->lanes);
-    return run->is_broken && counts->accepted + counts->refused + counts->unknown == 0 &&
+    leat_send_counts counts = all_counts(run);
+    return run->is_broken && counts.accepted + counts.refused + counts.unknown == 0 &&
            leat_send_lanes_left(run->lanes) == 0;
 }
 
 static int end_run(send_run *run, int status, leat_error *error)
 {
-    const leat_send_counts *counts = leat_send_lanes_counts(run->lanes);
+    leat_send_counts counts = all_counts(run);
     if (is_wrong_from_the_start(run))
         return leat_fail(error, "%s: %s", run->form.file, run->why.text);
     uint64_t line = line_to_go_on(run);
@@ -375,7 +419,7 @@ static int end_run(send_run *run, int status, leat_error *error)
         return -1;
     if (interrupts > 0)
         return EXIT_INTERRUPTED;
-    return counts->refused + counts->unknown > 0 ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
+    return counts.refused + counts.unknown > 0 ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
 }
 
 static int run_it(send_run *run, leat_error *error)

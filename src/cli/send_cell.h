@@ -13,7 +13,8 @@ typedef enum leat_send_kind {
     LEAT_SEND_BOOL,
     LEAT_SEND_JSON,
     LEAT_SEND_TIMESTAMP,    /* PostgreSQL's ISO form, or RFC 3339 already */
-    LEAT_SEND_JSON_OR_TEXT, /* JSON where the cell is some, else a text; --types has no name for it */
+    LEAT_SEND_JSON_OR_TEXT, /* JSON where the cell is some, else a text; --types has no name for it
+                             */
 } leat_send_kind;
 
 /* False: no kind has this name. */

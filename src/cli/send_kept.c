@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <yyjson.h>
 
 #include "base/diag.h"
 
@@ -70,6 +71,17 @@ static int write_line(leat_send_kept *kept, leat_error *error)
     return -1;
 }
 
+static void append_item(leat_buf *out, const leat_send_item *item)
+{
+    yyjson_doc *doc = yyjson_read(item->text, item->size, YYJSON_READ_NUMBER_AS_RAW);
+    leat_buf_text(out, doc ? "\"item\":" : "\"item_text\":");
+    if (doc)
+        leat_buf_append(out, item->text, item->size);
+    else
+        leat_buf_json_string(out, (leat_slice){item->text, item->size});
+    yyjson_doc_free(doc);
+}
+
 int leat_send_kept_add(leat_send_kept *kept, const leat_send_item *item, leat_slice answer,
                        leat_error *error)
 {
@@ -84,8 +96,8 @@ int leat_send_kept_add(leat_send_kept *kept, const leat_send_item *item, leat_sl
     }
     leat_buf_clear(&kept->line);
     leat_buf_append(&kept->line, answer.data, answer.size - 1);
-    leat_buf_printf(&kept->line, ",\"line\":%llu,\"item\":", line);
-    leat_buf_append(&kept->line, item->text, item->size);
+    leat_buf_printf(&kept->line, ",\"line\":%llu,", line);
+    append_item(&kept->line, item);
     leat_buf_text(&kept->line, "}\n");
     return kept->line.failed ? leat_fail(error, "out of memory") : write_line(kept, error);
 }

@@ -1,7 +1,8 @@
 /*
  * send_kept.h - what `leat send` does with items that were not accepted: each becomes a line of a
- * file, {"status":...,"line":7,"item":{...}}, which can be sent again, or a few are shown. A line
- * is in the file, whole, before its item counts as decided, so a full disk loses none.
+ * file, {"status":...,"line":7,"item":{...}}, which can be sent again, or a few are shown. What is
+ * no JSON is "item_text":"..." instead. A line is in the file, whole, before its item counts as
+ * decided, so a full disk loses none.
  */
 #ifndef LEAT_CLI_SEND_KEPT_H
 #define LEAT_CLI_SEND_KEPT_H

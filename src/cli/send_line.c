@@ -67,6 +67,12 @@ static size_t find_null(leat_slice line, const char *copy, leat_slice text, yyjs
     return leat_slice_is(null, "null") ? (size_t)(null.data - text.data) : 0;
 }
 
+static leat_slice raw_of(yyjson_val *number)
+{
+    const char *text = yyjson_get_raw(number);
+    return leat_slice_of(text ? text : "");
+}
+
 void leat_send_line_item(leat_slice line, const char *prefix, leat_send_item *ret)
 {
     char *copy = leat_must_calloc(1, line.size + YYJSON_PADDING_SIZE);
@@ -74,6 +80,7 @@ void leat_send_line_item(leat_slice line, const char *prefix, leat_send_item *re
     yyjson_doc *doc = yyjson_read_opts(copy, line.size,
                                        YYJSON_READ_INSITU | YYJSON_READ_NUMBER_AS_RAW, NULL, NULL);
     yyjson_val *item = yyjson_doc_get_root(doc), *kept = yyjson_obj_get(item, "item");
+    bool is_unknown = kept && leat_slice_is(raw_of(yyjson_obj_get(item, "status")), "504");
     leat_slice text = kept ? member_bytes(line, copy, line, item, "item") : line;
     if (kept && text.size > 0)
         item = kept;
@@ -86,8 +93,10 @@ void leat_send_line_item(leat_slice line, const char *prefix, leat_send_item *re
     ret->text = leat_must_calloc(1, text.size);
     memcpy(ret->text, text.data, text.size);
     ret->size = text.size;
+    ret->may_be_applied = is_unknown && !yyjson_is_str(key);
     size_t null_at = yyjson_is_null(key) ? find_null(line, copy, text, item) : 0;
-    if (yyjson_obj_size(item) > 0 && (!key || null_at > 0))
+    /* a key of now would hide that it had none when it was sent first */
+    if (yyjson_obj_size(item) > 0 && (!key || null_at > 0) && !ret->may_be_applied)
         leat_send_item_key(ret, prefix, null_at);
     yyjson_doc_free(doc);
     free(copy);

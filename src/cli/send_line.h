@@ -14,8 +14,9 @@ uint64_t leat_send_row_of(leat_slice path);
  * NULL: it stays as it is. */
 void leat_send_item_key(leat_send_item *item, const char *prefix, size_t null_at);
 /* A line of JSON as an item, whose `line` is set. {"status":...,"item":{...}} is one that an
- * earlier run kept. One that is an object without a key gets one. What is no item at all is taken
- * as it is: the edge says what is wrong with it. */
+ * earlier run kept, and may be applied if that is what the status says. One that is an object
+ * without a key gets one. What is no item at all is taken as it is: the edge says what is wrong
+ * with it. */
 void leat_send_line_item(leat_slice line, const char *prefix, leat_send_item *ret);
 
 #endif

@@ -50,8 +50,8 @@ static bool fetch(const leat_send_target *target, leat_buf *document)
 
 static yyjson_val *columns_of(yyjson_doc *doc, const char *path)
 {
-    static const char *const way[] = {"put",     "requestBody",      "content",
-                                      "application/json", "schema", "properties"};
+    static const char *const way[] = {"put",    "requestBody", "content", "application/json",
+                                      "schema", "properties"};
     yyjson_val *at = yyjson_obj_get(yyjson_obj_get(yyjson_doc_get_root(doc), "paths"), path);
     for (size_t i = 0; i < sizeof way / sizeof *way; i++)
         at = yyjson_obj_get(at, way[i]);
@@ -100,9 +100,9 @@ bool leat_send_schema_kind(const leat_send_schema *schema, const char *column, l
     yyjson_val *at = yyjson_obj_get(schema->columns, column);
     const char *pattern = yyjson_get_str(yyjson_obj_get(at, "pattern"));
     bool is_instant = yyjson_equals_str(yyjson_obj_get(at, "format"), "date-time");
-    *ret = has_type(at, "object") ? LEAT_SEND_JSON_OR_TEXT
-           : has_type(at, "boolean") && !has_type(at, "string")      ? LEAT_SEND_BOOL
-           : is_instant || (pattern && strstr(pattern, "[Tt]"))      ? LEAT_SEND_TIMESTAMP
-                                                                     : LEAT_SEND_TEXT;
+    *ret = has_type(at, "object")                               ? LEAT_SEND_JSON_OR_TEXT
+           : has_type(at, "boolean") && !has_type(at, "string") ? LEAT_SEND_BOOL
+           : is_instant || (pattern && strstr(pattern, "[Tt]")) ? LEAT_SEND_TIMESTAMP
+                                                                : LEAT_SEND_TEXT;
     return at != NULL;
 }

@@ -24,7 +24,8 @@ typedef struct leat_send_item {
     char *text; /* one line of JSON, without its end; the caller frees it */
     size_t size;
     uint64_t line;
-    uint64_t row; /* a hash of its path without query: of equal ones the order is kept */
+    uint64_t row;        /* a hash of its path without query: of equal ones the order is kept */
+    bool may_be_applied; /* an earlier run kept it so, and it has no idempotency key of its own */
 } leat_send_item;
 
 typedef enum leat_send_next {

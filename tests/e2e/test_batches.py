@@ -339,6 +339,40 @@ def test_only_what_was_not_taken_is_sent_again(tmp_path):
     assert edge.tokens == ["secret", "secret"]
 
 
+def test_what_may_have_been_applied_is_not_sent_twice_by_the_advice(tmp_path):
+    """A file of --refused has what is to be mended and what nobody knows about; only the first is sent again, unless it is asked for."""
+    source, refused, second = tmp_path / "items", tmp_path / "refused", tmp_path / "second"
+    items = [json.dumps(item("PATCH", 7, 1, {"n": n})) for n in range(3)]
+    items.insert(1, items[1][:-1] + ', "idempotency_key": "mine"}')
+    source.write_text("\n".join(items))
+
+    def send(edge, *arguments):
+        done = subprocess.run([LEAT, "send", "--url", edge.url, *arguments], capture_output=True, text=True, timeout=30)
+        edge.join(timeout=10)
+        return done
+
+    done = send(Scripted(answer_of(lines(422, 504, 504, 202))), source, "--refused", refused)
+    assert done.returncode == 3 and "1 accepted, 1 refused, 2 unknown" in done.stdout, (done.stdout, done.stderr)
+    assert "once the refused ones are mended" in done.stdout and "nothing to mend" in done.stdout
+    kept = [json.loads(line) for line in refused.read_text().splitlines()]
+    assert [k["line"] for k in kept] == [1, 2, 3] and [k["status"] for k in kept] == [422, 504, 504]
+
+    edge = Scripted(answer_of(lines(202, 202)))  # the one with a key may always be sent again
+    done = send(edge, refused, "--refused", second, "--idempotency", "other")
+    assert done.returncode == 3 and "2 accepted, 0 refused, 1 unknown" in done.stdout, (done.stdout, done.stderr)
+    assert [json.loads(line)["body"] for line in edge.batches[0]] == [{"n": 0}, {"n": 1}], edge.batches
+    assert "mended" not in done.stdout and [json.loads(line)["status"] for line in second.read_text().splitlines()] == [504]
+
+    edge = Scripted(answer_of(lines(202)))
+    done = send(edge, second, "--repeat-unknown")
+    assert done.returncode == 0 and edge.batches == [[items[2]]], (done.stdout, done.stderr)
+
+    source.write_text("{no json")
+    done = send(Scripted(answer_of(lines(400))), source, "--refused", refused)
+    kept = json.loads(refused.read_text())
+    assert done.returncode == 3 and kept["item_text"] == "{no json" and "item" not in kept, (kept, done.stderr)
+
+
 def test_the_query_of_a_path_is_not_part_of_the_row(tmp_path):
     """With the tenant in the body, a PUT has no query and the DELETE of its row has: they have to take the same way."""
     source = tmp_path / "items"
