@@ -249,23 +249,33 @@ static bool has_leases(const mode_change *change)
     return false;
 }
 
-static int set(leat_assembly *assembly, const leat_options *options, leat_error *error)
+static int change_all(mode_change *change, leat_error *error)
 {
-    mode_change *change = leat_must_calloc(1, sizeof *change);
+    leat_assembly *assembly = change->assembly;
     leat_error found;
-    change->assembly = assembly;
-    change->route = find_route(&assembly->config, options->operands[0], error);
-    int status = change->route ? read_wish(change, options, error) : -1;
-    if (status == 0)
-        status = begin_all(change, error);
+    int status = begin_all(change, error);
     /* From the commit on, so that no edge goes by what it had read before. */
     if (has_leases(change))
         usleep(LEAT_MODE_SETTLE_MS * 1000);
     for (uint32_t i = 0; i < assembly->config.shard_count; i++)
         if (change->has_begun[i] && settle(change, i, &found) != 0)
             note_failure(&status, error, &found);
+    return status;
+}
+
+/* What is wrong with the command line is known before a shard is asked. */
+static int set(leat_assembly *assembly, const leat_options *options, leat_error *error)
+{
+    mode_change *change = leat_must_calloc(1, sizeof *change);
+    change->assembly = assembly;
+    change->route = find_route(&assembly->config, options->operands[0], error);
+    bool is_fine = change->route && read_wish(change, options, error) == 0;
+    int status = is_fine ? change_all(change, error) : -1;
     free(change);
-    return status == 0 ? LEAT_EXIT_OK : -1;
+    if (is_fine)
+        return status == 0 ? LEAT_EXIT_OK : -1;
+    leat_print_error("leat mode set: %s", error->text);
+    return LEAT_EXIT_USAGE;
 }
 
 int leat_command_mode_set(const leat_options *options)
