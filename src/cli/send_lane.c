@@ -20,8 +20,9 @@ enum {
     LANE_BYTES = LANE_BATCHES * BATCH_BYTES,
     ANSWER_MAX = 1024 * 1024, /* of one line */
     RETRY_MS = 1000,
-    GIVE_UP_MS = 10 * 60 * 1000, /* nothing was accepted or refused for this long */
-    LOST_MAX = 3,                /* batches of a lane, one after the other */
+    GIVE_UP_S = 10 * 60, /* nothing was accepted or refused for this long */
+    FIRST_S = 10,        /* until the first connection: is the address right? */
+    LOST_MAX = 3,        /* batches of a lane, one after the other */
 };
 
 typedef struct send_item {
@@ -55,6 +56,7 @@ struct leat_send_lanes {
     uint64_t left;
     uint32_t busy;
     bool has_answered; /* something did, over HTTP */
+    bool has_connected;
     bool is_stopped;
     bool is_broken; /* with `why` */
     leat_error why;
@@ -265,6 +267,7 @@ static rest broken_transfer(lane *at, CURLcode code)
     curl_off_t before_us = 0;
     curl_easy_getinfo(at->curl, CURLINFO_PRETRANSFER_TIME_T, &before_us);
     leat_error why;
+    lanes->has_connected |= before_us > 0;
     if (leat_send_target_is_hopeless(&lanes->config.target, code, at->problem, lanes->has_answered,
                                      &why)) {
         break_lanes(lanes, why.text);
@@ -323,8 +326,6 @@ static void end_batch(lane *at, CURLcode code)
     lanes->busy--;
 }
 
-/* ---- the turn ---- */
-
 static void begin_batches(leat_send_lanes *lanes)
 {
     int64_t now_us = leat_mono_us();
@@ -359,17 +360,16 @@ int leat_send_lanes_turn(leat_send_lanes *lanes, int fd, int wait_ms, leat_error
         *error = lanes->why;
         return -1;
     }
-    if (lanes->left > 0 && leat_mono_us() - lanes->moved_us > GIVE_UP_MS * INT64_C(1000))
-        return leat_fail(error, "nothing was taken for %d minutes: %s", GIVE_UP_MS / 60000,
-                         lanes->trouble);
+    bool is_first = !lanes->has_connected && !lanes->has_answered && lanes->busy == 0;
+    int give_up_s = is_first ? FIRST_S : GIVE_UP_S;
+    if (lanes->left > 0 && leat_mono_us() - lanes->moved_us > give_up_s * INT64_C(1000000))
+        return leat_fail(error, "nothing was taken for %d s: %s", give_up_s, lanes->trouble);
     if (left != lanes->left) /* there may be room again */
         return 0;
     struct curl_waitfd wish = {.fd = fd, .events = CURL_WAIT_POLLIN};
     curl_multi_poll(lanes->multi, fd >= 0 ? &wish : NULL, fd >= 0, wait_ms, NULL);
     return 0;
 }
-
-/* ---- the rest ---- */
 
 static lane *lane_of(const leat_send_lanes *lanes, uint64_t row)
 {

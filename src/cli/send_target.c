@@ -69,6 +69,8 @@ bool leat_send_target_is_hopeless(const leat_send_target *target, CURLcode code,
             "this machine's, --ca FILE is needed";
     else if (code == CURLE_SSL_CONNECT_ERROR && has_answered) /* it restarts */
         return false;
+    else if (code == CURLE_COULDNT_RESOLVE_HOST && !has_answered)
+        remedy = ": is the host of --url right?";
     else if (code != CURLE_SSL_CONNECT_ERROR && code != CURLE_SSL_CACERT_BADFILE &&
              code != CURLE_SSL_CERTPROBLEM && code != CURLE_UNSUPPORTED_PROTOCOL &&
              code != CURLE_URL_MALFORMAT)

@@ -373,6 +373,15 @@ def test_what_may_have_been_applied_is_not_sent_twice_by_the_advice(tmp_path):
     assert done.returncode == 3 and kept["item_text"] == "{no json" and "item" not in kept, (kept, done.stderr)
 
 
+def test_a_wrong_address_is_said_soon(tmp_path):
+    """Nobody listens, or no such host is known: there is no edge that restarts, as nothing was ever there."""
+    source = tmp_path / "items"
+    source.write_text(json.dumps(item("PATCH", 7, 1, {"n": 1})))
+    for url, words in [(f"http://127.0.0.1:{free_port()}", "nothing was taken for 10 s"), ("http://no.such.host.invalid", "is the host of --url right?")]:
+        done = subprocess.run([LEAT, "send", source, "--url", url], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and words in done.stderr and "--from 1" in done.stdout, (done.stdout, done.stderr)
+
+
 def test_the_query_of_a_path_is_not_part_of_the_row(tmp_path):
     """With the tenant in the body, a PUT has no query and the DELETE of its row has: they have to take the same way."""
     source = tmp_path / "items"
