@@ -204,11 +204,15 @@ static void print_bar(double share)
     fprintf(stderr, "[%s] %3d%%  ", bar, (int)(share * 100));
 }
 
-/* Skipped lines are done, too: they are not in the counts, but in the place in the file. */
+/* Skipped lines are done, too: they are not in the counts, but in the place in the file. What has
+ * been read and has no answer is not. */
 static double done_share(const send_run *run)
 {
     uint64_t size = leat_send_source_size(run->source);
-    return size == 0 ? -1 : (double)leat_send_source_at(run->source) / (double)size;
+    double read = (double)leat_send_source_line(run->source);
+    double left = (double)leat_send_lanes_left(run->lanes) + (run->next.text ? 1 : 0);
+    double answered = read > left ? (read - left) / read : 0;
+    return size == 0 ? -1 : answered * (double)leat_send_source_at(run->source) / (double)size;
 }
 
 static void print_progress(send_run *run)

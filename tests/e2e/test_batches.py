@@ -380,6 +380,7 @@ def test_a_wrong_address_is_said_soon(tmp_path):
     for url, words in [(f"http://127.0.0.1:{free_port()}", "nothing was taken for 10 s"), ("http://no.such.host.invalid", "is the host of --url right?")]:
         done = subprocess.run([LEAT, "send", source, "--url", url], capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and words in done.stderr and "--from 1" in done.stdout, (done.stdout, done.stderr)
+        assert "100%" not in done.stderr, "nothing has an answer"
 
 
 def test_the_query_of_a_path_is_not_part_of_the_row(tmp_path):
