@@ -17,8 +17,9 @@ static void check_configuration(leat_examination *about, uint32_t shard, leat_fi
 {
     (void)shard;
     const leat_config *config = &about->assembly->config;
-    leat_finding_set(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " shards, %" PRIu32 " routes", config->file,
-                     config->shard_count, config->route_count);
+    leat_finding_set(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " shard%s, %" PRIu32 " route%s",
+                     config->file, config->shard_count, config->shard_count == 1 ? "" : "s",
+                     config->route_count, config->route_count == 1 ? "" : "s");
 }
 
 /* The same rule as when a process starts, but with the limit of this command's environment: a

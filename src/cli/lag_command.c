@@ -44,8 +44,9 @@ static void print_sum(const char *of, const leat_lag_sum *sum)
     if (sum->partitions == 0)
         printf("%s: unknown\n", of);
     else
-        printf("%s: %" PRId64 " records at most%s, the oldest %s s\n", of, sum->records,
-               leat_lag_parked(sum->parked, parked), leat_lag_seconds(sum->age_ms, seconds));
+        printf("%s: %" PRId64 " record%s at most%s, the oldest %s s\n", of, sum->records,
+               sum->records == 1 ? "" : "s", leat_lag_parked(sum->parked, parked),
+               leat_lag_seconds(sum->age_ms, seconds));
 }
 
 /* When the last of its processes reported; below 0: there is none whose report is kept. */

@@ -346,6 +346,10 @@ static int run_line(int argc, char **argv)
         return code;
     if (line.version)
         return leat_command_version(&line.options);
+    if (optind < argc && strcmp(argv[optind], "help") == 0) { /* leat help, leat help send */
+        line.help = true;
+        optind++;
+    }
     if (optind < argc)
         return run_command(argc - optind, argv + optind, &line);
     print_usage(line.help ? stdout : stderr);

@@ -20,6 +20,8 @@ def test_help_names_every_command():
     for command in ("run", "edge", "apply", "init", "version"):
         assert re.search(rf"^  {command}\b", helped.stdout, re.M) and re.search(rf"^  {command}\b", bare.stderr, re.M)
         assert leat(command, "--help").returncode == 0
+        assert leat("help", command).stdout == leat(command, "--help").stdout
+    assert leat("help").stdout == helped.stdout
 
 
 def test_version_names_the_libraries():
