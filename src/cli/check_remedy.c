@@ -34,6 +34,8 @@ static const struct {
      "CREATE DATABASE \"@\"; with your tables in it, or correct dbname in the shard's dsn"},
     {"connection", "permission denied for database",
      "GRANT CONNECT ON DATABASE \"@\" TO the role in the shard's dsn;"},
+    {"connection", "make it with your tables in it first",
+     "run that command, or correct the shard's `sqlite` (relative to the working directory): leat creates no file of yours"},
     {"schema leat", "permission denied for schema leat",
      "GRANT USAGE ON SCHEMA leat TO \"#\";\nGRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA leat TO \"#\";"},
     {"schema leat", "permission denied for table",

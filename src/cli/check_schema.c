@@ -59,7 +59,8 @@ static void check_schema(leat_examination *about, uint32_t shard, leat_finding *
     if (found == 1 && leat_examined_shard(about, shard)->sqlite)
         leat_finding_set(ret, LEAT_CHECK_OK, "not set up for the log yet: `leat run` does it");
     else if (found == 1)
-        leat_finding_set(ret, LEAT_CHECK_FAILED, "it knows nothing of topic %s", topic);
+        leat_finding_set(ret, LEAT_CHECK_FAILED, "it knows nothing of %s %s",
+                         about->assembly->config.local_path ? "the log" : "topic", topic);
     else if (found != 0 ||
              (about->has_topic && compare_source(about, &stored, &layout, &error) != 0))
         leat_finding_set_error(ret, &error);

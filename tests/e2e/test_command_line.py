@@ -24,6 +24,14 @@ def test_help_names_every_command():
     assert leat("help").stdout == helped.stdout
 
 
+def test_check_says_of_a_missing_file_what_is_to_be_done_with_a_file(tmp_path):
+    config = tmp_path / "leat.yaml"
+    config.write_text(f"log: {{ local: {{ path: {tmp_path}/log }} }}\nshards: [{{ name: a, sqlite: {tmp_path}/rows.db }}]\n"
+                      "routes: [{ path: '/things/{id}', table: things }]\n")
+    text = leat("check", "--config", str(config)).stdout
+    assert "sqlite3" in text and "correct the shard's `sqlite`" in text and "pg_hba.conf" not in text and "1 shard, 1 route\n" in text, text
+
+
 def test_version_names_the_libraries():
     """`leat version` names leat and the libraries it runs with."""
     for words in ("version", "--version"):
