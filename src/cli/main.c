@@ -12,6 +12,7 @@
 
 #include "base/diag.h"
 #include "cli/commands.h"
+#include "config/text.h"
 
 enum { NUMBER_MAX = 1000000 };
 
@@ -303,10 +304,32 @@ static const leat_command *find_command(int count, char **words, int *ret_used)
     return NULL;
 }
 
+/* The command that a word most likely means, or "". Groups are meant by their first word. */
+static void guess_command(const char *word, char *ret, size_t size)
+{
+    enum { FAR = 3 }; /* and fewer than half of its letters may be wrong */
+    size_t best = FAR;
+    *ret = '\0';
+    for (size_t i = 0; i < leat_command_count; i++) {
+        char first[32];
+        snprintf(first, sizeof first, "%.*s", (int)strcspn(leat_commands[i].name, " "),
+                 leat_commands[i].name);
+        size_t distance = leat_text_distance(word, first);
+        if (distance >= best || 2 * distance >= strlen(first))
+            continue;
+        best = distance;
+        snprintf(ret, size, "; did you mean leat %s?", first);
+    }
+}
+
 static int no_command(int count, char **words, bool help)
 {
-    if (!is_group(words[0]))
-        return usage_error("there is no command ", words[0]);
+    if (!is_group(words[0])) {
+        char text[256], meant[64];
+        guess_command(words[0], meant, sizeof meant);
+        snprintf(text, sizeof text, "%.128s%s", words[0], meant);
+        return usage_error("there is no command ", text);
+    }
     if (count == 1) {
         print_group(help ? stdout : stderr, words[0]);
         return help ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;

@@ -22,6 +22,7 @@ def test_help_names_every_command():
         assert leat(command, "--help").returncode == 0
         assert leat("help", command).stdout == leat(command, "--help").stdout
     assert leat("help").stdout == helped.stdout
+    assert "did you mean leat status?" in leat("statsu").stderr and "did you mean" not in leat("frobnicate").stderr
 
 
 def test_check_says_of_a_missing_file_what_is_to_be_done_with_a_file(tmp_path):
