@@ -71,6 +71,7 @@ static reading *begin(void)
     input->server.config.body_max = 256;
     input->server.config.hooks = (leat_http_hooks){on_headers, on_body, NULL, on_gone};
     input->server.loop = &input->loop;
+    input->server.standstill.before_poll.loop = &input->loop;
     input->server.handler = on_request;
     input->server.context = input;
     LIST_INIT(&input->server.conns);

@@ -38,6 +38,7 @@ static reading *begin(void)
     input->server.config.header_max = 512;
     input->server.config.body_max = 256;
     input->server.loop = &input->loop;
+    input->server.standstill.before_poll.loop = &input->loop;
     input->server.handler = on_request;
     input->server.context = input;
     LIST_INIT(&input->server.conns);
