@@ -87,3 +87,13 @@ void leat_late_measure(leat_late *late, const leat_late_sample *now, int64_t pas
     else if (2 * estimate_ms <= limit_ms)
         late->is_late = false;
 }
+
+leat_drain leat_drain_of(const leat_late *late)
+{
+    bool knows_arrivals = late->end_measures >= LEAT_LATE_ENDS_LEAST;
+    double drain_per_s = leat_late_drain_per_s(late);
+    return (leat_drain){.waiting = late->backlog,
+                        .drained_per_s = drain_per_s > 0 ? drain_per_s : 0,
+                        .arrivals_per_s = knows_arrivals ? late->arrivals_per_s : -1,
+                        .catch_up_ms = leat_late_catch_up_ms(late)};
+}

@@ -53,6 +53,14 @@ typedef struct leat_late {
     bool is_late; /* since it was above the limit for long enough, and until it is below half */
 } leat_late;
 
+/* How fast what waits for a shard is applied, of some workers together. */
+typedef struct leat_drain {
+    uint64_t waiting;      /* records */
+    double drained_per_s;  /* 0 where it is not known, too */
+    double arrivals_per_s; /* below 0: not known, of some worker */
+    int64_t catch_up_ms;   /* of the last of them: leat_late_catch_up_ms */
+} leat_drain;
+
 /* `limit_ms` 0: it is never late. */
 void leat_late_measure(leat_late *late, const leat_late_sample *now, int64_t passed_us,
                        int64_t limit_ms);
@@ -62,5 +70,7 @@ int64_t leat_late_estimate_ms(const leat_late *late);
 double leat_late_drain_per_s(const leat_late *late);
 /* Until nothing waits but what has just come; at most LEAT_CATCH_UP_NEVER_MS; -1: not known. */
 int64_t leat_late_catch_up_ms(const leat_late *late);
+/* What is known of one worker. */
+leat_drain leat_drain_of(const leat_late *late);
 
 #endif

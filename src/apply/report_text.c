@@ -9,6 +9,8 @@
 
 #include <yyjson.h>
 
+#include "sink/shard.h"
+
 /* With the facts and culprits less than LEAT_REPORT_BYTES_MAX. */
 enum { PARTITIONS_BYTES_MAX = 24 * 1024 };
 

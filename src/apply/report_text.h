@@ -11,7 +11,8 @@
 #ifndef LEAT_APPLY_REPORT_TEXT_H
 #define LEAT_APPLY_REPORT_TEXT_H
 
-#include "apply/worker.h"
+#include "apply/late.h"
+#include "base/buf.h"
 
 /* The first two members, from their elements. */
 void leat_report_write(const leat_buf *partitions, const leat_buf *facts, leat_buf *out);

@@ -7,6 +7,7 @@
 #define LEAT_APPLY_WORKER_H
 
 #include "apply/culprits.h"
+#include "apply/late.h"
 #include "engine/engine.h"
 #include "log/log.h"
 #include "ops/metrics.h"
@@ -80,14 +81,6 @@ typedef enum leat_worker_waits {
  * a comma unless the buffer is empty. Any thread; at most half a second old. */
 leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
                                             leat_buf *partitions, leat_buf *facts);
-/* How fast what waits for a shard is applied, of some workers together. */
-typedef struct leat_drain {
-    uint64_t waiting;      /* records */
-    double drained_per_s;  /* 0: not known, of no worker */
-    double arrivals_per_s; /* below 0: not known, of some worker */
-    int64_t catch_up_ms;   /* of the last of them: leat_late_catch_up_ms */
-} leat_drain;
-
 /* Adds the worker's. Any thread; some seconds old at most. */
 void leat_worker_add_drain(leat_worker *worker, uint32_t shard, leat_drain *to);
 /* Adds who is to blame for a shard's lag, as far as this worker knows. Any thread; at most half a

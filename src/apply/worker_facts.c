@@ -455,11 +455,11 @@ static void update_report(leat_worker *worker, uint32_t shard)
                                              : LEAT_WAITS_NOT;
     pthread_mutex_lock(&worker->report_lock);
     leat_buf old_facts = state->report.facts, old_partitions = state->report.partitions;
-    state->report = (leat_worker_report){
-        .facts = facts,
-        .partitions = partitions,
-        .waits = waits,
-        .drain = state->is_held ? leat_worker_drain_of(&state->late) : (leat_drain){0}};
+    state->report = (leat_worker_report){.facts = facts,
+                                         .partitions = partitions,
+                                         .waits = waits,
+                                         .drain = state->is_held ? leat_drain_of(&state->late)
+                                                                 : (leat_drain){0}};
     memcpy(state->report.stopped, stopped, sizeof stopped);
     pthread_mutex_unlock(&worker->report_lock);
     leat_buf_free(&old_facts);

@@ -43,13 +43,20 @@ void leat_worker_note_read(leat_worker *worker, const leat_item *item)
     count_record(&worker->shards[worker->shard_of[item->record.partition]].read, item);
 }
 
-static void follow_drain(leat_worker *worker, uint32_t shard, int64_t passed_us)
+static void follow_unparking(leat_worker *worker, uint32_t shard, int64_t passed_us)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
     leat_engine_shard_view view;
     leat_engine_shard(worker->engine, shard, &view);
-    state->drain.per_s = (double)(view.unparked - state->drain.unparked) * 1e6 / (double)passed_us;
-    state->drain.unparked = view.unparked;
+    state->unparking.per_s = (double)(view.unparked - state->unparking.unparked) * 1e6 /
+                             (double)passed_us;
+    state->unparking.unparked = view.unparked;
+}
+
+/* Rounded; `value` below 0: not known. */
+static int64_t gauge_of(double value)
+{
+    return value < 0 ? INT64_MIN : (int64_t)(value + 0.5);
 }
 
 /* A worker without a partition of the shard is not part of when it will have caught up. */
@@ -63,15 +70,11 @@ static void show_not_held(leat_worker_shard_state *state)
 
 static void show_held(leat_worker_shard_state *state)
 {
-    const leat_late *late = &state->late;
-    int64_t estimate_ms = leat_late_estimate_ms(late), catch_up_ms = leat_late_catch_up_ms(late);
-    double drain_per_s = leat_late_drain_per_s(late);
-    bool knows_arrivals = late->end_measures >= LEAT_LATE_ENDS_LEAST;
-    leat_gauge_set(state->estimate_ms, estimate_ms < 0 ? INT64_MIN : estimate_ms);
-    leat_gauge_set(state->catch_up_ms, catch_up_ms < 0 ? INT64_MIN : catch_up_ms);
-    leat_gauge_set(state->drain_rate, drain_per_s >= 0 ? (int64_t)(drain_per_s + 0.5) : INT64_MIN);
-    leat_gauge_set(state->arrival_rate,
-                   knows_arrivals ? (int64_t)(late->arrivals_per_s + 0.5) : INT64_MIN);
+    leat_drain drain = leat_drain_of(&state->late);
+    leat_gauge_set(state->estimate_ms, gauge_of((double)leat_late_estimate_ms(&state->late)));
+    leat_gauge_set(state->catch_up_ms, gauge_of((double)drain.catch_up_ms));
+    leat_gauge_set(state->drain_rate, gauge_of(leat_late_drain_per_s(&state->late)));
+    leat_gauge_set(state->arrival_rate, gauge_of(drain.arrivals_per_s));
 }
 
 void leat_worker_late_show(leat_worker *worker, uint32_t shard)
@@ -110,7 +113,7 @@ void leat_worker_follow_drain(leat_worker *worker)
     bool fades = is_due(now_us, &worker->fade_us, FADE_EVERY_US, &fade_us);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
         if (drains)
-            follow_drain(worker, shard, drain_us);
+            follow_unparking(worker, shard, drain_us);
         if (measures)
             follow_late(worker, shard, late_us);
         if (fades) {
@@ -156,7 +159,7 @@ static void add_parking(leat_worker *worker, uint32_t shard, leat_buf *facts)
             "used: its writes are answered 429 until that is less tenant=%s parked=%" PRIu64,
             loud[i]->text, sum->records);
         add_fact(facts, LEAT_FLOOD_KIND, text, state->flood_since_ms,
-                 leat_flood_wait_s(sum->records, state->drain.per_s), loud[i]);
+                 leat_flood_wait_s(sum->records, state->unparking.per_s), loud[i]);
     }
 }
 

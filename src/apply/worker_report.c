@@ -2,8 +2,6 @@
  * worker_report.c - a worker's report for other threads: they take what it has put there last,
  * under the lock, and never look into the worker itself.
  */
-#include <math.h>
-
 #include "apply/worker_state.h"
 
 static void append(leat_buf *out, const leat_buf *from, size_t max)
@@ -27,15 +25,6 @@ leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
     leat_worker_waits waits = report->waits;
     pthread_mutex_unlock(&worker->report_lock);
     return waits;
-}
-
-leat_drain leat_worker_drain_of(const leat_late *late)
-{
-    bool knows_arrivals = late->end_measures >= LEAT_LATE_ENDS_LEAST;
-    return (leat_drain){.waiting = late->backlog,
-                        .drained_per_s = fmax(0, leat_late_drain_per_s(late)),
-                        .arrivals_per_s = knows_arrivals ? late->arrivals_per_s : -1,
-                        .catch_up_ms = leat_late_catch_up_ms(late)};
 }
 
 /* What one worker does not know is not known of all. */

@@ -95,7 +95,7 @@ typedef struct leat_worker_shard_state {
     struct {
         uint64_t unparked;   /* records, then */
         double per_s;        /* in the seconds before */
-    } drain;                 /* how fast what is parked is applied */
+    } unparking;             /* how fast what is parked is applied */
     leat_flood flood;        /* whose records are parked */
     int64_t flood_since_ms;  /* since when somebody is told to be loud; 0: nobody is */
     leat_flood read;         /* whose records were read; where there is a limit of the lag */
@@ -336,9 +336,6 @@ void leat_worker_note_read(leat_worker *worker, const leat_item *item);
 void leat_worker_follow_drain(leat_worker *worker);
 void leat_worker_late_show(leat_worker *worker, uint32_t shard);
 void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts);
-
-/* worker_report.c: of one worker, for leat_worker_add_drain. */
-leat_drain leat_worker_drain_of(const leat_late *late);
 
 /* account.c: counts what a job's answer says; before the engine takes it. */
 void leat_worker_account(leat_worker *worker, uint32_t job_id,
