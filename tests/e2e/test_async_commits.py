@@ -60,8 +60,7 @@ def async_world(make_world):
 
 def postmaster(world):
     with session(world) as db:
-        backend = db.execute("select pg_backend_pid()").fetchone()[0]
-    return int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
+        return int(Path(f"/proc/{db.info.backend_pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def is_up(world):

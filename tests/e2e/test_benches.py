@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from xml.etree import ElementTree
 
 import psycopg
@@ -89,19 +89,31 @@ def run(name, *arguments, **environment):
     return subprocess.CompletedProcess(bench.args, bench.returncode, out, err)
 
 
+def run_after(others, *arguments):
+    wait(others)
+    return run(*arguments)
+
+
 @pytest.fixture(scope="module")
 def runs(request, tmp_path_factory):
-    """{name: (its JSON file, the run to come)} of those that are asked for, two at a time: mostly they wait."""
+    """{name: (its JSON file, the run to come)} of those that are asked for, two at a time: mostly they wait. Those that start
+    PostgreSQL anew run after the others."""
     directory = tmp_path_factory.mktemp("figures")
     asked = dict.fromkeys(item.callspec.params["name"] for item in request.session.items
                           if item.path == request.path and hasattr(item, "callspec"))
+    files = {name: directory / f"{name}.json" for name in sorted(asked, key=lambda name: name in RESTARTING)}
     with ThreadPoolExecutor(2) as lanes:
-        files = {name: directory / f"{name}.json" for name in asked}
-        yield {name: (file, lanes.submit(run, name, "--json", file, *WITH.get(name, []))) for name, file in files.items()}
+        to_come = {}
+        for name, file in files.items():
+            before = list(to_come.values()) if name in RESTARTING else []
+            to_come[name] = lanes.submit(run_after, before, name, "--json", file, *WITH.get(name, []))
+        yield {name: (file, to_come[name]) for name, file in files.items()}
 
 
+# They start a database server anew; the others cannot go on then.
+RESTARTING = ("commit",)
 # They stop a database server for a moment.
-STOPPING = ("isolation", "compare", "plan", "commit")
+STOPPING = ("isolation", "compare", "plan", *RESTARTING)
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.alone] if name in STOPPING else []) for name in FIGURES])

@@ -2,6 +2,8 @@
 import json
 import signal
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -86,6 +88,28 @@ def test_measuring_leaves_nothing_behind(measured):
     assert measured.rows(SCRATCH)  # it might be somebody's own
     with measured.db("a") as db:
         db.execute("drop schema leat_plan_scratch")
+
+
+def test_a_table_in_use_is_measured(measured):
+    """Its rows are copied in two parts, and some of the first have a new place when the second is read: a CHECK makes it last."""
+    with measured.db("a") as db:
+        db.execute(FILL)
+        db.execute("alter table things add check (current_setting('application_name') <> 'leat plan' or pg_sleep(0.0005)::text = '')")
+        over = threading.Event()
+
+        def keep_busy():
+            half = 0
+            while not over.is_set():
+                db.execute("update things set code = md5(code) where id %% 2 = %s", (half,))
+                half = 1 - half
+
+        with ThreadPoolExecutor(1) as beside:
+            busy = beside.submit(keep_busy)
+            try:
+                assert "measured with 600 rows" in measure(measured).stderr
+            finally:
+                over.set()
+            busy.result()
 
 
 @pytest.mark.parametrize("keys", [0, 60_000])

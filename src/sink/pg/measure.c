@@ -249,10 +249,27 @@ static int copy_in_time(const leat_measure_world *world, int limit, leat_error *
     return copy_some(world, fits < rest ? (int)fits : rest, LEAT_MEASURE_ROWS_MIN, error);
 }
 
+/* The table may be in use. Two scans of one snapshot that both begin at the first page return the
+ * same rows in the same order, so that the second part has none of the first. */
+static int copy_snapshot(const leat_measure_world *world, int limit, leat_error *error)
+{
+    if (leat_measure_exec(world->pg,
+                          "begin isolation level repeatable read; set local synchronize_seqscans "
+                          "= off",
+                          error) != 0)
+        return -1;
+    leat_error ignored;
+    int status = copy_in_time(world, limit, error);
+    if (leat_measure_exec(world->pg, status == 0 ? "commit" : "rollback",
+                          status == 0 ? error : &ignored) != 0)
+        status = -1;
+    return status;
+}
+
 static int copy_rows(leat_measure_world *world, leat_error *error)
 {
     int limit;
-    if (rows_to_copy(world, &limit, error) != 0 || copy_in_time(world, limit, error) != 0 ||
+    if (rows_to_copy(world, &limit, error) != 0 || copy_snapshot(world, limit, error) != 0 ||
         leat_measure_exec(world->pg, "analyze " LEAT_MEASURE_SCHEMA ".rows", error) != 0)
         return -1;
     leat_buf sql = {0};
