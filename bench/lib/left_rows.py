@@ -62,18 +62,18 @@ def check_row(name, key, left, row, adds):
         raise Fault(f"{name}: row {key} is {left}, and the log makes it {wanted}")
 
 
-def check_sum(name, left, count, total):
+def check_sum(name, left, count, total, in_flight):
     """Of counters that are added to, each by 1 a record."""
     found = sum(row.sessions for row in left.values())
-    if not count <= found <= min(total, count + IN_FLIGHT):
+    if not count <= found <= min(total, count + in_flight):
         raise Fault(f"{name}: it has applied {count} of {total} records, and the counters add up to {found}")
 
 
-def check_rows(name, adds, left, expected, positions, count, total):
+def check_rows(name, adds, left, expected, positions, count, total, in_flight=IN_FLIGHT):
     """How many rows were compared; a Fault if one is wrong. `positions`: {partition: offset} up to which it has applied all. Where it was
     stopped before the end, a row whose last record lies behind its position can only be checked against what may not be."""
     if adds:
-        check_sum(name, left, count, total)
+        check_sum(name, left, count, total, in_flight)
     compared = 0
     for key, row in expected.items():
         if row.offset < positions[row.partition]:

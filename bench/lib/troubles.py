@@ -66,6 +66,7 @@ class Trouble:
 
     rows, body, shard = [], '{"n":1}', "a"
     one_write = False  # instead: one to the first row
+    everywhere = False  # instead: to all rows of all tenants
     endless = False    # the writes go as fast as they are answered
 
     def rate(self, whole):
@@ -101,13 +102,13 @@ class LockedRows(Trouble):
 
 
 class MissingParents(Trouble):
-    """Writes whose parent row comes only when the trouble is over."""
+    """Writes whose parent row comes only when the trouble is over, in eight rows or everywhere."""
 
     body = '{"n":1,"parent":2}'
 
-    def __init__(self, share=None):
-        self.share = share
-        self.rows = list(range(8))
+    def __init__(self, share=None, everywhere=False):
+        self.share, self.everywhere = share, everywhere
+        self.rows = [] if everywhere else list(range(8))
 
     def rate(self, whole):
         return 1 if self.share is None else whole * self.share

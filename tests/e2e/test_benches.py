@@ -16,10 +16,11 @@ from lib.harness import ROOT, environment, wait_until
 
 QUANTILES = ["p50_ms", "p99_ms", "p999_ms", "accept_p50_ms", "accept_p99_ms"]
 # Of bench/isolation; one is run only where leat has the setting that it is about.
-TROUBLES = ["locked_quiet_row", "locked_hot_row", "ten_locked_rows", "parents_1_s", "parents_2", "loud_tenant", "loud_tenant_saturated",
-            "slow_tenant", "frozen_shard", "slow_shard", "restart"]
+LOCKED = ["locked_quiet_row", "locked_hot_row", "ten_locked_rows"]
+TROUBLES = [*LOCKED, "parents_1_s", "parents_2", "parents_2_everywhere", "loud_tenant", "loud_tenant_saturated", "slow_tenant",
+            "frozen_shard", "slow_shard", "restart"]
 if "`routes[].on_refused`" in (ROOT / "docs" / "configuration.md").read_text():
-    TROUBLES.append("parents_2_held")
+    TROUBLES += ["parents_2_held", "parents_2_everywhere_held"]
 HAS_LEVER = (ROOT / "src" / "cli" / "control.c").exists()
 if HAS_LEVER:
     TROUBLES.append("lever")
@@ -31,6 +32,7 @@ COSTS = ["records_s", "leat_us", "postgres_us", "broker_us", "all_us", "wal_byte
 # The output of each with --json: docs/performance.md is made from it. The longest first.
 FIGURES = {
     "isolation": [*(f"{trouble}_{figure}" for trouble in TROUBLES for figure in ("p99_ms", "p99_ms_without", "ratio", "applied_s")),
+                  *(f"{trouble}_over_s" for trouble in LOCKED),
                   *(f"{case}_{figure}" for case in ("hot_key", "uniform_overload") for figure in ("applied_s", "ratio")),
                   "restart_reread_s", "restart_reread_s_without", "restart_rss_mib", *(["lever_recovered_s"] if HAS_LEVER else [])],
     "apply": ["ceiling_rows_s", "plain_rows_s", "ceiling_of_plain", "leat_rows_s", "leat_of_ceiling", "leat_cpu_us", "postgres_cpu_us", "broker_cpu_us", "leat_rss_mib",
@@ -48,7 +50,7 @@ FIGURES = {
              "crowd_waiting", "crowd_questions_s", "crowd_session_pct", "crowd_edge_pct", "crowd_plain_p50_ms"],
     "edge": ["items_s", "item_edge_cpu_us", "item_broker_cpu_us",
              *(f"{figure}_{connections}" for connections in (64, 256)
-               for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "p50_ms", "p99_ms",
+               for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "edge_rss_mib", "p50_ms", "p99_ms",
                               "vs_requests_s", "vs_cpu_us", "vs_p50_ms", "of_vs"))],
     "protocols": [f"{figure}_{protocol}" for protocol in ("h1", "h2", "tls_h1", "tls_h2") for figure in ("requests_s", "edge_cpu_us")],
     "incident": [f"{figure}_{parking}" for figure in ("p50_ms", "p99_ms", "still_s", "held_mib", "parked", "over_s")

@@ -167,3 +167,10 @@ def test_one_that_was_stopped_has_applied_what_it_says_and_little_more():
     for found in (0, 1, IN_FLIGHT + 3):
         with pytest.raises(Fault, match=f"it has applied 2 of 100000 records, and the counters add up to {found}"):
             check_rows("fake", True, {"a/1": Left({}, AT, found)}, expected_rows(RECORDS), STOPPED["positions"], 2, 100_000)
+
+
+def test_one_that_applies_records_ahead_may_have_counted_all_that_the_log_has():
+    rows = expected_rows(RECORDS)
+    assert check_rows("fake", True, RIGHT, rows, {0: 0, 1: 0}, 0, 5, in_flight=5) == 0
+    with pytest.raises(Fault, match="add up to 6"):
+        check_rows("fake", True, changed(a_2=RIGHT["a/2"]._replace(sessions=2)), rows, {0: 0, 1: 0}, 0, 5, in_flight=5)
