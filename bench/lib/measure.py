@@ -160,7 +160,7 @@ OPTIONS = {
     "apps": "tenants",
     "backlog": "records in the topic before leat starts",
     "batch": "records a batch",
-    "case": "only this case",
+    "case": "only these cases, with commas: locked_quiet_row,restart",
     "compact_every": "setting apply.compact_every",
     "connections": "of leat to each shard",
     "crowd": "requests that wait at once",
