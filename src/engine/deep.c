@@ -4,12 +4,12 @@
  */
 #include "engine/deep.h"
 
-/* The deep ones hold more than `shares`, and fill this much of what the partition may hold; the
- * first of these that is so. Of queues that are served at random, so that their turns come as they
- * may, those of more than four shares hold 0.09 of it and those of more than two 0.41. */
-static const struct limit {
-    uint32_t shares, percent;
-} limits[] = {{4, 50}, {2, 75}};
+/* The deep ones hold more than so many shares, and fill this much of what the partition may hold.
+ * Of queues that are served at random, so that their turns come as they may, those hold 0.09 of it.
+ * Where a thousand tenants are served in turn it is 0.3, and by chance 0.54: one that writes a
+ * little more than the others has its records in memory, and they have none left. A tenant that
+ * floods has nearly all, since what others have is applied at once while nothing is read. */
+enum { DEEP_SHARES = 4, DEEP_PERCENT = 75 };
 
 /* They have waited so many times as long as others, and so much more: */
 enum { LONGER = 2, LONGER_US = 250 * 1000 };
@@ -69,27 +69,24 @@ static bool hold_others_up(const leat_engine *engine, const leat_partition *part
 }
 
 /* Do the deep queues fill the partition, all together? */
-static bool fill_up(const leat_engine *engine, const leat_partition *partition,
-                    const struct limit *limit)
+static bool fill_up(const leat_engine *engine, const leat_partition *partition)
 {
     uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
     leat_run deep = {.count = 0};
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
-        if (!leat_deep_is(engine, partition, first + i, limit->shares))
+        if (!leat_deep_is(engine, partition, first + i, DEEP_SHARES))
             continue;
         leat_run memory = leat_queue_memory(&engine->queues[first + i]);
         deep.count += memory.count;
         deep.bytes += memory.bytes;
     }
-    return 100 * (uint64_t)deep.count >= limit->percent * (uint64_t)partition->room.records ||
-           100 * deep.bytes >= limit->percent * partition->room.bytes;
+    return 100 * (uint64_t)deep.count >= DEEP_PERCENT * (uint64_t)partition->room.records ||
+           100 * deep.bytes >= DEEP_PERCENT * partition->room.bytes;
 }
 
 uint32_t leat_deep_shares(const leat_engine *engine, const leat_partition *partition)
 {
-    for (size_t k = 0; partition->paused_for_room && k < sizeof limits / sizeof limits[0]; k++)
-        if (fill_up(engine, partition, &limits[k]))
-            return hold_others_up(engine, partition, limits[k].shares) ? limits[k].shares
-                                                                       : UINT32_MAX;
-    return UINT32_MAX;
+    bool they_are_why = partition->paused_for_room && fill_up(engine, partition) &&
+                        hold_others_up(engine, partition, DEEP_SHARES);
+    return they_are_why ? DEEP_SHARES : UINT32_MAX;
 }

@@ -579,6 +579,36 @@ START_TEST(where_the_others_fill_it_the_deep_ones_are_not_parked)
 }
 END_TEST
 
+/* 5 and 6 have six shares each, which are 12 of 20, and are older than the others: as where many
+ * tenants are served in turn, of which some write a little more. */
+START_TEST(where_the_deep_ones_fill_half_of_it_they_are_not_parked)
+{
+    story s;
+    park_begin(&s, 1);
+    s.config.records_max = 200;
+    s.config.batch_records_max = 1;
+    s.config.batch_bytes_max = 10;
+    story_reading(&s, 1);
+    int64_t offset = 0;
+    while (offset < 120) {
+        ck_assert_int_eq(story_read_sized(&s, 0, 5 + (uint32_t)offset % 2, offset, 10),
+                         LEAT_ENGINE_TAKEN);
+        offset++;
+    }
+    story_pass(&s, 1000000);
+    while (story_read_sized(&s, 0, 7 + (uint32_t)offset % 18, offset, 10) == LEAT_ENGINE_TAKEN)
+        offset++;
+    story_settle(&s);
+    ck_assert(story_view(&s, 0).full);
+    for (uint32_t i = 0; i < 50; i++) {
+        ck_assert_int_eq(story_job(&s, 0)->kind, LEAT_ENGINE_JOB_BATCH);
+        story_done(&s, 0, LEAT_ENGINE_APPLIED);
+        story_pass(&s, 10000);
+    }
+    story_end(&s);
+}
+END_TEST
+
 /* ---- claims ---- */
 
 START_TEST(a_claim_finds_what_is_parked_and_spreads_the_first_tries)
@@ -726,6 +756,7 @@ STORY_MAIN("park", a_stalled_subpartition_is_parked_with_its_progress,
            a_deep_subpartition_that_waits_for_much_longer_than_others_is_parked,
            where_all_hold_as_much_nothing_is_parked,
            where_the_others_fill_it_the_deep_ones_are_not_parked,
+           where_the_deep_ones_fill_half_of_it_they_are_not_parked,
            a_claim_finds_what_is_parked_and_spreads_the_first_tries,
            with_one_slot_a_load_and_a_try_take_turns,
            a_claim_that_makes_no_sense_stops_the_partition, nothing_is_loaded_from_a_revoke_on)
