@@ -59,53 +59,110 @@ void leat_culprits_add_record(leat_culprits *to, const leat_culprit_record *reco
     to->partitions[at] = *record;
 }
 
-/* One that holds a low water is never the one that is left out. */
-static bool is_heavier(const leat_culprit_share *a, const leat_culprit_share *b)
+/* ---- tenants and keys ---- */
+
+typedef double weigh(const leat_culprit_share *row);
+
+static double by_database(const leat_culprit_share *row)
 {
-    if ((a->oldest_ms > 0) != (b->oldest_ms > 0))
-        return a->oldest_ms > 0;
-    return a->database_s != b->database_s ? a->database_s > b->database_s : a->records > b->records;
+    return row->database_s;
 }
 
-static void put_share(leat_culprit_share *rows, uint32_t *count, const leat_culprit_share *row)
+static double by_records(const leat_culprit_share *row)
 {
-    uint32_t at = *count;
-    if (at == LEAT_CULPRITS_SHARES && !is_heavier(row, &rows[--at]))
-        return;
-    if (*count < LEAT_CULPRITS_SHARES)
-        ++*count;
-    for (; at > 0 && is_heavier(row, &rows[at - 1]); at--)
-        rows[at] = rows[at - 1];
-    rows[at] = *row;
+    return row->records;
+}
+
+static double by_waited(const leat_culprit_share *row)
+{
+    return row->waited_s;
+}
+
+/* The oldest weighs most. */
+static double by_holding(const leat_culprit_share *row)
+{
+    return row->oldest_ms > 0 ? 1 / (double)row->oldest_ms : 0;
+}
+
+/* Of the rows from `from` on the one that weighs most gets the place `placed`, unless it has a
+ * place before that already, or weighs nothing. Returns how many are placed then. */
+static uint32_t place(leat_culprit_shares *shares, uint32_t from, uint32_t placed, weigh *by)
+{
+    uint32_t most = from;
+    for (uint32_t i = from + 1; i < shares->count; i++)
+        if (by(&shares->rows[i]) > by(&shares->rows[most]))
+            most = i;
+    if (most < placed || most >= shares->count || by(&shares->rows[most]) <= 0)
+        return placed;
+    leat_culprit_share row = shares->rows[most];
+    memmove(&shares->rows[placed + 1], &shares->rows[placed], (most - placed) * sizeof row);
+    shares->rows[placed] = row;
+    return placed + 1;
+}
+
+/* A report has only the first rows. With lag there are many holders, most of them quiet: they must
+ * push out nobody who takes the database's time. Those beyond their number have no place. */
+static void arrange(leat_culprit_shares *shares)
+{
+    enum { ALL = LEAT_CULPRITS_SHARES + 1 };
+    static const struct {
+        weigh *by;
+        uint32_t most;
+        bool is_leader; /* of all, so it may have its place already */
+    } order[] = {{by_database, 1, true},
+                 {by_records, 1, true},
+                 {by_holding, 1, false},
+                 {by_waited, 1, true},
+                 {by_holding, LEAT_CULPRITS_HOLDERS - 1, false},
+                 {by_database, ALL, false},
+                 {by_records, ALL, false},
+                 {by_waited, ALL, false}};
+    uint32_t placed = 0;
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        for (uint32_t k = 0; k < order[i].most; k++)
+            placed = place(shares, order[i].is_leader ? 0 : placed, placed, order[i].by);
+    shares->count = placed < LEAT_CULPRITS_SHARES ? placed : LEAT_CULPRITS_SHARES;
+}
+
+static void put_share(leat_culprit_shares *shares, const leat_culprit_share *row)
+{
+    shares->rows[shares->count++] = *row;
+    arrange(shares);
 }
 
 /* The row of this name, out of its place; false: there is none. */
-static bool take_share(leat_culprit_share *rows, uint32_t *count, uint64_t name,
-                       leat_culprit_share *ret)
+static bool take_share(leat_culprit_shares *shares, uint64_t name, leat_culprit_share *ret)
 {
-    for (uint32_t i = 0; i < *count; i++) {
-        if (rows[i].name != name)
+    for (uint32_t i = 0; i < shares->count; i++) {
+        leat_culprit_share *row = &shares->rows[i];
+        if (row->name != name)
             continue;
-        *ret = rows[i];
-        memmove(&rows[i], &rows[i + 1], (--*count - i) * sizeof *rows);
+        *ret = *row;
+        memmove(row, row + 1, (--shares->count - i) * sizeof *row);
         return true;
     }
     return false;
 }
 
-static void merge_share(leat_culprit_share *rows, uint32_t *count, const leat_culprit_share *row)
+static void merge_share(leat_culprit_shares *shares, const leat_culprit_share *row)
 {
     leat_culprit_share sum = *row, before;
-    if (take_share(rows, count, row->name, &before)) {
+    if (take_share(shares, row->name, &before)) {
         sum.records += before.records;
         sum.per_s += before.per_s;
         sum.database_s += before.database_s;
         sum.waited_s += before.waited_s;
-        sum.database = sum.database > before.database ? sum.database : before.database;
         if (sum.oldest_ms == 0 || (before.oldest_ms > 0 && before.oldest_ms < sum.oldest_ms))
             sum.oldest_ms = before.oldest_ms;
     }
-    put_share(rows, count, &sum);
+    put_share(shares, &sum);
+}
+
+static void merge_shares(leat_culprit_shares *to, const leat_culprit_shares *from)
+{
+    to->database_s += from->database_s;
+    for (uint32_t i = 0; i < from->count; i++)
+        merge_share(to, &from->rows[i]);
 }
 
 void leat_culprits_add_holder(leat_culprits *to, leat_slice tenant, int64_t accepted_ms)
@@ -114,7 +171,7 @@ void leat_culprits_add_holder(leat_culprits *to, leat_slice tenant, int64_t acce
     if (tenant.size == 0 || accepted_ms <= 0)
         return;
     leat_culprit_text(share.text, tenant);
-    merge_share(to->tenants, &to->tenant_count, &share);
+    merge_share(&to->tenants, &share);
 }
 
 /* ---- out of the sketches ---- */
@@ -128,13 +185,10 @@ static double certain_of(const leat_heavy *heavy, uint64_t name)
 static leat_culprit_share share_of(const leat_heavy *of, uint64_t name, const char *text,
                                    double span_us)
 {
-    double database_us = certain_of(&of[LEAT_BLAME_DATABASE], name),
-           all_us = of[LEAT_BLAME_DATABASE].total;
     leat_culprit_share share = {
         .name = name,
         .records = certain_of(&of[LEAT_BLAME_RECORDS], name),
-        .database_s = database_us / 1e6,
-        .database = all_us > 0 ? database_us / all_us : 0,
+        .database_s = certain_of(&of[LEAT_BLAME_DATABASE], name) / 1e6,
         .waited_s = certain_of(&of[LEAT_BLAME_WAITED], name) / 1e3,
     };
     share.per_s = span_us > 0 ? share.records * 1e6 / span_us : 0;
@@ -143,10 +197,10 @@ static leat_culprit_share share_of(const leat_heavy *of, uint64_t name, const ch
 }
 
 /* Some of each measure, so that whoever leads in one is there. */
-static void add_shares(leat_culprit_share *rows, uint32_t *count, const leat_heavy *of,
-                       double span_us)
+static void add_shares(leat_culprit_shares *shares, const leat_heavy *of, double span_us)
 {
     enum { OF_EACH = LEAT_CULPRITS_SHARES / LEAT_BLAME_BY_COUNT + 1 };
+    shares->database_s = of[LEAT_BLAME_DATABASE].total / 1e6;
     for (leat_blame_by by = 0; by < LEAT_BLAME_BY_COUNT; by++) {
         uint32_t places[OF_EACH];
         uint32_t found = leat_heavy_largest(&of[by], SHARE_LEAST, places, OF_EACH);
@@ -154,27 +208,25 @@ static void add_shares(leat_culprit_share *rows, uint32_t *count, const leat_hea
             leat_culprit_share before;
             uint64_t name = of[by].names[places[i]];
             leat_culprit_share share = share_of(of, name, of[by].entries[places[i]].text, span_us);
-            if (take_share(rows, count, name, &before))
+            if (take_share(shares, name, &before))
                 share.oldest_ms = before.oldest_ms;
-            put_share(rows, count, &share);
+            put_share(shares, &share);
         }
     }
 }
 
 void leat_culprits_add_blame(leat_culprits *to, const leat_blame *blame)
 {
-    add_shares(to->tenants, &to->tenant_count, blame->tenants, blame->span_us);
-    add_shares(to->keys, &to->key_count, blame->keys, blame->span_us);
+    add_shares(&to->tenants, blame->tenants, blame->span_us);
+    add_shares(&to->keys, blame->keys, blame->span_us);
 }
 
 void leat_culprits_add(leat_culprits *to, const leat_culprits *from)
 {
     for (uint32_t i = 0; i < from->partition_count; i++)
         leat_culprits_add_record(to, &from->partitions[i]);
-    for (uint32_t i = 0; i < from->tenant_count; i++)
-        merge_share(to->tenants, &to->tenant_count, &from->tenants[i]);
-    for (uint32_t i = 0; i < from->key_count; i++)
-        merge_share(to->keys, &to->key_count, &from->keys[i]);
+    merge_shares(&to->tenants, &from->tenants);
+    merge_shares(&to->keys, &from->keys);
     if (!from->is_alert || (to->is_alert && to->alert_since_ms <= from->alert_since_ms))
         return;
     to->is_alert = true;
@@ -202,24 +254,22 @@ static void describe_record(const leat_culprit_record *record, int64_t now_ms, l
         leat_buf_printf(out, " (%" PRIu32 " attempts)", record->attempts);
 }
 
-static const leat_culprit_share *heaviest(const leat_culprits *culprits)
+/* Of everybody's time of the database. */
+static double ratio_of(const leat_culprit_shares *shares, const leat_culprit_share *row)
 {
-    const leat_culprit_share *most = NULL;
-    for (uint32_t i = 0; i < culprits->tenant_count; i++)
-        if (!most || culprits->tenants[i].database > most->database)
-            most = &culprits->tenants[i];
-    return most && most->database > 0 ? most : NULL;
+    return shares->database_s > 0 ? row->database_s / shares->database_s : 0;
 }
 
 void leat_culprits_describe(const leat_culprits *culprits, int64_t now_ms, char *ret, size_t size)
 {
     leat_buf text = {0};
-    const leat_culprit_share *tenant = heaviest(culprits);
+    const leat_culprit_share *tenant = culprits->tenants.rows;
     if (culprits->partition_count > 0)
         describe_record(&culprits->partitions[0], now_ms, &text);
-    if (tenant)
+    if (culprits->tenants.count > 0 && tenant->database_s > 0)
         leat_buf_printf(&text, "%stenant '%s' has %.0f %% of the database's time",
-                        text.size > 0 ? "; " : "", tenant->text, 100 * tenant->database);
+                        text.size > 0 ? "; " : "", tenant->text,
+                        100 * ratio_of(&culprits->tenants, tenant));
     const char *whole = leat_buf_cstr(&text);
     snprintf(ret, size, "%s", whole ? whole : "");
     leat_buf_free(&text);
@@ -299,19 +349,20 @@ static void write_records(const writing *in, const leat_culprits *culprits, uint
     put_list(list, out);
 }
 
-static void write_shares(const writing *in, const char *name, const leat_culprit_share *shares,
-                         uint32_t count, leat_buf *out)
+static void write_shares(const writing *in, const char *name, const leat_culprit_shares *shares,
+                         uint32_t most, leat_buf *out)
 {
     yyjson_mut_val *list = yyjson_mut_arr(in->doc);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < shares->count && i < most; i++) {
+        const leat_culprit_share *share = &shares->rows[i];
         yyjson_mut_val *row = add_row(in, list);
-        put_text(in, row, name, shares[i].text);
-        put_real(in, row, "records", shares[i].records);
-        put_real(in, row, "records_s", shares[i].per_s);
-        put_real(in, row, "database_s", shares[i].database_s);
-        put_real(in, row, "database_ratio", shares[i].database);
-        put_real(in, row, "waited_s", shares[i].waited_s);
-        put_since(in, row, "oldest_s", shares[i].oldest_ms);
+        put_text(in, row, name, share->text);
+        put_real(in, row, "records", share->records);
+        put_real(in, row, "records_s", share->per_s);
+        put_real(in, row, "database_s", share->database_s);
+        put_real(in, row, "database_ratio", ratio_of(shares, share));
+        put_real(in, row, "waited_s", share->waited_s);
+        put_since(in, row, "oldest_s", share->oldest_ms);
     }
     put_list(list, out);
 }
@@ -328,19 +379,13 @@ static void write_alert(const writing *in, const leat_culprits *culprits, leat_b
     put_list(list, out);
 }
 
-static uint32_t at_most(uint32_t count, uint32_t most)
-{
-    return count < most ? count : most;
-}
-
 void leat_culprits_write(const leat_culprits *culprits, const char *shard, int64_t now_ms,
                          uint32_t most, leat_culprits_text *out)
 {
     const writing in = {yyjson_mut_doc_new(NULL), shard, now_ms};
     write_records(&in, culprits, most, &out->partitions);
-    write_shares(&in, "tenant", culprits->tenants, at_most(culprits->tenant_count, most),
-                 &out->tenants);
-    write_shares(&in, "key", culprits->keys, at_most(culprits->key_count, most), &out->keys);
+    write_shares(&in, "tenant", &culprits->tenants, most, &out->tenants);
+    write_shares(&in, "key", &culprits->keys, most, &out->keys);
     write_alert(&in, culprits, &out->alerts);
     yyjson_mut_doc_free(in.doc);
 }

@@ -14,7 +14,9 @@
 
 enum {
     LEAT_CULPRITS_PARTITIONS = 16,
-    LEAT_CULPRITS_SHARES = 8, /* tenants, and as many keys */
+    LEAT_CULPRITS_SHARES = 8,  /* tenants, and as many keys */
+    LEAT_CULPRITS_HOLDERS = 4, /* of these: tenants that are there only since they hold a low water
+                                */
     LEAT_CULPRIT_TEXT_SIZE = 96,
     LEAT_CULPRIT_REASON_SIZE = 128,
     LEAT_CULPRIT_ALERT_SIZE = 640,
@@ -43,16 +45,23 @@ typedef struct leat_culprit_share {
     double per_s;      /* likewise */
     double database_s; /* time of the database */
     double waited_s;   /* from accepted to applied, of its records together */
-    double database;   /* database_s as a part of everybody's */
     int64_t oldest_ms; /* accept time of its oldest record that holds a low water; 0: it has none */
 } leat_culprit_share;
 
+/* The first is the leader by database time, if anybody took some; then come the leader by records,
+ * the oldest holder, the leader by time waited, the other holders (the oldest first), and the rest
+ * by database time. Whoever leads by two measures has one row. */
+typedef struct leat_culprit_shares {
+    uint32_t count;    /* up to LEAT_CULPRITS_SHARES */
+    double database_s; /* of everybody, also of those that have no row */
+    leat_culprit_share rows[LEAT_CULPRITS_SHARES + 1]; /* the last is for the one that is added */
+} leat_culprit_shares;
+
 typedef struct leat_culprits {
-    uint32_t partition_count, tenant_count, key_count;
+    uint32_t partition_count;
     /* Those that were tried in vain, then the others; of each the oldest first. */
     leat_culprit_record partitions[LEAT_CULPRITS_PARTITIONS];
-    leat_culprit_share tenants[LEAT_CULPRITS_SHARES]; /* the most database time first */
-    leat_culprit_share keys[LEAT_CULPRITS_SHARES];    /* likewise */
+    leat_culprit_shares tenants, keys;
     bool is_alert;
     int64_t alert_since_ms;
     char alert[LEAT_CULPRIT_ALERT_SIZE]; /* one sentence for people */
@@ -60,10 +69,10 @@ typedef struct leat_culprits {
 
 /* Keeps the first ones of that order. */
 void leat_culprits_add_record(leat_culprits *to, const leat_culprit_record *record);
-/* A tenant that holds a low water is among the culprits, however little it writes; an empty one is
- * none. */
+/* A tenant that holds a low water is among the culprits, however little it writes: the oldest
+ * LEAT_CULPRITS_HOLDERS are. An empty one is none. */
 void leat_culprits_add_holder(leat_culprits *to, leat_slice tenant, int64_t accepted_ms);
-/* Takes the heaviest of each kind, of `blame` as it is at its last leat_blame_pass. */
+/* Takes the heaviest of each kind, of `blame` as it is at its last leat_blame_pass; once. */
 void leat_culprits_add_blame(leat_culprits *to, const leat_blame *blame);
 /* Those of another worker of the same shard: what both know of a tenant or a key is added up. */
 void leat_culprits_add(leat_culprits *to, const leat_culprits *from);
