@@ -10,7 +10,8 @@
 
 #include <yyjson.h>
 
-#define LEAST_SHARE 0.1 /* of the database's time: less is not worth a line */
+#define LEAST_SHARE    0.1 /* of the database's time: less is not worth a line */
+#define LEAST_WAITED_S 1.0 /* of a record: less is no lag */
 
 static const char *text_of(yyjson_val *row, const char *name)
 {
@@ -40,18 +41,48 @@ static void put_record(yyjson_val *row, leat_buf *lines)
     leat_buf_byte(lines, '\n');
 }
 
-static void put_share(yyjson_val *row, const char *kind, leat_buf *lines)
+/* Seconds that a record of this one has waited; 0: others waited more, or it is no lag. */
+static double waited_of(yyjson_val *shares, yyjson_val *row)
+{
+    size_t i, count;
+    yyjson_val *other;
+    double waited_s = number_of(row, "waited_s"), records = number_of(row, "records");
+    yyjson_arr_foreach(shares, i, count, other)
+    {
+        if (number_of(other, "waited_s") > waited_s)
+            return 0;
+    }
+    double each_s = records > 0 ? waited_s / records : 0;
+    return each_s >= LEAST_WAITED_S ? each_s : 0;
+}
+
+static void put_share(yyjson_val *shares, yyjson_val *row, const char *kind, leat_buf *lines)
 {
     const char *text = text_of(row, kind);
-    bool matters = number_of(row, "records_s") >= 1 || number_of(row, "oldest_s") > 0 ||
+    double oldest_s = number_of(row, "oldest_s"), waited_s = waited_of(shares, row);
+    bool matters = number_of(row, "records_s") >= 1 || oldest_s > 0 || waited_s > 0 ||
                    number_of(row, "database_ratio") >= LEAST_SHARE;
     if (!text || !matters)
         return;
     leat_buf_printf(lines, "%s %s: %.1f records a second, %.0f %% of the database's time", kind,
                     text, number_of(row, "records_s"), 100 * number_of(row, "database_ratio"));
-    if (number_of(row, "oldest_s") > 0)
-        leat_buf_printf(lines, ", the oldest that waits for %.0f s", number_of(row, "oldest_s"));
+    if (waited_s > 0)
+        leat_buf_printf(lines, ", the most time waited: %.0f s, %.1f s a record",
+                        number_of(row, "waited_s"), waited_s);
+    if (oldest_s > 0)
+        leat_buf_printf(lines, ", the oldest that waits for %.0f s", oldest_s);
     leat_buf_byte(lines, '\n');
+}
+
+static void put_shares(yyjson_val *shares, const char *kind, size_t *left, leat_buf *lines)
+{
+    size_t i, count;
+    yyjson_val *row;
+    yyjson_arr_foreach(shares, i, count, row)
+    {
+        if (*left > 0 && (*left)--)
+            put_share(shares, row, kind, lines);
+    }
 }
 
 static void put_lines(yyjson_val *culprits, leat_buf *lines)
@@ -69,16 +100,8 @@ static void put_lines(yyjson_val *culprits, leat_buf *lines)
         if (left > 0 && left--)
             put_record(row, lines);
     }
-    yyjson_arr_foreach(yyjson_obj_get(culprits, "tenants"), i, count, row)
-    {
-        if (left > 0 && left--)
-            put_share(row, "tenant", lines);
-    }
-    yyjson_arr_foreach(yyjson_obj_get(culprits, "keys"), i, count, row)
-    {
-        if (left > 0 && left--)
-            put_share(row, "key", lines);
-    }
+    put_shares(yyjson_obj_get(culprits, "tenants"), "tenant", &left, lines);
+    put_shares(yyjson_obj_get(culprits, "keys"), "key", &left, lines);
 }
 
 static void put_json(yyjson_val *culprits, const leat_shard_worker *worker, leat_buf *json)

@@ -40,6 +40,27 @@ START_TEST(test_all_kinds)
 }
 END_TEST
 
+/* Whoever's records waited longest, all together, if that was long; whatever else it takes. */
+START_TEST(test_the_leader_by_time_waited)
+{
+    static char report[] =
+        "{\"culprits\":{\"tenants\":[{\"tenant\":\"t\",\"records\":600,\"records_s\":10,"
+        "\"database_ratio\":0.9,\"waited_s\":120},{\"tenant\":\"u\",\"records\":5,"
+        "\"records_s\":0.1,\"database_ratio\":0.01,\"waited_s\":200}],"
+        "\"keys\":[{\"key\":\"k\",\"records\":100,\"records_s\":2,\"waited_s\":99}]}}";
+    char json[1024];
+    snprintf(json, sizeof json, "{\"process\":\"h 7\",\"found\":%s",
+             strstr(report, "{\"tenants\""));
+    expect(
+        report, 0,
+        "tenant t: 10.0 records a second, 90 % of the database's time\n"
+        "tenant u: 0.1 records a second, 1 % of the database's time, the most time waited: 200 s, "
+        "40.0 s a record\n"
+        "key k: 2.0 records a second, 0 % of the database's time\n",
+        json);
+}
+END_TEST
+
 /* An older leat says nothing of it, a newer one may say other things. */
 START_TEST(test_other_forms)
 {
@@ -82,6 +103,7 @@ int main(void)
     Suite *suite = suite_create("culprit_lines");
     TCase *tests = tcase_create("culprit_lines");
     tcase_add_test(tests, test_all_kinds);
+    tcase_add_test(tests, test_the_leader_by_time_waited);
     tcase_add_test(tests, test_other_forms);
     tcase_add_test(tests, test_lines_are_bounded);
     suite_add_tcase(suite, tests);
