@@ -1,7 +1,7 @@
 /*
  * top_frame.c - one frame of `leat top`, from what the processes have said. A shard is served by
- * several processes, each of which knows its own partitions: their numbers are added up, and of
- * ages the largest counts.
+ * several processes, each of which knows its own partitions: their numbers are added up, those of
+ * its tenants and keys too, and of ages the largest counts.
  */
 #include "cli/top_frame.h"
 
@@ -255,19 +255,18 @@ static void put_shards(leat_top_frame *frame, leat_top_table *table, const leat_
 
 /* ---- who ---- */
 
-/* Of all processes, the members of that list with the largest number in `by`. Returns how many. */
-static uint32_t pick(const leat_top_sources *all, const char *list, const char *by,
-                     yyjson_val *ret[LISTED])
+/* Of all processes, the records that hold low waters, the oldest first. Returns how many. */
+static uint32_t pick_holders(const leat_top_sources *all, yyjson_val *ret[LISTED])
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < all->count; i++) {
         size_t at, max;
         yyjson_val *one;
         yyjson_val *root = yyjson_doc_get_root(all->sources[i].culprits);
-        yyjson_arr_foreach(yyjson_obj_get(root, list), at, max, one)
+        yyjson_arr_foreach(yyjson_obj_get(root, "partitions"), at, max, one)
         {
             uint32_t place = count;
-            while (place > 0 && larger(get(one, by), get(ret[place - 1], by)) < 0)
+            while (place > 0 && larger(get(one, "age_s"), get(ret[place - 1], "age_s")) < 0)
                 place--;
             if (place == LISTED)
                 continue;
@@ -291,7 +290,7 @@ static void put_culprits(leat_top_frame *frame, leat_top_table *table, const lea
         {"WRITTEN", 0, 0, true},      {"TRIES", 4, 0, true},     {"TENANT", 7, 40, false},
         {"KEY", 0, KEY_MOST, false},  {"SQLSTATE", 6, 0, false}, {"REASON", 3, 0, false}};
     yyjson_val *found[LISTED];
-    uint32_t count = pick(all, "partitions", "age_s", found);
+    uint32_t count = pick_holders(all, found);
     table->columns = columns;
     table->column_count = sizeof columns / sizeof *columns;
     for (uint32_t i = 0; i < count; i++) {
@@ -314,26 +313,123 @@ static void put_culprits(leat_top_frame *frame, leat_top_table *table, const lea
     leat_top_put_table(frame, table);
 }
 
+typedef enum heavy_by { BY_RECORDS_S, BY_DATABASE_S, BY_WAITED_S, HEAVY_BY_COUNT } heavy_by;
+
+/* A tenant or key of a shard. */
+typedef struct heavy_sum {
+    const char *shard, *name; /* NULL: it did not say */
+    double by[HEAVY_BY_COUNT], records;
+    bool is_listed;
+} heavy_sum;
+
+static int by_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "");
+}
+
+static int by_shard_and_name(const void *a, const void *b)
+{
+    const heavy_sum *one = a, *other = b;
+    int order = by_text(one->shard, other->shard);
+    return order ? order : by_text(one->name, other->name);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const heavy_sum *one = a, *other = b;
+    if (one->is_listed != other->is_listed)
+        return one->is_listed ? -1 : 1;
+    int order = larger(one->by[BY_RECORDS_S], other->by[BY_RECORDS_S]);
+    return order ? order : by_shard_and_name(a, b);
+}
+
+static heavy_sum heavy_of(yyjson_val *row, const char *name)
+{
+    return (heavy_sum){.shard = get_text(row, "shard"),
+                       .name = get_text(row, name),
+                       .by = {[BY_RECORDS_S] = get(row, "records_s"),
+                              [BY_DATABASE_S] = get(row, "database_s"),
+                              [BY_WAITED_S] = get(row, "waited_s")},
+                       .records = get(row, "records")};
+}
+
+/* The rows of that list, of all processes. The caller frees them. */
+static heavy_sum *gather_heavy(const leat_top_sources *all, const char *list, const char *name,
+                               uint32_t *ret_count)
+{
+    size_t count = 0, at, max;
+    yyjson_val *row, *lists[LEAT_TOP_SOURCES_MAX];
+    for (uint32_t i = 0; i < all->count; i++) {
+        lists[i] = yyjson_obj_get(yyjson_doc_get_root(all->sources[i].culprits), list);
+        count += yyjson_arr_size(lists[i]);
+    }
+    heavy_sum *ret = leat_must_calloc(count + 1, sizeof *ret);
+    *ret_count = 0;
+    for (uint32_t i = 0; i < all->count; i++) {
+        yyjson_arr_foreach(lists[i], at, max, row)
+        {
+            ret[(*ret_count)++] = heavy_of(row, name);
+        }
+    }
+    return ret;
+}
+
+/* Rows of the same shard and name become one. Returns how many are left. */
+static uint32_t sum_heavy(heavy_sum *sums, uint32_t count)
+{
+    uint32_t kept = 0;
+    qsort(sums, count, sizeof *sums, by_shard_and_name);
+    for (uint32_t i = 0; i < count; i++) {
+        heavy_sum *to = kept > 0 ? &sums[kept - 1] : NULL;
+        if (!to || by_shard_and_name(to, &sums[i]) != 0) {
+            sums[kept++] = sums[i];
+            continue;
+        }
+        for (heavy_by by = 0; by < HEAVY_BY_COUNT; by++)
+            add(&to->by[by], sums[i].by[by]);
+        add(&to->records, sums[i].records);
+    }
+    return kept;
+}
+
+/* The heaviest by each measure in turn, so that each one's leader is among them; they come first
+ * then, by records a second. Returns how many. */
+static uint32_t choose_heavy(heavy_sum *sums, uint32_t count)
+{
+    uint32_t listed = count < LISTED ? count : LISTED;
+    for (uint32_t turn = 0; turn < listed; turn++) {
+        heavy_by by = turn % HEAVY_BY_COUNT;
+        heavy_sum *most = NULL;
+        for (uint32_t i = 0; i < count; i++)
+            if (!sums[i].is_listed && (!most || larger(sums[i].by[by], most->by[by]) < 0))
+                most = &sums[i];
+        most->is_listed = true;
+    }
+    qsort(sums, count, sizeof *sums, by_place);
+    return listed;
+}
+
 static void put_heavy(leat_top_frame *frame, leat_top_table *table, const leat_top_sources *all,
                       const char *list, const char *name, const char *title)
 {
-    const leat_top_column columns[] = {{title, 0, KEY_MOST, false},
-                                       {"SHARD", 2, 24, false},
-                                       {"RECORDS/S", 0, 0, true},
-                                       {"RECORDS", 3, 0, true},
-                                       {"DATABASE", 1, 0, true}};
-    yyjson_val *found[LISTED];
-    uint32_t count = pick(all, list, "records_s", found);
+    const leat_top_column columns[] = {{title, 0, KEY_MOST, false}, {"SHARD", 3, 24, false},
+                                       {"RECORDS/S", 0, 0, true},   {"RECORDS", 4, 0, true},
+                                       {"DATABASE", 1, 0, true},    {"WAITED", 2, 0, true}};
+    uint32_t count;
+    heavy_sum *sums = gather_heavy(all, list, name, &count);
+    count = choose_heavy(sums, sum_heavy(sums, count));
     table->columns = columns;
     table->column_count = sizeof columns / sizeof *columns;
     for (uint32_t i = 0; i < count; i++) {
         leat_buf *cell = leat_top_row(table, false);
-        leat_top_cell(cell++, get_text(found[i], name));
-        leat_top_cell(cell++, get_text(found[i], "shard"));
-        put_number(cell++, get(found[i], "records_s"));
-        put_number(cell++, get(found[i], "records"));
-        put_seconds(cell, get(found[i], "database_s"));
+        leat_top_cell(cell++, sums[i].name);
+        leat_top_cell(cell++, sums[i].shard);
+        put_number(cell++, sums[i].by[BY_RECORDS_S]);
+        put_number(cell++, sums[i].records);
+        put_seconds(cell++, sums[i].by[BY_DATABASE_S]);
+        put_seconds(cell, sums[i].by[BY_WAITED_S]);
     }
+    free(sums);
     if (count == 0)
         return;
     leat_top_put(frame, LEAT_TOP_PLAIN, "%s", "");

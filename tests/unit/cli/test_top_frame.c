@@ -168,8 +168,8 @@ START_TEST(who_is_to_blame_is_named_by_the_age_of_the_write)
                *second = strstr(text, "a                   1       5    3.0 s      4  t       t/1  "
                                       "55P03     contention");
     ck_assert(first && second && first < second);
-    const char *heavy = strstr(text, "TENANT  SHARD  RECORDS/S  RECORDS  DATABASE");
-    ck_assert(heavy && strstr(heavy, "\n u       -             20        -         -\n"));
+    const char *heavy = strstr(text, "TENANT  SHARD  RECORDS/S  RECORDS  DATABASE  WAITED");
+    ck_assert(heavy && strstr(heavy, "\n u       -             20        -         -       -\n"));
     ck_assert_ptr_null(strstr(text, "KEY     "));
     free(text);
     world_free(of);
@@ -193,6 +193,55 @@ START_TEST(a_key_of_two_uuids_is_seen_whole)
     ck_assert_ptr_nonnull(first);
     ck_assert_ptr_nonnull(strstr(first, "contention"));
     ck_assert_ptr_nonnull(strstr(first + 1, key));
+    free(text);
+    world_free(of);
+}
+END_TEST
+
+START_TEST(tenants_and_keys_of_several_processes_are_added_up)
+{
+    world *of = world_new(100);
+    add_source(of, SHARD_A,
+               "{\"tenants\":[{\"shard\":\"a\",\"tenant\":\"t\",\"records_s\":20,\"records\":100,"
+               "\"database_s\":1,\"waited_s\":30},"
+               "{\"shard\":\"a\",\"tenant\":\"u\",\"records_s\":30}],"
+               "\"keys\":[{\"shard\":\"a\",\"key\":\"t/1\",\"records_s\":2,\"records\":7}]}");
+    add_source(
+        of, SHARD_A,
+        "{\"tenants\":[{\"shard\":\"b\",\"tenant\":\"t\",\"records_s\":5},"
+        "{\"shard\":\"a\",\"tenant\":\"t\",\"records_s\":25,\"records\":10,\"database_s\":2.5,"
+        "\"waited_s\":12}],"
+        "\"keys\":[{\"shard\":\"a\",\"key\":\"t/1\",\"records_s\":3,\"database_s\":4}]}");
+    char *text = draw(of, LEAT_TOP_BY_LAG);
+    ck_assert_ptr_nonnull(strstr(text, "#TENANT  SHARD  RECORDS/S  RECORDS  DATABASE  WAITED\n"
+                                       " t       a             45      110     3.5 s  42.0 s\n"
+                                       " u       a             30        -         -       -\n"
+                                       " t       b              5        -         -       -\n"));
+    ck_assert_ptr_nonnull(strstr(text, "#KEY  SHARD  RECORDS/S  RECORDS  DATABASE  WAITED\n"
+                                       " t/1  a              5        7     4.0 s       -\n"));
+    free(text);
+    world_free(of);
+}
+END_TEST
+
+/* Among many that write more. */
+START_TEST(the_leader_of_each_measure_is_listed)
+{
+    world *of = world_new(100);
+    leat_buf culprits = {0};
+    leat_buf_text(&culprits,
+                  "{\"tenants\":[{\"tenant\":\"slow\",\"records_s\":1,\"database_s\":60},"
+                  "{\"tenant\":\"late\",\"records_s\":2,\"waited_s\":900}");
+    for (int i = 10; i < 40; i++)
+        leat_buf_printf(&culprits,
+                        ",{\"tenant\":\"busy%d\",\"records_s\":%d,\"database_s\":1,\"waited_s\":1}",
+                        i, i);
+    leat_buf_text(&culprits, "]}");
+    add_source(of, SHARD_A, leat_buf_cstr(&culprits));
+    char *text = draw(of, LEAT_TOP_BY_LAG), *first = strstr(text, "\n busy39 "),
+         *late = strstr(text, "\n late "), *slow = strstr(text, "\n slow ");
+    ck_assert(first && late && slow && first < late && late < slow);
+    leat_buf_free(&culprits);
     free(text);
     world_free(of);
 }
@@ -222,7 +271,7 @@ START_TEST(whatever_a_process_says_is_drawn)
                                          "{\"name\":\"\\u001b[2J\",\"time_lag_s\":1e300}"};
     static const char *const culprits[] = {
         "{}", "{\"partitions\":7}",
-        "{\"partitions\":[7,{},{\"offset\":1}],\"tenants\":[{}],\"alerts\":[{}]}"};
+        "{\"partitions\":[7,{},{\"offset\":1}],\"tenants\":[{},7,{\"tenant\":5}],\"keys\":8,\"alerts\":[{}]}"};
     for (size_t i = 0; i < sizeof shards / sizeof *shards; i++)
         for (size_t k = 0; k < sizeof culprits / sizeof *culprits; k++) {
             world *of = world_new(80);
@@ -238,5 +287,6 @@ END_TEST
 RUN("top_frame", numbers_of_several_processes_are_added_up_and_the_oldest_counts,
     what_one_process_does_not_know_of_catching_up_is_not_known, shards_are_sorted_as_it_was_wished,
     a_narrow_terminal_has_the_name_and_the_oldest_write, a_key_of_two_uuids_is_seen_whole,
-    who_is_to_blame_is_named_by_the_age_of_the_write, a_process_that_does_not_answer_says_so,
-    whatever_a_process_says_is_drawn)
+    who_is_to_blame_is_named_by_the_age_of_the_write,
+    tenants_and_keys_of_several_processes_are_added_up, the_leader_of_each_measure_is_listed,
+    a_process_that_does_not_answer_says_so, whatever_a_process_says_is_drawn)
