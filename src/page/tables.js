@@ -113,17 +113,29 @@ function showCulprits(culprits) {
   culprits ? "Nobody: no partition is held back by a record." : NOT_MEASURED));
 }
 
+// The heaviest by each measure in turn, so that each one's leader is among them; then by records a second.
+const HEAVY_BY = ["records_s", "database_s", "waited_s", "oldest_s"];
+function heaviest(list) {
+  const left = [...list], chosen = [];
+  while (left.length && chosen.length < ROWS_SHOWN) {
+    const by = HEAVY_BY[chosen.length % HEAVY_BY.length];
+    const most = left.reduce((a, b) => (b[by] || 0) > (a[by] || 0) ? b : a);
+    chosen.push(...left.splice(left.indexOf(most), 1));
+  }
+  return chosen.sort((a, b) => (b.records_s || b.records || 0) - (a.records_s || a.records || 0));
+}
+
 function showHot(culprits) {
-  const by = (list) => [...list].sort((a, b) => (b.records_s || b.records || 0) - (a.records_s || a.records || 0)).slice(0, ROWS_SHOWN);
   const shared = [
     ["Records", (one) => number(one.records), "number"],
     ["Records/s", (one) => number(one.records_s), "number"],
     ["Database", (one) => isKnown(one.database_ratio) ? `${duration(one.database_s)} (${Math.round(100 * one.database_ratio)} %)` : duration(one.database_s), "number"],
+    ["Waited", (one) => duration(one.waited_s), "number"],
   ];
   fill("tenants", table("Tenants", [["Shard", (one) => one.shard, "name"], ["Tenant", (one) => one.tenant, "name"], ...shared,
-    ["Oldest write", (one) => duration(one.oldest_s), "number"]], culprits ? by(culprits.tenants) : [], culprits ? "No tenants yet." : NOT_MEASURED));
+    ["Oldest write", (one) => duration(one.oldest_s), "number"]], culprits ? heaviest(culprits.tenants) : [], culprits ? "No tenants yet." : NOT_MEASURED));
   fill("keys", table("Keys", [["Shard", (one) => one.shard, "name"], ["Key", (one) => one.key, "name"], ...shared],
-    culprits ? by(culprits.keys) : [], culprits ? "No keys yet." : NOT_MEASURED));
+    culprits ? heaviest(culprits.keys) : [], culprits ? "No keys yet." : NOT_MEASURED));
 }
 
 // ---- subpartitions ----

@@ -128,7 +128,15 @@ def test_a_frozen_shard_and_a_hot_key_are_seen(shown):
     shown.waits_for("#culprits", "Nobody: no partition is held back by a record")
     page.locator("#keys tbody tr").first.filter(has_text=re.compile(rf"^b.*{tenant}/7\d")).wait_for(timeout=60000)
     page.locator("#tenants tbody tr").first.filter(has_text=re.compile(rf"^b{tenant}\d")).wait_for(timeout=60000)
+    page.locator("#tenants td[data-label=Waited]").first.filter(has_text=re.compile(r"^\d.* (s|min)$")).wait_for(timeout=60000)
     assert shown.complaints == []
+
+
+def test_the_leader_of_each_measure_is_listed(shown):
+    """Of many tenants those that write most are shown, and whoever leads in time of the database, in time waited or in age."""
+    found = shown.page.evaluate("""heaviest([{ tenant: "slow", records_s: 1, database_s: 60 }, { tenant: "late", waited_s: 900 }, { tenant: "holder", oldest_s: 30 },
+        ...Array.from({ length: 40 }, (_, i) => ({ tenant: `busy${i}`, records_s: 100 + i, database_s: 1, waited_s: 1 }))]).map((one) => one.tenant)""")
+    assert len(found) == 20 and found[0] == "busy39" and {"slow", "late", "holder"} <= set(found)
 
 
 def hold(shown, number):
