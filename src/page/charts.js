@@ -3,6 +3,7 @@
 // can read with a keyboard or aloud, so a sentence above it says the same.
 
 const ROWS_MAX = 450;
+const TIME_WIDTH = 90; // pixels between two labels: a time of day and a gap, "10:35:00 PM"
 const SHARD_SERIES_MAX = 8; // more lines than these nobody tells apart: the ones that are furthest behind
 
 const rows = { next: 0, at: [], process: {}, shards: [] };
@@ -56,10 +57,11 @@ function destroyChart(id) {
 function makeChart(id, labels, width, format) {
   const grid = { stroke: colour("--line"), width: 1 };
   const axis = { stroke: colour("--soft"), grid, ticks: grid, font: "12px system-ui, sans-serif" };
+  const times = { ...axis, space: TIME_WIDTH, values: (plot, values) => values.map((at) => clock(at * 1000)) };
   const options = {
     width, height: 190, cursor: { sync: { key: "leat" } },
     scales: { x: { time: true }, y: { range: (plot, low, high) => [0, Math.max(high || 0, 1) * 1.05] } },
-    axes: [axis, { ...axis, size: 64, values: (plot, values) => values.map(format) }],
+    axes: [times, { ...axis, size: 64, values: (plot, values) => values.map(format) }],
     series: [{ value: (plot, at) => at ? clock(at * 1000) : UNKNOWN }].concat(labels.map((label, i) => ({
       label, stroke: colour(`--c${i % 8}`), width: 1.5, points: { show: false }, value: (plot, value) => format(value) }))),
   };

@@ -139,6 +139,41 @@ def test_the_leader_of_each_measure_is_listed(shown):
     assert len(found) == 20 and found[0] == "busy39" and {"slow", "late", "holder"} <= set(found)
 
 
+# Charts of several spans of time: how many labels they have below, and which of them overlap.
+TIMES = """async () => {
+  const painter = CanvasRenderingContext2D.prototype, { clearRect, fillText } = painter, drawn = new Map(), overlaps = [];
+  painter.clearRect = function (...at) { drawn.set(this.canvas, []); clearRect.apply(this, at); };
+  painter.fillText = function (text, x, y) {
+    const half = this.measureText(text).width / 2;
+    if (this.textAlign === "center") drawn.get(this.canvas).push({ text, y, from: x - half, to: x + half });
+    fillText.call(this, text, x, y);
+  };
+  for (const seconds of [30, 60, 120, 300, 600, 900]) {
+    rows.at = Array.from({ length: 100 }, (_, i) => 1800000007 + i * seconds / 100);
+    redrawCharts(state);
+    await new Promise((done) => setTimeout(done, 0));
+  }
+  Object.assign(painter, { clearRect, fillText });
+  for (const labels of drawn.values())
+    for (const one of labels)
+      overlaps.push(...labels.filter((other) => one.y === other.y && one.from < other.from && other.from < one.to).map((other) => [one.text, other.text]));
+  return [[...drawn.values()].flat().length, overlaps];
+}"""
+
+
+def test_the_times_of_a_chart_do_not_overlap(shown):
+    """On a phone and on wider pages, with seconds and with minutes in it."""
+    page = shown.open(viewport={"width": 360, "height": 740})
+    page.goto(shown.url + "/")
+    page.locator("#flow .said").filter(has_text="accepted").wait_for()
+    for width in (360, 480, 800, 1280):
+        page.set_viewport_size({"width": width, "height": 740})
+        labels, overlaps = page.evaluate(TIMES)
+        assert labels > 0 and overlaps == []
+    page.close()
+    assert shown.complaints == []
+
+
 def hold(shown, number):
     """A row whose parent is missing."""
     with shown.world.client(shown.process) as client:
