@@ -265,7 +265,7 @@ def test_a_control_is_put_in_effect_and_removed(shown):
 
 
 def test_it_is_readable_on_a_phone_and_in_the_dark(shown):
-    """At 360 pixels nothing has to be scrolled sideways; the system's scheme is followed, and the button's choice stays."""
+    """At 360 and 1280 pixels nothing has to be scrolled sideways; the system's scheme is followed, and the button's choice stays."""
     page = shown.open(viewport={"width": 360, "height": 740}, color_scheme="dark")
     page.goto(shown.url + "/")
     page.locator("#flow .said").filter(has_text="accepted").wait_for()
@@ -280,6 +280,7 @@ def test_it_is_readable_on_a_phone_and_in_the_dark(shown):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
     page.set_viewport_size({"width": 1280, "height": 1000})
     page.locator(".plot canvas").nth(2).wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     shown.picture("dark", page)
     page.close()
     assert shown.complaints == []
