@@ -1,6 +1,8 @@
 """The edge writes only to the topic that was set up: one that was deleted, recreated or another cluster's takes
 nothing that is answered 202, and no clock has an acknowledged write deleted."""
 
+import itertools
+import re
 import threading
 import time
 
@@ -292,6 +294,39 @@ def test_a_clock_that_is_ahead_is_no_lag_below_zero(make_world):
     applied = world.start("apply")
     wait_until(lambda: world.rows("select n from counters") == [(1,)], "the write")
     assert all(value >= 0 for name, value in world.metrics(applied).items() if "lag" in name)
+
+
+def test_a_clock_that_is_ahead_is_measured_and_said_once(make_world):
+    """The edge's clock is 30 s ahead, and records have its time: leat_clock_ahead_seconds says about as much, one log line says so
+    however many of them come, and no lag is below zero."""
+    world = make_world(shards=1, partitions=1, **COUNTER)
+    world.init()
+    world.log.alter(message_timestamp_type="CreateTime")
+    applied = world.start("apply")
+    assert world.metric(applied, "leat_clock_ahead_seconds") == 0
+    edge = world.start("edge", program=CLOCK, env={"LEAT_CLOCK_SHIFT_S": "30"})
+    written = itertools.count(1)
+
+    def write():
+        assert http.patch("/counters/1", json={"n": 1}).status_code == 202
+        return next(written)
+
+    def ahead():
+        """A record that was read late comes less from the future: of many one is read soon."""
+        write()
+        return world.metric(applied, "leat_clock_ahead_seconds")
+
+    with world.client(edge) as http:
+        wait_until(lambda: ahead() > 28, "the clock to be noticed")
+        looks = [ahead() for _ in range(10)]
+        total = write()
+        wait_until(lambda: world.rows("select n from counters") == [(total,)], "all writes")
+    assert all(28 < seconds <= 30 for seconds in looks), looks
+    metrics = world.metrics(applied)
+    assert 28 < metrics['leat_clock_ahead_seconds{worker="0"}'] <= 30
+    assert all(value >= 0 for name, value in metrics.items() if "lag" in name)
+    said = re.findall(r"records come from the future, .* accepted (\d+) ms from now", applied.text())
+    assert len(said) == 1 and 1000 <= int(said[0]) <= 30_000, applied.text()
 
 
 def test_the_type_of_timestamps_may_change_while_records_wait(make_world):
