@@ -16,9 +16,10 @@ static void print_intro(FILE *out)
     fputs(
         "# Metrics\n\n"
         "What `/metrics` on the admin listener shows: as OpenMetrics 1.0 where `Accept` asks for it, else in Prometheus' text\n"
-        "format 0.0.4. All values are of this process since its start. Counters are there from the start, with the value 0; a\n"
-        "gauge that is not known is left out. Appliers update theirs twice a second. Label `worker` is the worker's number in\n"
-        "its process, from 0; `shard` is the shard's name. [operations.md](operations.md#metrics) says what to alert on.\n\n"
+        "format 0.0.4. All values are of this process since its start. Counters are there from the start, with the value 0 (those\n"
+        "of traces where `tracing` is configured); a gauge that is not known is left out. Appliers update theirs twice a second.\n"
+        "Label `worker` is the worker's number in its process, from 0; `shard` is the shard's name.\n"
+        "[operations.md](operations.md#metrics) says what to alert on.\n\n"
         "A histogram *name* has the series *name*`_bucket`, with the label `le`, *name*`_sum` and *name*`_count`.\n",
         out);
 }

@@ -41,6 +41,28 @@ def pages(process):
     return httpx.get(url, timeout=10), httpx.get(url, headers={"Accept": OPEN}, timeout=10)
 
 
+# What a process has of docs/metrics.md, by heading.
+GROUPS = {"run": {"The process", "The edge", "Each shard", "The worker"}, "edge": {"The process", "The edge"},
+          "apply": {"The process", "Each shard", "The worker"}}
+
+
+def documented_counters(world, command):
+    reference = subprocess.run([world.program, "metrics"], capture_output=True, text=True, check=True).stdout
+    groups = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", reference, re.M | re.S))
+    assert set(groups) == GROUPS["run"] | {"Buckets"}
+    return {name for group in GROUPS[command] for name in re.findall(r"^\| `(leat_\w+)` \| counter \|", groups[group], re.M)}
+
+
+@pytest.mark.parametrize("command", GROUPS)
+def test_each_counter_is_there_before_the_first_write(make_world, command):
+    """A rate needs the 0: what appears with its first event has lost that one."""
+    world = make_world(shards=1, partitions=1, tracing={"endpoint": f"http://127.0.0.1:{free_port()}/v1/traces"})
+    world.init()
+    process = world.start(command)
+    shown = {name for name, _ in samples_of(parser.text_string_to_metric_families(pages(process)[0].text))}
+    assert documented_counters(world, command) - shown == set()
+
+
 @pytest.fixture(params=PROMETHEUS)
 def prometheus(tmp_path, request):
     """Starts one that scrapes an address each second; its URL."""
