@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -31,6 +32,17 @@ def test_check_says_of_a_missing_file_what_is_to_be_done_with_a_file(tmp_path):
                       "routes: [{ path: '/things/{id}', table: things }]\n")
     text = leat("check", "--config", str(config)).stdout
     assert "sqlite3" in text and "correct the shard's `sqlite`" in text and "pg_hba.conf" not in text and "1 shard, 1 route\n" in text, text
+
+
+def test_compare_needs_a_checkout(tmp_path):
+    """A program that is somewhere else has no scripts beside it: it says so, runs nothing and writes nothing."""
+    program = tmp_path / "a" / "b" / "leat"
+    program.parent.mkdir(parents=True)
+    shutil.copy(LEAT, program)
+    done = subprocess.run([program, "compare", "--quick", "--report", "report.html"], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "leat: this program is not in a checkout of leat, and compare needs its scripts: there, run scripts/compare\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_version_names_the_libraries():
