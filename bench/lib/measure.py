@@ -186,6 +186,7 @@ OPTIONS = {
     "seconds": "of a run",
     "shards": "of leat; the second has a server of its own",
     "size": "of a record: usual or small",
+    "stall": "seconds for which the database stands still, at least",
     "sync_ms": "how long a sync of the database's disk takes, in addition",
     "vs": "command that starts another server, measured in turn",
     "warm_up": "seconds of updates after the table was filled",
@@ -194,7 +195,7 @@ OPTIONS = {
 
 def arguments(description, smoke, **defaults):
     """Options of a benchmark: those that all have, and one for each of `defaults`. With --smoke `smoke` takes their place."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False)
     parser.add_argument("--smoke", action="store_true", help="only show that it runs: tiny sizes, figures that say nothing")
     parser.add_argument("--json", metavar="FILE", help="also write the figures as one flat JSON object")
     parser.add_argument("--runs", type=int, default=defaults.pop("runs", 3), help="runs of each kind; the median is shown")
@@ -237,6 +238,13 @@ class Figures:
 
     def write_json(self, file):
         Path(file).write_text(json.dumps({n: round(self.median(n), 3) for n in self.samples}, indent=1) + "\n")
+
+
+def are_within(limit, **errors):
+    """Says of each relative error whether it is within the limit; true if all are."""
+    for name, error in errors.items():
+        print(f"{name} within {100 * limit:.0f} %: {'yes' if error <= limit else 'no'}")
+    return all(error <= limit for error in errors.values())
 
 
 def quantile(values, share):

@@ -2,12 +2,17 @@
 import json
 import signal
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lib.harness import LEAT, ROOT, wait_until
+
+sys.path.insert(0, str(ROOT / "bench" / "lib"))
+
+from measure import are_within
 
 TABLE = """create type colour as enum ('red', 'green');
            create table things (app int, id bigint, n bigint not null default 0, colour colour, tags text[], doc jsonb, at timestamptz,
@@ -134,6 +139,14 @@ def test_a_catch_up_is_seen_however_late_it_is():
     played = json.loads(done.stdout)
     assert played["catch_up_s"] < 60 and played["peak_lag_s"] == pytest.approx(60, abs=1)
     assert len(played["lags"][0]["lag_s"]) == 16384
+
+
+@pytest.mark.parametrize("lag, catch_up, all_are", [(0.01, 0.2, True), (0.21, 0.02, False), (0.0, 0.5, False)])
+def test_of_each_prediction_it_is_said_whether_it_held(capsys, lag, catch_up, all_are):
+    """As bench/plan ends: one that was wrong by more than a fifth is a no, and not all held."""
+    assert are_within(0.2, lag_peak=lag, catch_up=catch_up) == all_are
+    said = dict(line.split(" within 20 %: ") for line in capsys.readouterr().out.splitlines())
+    assert said == {"lag_peak": "yes" if lag <= 0.2 else "no", "catch_up": "yes" if catch_up <= 0.2 else "no"}
 
 
 def test_a_shard_catches_up_no_faster_than_it_is_read():
