@@ -7,7 +7,8 @@ TITLES = {"steady": "Steady load", "spike": "A spike", "stall": "The database st
 ABOUT = {
     "steady": "Writes come at a rate that the synchronous endpoint carries well.",
     "spike": "For the shaded time {spike} times as many writes come.",
-    "stall": "For the shaded time all processes of the database are stopped, as by a failing disk or a lock on everything.",
+    "stall": "For the shaded time, {stall:g} s, all processes of the database are stopped, as by a failing disk or a lock on everything. The "
+             "synchronous endpoint lets a write wait for {sync[timeout]}.",
     "hot_row": "Two thirds of the writes are for one row: a counter that everybody increments.",
     "restart": "At the begin of the shaded time the process that writes to the database is killed (SIGKILL) and started again. In the "
                "synchronous case that is the endpoint itself; in the asynchronous case it is the consumer, and the endpoint goes on.",
@@ -119,7 +120,12 @@ def intro(about):
     return (f"{about['version']}, {about['date']}. {about['machine']}; PostgreSQL, Kafka, leat and the clients share it. "
             f"The synchronous endpoint does {about['capacity']:,.0f} writes/s "
             f"here with {about['sync']['connections']} connections; the load is {about['rate']:,.0f} writes/s to {about['keys']:,} rows, "
-            f"{about['seconds']:.0f} s in each situation. One run each: it tells 3 from 1, not 1.3 from 1.")
+            f"{lengths(about)}. One run each: it tells 3 from 1, not 1.3 from 1.")
+
+
+def lengths(about):
+    stalled = 3 * about["stall"]
+    return f"{about['seconds']:.0f} s in each situation" + (f", {stalled:.0f} s where the database stands still" if stalled > about["seconds"] else "")
 
 
 # ---- as text ----
@@ -173,7 +179,8 @@ applies it. Both are measured from outside, in the same way.</p>
 wanted to send a write until another connection reads it. <b>over after</b>: from the end of the trouble until the last write is read that
 waited for more than three times as long as those before it (p99), and more than 250 ms. <b>lost</b>: the rows count their writes; lost
 are those that were answered as stored and not counted. A write without an answer may have been counted, so with some of these it is
-between two numbers. Commits and CPU time of the database are without those of the measuring.
+between two numbers. Commits and CPU time of the database are without those of the measuring. Of its connections it tells nothing
+while it stands still: there the line is straight.
 Made on {date} with {version} by <code>{command}</code>.</p>
 </body>
 </html>
@@ -198,7 +205,8 @@ def pictures(pair):
     lines = {name: found["series"] for name, found in pair.items()}
     panels = [("until the answer, p99 of each second", {n: lines[n]["answered"] for n in pair}, shaded["sync"]),
               ("until it is visible, p99 of each second", {n: lines[n]["visible"] for n in pair}, shaded["async"])]
-    return picture("What a write waits for", panels)
+    busy = [("those that do something, twice a second", {n: lines[n]["connections"] for n in pair}, shaded["sync"])]
+    return picture("What a write waits for", panels) + picture("Connections of the database", busy, unit="", log=False)
 
 
 def as_html(about, results):

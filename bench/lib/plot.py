@@ -1,9 +1,9 @@
-"""Pictures as SVG, written by hand: lag over time in two panels side by side, without and with the trouble; and bars."""
+"""Pictures as SVG, written by hand: something over time in panels side by side, as without and with the trouble; and bars."""
 
 import math
 from pathlib import Path
 
-WIDTH, HEIGHT, GAP = 420, 240, 70  # of a panel, and around the two
+WIDTH, HEIGHT, GAP = 420, 240, 70  # of a panel, and around each
 INK, GRID, SHADE = "#333", "#ddd", "#fbe9e7"
 COLOURS = {"p50": "#1f77b4", "p99": "#d62728", "sync": "#d62728", "async": "#1f77b4"}
 
@@ -68,12 +68,12 @@ def panel(axes, title, lines, shaded, unit):
 
 
 def picture(title, panels, unit="ms", log=True, note=""):
-    """SVG. `panels`: two of (title, {name: [(second, value)]}, (from, to) or None). Both have the same axes."""
+    """SVG. `panels`: of (title, {name: [(second, value)]}, (from, to) or None), beside each other. All have the same axes."""
     values = [v for _, lines, _ in panels for points in lines.values() for _, v in points if v is not None] or [1]
     seconds = [s for _, lines, _ in panels for points in lines.values() for s, _ in points] or [1]
     top = 10 ** math.ceil(math.log10(max(max(values), 2))) if log else max(max(values), 1) * 1.05
     height = HEIGHT + 2 * GAP
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * WIDTH + 3 * GAP}" height="{height}">',
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{len(panels) * (WIDTH + GAP) + GAP}" height="{height}">',
            '<rect width="100%" height="100%" fill="white"/>', text(GAP, 24, title, 15)]
     for i, (name, lines, shaded) in enumerate(panels):
         axes = Axes(GAP + i * (WIDTH + GAP), GAP, max(seconds), 1 if log else 0, top, log)
