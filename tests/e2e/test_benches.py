@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from xml.etree import ElementTree
 
 import psycopg
 import pytest
 
 from lib.harness import ROOT, environment, wait_until
+from lib.html_page import Page
 
 QUANTILES = ["p50_ms", "p99_ms", "p999_ms", "accept_p50_ms", "accept_p99_ms"]
 # Of bench/isolation; one is run only where leat has the setting that it is about.
@@ -77,6 +79,11 @@ WITH = {"edge": ["--vs", f"{sys.executable} {ROOT / 'tests' / 'lib' / 'other_edg
         "versus": ["--peers", "naive,batch,inbox"]}
 
 
+def arguments_of(name, file):
+    """Its figures go to the file; a report goes beside it."""
+    return ["--json", file, *WITH.get(name, []), *(["--report", file.with_suffix(".html")] if name == "compare" else [])]
+
+
 def run(name, *arguments, **environment):
     """Its CompletedProcess, with the programs that it takes by itself. If it hangs it is interrupted, so that it lets go of what
     it has stopped."""
@@ -108,7 +115,7 @@ def runs(request, tmp_path_factory):
         to_come = {}
         for name, file in files.items():
             before = list(to_come.values()) if name in RESTARTING else []
-            to_come[name] = lanes.submit(run_after, before, name, "--json", file, *WITH.get(name, []))
+            to_come[name] = lanes.submit(run_after, before, name, *arguments_of(name, file))
         yield {name: (file, to_come[name]) for name, file in files.items()}
 
 
@@ -135,6 +142,38 @@ def test_scale_measures_the_size_that_dimensions_share_once(runs, name):
     figures = json.loads(file.read_text())
     for cost in COSTS:
         assert len({figures[f"{cost}_{size}"] for size in ("shards_1", "partitions_16", "rows_2000", "columns_1", "body_200")}) == 1
+
+
+@pytest.mark.parametrize("name", [pytest.param("plan", marks=pytest.mark.alone)])
+def test_plan_says_whether_its_predictions_held(runs, name):
+    """One line each; in tiny sizes either may be a no, and it succeeds all the same."""
+    _, run_to_come = runs[name]
+    done = run_to_come.result()
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines() if re.search(r" within 20 %: (yes|no)$", line)] == ["lag_peak", "catch_up"]
+
+
+SECTIONS = ["Steady load", "A spike", "The database stands still", "One hot row", "What writes to the database is killed"]
+
+
+@pytest.mark.parametrize("name", [pytest.param("compare", marks=pytest.mark.alone)])
+def test_the_report_of_a_comparison_is_one_file_with_figures_and_words(runs, name):
+    """It is whole HTML that asks for nothing from outside and names no path of this machine; each of the five situations has its
+    sentences, its pictures with a line for each side, and its table."""
+    file, run_to_come = runs[name]
+    assert run_to_come.result().returncode == 0
+    text = file.with_suffix(".html").read_text()
+    page = Page(text)
+    assert page.faults == []
+    assert not [path for path in (ROOT, file.parent, Path.home(), "/tmp") if str(path) in text]
+    assert list(page.sections) == [*SECTIONS, "What the figures are"]
+    for title in SECTIONS:
+        section = page.sections[title]
+        assert len(section["p"]) >= 5 and all(sentence.strip().endswith(".") for sentence in section["p"]), section["p"]
+        assert len(section["svg"]) == 2 and len(section["polyline"]) == 6, title
+        rows = [section["td"][at:at + 3] for at in range(0, len(section["td"]), 3)]
+        assert len(rows) > 10 and all(re.match(r"[\d,.]+( ms| s| µs)?$", figure) for _, *figures in rows for figure in figures), rows
+    assert "Connections of the database" in text and "bench/compare --smoke" in page.sections["What the figures are"]["code"]
 
 
 def test_every_benchmark_is_run_here():
