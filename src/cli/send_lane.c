@@ -154,7 +154,7 @@ static bool decide(lane *at, send_item *item, leat_slice line, yyjson_val *answe
 {
     int64_t status = yyjson_get_sint(yyjson_obj_get(answer, "status"));
     const char *message = yyjson_get_str(yyjson_obj_get(answer, "message"));
-    if (status == 202) {
+    if (status == 202 || status == 200) { /* in the log, or in the table already */
         at->lanes->is_troubled = false;
         settle(at, item, &at->lanes->counts.accepted);
         return true;

@@ -513,3 +513,25 @@ def test_a_run_that_ends_early_can_go_on(tmp_path):
             sender.send_signal(signal.SIGINT)
             out, errors = sender.communicate(timeout=60)
     assert sender.returncode == 130 and "--from 3\n" in out and "may have been" in out, (out, errors)
+
+
+def test_a_file_is_sent_into_the_database(make_world):
+    """Writes that are applied in the request are answered 200, repeats of them too, with a message: all of them are accepted."""
+    live = {**CHECK_ROUTE, "path": "/live/{app}/{id}", "table": "live", "mode": "live", "columns": {"n": "add"}}
+    world = make_world(shards=1, partitions=2, table_sql=f"{CHECK_TABLE}; {CHECK_TABLE.replace('checks', 'live')}",
+                       routes=[{**CHECK_ROUTE, "mode": "sync"}, live], apply={"compact_every": "100ms"})
+    world.init()
+    process = world.start("run")
+    assert world.leat("mode", "set", "live", "sync").returncode == 0
+    paths = ["/apps/7/checks", "/live/7"]
+    with world.client(process) as client:
+        for path in paths:
+            wait_until(lambda: client.patch(f"{path}/0", json={"n": 1}).status_code == 200, f"{path} to go into the database")
+    source, refused = world.directory / "items", world.directory / "refused"
+    source.write_text("\n".join(json.dumps({"method": "PATCH", "path": f"{path}/{number % 5 + 1}", "body": {"n": 1}})
+                                for path in paths for number in range(10)))
+    for _ in range(2):
+        sent = world.leat("send", str(source), "--url", world.url(process), "--idempotency", "k", "--refused", str(refused))
+        assert sent.returncode == 0 and "20 accepted, 0 refused, 0 unknown" in sent.stdout, (sent.stdout, sent.stderr)
+        assert refused.read_text() == ""
+    assert world.rows("select n, count(*) from (select * from checks union all select * from live) as both_tables where id > 0 group by n") == [(2, 10)]
