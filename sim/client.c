@@ -360,6 +360,7 @@ void sim_clients_begin(sim_world *world)
         .schema_versions = world->schema.schema_versions,
         .in_flight_max = 20000,
         .batches_max = 1,
+        .idempotency_ms = 24 * 3600 * 1000,
         .ready_age_ms = 5000,
         .floods = world->floods.controls,
         .modes = world->modes.board,

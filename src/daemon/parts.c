@@ -225,6 +225,7 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
         .schema_versions = daemon->schema_versions,
         .in_flight_max = (uint32_t)from->in_flight_max,
         .batches_max = (uint32_t)from->batches_max,
+        .idempotency_ms = from->idempotency_ms,
         .auth = daemon->auth,
         .token_rate = edge_rate(from->token_rate, from->token_burst),
         .tenant_rate = edge_rate(from->tenant_rate, from->tenant_burst),

@@ -162,7 +162,7 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
 {
     LEAT_ASSERT(config->layout->partition_count > 0);
     LEAT_ASSERT(config->in_flight_max > 0 && config->ready_age_ms > 0);
-    LEAT_ASSERT(config->batches_max > 0);
+    LEAT_ASSERT(config->batches_max > 0 && config->idempotency_ms > 0);
     leat_edge *edge = leat_must_calloc(1, sizeof *edge);
     edge->config = *config;
     edge->partition_count = config->layout->partition_count;

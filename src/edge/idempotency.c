@@ -1,8 +1,9 @@
 /*
  * idempotency.c - the idempotency key of a write: whether it is one, and whether this edge has
  * lately put another write with it into the log. Then it is refused at once. That is a convenience:
- * what an edge has not seen, or not kept, the shard finds out. A later key may take the place of an
- * earlier one, and two are taken for one by chance only, of 64 bits.
+ * what an edge has not seen, or not kept, the shard finds out. An edge remembers a key for no
+ * longer than the shard has to: after that the key is free for another write. A later key may take
+ * the place of an earlier one, and two are taken for one by chance only, of 64 bits.
  */
 #include "edge/internal.h"
 
@@ -39,13 +40,20 @@ static edge_seen_key key_of(const leat_edge *edge, const edge_write *write)
     return (edge_seen_key){.id = id != 0 ? id : 1, .says = leat_hash_seeded(write->body, says)};
 }
 
+/* Has a write with this key, which says something else, been taken within a lifetime? */
+static bool is_conflict(const leat_edge *edge, const edge_seen_key *key)
+{
+    const edge_seen_key *found = edge->seen ? &edge->seen[key->id % PLACES] : NULL;
+    return found && found->id == key->id && found->says != key->says &&
+           leat_mono_us() - found->taken_us <= edge->config.idempotency_ms * 1000;
+}
+
 bool edge_idempotency_admit(leat_edge *edge, edge_write *write)
 {
     if (!write->idempotency.data)
         return true;
     write->seen = key_of(edge, write);
-    const edge_seen_key *found = edge->seen ? &edge->seen[write->seen.id % PLACES] : NULL;
-    if (!found || found->id != write->seen.id || found->says == write->seen.says)
+    if (!is_conflict(edge, &write->seen))
         return true;
     edge_refuse(edge, &write->asker, LEAT_HTTP_INVALID, edge_idempotency_field(&write->asker),
                 "another write to this row had this idempotency key");
@@ -58,8 +66,11 @@ void edge_idempotency_note(leat_edge *edge, const edge_seen_key *key)
         return;
     if (!edge->seen)
         edge->seen = calloc(PLACES, sizeof *edge->seen);
-    if (edge->seen)
-        edge->seen[key->id % PLACES] = *key;
+    if (!edge->seen)
+        return;
+    edge_seen_key *place = &edge->seen[key->id % PLACES];
+    *place = *key;
+    place->taken_us = edge->taken_us;
 }
 
 void edge_idempotency_fini(leat_edge *edge)

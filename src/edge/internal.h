@@ -130,6 +130,7 @@ typedef struct edge_asker {
 typedef struct edge_seen_key {
     uint64_t id; /* of row and key; 0: there is none */
     uint64_t says;
+    int64_t taken_us; /* leat_mono_us: when the log had its write */
 } edge_seen_key;
 
 /* A write on its way from its bytes to the log. The key is in the edge: it is large. */

@@ -221,6 +221,26 @@ START_TEST(test_idempotency_key)
 }
 END_TEST
 
+/* Another write with it is then the shard's to judge, which has forgotten it too. */
+START_TEST(test_an_idempotency_key_is_remembered_for_its_lifetime)
+{
+    static const char *const bodies[] = {"{\"sessions\":1}", "{\"sessions\":2}"};
+    edge_world *world = world_new();
+    world->config.idempotency_ms = 1;
+    world_open(world);
+    for (uint32_t i = 0; i < COUNT_OF(bodies); i++) {
+        send_request(world, "PATCH /apps/7/devices/y", "idempotency-key: k\r\n", bodies[i]);
+        wait_record(world, i + 1);
+        fake_log_answer(world->log, i, LEAT_APPENDED, i, NULL);
+        expect_answer(world, 202);
+        int64_t taken_us = leat_mono_us(); /* or a little earlier */
+        while (leat_mono_us() - taken_us <= 1000)
+            continue;
+    }
+    world_free(world);
+}
+END_TEST
+
 static const struct {
     const char *line;
     const char *headers;
@@ -1007,6 +1027,7 @@ static Suite *suite(void)
     suite_add_tcase(s, records);
     TCase *answers = tcase_create("answers");
     tcase_add_test(answers, test_idempotency_key);
+    tcase_add_test(answers, test_an_idempotency_key_is_remembered_for_its_lifetime);
     tcase_add_loop_test(answers, test_refused, 0, COUNT_OF(refused));
     tcase_add_loop_test(answers, test_answers_of_the_log, 0, COUNT_OF(from_log));
     tcase_add_loop_test(answers, test_log_that_takes_nothing, 0, COUNT_OF(at_append));

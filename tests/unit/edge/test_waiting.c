@@ -61,6 +61,7 @@ static world *world_with(leat_auth *auth)
         .in_flight_max = 12,
         .ready_age_ms = 5000,
         .batches_max = 1,
+        .idempotency_ms = 24 * 3600 * 1000,
         .key_rate = {1, 1000},
         .writes = {SOURCE, &w->placement, w->waits, WAIT_MAX_S},
         .metrics = w->metrics,

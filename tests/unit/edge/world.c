@@ -37,6 +37,7 @@ edge_world *world_new(void)
         .schema_versions = world->schema_versions,
         .in_flight_max = 12,
         .batches_max = 2,
+        .idempotency_ms = 24 * 3600 * 1000,
         .ready_age_ms = 5000,
         .metrics = world->metrics,
     };
