@@ -155,8 +155,8 @@ const leat_command leat_commands[] = {
      "              and * stands for all. Default *:*\n"
      "  --tenant T  it writes rows of this tenant only; as in the path of a request (percent-encoded)\n",
      leat_command_token_new},
-    {"send", "cruKACpMyxFbUI",
-     "FILE|- [--path PATH | --route NAME] [--method M] [--types LIST] [--url URL] [--token T] [--ca FILE] [--cert FILE] [--refused FILE] [--from LINE] [--batch N] [--idempotency KEY] [--repeat-unknown] [--config FILE]",
+    {"send", "cruKACpMyxFbUI@",
+     "FILE|- [--path PATH | --route NAME] [--method M] [--types LIST] [--url URL] [--token T] [--header LINE]... [--ca FILE] [--cert FILE] [--refused FILE] [--from LINE] [--batch N] [--idempotency KEY] [--repeat-unknown] [--config FILE]",
      1, "send the writes of a file to an edge",
      "Sends the lines of a file or of standard input (-) in batches, several at once, and shows how far it is. The writes of a row\n"
      "keep the order of the file as long as their paths are spelled alike. What is refused for now (429, 503), or was not sent\n"
@@ -173,6 +173,8 @@ const leat_command leat_commands[] = {
      "                    or something else is meant. Integers, dates and so on may be text\n"
      "  --url URL         of the edge; without it, the configuration's `listen` on this machine, by TLS where http.tls is set\n"
      "  --token T         the bearer token; without it, $LEAT_TOKEN. Other users of this machine can see options\n"
+     "  --header LINE     'NAME: VALUE', sent with every batch and the question for /openapi.json: a tenant that is in a header;\n"
+     "                    may be given up to 16 times\n"
      "  --ca FILE         for https: the certificates (PEM) of the authorities to trust; without it, those of this machine\n"
      "  --cert FILE       for https: the certificate to show, and its key, where http.tls.client_certificate asks for one (PEM)\n"
      "  --refused FILE    gets what was not accepted, with the reason and the line; it can be sent again, once what was\n"

@@ -5,7 +5,10 @@
 #include "base/base.h"
 #include "base/exit_code.h"
 
-enum { LEAT_ADMINS_MAX = 16 }; /* times that --admin is given */
+enum {
+    LEAT_ADMINS_MAX = 16,  /* times that --admin is given */
+    LEAT_HEADERS_MAX = 16, /* and --header */
+};
 
 /* The options of the command line. A command gets only options that it takes; those that are not
  * given are NULL, 0 or false. */
@@ -72,6 +75,8 @@ typedef struct leat_options {
     bool quick;
     const char *admin[LEAT_ADMINS_MAX];
     uint32_t admin_count;
+    const char *header[LEAT_HEADERS_MAX]; /* "NAME: VALUE" */
+    uint32_t header_count;
     char *const *operands; /* as many as the command wants */
 } leat_options;
 

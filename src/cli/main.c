@@ -47,6 +47,7 @@ static const struct option options_known[] = {
     {"repeat-unknown", no_argument, NULL, 'U'},
     {"idempotency", required_argument, NULL, 'I'},
     {"admin", required_argument, NULL, 'w'},
+    {"header", required_argument, NULL, '@'},
     {"once", no_argument, NULL, 'o'},
     {"share", required_argument, NULL, 'D'},
     {"sample", required_argument, NULL, 'E'},
@@ -183,6 +184,15 @@ static const char **text_of(leat_options *options, int letter)
     return NULL;
 }
 
+/* One more of an option that may be given several times. -1: that was often enough. */
+static int take_one_more(const char **list, uint32_t *count, uint32_t most, const char *value)
+{
+    if (*count == most)
+        return -1;
+    list[(*count)++] = value;
+    return 0;
+}
+
 static int take_option(leat_options *options, int letter, const char *value)
 {
     const char **text = text_of(options, letter);
@@ -208,10 +218,9 @@ static int take_option(leat_options *options, int letter, const char *value)
         options->once = true;
         break;
     case 'w':
-        if (options->admin_count == LEAT_ADMINS_MAX)
-            return -1;
-        options->admin[options->admin_count++] = value;
-        break;
+        return take_one_more(options->admin, &options->admin_count, LEAT_ADMINS_MAX, value);
+    case '@':
+        return take_one_more(options->header, &options->header_count, LEAT_HEADERS_MAX, value);
     case 'B':
         options->adopted = true;
         break;
@@ -229,6 +238,21 @@ static int take_option(leat_options *options, int letter, const char *value)
         break;
     }
     return 0;
+}
+
+/* What take_option has against a value. */
+static const char *value_fault(int letter)
+{
+    switch (letter) {
+    case 'w':
+        return "--admin can be given 16 times, not more: ";
+    case '@':
+        return "--header can be given 16 times, not more: ";
+    case 'l':
+        return "--limit takes a number from 1 to 1000000, not ";
+    default:
+        return "--max-seconds takes a number from 1 to 1000000, not ";
+    }
 }
 
 static int option_error(int letter, const char *word)
@@ -255,11 +279,7 @@ static int read_options(int argc, char **argv, command_line *line)
         if (letter == '?' || letter == ':')
             return option_error(letter, argv[optind - 1]);
         if (take_option(&line->options, letter, optarg) != 0)
-            return usage_error(letter == 'w' ? "--admin can be given 16 times, not more: "
-                               : letter == 'l'
-                                   ? "--limit takes a number from 1 to 1000000, not "
-                                   : "--max-seconds takes a number from 1 to 1000000, not ",
-                               optarg);
+            return usage_error(value_fault(letter), optarg);
         line->help = line->help || letter == 'h';
         line->version = line->version || letter == 'V';
         if (!strchr("hV", letter) && !strchr(line->given, letter))

@@ -121,6 +121,14 @@ static int check_idempotency(const char *text, leat_error *error)
     return fault ? leat_fail(error, "--idempotency: %s", fault) : 0;
 }
 
+static int check_headers(const leat_options *options, leat_error *error)
+{
+    for (uint32_t i = 0; i < options->header_count; i++)
+        if (leat_send_target_check_header(options->header[i], error) != 0)
+            return leat_fail_prefix(error, "--header");
+    return 0;
+}
+
 /* `text` NULL: not given. */
 static int read_number(const char *name, const char *text, uint64_t otherwise, uint64_t most,
                        uint64_t *ret, leat_error *error)
@@ -144,12 +152,14 @@ static int read_options(send_run *run, leat_error *error)
         .types = options->types,
         .idempotency = options->idempotency,
     };
-    if (check_idempotency(options->idempotency, error) != 0)
+    if (check_idempotency(options->idempotency, error) != 0 || check_headers(options, error) != 0)
         return -1;
     run->to = (leat_send_config){
         .target = {.token = token && *token ? token : NULL,
                    .ca = options->ca,
-                   .cert = options->cert},
+                   .cert = options->cert,
+                   .header = options->header,
+                   .header_count = options->header_count},
         .lanes = LANES,
         .repeats_unknown = options->repeat_unknown || options->idempotency,
     };

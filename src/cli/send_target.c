@@ -12,6 +12,57 @@
 
 enum { CONNECT_TIMEOUT_S = 10, SILENCE_S = 60 };
 
+/* ---- headers ---- */
+
+/* Of a field's name, by RFC 9110. */
+static bool is_token_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+/* Why a batch cannot have this header from outside; NULL: it can. */
+static const char *own_header_fault(leat_slice name)
+{
+    static const struct {
+        const char *name, *fault;
+    } own[] = {
+        {"authorization", "--token gives it"},
+        {"idempotency-key", "each item has its own: --idempotency gives them"},
+        {"content-type", "leat send says how a batch travels"},
+        {"content-length", "leat send says how a batch travels"},
+        {"content-encoding", "leat send says how a batch travels"},
+        {"transfer-encoding", "leat send says how a batch travels"},
+        {"connection", "leat send says how a batch travels"},
+        {"expect", "leat send says how a batch travels"},
+    };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (leat_slice_is_nocase(name, own[i].name))
+            return own[i].fault;
+    return NULL;
+}
+
+/* libcurl takes a header without a value as a wish to leave it out. */
+int leat_send_target_check_header(const char *text, leat_error *error)
+{
+    leat_slice name = {text, 0};
+    while (is_token_char(text[name.size]))
+        name.size++;
+    if (name.size == 0 || text[name.size] != ':')
+        return leat_fail(error, "NAME: VALUE is expected, not %s", text);
+    const char *value = text + name.size + 1;
+    if (value[strspn(value, " \t")] == '\0')
+        return leat_fail(error, "it has no value: %s", text);
+    for (const char *at = value; *at; at++)
+        if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
+            return leat_fail(error, "the value of %.*s has a control character", (int)name.size,
+                             name.data);
+    const char *fault = own_header_fault(name);
+    return fault ? leat_fail(error, "%.*s: %s", (int)name.size, name.data, fault) : 0;
+}
+
+/* ---- its life ---- */
+
 void leat_send_target_init(leat_send_target *target)
 {
     leat_buf text = {0};
@@ -27,6 +78,8 @@ void leat_send_target_init(leat_send_target *target)
         leat_buf_printf(&text, "Authorization: Bearer %s", target->token);
         target->headers = curl_slist_append(target->headers, leat_buf_cstr(&text));
     }
+    for (uint32_t i = 0; i < target->header_count; i++)
+        target->headers = curl_slist_append(target->headers, target->header[i]);
     leat_buf_free(&text);
 }
 

@@ -244,7 +244,8 @@ class Scripted(threading.Thread):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         self.url = f"{'https' if context else 'http'}://{self.address}"
-        self.answers, self.context, self.batches, self.tokens = answers, context, [], []
+        self.answers, self.context = answers, context
+        self.asked, self.headers, self.batches, self.tokens = [], [], [], []
         self.start()
 
     def accept(self):
@@ -254,7 +255,7 @@ class Scripted(threading.Thread):
             if self.context or client.recv(4, socket.MSG_PEEK | socket.MSG_WAITALL) != b"GET ":
                 return client
             with client:
-                client.recv(65536)
+                self.asked.append(client.recv(65536))
                 client.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
     def run(self):
@@ -270,6 +271,7 @@ class Scripted(threading.Thread):
                     continue
             with client, client.makefile("rb") as file:
                 headers = list(iter(file.readline, b"\r\n"))
+                self.headers.append(b"".join(headers))
                 size = next(int(line.split(b":")[1]) for line in headers if line.lower().startswith(b"content-length:"))
                 self.tokens += [line.split()[-1].decode() for line in headers if line.lower().startswith(b"authorization: bearer ")]
                 self.batches.append(file.read(size).decode().splitlines())
@@ -535,3 +537,28 @@ def test_a_file_is_sent_into_the_database(make_world):
         assert sent.returncode == 0 and "20 accepted, 0 refused, 0 unknown" in sent.stdout, (sent.stdout, sent.stderr)
         assert refused.read_text() == ""
     assert world.rows("select n, count(*) from (select * from checks union all select * from live) as both_tables where id > 0 group by n") == [(2, 10)]
+
+
+def test_a_header_goes_with_everything_that_is_sent(tmp_path):
+    source = tmp_path / "rows.csv"
+    source.write_text("id,n\n1,1\n")
+
+    def send(url, *headers):
+        return subprocess.run([LEAT, "send", source, "--path", "/rows/{id}", "--url", url, *(f"--header={h}" for h in headers)],
+                              capture_output=True, text=True, timeout=60)
+
+    edge = Scripted(answer_of(lines(202)))
+    done = send(edge.url, "X-App-Id: 7", "x-other:a: b")
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    edge.join(timeout=10)
+    assert len(edge.asked) == len(edge.headers) == 1
+    for said in edge.asked[0], edge.headers[0]:
+        assert b"X-App-Id: 7\r\n" in said and b"x-other:a: b\r\n" in said
+
+    for header, words in [("X-App-Id", "NAME: VALUE is expected"), ("a b: c", "NAME: VALUE is expected"), (": 7", "NAME: VALUE is expected"),
+                          ("X-App-Id: ", "it has no value"), ("x: a\r\ny: b", "control character"), ("authorization: Bearer x", "--token"),
+                          ("Idempotency-Key: k", "--idempotency"), ("Content-Type: text/plain", "how a batch travels")]:
+        done = send("http://127.0.0.1:1", header)
+        assert done.returncode == 2 and words in done.stderr and not done.stdout, (header, done.stdout, done.stderr)
+    done = send("http://127.0.0.1:1", *["x: 1"] * 17)
+    assert done.returncode == 2 and "--header can be given 16 times" in done.stderr, done.stderr
