@@ -3,6 +3,7 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import socket
 import ssl
@@ -237,7 +238,7 @@ def test_what_cannot_be_sent_is_said(sending):
 
 class Scripted(threading.Thread):
     """An edge that gives each batch the next of its answers, as bytes, and closes; it keeps the items of each. With an answer
-    None it closes a connection at once. With a `context` it speaks TLS."""
+    None it closes a connection at once, and where it is a function, what that returns is sent. With a `context` it speaks TLS."""
 
     def __init__(self, *answers, context=None):
         super().__init__(daemon=True)
@@ -275,7 +276,7 @@ class Scripted(threading.Thread):
                 size = next(int(line.split(b":")[1]) for line in headers if line.lower().startswith(b"content-length:"))
                 self.tokens += [line.split()[-1].decode() for line in headers if line.lower().startswith(b"authorization: bearer ")]
                 self.batches.append(file.read(size).decode().splitlines())
-                client.sendall(answer)
+                client.sendall(answer() if callable(answer) else answer)
         self.listener.close()
 
 
@@ -562,3 +563,27 @@ def test_a_header_goes_with_everything_that_is_sent(tmp_path):
         assert done.returncode == 2 and words in done.stderr and not done.stdout, (header, done.stdout, done.stderr)
     done = send("http://127.0.0.1:1", *["x: 1"] * 17)
     assert done.returncode == 2 and "--header can be given 16 times" in done.stderr, done.stderr
+
+
+def test_how_far_it_is_is_shown_on_a_terminal(tmp_path):
+    """What of the file has its answer, how fast that goes, and the time that is left. The second batch waits for the bar."""
+    source = tmp_path / "items"
+    source.write_text("".join(json.dumps(item("PATCH", 7, 1, {"n": 1})) + "\n" for _ in range(20)))
+    is_seen = threading.Event()
+    five = answer_of(lines(*[202] * 5))
+
+    def once_it_is_seen():
+        assert is_seen.wait(60)
+        return five
+
+    edge = Scripted(five, once_it_is_seen, five, five)
+    screen, terminal = os.openpty()
+    sender = subprocess.Popen([LEAT, "send", source, "--url", edge.url, "--batch", "5"], stdout=subprocess.PIPE, stderr=terminal, text=True)
+    os.close(terminal)
+    shown = b""
+    while not re.search(rb"\r\x1b\[K\[#{6}\.{18}\] +2[45]%  5 items  \d+/s  left \d+:\d\d", shown):
+        shown += os.read(screen, 4096)  # fails once the sender has ended
+    is_seen.set()
+    out, _ = sender.communicate(timeout=60)
+    os.close(screen)
+    assert sender.returncode == 0 and "20 accepted, 0 refused, 0 unknown" in out, out
