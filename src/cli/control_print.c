@@ -13,7 +13,7 @@
 void leat_control_print(const char *shard, const leat_control *control)
 {
     leat_buf clean = {0};
-    char text[LEAT_CONTROL_REASON_MAX + 2 * LEAT_CONTROL_NAME_SIZE];
+    char text[LEAT_CONTROL_TEXT_SIZE];
     leat_control_describe(control, text, sizeof text);
     leat_buf_printable(&clean, leat_slice_of(text), SIZE_MAX, false);
     const char *line = leat_buf_cstr(&clean);

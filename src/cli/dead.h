@@ -11,7 +11,8 @@ typedef struct leat_dead_entry {
     const leat_dead_letter *letter;
 } leat_dead_entry;
 
-/* A table for a terminal: long texts are cut, characters that a terminal interprets are escaped. */
+/* A table for a terminal: long texts other than keys are cut, characters that a terminal interprets
+ * are escaped. */
 void leat_dead_print_table(FILE *out, const leat_dead_entry *entries, uint32_t count);
 /* Everything of one, for people. */
 void leat_dead_print_whole(FILE *out, const leat_dead_entry *entry);

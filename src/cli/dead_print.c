@@ -16,7 +16,8 @@
 
 /* ---- text ---- */
 
-enum { KEY_WIDTH = 40, NAME_WIDTH = 24, MESSAGE_WIDTH = 70, CELL_COUNT = 9 };
+enum { KEY_CELL = 5, CELL_COUNT = 9 };
+enum { NAME_WIDTH = 24, MESSAGE_WIDTH = 70, KEY_WIDTH = 80 }; /* the last: two UUIDs */
 
 static leat_slice text_or(const char *text, const char *otherwise)
 {
@@ -28,10 +29,11 @@ typedef struct table_row {
     size_t widths[CELL_COUNT];
 } table_row;
 
+/* A key is whole, because people copy it. */
 static void fill_row(table_row *row, const leat_slice texts[CELL_COUNT])
 {
-    static const size_t widths[CELL_COUNT] = {30,        NAME_WIDTH, 10, 20,           NAME_WIDTH,
-                                              KEY_WIDTH, 10,         10, MESSAGE_WIDTH};
+    static const size_t widths[CELL_COUNT] = {30,       NAME_WIDTH, 10, 20,           NAME_WIDTH,
+                                              SIZE_MAX, 10,         10, MESSAGE_WIDTH};
     for (size_t i = 0; i < CELL_COUNT; i++)
         row->widths[i] = leat_buf_printable(&row->cells[i], texts[i], widths[i], false);
 }
@@ -54,12 +56,14 @@ static void print_row(FILE *out, const table_row *row, const size_t widths[CELL_
 {
     for (size_t i = 0; i < CELL_COUNT; i++) {
         fwrite(row->cells[i].data ? row->cells[i].data : "", 1, row->cells[i].size, out);
-        size_t gap = i + 1 < CELL_COUNT ? widths[i] - row->widths[i] + 2 : 0;
+        size_t pad = widths[i] > row->widths[i] ? widths[i] - row->widths[i] : 0;
+        size_t gap = i + 1 < CELL_COUNT ? pad + 2 : 0;
         fprintf(out, "%*s", (int)gap, "");
     }
     fputc('\n', out);
 }
 
+/* A key that is longer than its column moves the rest of its own row only. */
 void leat_dead_print_table(FILE *out, const leat_dead_entry *entries, uint32_t count)
 {
     static const char *const heads[CELL_COUNT] = {"at",  "shard", "partition", "offset", "route",
@@ -75,6 +79,7 @@ void leat_dead_print_table(FILE *out, const leat_dead_entry *entries, uint32_t c
     for (uint32_t r = 0; r <= count; r++)
         for (size_t i = 0; i < CELL_COUNT; i++)
             widths[i] = rows[r].widths[i] > widths[i] ? rows[r].widths[i] : widths[i];
+    widths[KEY_CELL] = widths[KEY_CELL] < KEY_WIDTH ? widths[KEY_CELL] : KEY_WIDTH;
     for (uint32_t r = 0; r <= count; r++) {
         print_row(out, &rows[r], widths);
         for (size_t i = 0; i < CELL_COUNT; i++)

@@ -14,7 +14,7 @@
 #include "daemon/hold_end.h"
 #include "daemon/json.h"
 
-enum { LIMIT_DEFAULT = 100, KEY_WIDTH = 200 };
+enum { LIMIT_DEFAULT = 100 };
 
 typedef struct held_run {
     const char *name; /* of the command */
@@ -41,7 +41,7 @@ static void print_sentence(leat_hold_end *end, const char *sentence)
 static void print_name(const leat_shard_held_key *key)
 {
     leat_buf text = {0};
-    leat_buf_printable(&text, (leat_slice){key->key, key->key_size}, KEY_WIDTH, false);
+    leat_buf_printable(&text, (leat_slice){key->key, key->key_size}, SIZE_MAX, false);
     printf("key %s of %s", text.size > 0 ? leat_buf_cstr(&text) : "", key->table);
     leat_buf_free(&text);
 }

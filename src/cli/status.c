@@ -130,7 +130,7 @@ static void print_process(const leat_troubles *troubles, const leat_status_proce
 static void print_controls(const shard_status *shard)
 {
     for (uint32_t i = 0; shard->controls && i < leat_control_set_count(shard->controls); i++) {
-        char text[LEAT_CONTROL_REASON_MAX + 2 * LEAT_CONTROL_NAME_SIZE];
+        char text[LEAT_CONTROL_TEXT_SIZE];
         if (i == CONTROLS_SHOWN) {
             printf("    and %" PRIu32 " more controls: leat control list\n",
                    leat_control_set_count(shard->controls) - i);

@@ -97,7 +97,7 @@ static bool is_blocked(leat_hold_end *end, const leat_shard_held_key *key,
     if (!control)
         return false;
     leat_buf text = {0};
-    char words[LEAT_CONTROL_REASON_MAX + 2 * LEAT_CONTROL_NAME_SIZE];
+    char words[LEAT_CONTROL_TEXT_SIZE];
     leat_control_describe(control, words, sizeof words);
     put_name(&text, key);
     leat_buf_text(&text, ": not tried, because its records are ");

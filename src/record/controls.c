@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DESCRIBED_MAX = 64 };
-enum { SLOTS = 2048 }; /* a power of two, twice as many as there may be controls */
+enum { SHOWN_MIN = 64 }; /* of a tenant or key, however little room there is */
+enum { SLOTS = 2048 };   /* a power of two, twice as many as there may be controls */
 _Static_assert(SLOTS >= 2 * LEAT_CONTROLS_MAX, "a search ends at an empty slot");
 
 struct leat_control_set {
@@ -27,20 +27,43 @@ struct leat_control_set {
     uint16_t *slots; /* [SLOTS]: index + 1, by the hash of `what`; 0: empty. NULL: no control yet */
 };
 
-/* A long key is cut, because what follows it says more. */
+/* How much of a tenant or key is shown beside `rest` other characters. What follows a long key says
+ * more, so it is cut where there is no room for all of it. */
+static size_t shown_size(const char *what, size_t rest, size_t size)
+{
+    enum { DOTS = 3 };
+    size_t length = strlen(what);
+    if (rest + length < size)
+        return length;
+    size_t room = size > rest + DOTS ? size - rest - DOTS - 1 : 0;
+    size_t most = room > SHOWN_MIN ? room : SHOWN_MIN;
+    return length < most ? length : most;
+}
+
+static void name_between(const char *before, const char *table, const char *what, const char *after,
+                         char *ret, size_t size)
+{
+    const char *kind = table ? "key " : "tenant ", *gap = table ? " " : "";
+    table = table ? table : "";
+    size_t rest = strlen(before) + strlen(kind) + strlen(table) + strlen(gap) + strlen(after);
+    size_t shown = shown_size(what, rest, size);
+    snprintf(ret, size, "%s%s%s%s%.*s%s%s", before, kind, table, gap, (int)shown, what,
+             shown < strlen(what) ? "..." : "", after);
+}
+
 void leat_control_name(const char *table, const char *what, char *ret, size_t size)
 {
-    snprintf(ret, size, "%s %s%s%.*s%s", table ? "key" : "tenant", table ? table : "",
-             table ? " " : "", DESCRIBED_MAX, what, strlen(what) > DESCRIBED_MAX ? "..." : "");
+    name_between("", table, what, "", ret, size);
 }
 
 void leat_control_describe(const leat_control *control, char *ret, size_t size)
 {
-    char name[LEAT_CONTROL_NAME_SIZE];
-    leat_control_name(control->table, control->what, name, sizeof name);
-    snprintf(ret, size, "%s by control %" PRId64 " of %s until %s%s%s",
-             control->holds ? "held" : "skipped", control->id, name, control->until,
-             *control->reason ? ": " : "", control->reason);
+    char before[64], after[LEAT_CONTROL_TIME_SIZE + LEAT_CONTROL_REASON_MAX + 16];
+    snprintf(before, sizeof before, "%s by control %" PRId64 " of ",
+             control->holds ? "held" : "skipped", control->id);
+    snprintf(after, sizeof after, " until %s%s%s", control->until, *control->reason ? ": " : "",
+             control->reason);
+    name_between(before, control->table, control->what, after, ret, size);
 }
 
 /* ---- a set ---- */

@@ -18,6 +18,9 @@ enum {
     LEAT_CONTROL_TIME_SIZE = 32,
     LEAT_CONTROL_KEEP_MAX = 10000,
     LEAT_CONTROL_NAME_SIZE = 240,
+    /* of a text that has a whole key and all that is said of it */
+    LEAT_CONTROL_TEXT_SIZE = LEAT_KEY_BYTES_MAX + LEAT_CONTROL_REASON_MAX +
+                             2 * LEAT_CONTROL_NAME_SIZE,
 };
 
 /* One control. `table` NULL: of a tenant, else of the row with this key. */
@@ -42,11 +45,11 @@ typedef struct leat_control {
 
 typedef struct leat_control_set leat_control_set;
 
-/* "skipped by control 5 of tenant 7 until 2026-01-01T00:00:00.000Z: reason", or "held by ...", cut
- * to `size`. */
+/* "skipped by control 5 of tenant 7 until 2026-01-01T00:00:00.000Z: reason", or "held by ...".
+ * Where `size` is too small, a long tenant or key is cut. In LEAT_CONTROL_TEXT_SIZE it is whole. */
 void leat_control_describe(const leat_control *control, char *ret, size_t size);
 
-/* "tenant 7", "key subs 7/1", cut to `size`. */
+/* "tenant 7", "key subs 7/1", cut likewise. */
 void leat_control_name(const char *table, const char *what, char *ret, size_t size);
 
 /* Empty. */

@@ -96,6 +96,26 @@ START_TEST(a_control_holds_or_skips)
 }
 END_TEST
 
+/* A list shows it whole, for it is what a person copies; a message keeps what follows it. */
+START_TEST(a_long_key_is_cut_only_where_there_is_no_room)
+{
+    char key[LEAT_KEY_BYTES_MAX + 1] = "", small[120], cut[256], whole[LEAT_CONTROL_TEXT_SIZE];
+    memset(key, 'k', LEAT_KEY_BYTES_MAX);
+    leat_control controls[] = {control(1, "subscriptions", key, 100)};
+    leat_control_set *set = set_of(controls, 1);
+    const leat_control *only = leat_control_set_at(set, 0);
+    leat_control_describe(only, whole, sizeof whole);
+    ck_assert_ptr_nonnull(strstr(whole, key));
+    ck_assert_ptr_nonnull(strstr(whole, " until 100: why"));
+    leat_control_describe(only, cut, sizeof cut);
+    ck_assert_uint_eq(strlen(cut), sizeof cut - 1);
+    ck_assert_ptr_nonnull(strstr(cut, "kkk... until 100: why"));
+    leat_control_describe(only, small, sizeof small);
+    ck_assert_ptr_nonnull(strstr(small, "kkk..."));
+    leat_control_set_drop(set);
+}
+END_TEST
+
 START_TEST(a_control_ends_by_itself)
 {
     leat_control controls[] = {control(1, NULL, "7", 100), control(2, "subscriptions", "7/a", 50)};
@@ -169,6 +189,7 @@ int main(void)
     tcase_add_test(tests, a_tenant_is_all_of_its_keys_and_a_key_is_one);
     tcase_add_test(tests, a_key_goes_before_its_tenant_and_needs_the_table);
     tcase_add_test(tests, a_control_holds_or_skips);
+    tcase_add_test(tests, a_long_key_is_cut_only_where_there_is_no_room);
     tcase_add_test(tests, a_control_ends_by_itself);
     tcase_add_test(tests, without_a_tenant_in_the_route_no_control_of_one_applies);
     tcase_add_test(tests, a_full_set_takes_no_more_and_finds_each);
