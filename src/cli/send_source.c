@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "cli/csv.h"
 #include "cli/send_line.h"
+#include "record/chars.h"
 
 enum {
     FILL_BYTES = 256 * 1024,
@@ -147,23 +148,6 @@ static int read_path(leat_send_source *source, leat_error *error)
     }
 }
 
-static void append_percent(leat_buf *out, leat_slice text)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                     (c != 0 && strchr("-._~", c));
-        if (plain) {
-            leat_buf_byte(out, (char)c);
-            continue;
-        }
-        leat_buf_byte(out, '%');
-        leat_buf_byte(out, digits[c >> 4]);
-        leat_buf_byte(out, digits[c & 15]);
-    }
-}
-
 /* ---- a row as an item ---- */
 
 /* Once for a column: a document that becomes a text is found late, in the rows. */
@@ -197,7 +181,7 @@ static void append_path(leat_buf *out, const leat_send_source *source)
         leat_buf_clear(&text);
         leat_send_cell_text(&text, source->kinds[column], leat_csv_text(&source->row, column));
         leat_buf_slice(out, source->parameters[i].before);
-        append_percent(out, (leat_slice){text.data, text.size});
+        leat_buf_percent(out, (leat_slice){text.data, text.size});
     }
     leat_buf_free(&text);
     leat_buf_slice(out, source->path_end);

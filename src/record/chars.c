@@ -16,3 +16,18 @@ const uint8_t leat_chars[256] = {
     0x10,        0x10, 0x10, 0x10, 0x10,        0x10, 0x10, 0x10, [112] = 0x10, 0x10, 0x10, 0x10,
     0x10,        0x10, 0x10, 0x10, 0x10,        0x10, 0x10, 0x00, 0x00,         0x00, 0x10, 0x00,
 };
+
+void leat_buf_percent(leat_buf *out, leat_slice text)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (leat_is_unreserved(text.data[i])) {
+            leat_buf_byte(out, text.data[i]);
+            continue;
+        }
+        leat_buf_byte(out, '%');
+        leat_buf_byte(out, digits[c >> 4]);
+        leat_buf_byte(out, digits[c & 15]);
+    }
+}

@@ -5,7 +5,7 @@
 #ifndef LEAT_RECORD_CHARS_H
 #define LEAT_RECORD_CHARS_H
 
-#include "base/base.h"
+#include "base/buf.h"
 
 enum { LEAT_CHAR_UNRESERVED = 0x10, LEAT_CHAR_HEX = 0x20 };
 
@@ -24,6 +24,9 @@ static inline bool leat_is_unreserved(char c)
 {
     return (leat_chars[(unsigned char)c] & LEAT_CHAR_UNRESERVED) != 0;
 }
+
+/* Appends a text as it stands in a path or a query: what is not unreserved as %XX. */
+void leat_buf_percent(leat_buf *out, leat_slice text);
 
 /* The text of a UUID is 8-4-4-4-12: where it has its dashes, and the two digits of each byte. */
 enum { LEAT_UUID_BYTES = 16, LEAT_UUID_DASHES = 4, LEAT_UUID_TEXT = 36 };

@@ -335,3 +335,18 @@ leat_match leat_key_from_path(const leat_route *route, leat_slice path, leat_sli
     from.parts[from.plain] = tenant;
     return make_key(route, &from, ret_key, ret_field, error);
 }
+
+void leat_route_path(const leat_route *route, leat_slice canonical, leat_buf *out)
+{
+    leat_slice parts[LEAT_KEY_VALUES_MAX];
+    uint32_t count = split(canonical, parts, leat_route_value_count(route));
+    LEAT_ASSERT(count == leat_route_value_count(route));
+    for (uint32_t i = 0; i < route->segment_count; i++) {
+        const leat_segment *segment = &route->segments[i];
+        leat_buf_byte(out, '/');
+        if (segment->key_position < 0)
+            leat_buf_text(out, segment->text);
+        else
+            leat_buf_slice(out, parts[segment->key_position + route->tenant_leads]);
+    }
+}

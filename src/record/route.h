@@ -167,6 +167,10 @@ leat_match leat_key_from_path(const leat_route *route, leat_slice path, leat_sli
                               leat_key *ret_key, char *ret_field,
                               leat_error *error) LEAT_MUST_CHECK;
 
+/* Appends the path of a request whose key is this canonical one. A tenant that is elsewhere is not
+ * in it. */
+void leat_route_path(const leat_route *route, leat_slice canonical, leat_buf *out);
+
 /* How many values a key of the route has, and the column of one of them; that of a tenant without a
  * column is a text. */
 uint32_t leat_route_value_count(const leat_route *route);

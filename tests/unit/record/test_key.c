@@ -103,6 +103,26 @@ START_TEST(paths_find_their_route_and_key)
 }
 END_TEST
 
+START_TEST(a_key_has_a_path_that_leads_back_to_it)
+{
+    const leat_route *route = NULL;
+    leat_key key;
+    char field[LEAT_NAME_MAX + 1];
+    leat_error error = {""};
+    leat_buf path = {0};
+    if (!match_cases[_i].canonical)
+        return;
+    leat_route_path(&routes.routes[match_cases[_i].route], leat_slice_of(match_cases[_i].canonical),
+                    &path);
+    ck_assert_int_eq(
+        leat_routes_match(&routes, (leat_slice){path.data, path.size}, &route, &key, field, &error),
+        LEAT_MATCH_OK);
+    ck_assert_ptr_eq(route, &routes.routes[match_cases[_i].route]);
+    ck_assert_str_eq(canonical_of(&key), match_cases[_i].canonical);
+    leat_buf_free(&path);
+}
+END_TEST
+
 START_TEST(a_path_cut_in_memory_is_not_read_beyond_its_end)
 {
     const char *path = "/apps/7/devices/a%41";
@@ -246,6 +266,8 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, paths_find_their_route_and_key, 0, (int)COUNT_OF(match_cases));
+    tcase_add_loop_test(tests, a_key_has_a_path_that_leads_back_to_it, 0,
+                        (int)COUNT_OF(match_cases));
     tcase_add_test(tests, a_path_cut_in_memory_is_not_read_beyond_its_end);
     tcase_add_test(tests, keys_from_the_log_become_the_same_key);
     tcase_add_test(tests, typed_values_stand_in_primary_key_order);
