@@ -71,6 +71,7 @@ typedef struct leat_options {
     bool hold;
     bool json;
     bool held;
+    bool lines;
     bool once;
     bool quick;
     const char *admin[LEAT_ADMINS_MAX];

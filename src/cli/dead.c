@@ -4,7 +4,6 @@
  * list is incomplete.
  */
 #include "cli/dead.h"
-#include "daemon/assemble.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,9 +13,11 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "cli/commands.h"
+#include "cli/dead_line.h"
+#include "cli/wish.h"
 #include "config/config.h"
 
-enum { LIMIT_DEFAULT = 100 };
+enum { LIMIT_DEFAULT = 100, LINES_DEFAULT = 10000 };
 
 /* Dead letters of all shards that could be read. */
 typedef struct harvest {
@@ -29,12 +30,13 @@ typedef struct harvest {
 
 /* ---- which ---- */
 
-static bool is_shard(const leat_config *config, const char *name)
+static int check_form(const leat_options *options, leat_error *error)
 {
-    for (uint32_t i = 0; i < config->shard_count; i++)
-        if (strcmp(config->shards[i].name, name) == 0)
-            return true;
-    return false;
+    if (options->lines && (options->held || options->json))
+        return leat_fail(error, "--lines excludes --held and --json");
+    if (options->tenant && !options->lines)
+        return leat_fail(error, "--tenant belongs to --lines");
+    return 0;
 }
 
 /* A route without a name has that of its table. */
@@ -136,28 +138,28 @@ static void harvest_free(harvest *found)
 
 /* ---- with the configuration ---- */
 
-static int load(const leat_options *options, leat_config *ret, leat_error *error)
+static int load(const leat_options *options, leat_assembly *ret, leat_error *error)
 {
-    if (leat_config_load(options->config_file, ret, error) != 0 ||
-        leat_assembly_check_addresses(ret, error) != 0)
+    if (leat_wish_load(options, ret, error) != 0)
         return -1;
-    if (options->shard && !is_shard(ret, options->shard))
-        return leat_fail(error, "--shard: %s has no shard %s", ret->file, options->shard);
+    if (options->shard && !leat_config_find_shard(&ret->config, leat_slice_of(options->shard)))
+        return leat_fail(error, "--shard: %s has no shard %s", ret->config.file, options->shard);
     return 0;
 }
 
 /* `use` returns an exit code, or -1 with a message when the request itself is wrong. Not
  * leat_with_assembly: the log is not needed, and data_dir may belong to another user. */
 static int with_config(const char *name, const leat_options *options,
-                       int (*use)(const leat_config *config, const leat_options *options,
+                       int (*use)(const leat_assembly *assembly, const leat_options *options,
                                   leat_error *error))
 {
-    leat_config config = {0};
+    leat_assembly *assembly = leat_must_calloc(1, sizeof *assembly);
     leat_error error = {0};
-    int code = load(options, &config, &error) == 0 ? use(&config, options, &error) : -1;
+    int code = load(options, assembly, &error) == 0 ? use(assembly, options, &error) : -1;
     if (code < 0)
         leat_print_error("leat %s: %s", name, error.text);
-    leat_config_fini(&config);
+    leat_assembly_fini(assembly);
+    free(assembly);
     return code < 0 ? LEAT_EXIT_USAGE : code;
 }
 
@@ -174,31 +176,100 @@ static void print_summary(const harvest *found, uint32_t shown)
         printf("\n%u dead letter%s%s\n", shown, shown == 1 ? "" : "s", where);
 }
 
-static int list(const leat_config *config, const leat_options *options, leat_error *error)
+static void print_list(const harvest *found, uint32_t shown, bool json)
 {
+    for (uint32_t i = 0; json && i < shown; i++)
+        leat_dead_print_json(stdout, &found->entries[i]);
+    if (!json && shown > 0)
+        leat_dead_print_table(stdout, found->entries, shown);
+    if (!json)
+        print_summary(found, shown);
+}
+
+/* The writes of a row are in one partition, so among lines they have the order in which they were
+ * accepted. When they were refused says less. */
+static int by_place(const void *a, const void *b)
+{
+    const leat_dead_letter *x = ((const leat_dead_entry *)a)->letter,
+                           *y = ((const leat_dead_entry *)b)->letter;
+    if (x->partition != y->partition)
+        return x->partition < y->partition ? -1 : 1;
+    return x->offset < y->offset ? -1 : x->offset > y->offset ? 1 : 0;
+}
+
+/* False: it is left out, and why has been said. */
+static bool print_line(const leat_dead_line_form *form, const leat_dead_entry *entry)
+{
+    leat_buf line = {0};
+    leat_error error = {0};
+    int status = leat_dead_line(form, entry->letter, &line, &error);
+    if (status == 0)
+        printf("%.*s\n", (int)line.size, line.data);
+    leat_buf_free(&line);
+    if (status < 0)
+        leat_print_error("leat dead list: partition %" PRIu32 ", offset %" PRId64
+                         " is left out: %s",
+                         entry->letter->partition, entry->letter->offset, error.text);
+    return status >= 0;
+}
+
+/* Returns the exit code. */
+static int print_lines(const leat_assembly *assembly, const leat_options *options, harvest *found,
+                       uint32_t shown)
+{
+    leat_ground *on = leat_must_calloc(1, sizeof *on);
+    leat_error error = {0};
+    int code = LEAT_EXIT_OK;
+    on->assembly = assembly;
+    if (leat_ground_read(on, &error) == 0) {
+        leat_dead_line_form form = {.routes = &on->version->routes,
+                                    .placement = &on->source.placement,
+                                    .tenant = options->tenant};
+        qsort(found->entries, shown, sizeof *found->entries, by_place);
+        for (uint32_t i = 0; i < shown; i++)
+            if (!print_line(&form, &found->entries[i]))
+                code = LEAT_EXIT_FAILED;
+    } else {
+        leat_print_error("leat dead list: %s", error.text);
+        code = LEAT_EXIT_FAILED;
+    }
+    if (shown < found->count) {
+        leat_print_error("leat dead list: these are the newest %u; there are more: --limit N",
+                         shown);
+        code = LEAT_EXIT_FAILED;
+    }
+    leat_ground_free(on);
+    free(on);
+    return code;
+}
+
+static int list(const leat_assembly *assembly, const leat_options *options, leat_error *error)
+{
+    const leat_config *config = &assembly->config;
     leat_buf routes = {0};
-    if (select_routes(config, options, &routes, error) != 0) {
+    if (check_form(options, error) != 0 || select_routes(config, options, &routes, error) != 0) {
         leat_buf_free(&routes);
         return -1;
     }
     harvest found;
-    uint32_t limit = options->limit ? options->limit : LIMIT_DEFAULT;
+    uint32_t otherwise = options->lines ? LINES_DEFAULT : LIMIT_DEFAULT;
+    uint32_t limit = options->limit ? options->limit : otherwise;
     /* Reads one more than it shows, to know whether there are more. */
     leat_dead_query query = {.topic = leat_config_topic(config),
                              .routes = routes.size > 0 ? leat_buf_cstr(&routes) : NULL,
                              .partition = -1,
                              .offset = -1,
                              .limit = limit + 1,
-                             .with_bodies = options->json};
+                             .with_bodies = options->json || options->lines};
     read_shards("dead list", config, options->shard, &query, &found);
     uint32_t shown = found.count < limit ? found.count : limit;
-    for (uint32_t i = 0; options->json && i < shown; i++)
-        leat_dead_print_json(stdout, &found.entries[i]);
-    if (!options->json && shown > 0)
-        leat_dead_print_table(stdout, found.entries, shown);
-    if (!options->json)
-        print_summary(&found, shown);
-    int code = found.failed > 0 ? LEAT_EXIT_FAILED : LEAT_EXIT_OK;
+    int code = LEAT_EXIT_OK;
+    if (options->lines)
+        code = print_lines(assembly, options, &found, shown);
+    else
+        print_list(&found, shown, options->json);
+    if (found.failed > 0)
+        code = LEAT_EXIT_FAILED;
     harvest_free(&found);
     leat_buf_free(&routes);
     return code;
@@ -206,26 +277,26 @@ static int list(const leat_config *config, const leat_options *options, leat_err
 
 int leat_command_dead_list(const leat_options *options)
 {
-    if (options->held)
+    if (options->held && !options->lines && !options->tenant)
         return leat_command_dead_list_held(options);
     return with_config("dead list", options, list);
 }
 
 /* ---- leat dead show ---- */
 
-static int show(const leat_config *config, const leat_options *options, leat_error *error)
+static int show(const leat_assembly *assembly, const leat_options *options, leat_error *error)
 {
     int64_t partition = 0, offset = 0;
     if (read_number("PARTITION", options->operands[0], INT32_MAX, &partition, error) != 0 ||
         read_number("OFFSET", options->operands[1], INT64_MAX, &offset, error) != 0)
         return -1;
     harvest found;
-    leat_dead_query query = {.topic = leat_config_topic(config),
+    leat_dead_query query = {.topic = leat_config_topic(&assembly->config),
                              .partition = partition,
                              .offset = offset,
                              .limit = 1,
                              .with_bodies = true};
-    read_shards("dead show", config, options->shard, &query, &found);
+    read_shards("dead show", &assembly->config, options->shard, &query, &found);
     int code = found.count > 0 ? LEAT_EXIT_OK : LEAT_EXIT_FAILED;
     if (found.count == 0)
         leat_print_error("leat dead show: there is no dead letter of partition %" PRId64

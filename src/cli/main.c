@@ -49,6 +49,7 @@ static const struct option options_known[] = {
     {"admin", required_argument, NULL, 'w'},
     {"header", required_argument, NULL, '@'},
     {"once", no_argument, NULL, 'o'},
+    {"lines", no_argument, NULL, '#'},
     {"share", required_argument, NULL, 'D'},
     {"sample", required_argument, NULL, 'E'},
     {"quick", no_argument, NULL, 'Q'},
@@ -216,6 +217,9 @@ static int take_option(leat_options *options, int letter, const char *value)
         break;
     case 'o':
         options->once = true;
+        break;
+    case '#':
+        options->lines = true;
         break;
     case 'w':
         return take_one_more(options->admin, &options->admin_count, LEAT_ADMINS_MAX, value);

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import subprocess
 import time
 
 import psycopg
@@ -179,6 +180,10 @@ def test_records_that_are_no_records_become_dead_letters(world_of):
     assert [o for o, in dead(world, '"offset"')] == list(range(0, 2 * len(bad), 2))
     headers = dead(world, "headers")[2][0]
     assert headers["op"] == "patch" and headers["trace"] != "patch"
+
+    sendable = world.leat("dead", "list", "--lines")
+    assert sendable.returncode == 1 and [json.loads(line)["body"] for line in sendable.stdout.splitlines()] == [{"nope": 1}, {"n": "many"}]
+    assert sendable.stderr.count("is left out") == len(bad) - 2 and 'there is no route "elsewhere"' in sendable.stderr
 
 
 @both
@@ -532,3 +537,63 @@ def test_dead_letters_can_be_listed_and_shown(world_of):
     assert world.leat("dead", "show", "0").returncode == 2
     assert world.leat("dead").returncode == 2
     assert len(world.leat("dead", "list", "--limit", "2", "--json").stdout.splitlines()) == 2
+
+
+# What mends a table whose rows were refused, and a body that it refuses until then.
+MENDED = {"postgres": ("alter table things drop constraint small", {"n": 5000}),
+          "sqlite": ("drop trigger raise_fault_in; drop trigger raise_fault_up", {"n": 1, "fault": "P0001"})}
+
+
+@both
+def test_dead_letters_are_sent_again_and_have_one_effect(world_of):
+    """As lines for `leat send`, twice. They are new writes: behind what was written to their rows since."""
+    world = world_of()
+    world.init()
+    edge = world.start("edge")
+    world.start("apply")
+    mend, body = MENDED[world.store.kind]
+
+    def lines(*arguments, code=0):
+        done = world.leat("dead", "list", "--lines", *arguments)
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return done.stdout, done.stderr
+
+    def send(text):
+        return subprocess.run([world.program, "send", "-", "--url", world.url(edge)], input=text,
+                              capture_output=True, text=True, timeout=60)
+
+    with world.client(edge) as http:
+        at = patch(http, 7, 1, **body, list=1)
+        answer = http.patch("/apps/8/things/1", json={**body, "list": 1}, headers={"idempotency-key": "mine"})
+        assert answer.status_code == 202, answer.text
+        patch(http, 7, 1, list=2)
+        wait_until(lambda: len(dead(world)) == 2, "the dead letters")
+        wait_until(lambda: len(list_of(world, 1)) == 1, "the write behind one of them")
+        text, _ = lines()
+        assert sorted(map(json.loads, text.splitlines()), key=lambda item: item["path"]) == [
+            {"method": "PATCH", "path": f"/apps/{app}/things/1", "body": {**body, "list": 1}, "idempotency_key": key}
+            for app, key in ((7, f"dead-{world.source_id()}-{at['partition']}-{at['offset']}"), (8, "mine"))]
+        only, _ = lines("--tenant", "8")
+        assert only in text and json.loads(only)["path"] == "/apps/8/things/1"
+        few, said = lines("--limit", "1", code=1)
+        assert few.count("\n") == 1 and "there are more" in said
+        for arguments in (["--lines", "--json"], ["--lines", "--held"], ["--tenant", "8"]):
+            assert world.leat("dead", "list", *arguments).returncode == 2, arguments
+
+        for shard in world.shard_names:
+            with world.db(shard) as db:
+                for statement in mend.split(";"):
+                    db.execute(statement)
+        for _ in range(2):
+            done = send(text)
+            assert done.returncode == 0 and "2 accepted" in done.stdout, (done.stdout, done.stderr)
+        for app in 7, 8:
+            patch(http, app, 1, list=3)
+
+    lists = "select app, n, list from things where app in (7, 8)"
+    def as_list(found):
+        return found if isinstance(found, list) else json.loads(found)
+
+    wait_until(lambda: sorted((app, n, as_list(l)) for app, n, l in world.rows(lists)) ==
+               [(7, body["n"], [2, 1, 3]), (8, body["n"], [1, 3])], "each to be applied once, in that order")
+    assert len(dead(world)) == 2

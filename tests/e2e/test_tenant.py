@@ -150,3 +150,32 @@ def test_a_bad_tenant_is_answered_422(served, method, path, body, field):
     _, client = served
     answer = client.request(method, path, **({} if body is None else {"json": body}))
     assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text
+
+
+def test_a_tenant_in_a_header_is_sent_along(make_world):
+    """By `leat send`, which gives all its batches one; so what it is to send again of dead letters is one tenant's."""
+    world = make_world(shards=2, partitions=4, route={"path": "/rows/{id}", "table": "rows", "tenant": "header.x-app-id"},
+                       table_sql="create table rows (app_id uuid, id text, n int constraint small check (n < 10), primary key (app_id, id))")
+    world.init()
+    edge = world.start("edge")
+    world.start("apply")
+    source = world.directory / "rows.csv"
+    source.write_text("id,n\na b,5\nc,50\n")
+    for app in APPS[:2]:
+        sent = world.leat("send", str(source), "--path", "/rows/{id}", "--url", world.url(edge), "--header", f"X-App-Id: {app}")
+        assert sent.returncode == 0 and "2 accepted" in sent.stdout, (sent.stdout, sent.stderr)
+    applied(world, f"select app_id::text, id, n from rows where app_id = '{APPS[0]}'", [(APPS[0], "a b", 5)])
+    wait_until(lambda: sum(n for n, in world.rows("select count(*)::int from leat.dead_letters")) == 2, "the dead letters")
+
+    none = world.leat("dead", "list", "--lines")
+    assert none.returncode == 1 and not none.stdout and none.stderr.count("in the header x-app-id") == 2, none.stderr
+    lines = world.leat("dead", "list", "--lines", "--tenant", APPS[0].upper())
+    assert lines.returncode == 0 and lines.stdout.count("\n") == 1 and '"path":"/rows/c"' in lines.stdout, (lines.stdout, lines.stderr)
+    again = world.directory / "again"
+    again.write_text(lines.stdout)
+    for shard in world.shard_names:
+        with world.db(shard) as db:
+            db.execute("alter table rows drop constraint small")
+    sent = world.leat("send", str(again), "--url", world.url(edge), "--header", f"X-App-Id: {APPS[0]}")
+    assert sent.returncode == 0 and "1 accepted" in sent.stdout, (sent.stdout, sent.stderr)
+    applied(world, "select app_id::text, n from rows where id = 'c'", [(APPS[0], 50)])

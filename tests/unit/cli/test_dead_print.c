@@ -4,9 +4,8 @@
 
 static leat_dead_letter letter_of(const char *key)
 {
-    return (leat_dead_letter){.key = (char *)(uintptr_t)key,
-                              .key_size = strlen(key),
-                              .op = (char *)(uintptr_t)"patch"};
+    return (leat_dead_letter){
+        .key = (char *)(uintptr_t)key, .key_size = strlen(key), .op = (char *)(uintptr_t)"patch"};
 }
 
 /* Where "patch" stands in the line that has the key; the table has every key in full. */
