@@ -4,7 +4,8 @@
  * workers' reports, which is cheap, and sends the result only when it is due or has changed.
  *
  * The controls are read here, over a connection that is there anyway, and not with the tables: an
- * operator waits for them, and a shard's tables may take long to read.
+ * operator waits for them, and a shard's tables may take long to read. Held keys are counted here
+ * for the same reason.
  *
  * The query for the sessions that leat's sessions wait for goes to the server's lock manager and
  * slows it down. So it runs at most once a second, and only while a job has waited for its answer
@@ -32,6 +33,7 @@ enum {
     WAITS_EVERY_MS = 1000,
     CONTROLS_EVERY_MS = 1000,
     PARKED_SIZE_EVERY_MS = 5000,
+    HELD_EVERY_MS = 2000,
     CHANGED_MS = 2000,              /* between two rows, at least */
     CULPRITS_BYTES_MAX = 15 * 1024, /* with the rest less than LEAT_REPORT_BYTES_MAX */
     CULPRITS_ROWS = 3,              /* of each kind */
@@ -71,6 +73,8 @@ typedef struct reporter_shard {
     int64_t waits_since_ms; /* since when they wait, wall clock */
     int64_t controls_ms;    /* the controls are not read before, monotonic; likewise the next */
     int64_t parked_size_ms;
+    int64_t held_ms;
+    uint32_t *held_keys; /* [partition_count]: while they are counted; owned */
     leat_key_rotation rotation;
     leat_rate_limit rate_limit;
 } reporter_shard;
@@ -186,6 +190,26 @@ static void read_parked_size(reporter_shard *at)
     if (status < 0)
         leat_debug("size of leat.parked not read shard=%s reason=\"%s\"",
                    config->shards[at->shard].name, error.text);
+}
+
+/* ---- held keys ---- */
+
+/* A person lets keys go beside the worker that has them in memory, so it is the shard that is asked
+ * how many there are. What is not known any longer stays as it was. */
+static void count_held(reporter_shard *at)
+{
+    const leat_reporter_config *config = &at->reporter->config;
+    leat_error error;
+    if (mono_ms() < at->held_ms)
+        return;
+    at->held_ms = mono_ms() + HELD_EVERY_MS;
+    bool is_read = leat_shard_reporter_count_held(at->shard_reporter, config->partition_count,
+                                                  at->held_keys, &error) == 0;
+    for (uint32_t i = 0; is_read && i < config->worker_count; i++)
+        leat_worker_held_keys(config->workers[i], at->shard, at->held_keys);
+    if (!is_read)
+        leat_debug("held keys not counted shard=%s reason=\"%s\"", config->shards[at->shard].name,
+                   error.text);
 }
 
 /* ---- idempotency keys ---- */
@@ -314,6 +338,8 @@ static void run_once(reporter_shard *at)
     leat_buf report = {0};
     read_controls(at);
     read_parked_size(at);
+    if (at->row != ROW_UNKNOWN)
+        count_held(at);
     rotate_keys(at);
     if (gather_report(at, &report) == LEAT_WAITS_NOW && at->row != ROW_UNKNOWN)
         read_waits(at);
@@ -383,6 +409,7 @@ leat_reporter *leat_reporter_new(const leat_reporter_config *config, leat_error 
         reporter_shard *at = &reporter->shards[i];
         at->reporter = reporter;
         at->shard = i;
+        at->held_keys = leat_must_calloc(config->partition_count, sizeof *at->held_keys);
         leat_key_rotation_init(&at->rotation, (uint64_t)leat_mono_us() + i);
         at->shard_reporter = leat_shard_reporter_new(config->shards[i].at, config->source_id);
         if (pthread_create(&at->thread, NULL, run_thread, at) != 0) {
@@ -410,6 +437,8 @@ void leat_reporter_free(leat_reporter *reporter)
         leat_shard_reporter_free(reporter->shards[i].shard_reporter);
         leat_buf_free(&reporter->shards[i].sent);
     }
+    for (uint32_t i = 0; i < reporter->config.shard_count; i++)
+        free(reporter->shards[i].held_keys);
     pthread_cond_destroy(&reporter->ended);
     pthread_mutex_destroy(&reporter->lock);
     free(reporter->shards);

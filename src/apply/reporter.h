@@ -26,7 +26,8 @@ typedef struct leat_reporter_config {
     leat_worker *const *workers;
     uint32_t worker_count;
     leat_controls *controls; /* NULL: none are read */
-    int64_t idempotency_ms;  /* the lifetime of idempotency keys */
+    uint32_t partition_count;
+    int64_t idempotency_ms; /* the lifetime of idempotency keys */
 } leat_reporter_config;
 
 /* Starts the threads. NULL and a message when one cannot be started. */

@@ -189,6 +189,7 @@ static void release_memory(leat_worker *worker)
     free(worker->began_us);
     free(worker->loads);
     free(worker->held_back);
+    free(worker->held_keys);
     free(worker->fills);
     free(worker->low_seen);
     free(worker->low_since_ms);
@@ -228,6 +229,7 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->low_seen = leat_must_calloc(worker->partition_count, sizeof *worker->low_seen);
     worker->low_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->low_since_ms);
     worker->stalled_ms = leat_must_calloc(worker->partition_count, sizeof *worker->stalled_ms);
+    worker->held_keys = leat_must_calloc(worker->partition_count, sizeof *worker->held_keys);
     worker->fills = leat_must_calloc((size_t)2 * worker->partition_count, sizeof *worker->fills);
     int locked = pthread_mutex_init(&worker->report_lock, NULL);
     LEAT_ASSERT(locked == 0);

@@ -225,7 +225,7 @@ static void add_partition(leat_worker *worker, uint32_t partition,
     add_backlog(worker, partition, view, &sum->sample);
     add_end(worker, partition, &sum->sample);
     sum->stalled += view->stalled;
-    sum->held_keys += view->held_keys;
+    sum->held_keys += atomic_load_explicit(&worker->held_keys[partition], memory_order_relaxed);
     sum->paused += view->full;
     sum->records += view->records;
     sum->bytes += (int64_t)view->bytes;
@@ -239,6 +239,14 @@ static void add_partition(leat_worker *worker, uint32_t partition,
     sum->message_lag += (int64_t)view->parked_below;
     if (since > 0 && leat_wall_ms() - since > sum->time_lag_ms)
         sum->time_lag_ms = leat_wall_ms() - since;
+}
+
+void leat_worker_held_keys(leat_worker *worker, uint32_t shard, const uint32_t *keys)
+{
+    LEAT_ASSERT(shard < worker->shard_count);
+    for (uint32_t i = 0; i < worker->partition_count; i++)
+        if (worker->shard_of[i] == shard)
+            atomic_store_explicit(&worker->held_keys[i], keys[i], memory_order_relaxed);
 }
 
 static void show_shards(leat_worker *worker, const shard_sum *sums)

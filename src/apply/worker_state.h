@@ -185,7 +185,8 @@ struct leat_worker {
     int64_t *low_seen;     /* [partition_count]: at the last report */
     int64_t *low_since_ms; /* [partition_count]: since when it has not moved although it should; 0:
                               it moves, or has no reason to */
-    leat_gauge **stalled_ms; /* [partition_count] */
+    leat_gauge **stalled_ms;     /* [partition_count] */
+    _Atomic uint32_t *held_keys; /* [partition_count]: in the shard, when they were counted last */
     leat_fill *fills; /* [2 * partition_count]: of what is parked in each, then of what is parked in
                          the fullest subpartition of each */
     int64_t drain_us; /* when `drain` of all shards was last taken */

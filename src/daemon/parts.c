@@ -350,6 +350,7 @@ int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error)
         .workers = daemon->workers,
         .worker_count = daemon->worker_count,
         .controls = daemon->controls,
+        .partition_count = daemon->assembly.catalog.layout.partition_count,
         .idempotency_ms = daemon->assembly.config.idempotency_ms,
     };
     if (daemon->worker_count == 0)

@@ -199,9 +199,8 @@ static const leat_metric metrics[] = {
     {"leat_partitions_parked_full", SHARD(GAUGE),
      "Partitions that are not read on because their share of parked_max is used up.", NULL},
     {"leat_held_keys", SHARD(GAUGE),
-     "Keys whose records are kept in the shard, as far as the worker knows.",
-     "Because one was refused (`on_refused: hold`). One that a person lets go counts until its next write, or the next claim "
-     "of its partition. Kept writes count in neither lag."},
+     "Keys whose records are kept in the shard, counted there every 2 s.",
+     "Because one was refused (`on_refused: hold`). Kept writes count in neither lag."},
     {"leat_idempotency_bytes", SHARD(GAUGE),
      "What the idempotency keys that are noted take up, of all sources.",
      "On the server's disk, with indexes. See `apply.idempotency_lifetime`; absent for SQLite."},

@@ -5,12 +5,7 @@
 // The lists cost each shard a few connections, so many shards are asked more seldom, and nobody for a page that nobody sees.
 const LOOK_EVERY_MS = 10000, LOOK_SHARD_MS = 2000;
 const STILL_AFTER_MS = 15000;
-let lookTimer = 0, isStarted = false, heldSeen = null;
-
-// As the shard has them; a worker learns late that a person has let one go.
-function heldRows(shard) {
-  return heldSeen ? heldSeen.filter((row) => row.shard === shard.name).length : shard.held_keys;
-}
+let lookTimer = 0, isStarted = false;
 
 // All held rows of all shards may take minutes, and the process goes on with it whoever waits: no limit of time.
 async function act(path, wish, busy) {
@@ -44,7 +39,6 @@ function heldButtons(row) {
 }
 
 function showWaiting(waiting) {
-  heldSeen = waiting.failures.length ? null : waiting.held;
   showList("held", waiting.held, () => table(null, [
     ["Shard", (row) => row.shard, "name"],
     ["Table", (row) => row.table, "name"],
@@ -82,9 +76,7 @@ async function lookNow() {
   clearTimeout(lookTimer);
   try {
     showWaiting(await ask("waiting"));
-    if (state) draw();
   } catch (error) {
-    heldSeen = null;
     if (!(error instanceof NeedsToken)) say("waiting-said", `The shards could not be asked: ${error.message}`);
   }
   lookTimer = setTimeout(lookAgain, Math.max(LOOK_EVERY_MS, state ? LOOK_SHARD_MS * state.shards.length : 0));

@@ -45,8 +45,7 @@ function findAlerts(state, culprits) {
     if (shard.stalled > 0) add(`${count(shard.stalled, "subpartition")} stalled: the first record is tried in vain`);
     if (shard.paused > 0) add(`${count(shard.paused, "partition")} paused, because memory is full`);
     if (shard.parked_full > 0) add(`${count(shard.parked_full, "partition")} paused, because what may be parked is used up`);
-    const held = heldRows(shard);
-    if (held > 0) add(`${count(held, "row")} held`);
+    if (shard.held_keys > 0) add(`${count(shard.held_keys, "row")} held`);
   }
   for (const alert of culprits ? culprits.alerts : [])
     found.push(`${alert.shard ? `Shard ${alert.shard}: ` : ""}${alert.text}${isKnown(alert.since_s) ? `, for ${duration(alert.since_s)}` : ""}`);
@@ -88,7 +87,7 @@ function showShards(state) {
     ["Breaker", (s) => !isKnown(s.breakers_open) ? UNKNOWN : s.breakers_open > 0 ? el("span", { class: "bad" }, "open") : "closed"],
     ["Stalled", (s) => number(s.stalled), "number"],
     ["Parked", (s) => s.parked_records > 0 ? `${number(s.parked_records)}, ${bytes(s.parked_bytes)}` : number(s.parked_records), "number"],
-    ["Held rows", (s) => number(heldRows(s)), "number"],
+    ["Held rows", (s) => number(s.held_keys), "number"],
     ["Controls", (s) => number(s.controls), "number"],
   ], state.shards, "There are no shards."));
 }

@@ -293,6 +293,14 @@ int leat_shard_reporter_read_parked_size(leat_shard_reporter *reporter, uint64_t
                : 1;
 }
 
+int leat_shard_reporter_count_held(leat_shard_reporter *reporter, uint32_t partition_count,
+                                   uint32_t *ret, leat_error *error)
+{
+    LEAT_ASSERT(partition_count > 0);
+    memset(ret, 0, partition_count * sizeof *ret);
+    return reporter->ops->count_held(reporter, partition_count, ret, error);
+}
+
 int leat_shard_reporter_rotate_keys(leat_shard_reporter *reporter, int64_t lifetime_ms,
                                     int64_t newest_ms, leat_shard_rotated *ret, leat_error *error)
 {

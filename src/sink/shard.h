@@ -275,6 +275,10 @@ typedef struct leat_shard_rotated {
 /* Forgets idempotency keys that are older than their lifetime; to be called a few times in each
  * minute. `newest_ms`: since 1970, of the newest write with a key that the shard has applied past
  * the log; 0: none is known. -1, too, where batches were in the way: then not again for a minute.
+/* How many keys of each partition are held; `ret` has `partition_count` elements, 0 for those of
+ * other shards. */
+int leat_shard_reporter_count_held(leat_shard_reporter *reporter, uint32_t partition_count,
+                                   uint32_t *ret, leat_error *error) LEAT_MUST_CHECK;
  * 1: such a shard does it by itself. */
 int leat_shard_reporter_rotate_keys(leat_shard_reporter *reporter, int64_t lifetime_ms,
                                     int64_t newest_ms, leat_shard_rotated *ret,

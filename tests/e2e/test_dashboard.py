@@ -193,6 +193,7 @@ def test_a_held_row_is_retried_with_the_keyboard(shown):
     for shard in ("a", "b"):
         with shown.world.db(shard) as db:
             db.execute("insert into parents values (1001)")
+    shown.waits_for("#alerts", "1 row held")
     page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -203,6 +204,7 @@ def test_a_held_row_is_retried_with_the_keyboard(shown):
     page.keyboard.press("Enter")
     shown.waits_for("#did", "1 record applied, no longer held")
     shown.waits_for("#held", "No row is held")
+    page.locator("#alerts").filter(has_not_text="row held").wait_for()
     assert shown.world.rows("select n, parent from things where id = 1001") == [(5, 1001)]
     assert shown.complaints == []
 

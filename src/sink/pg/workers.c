@@ -215,6 +215,25 @@ static int read_parked_size(leat_shard_reporter *base, uint64_t *ret_bytes, leat
     return end(reporter, result ? 0 : -1, error);
 }
 
+static int count_held(leat_shard_reporter *base, uint32_t partition_count, uint32_t *ret,
+                      leat_error *error)
+{
+    static const char sql[] =
+        "SELECT partition, count(*) FROM leat.held WHERE source = $1::int GROUP BY partition";
+    pg_reporter *reporter = (pg_reporter *)base;
+    const char *const values[] = {reporter->source_id};
+    if (begin(reporter, error) != 0)
+        return -1;
+    PGresult *result = leat_pg_query(&reporter->pg, sql, 1, values, error);
+    for (int row = 0; result && row < PQntuples(result); row++) {
+        int64_t partition = leat_pg_integer(result, row, 0);
+        if (partition >= 0 && partition < partition_count)
+            ret[partition] = (uint32_t)leat_pg_integer(result, row, 1);
+    }
+    PQclear(result);
+    return end(reporter, result ? 0 : -1, error);
+}
+
 static int rotate_keys(leat_shard_reporter *base, int64_t lifetime_ms, int64_t newest_ms,
                        leat_shard_rotated *ret, leat_error *error)
 {
@@ -261,5 +280,6 @@ const leat_shard_reporter_ops leat_pg_reporter = {.open = open_reporter,
                                                   .read_writes = read_writes,
                                                   .rest = rest,
                                                   .read_parked_size = read_parked_size,
+                                                  .count_held = count_held,
                                                   .rotate_keys = rotate_keys,
                                                   .free = free_reporter};

@@ -152,6 +152,30 @@ static int read_controls(leat_shard_reporter *base, leat_control_set **ret, leat
     return *ret ? 0 : -1;
 }
 
+static int count_held(leat_shard_reporter *base, uint32_t partition_count, uint32_t *ret,
+                      leat_error *error)
+{
+    sqlite_reporter *reporter = (sqlite_reporter *)base;
+    if (open_file(reporter, error) != 0)
+        return -1;
+    sqlite3_stmt *query = leat_sqlite_prepare(
+        &reporter->sqlite,
+        "SELECT partition, count(*) FROM leat_held WHERE source = ?1 GROUP BY partition", error);
+    if (!query)
+        return -1;
+    sqlite3_bind_int(query, 1, reporter->source_id);
+    int status;
+    while ((status = leat_sqlite_step(&reporter->sqlite, query, error)) == 1) {
+        int64_t partition = sqlite3_column_int64(query, 0);
+        if (partition >= 0 && partition < partition_count)
+            ret[partition] = (uint32_t)sqlite3_column_int(query, 1);
+    }
+    sqlite3_finalize(query);
+    if (status != 0)
+        close_file(reporter);
+    return status;
+}
+
 /* Every commit waits for the disk. */
 static int read_writes(leat_shard_reporter *base, bool durably,
                        const leat_write_question *questions, uint32_t count, leat_write_answer *ret,
@@ -196,5 +220,6 @@ const leat_shard_reporter_ops leat_sqlite_reporter = {.open = open_reporter,
                                                       .remove = remove_report,
                                                       .read_controls = read_controls,
                                                       .read_writes = read_writes,
+                                                      .count_held = count_held,
                                                       .rest = rest,
                                                       .free = free_reporter};
