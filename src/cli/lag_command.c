@@ -63,7 +63,7 @@ static int64_t heard_ms(const leat_shard_work *work)
 static void print_heard(const leat_shard_work *work)
 {
     int64_t last_ms = heard_ms(work);
-    if (last_ms >= LEAT_REPORT_STALE_MS)
+    if (last_ms >= LEAT_REPORT_LATE_MS)
         printf("    no process reports: the last was heard %" PRId64 " s ago\n", last_ms / 1000);
 }
 

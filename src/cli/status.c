@@ -117,9 +117,11 @@ static void print_process(const leat_troubles *troubles, const leat_status_proce
         leat_buf_printf(&text, "%" PRIu32 " sessions, %" PRIu32 " busy, ", process->sessions,
                         process->busy);
     leat_buf_printf(&text, "%" PRIu32 " partitions", process->partition_count);
-    if (process->heard_ms >= 0)
-        leat_buf_printf(&text, ", heard %" PRId64 " s ago%s", process->heard_ms / 1000,
-                        process->works ? "" : ": it does not work");
+    if (process->heard_ms >= LEAT_REPORT_LATE_MS)
+        leat_buf_printf(&text, ", not heard for %" PRId64 " s", process->heard_ms / 1000);
+    else if (process->heard_ms >= 0)
+        leat_buf_printf(&text, ", heard %" PRId64 " s ago", process->heard_ms / 1000);
+    leat_buf_text(&text, process->works ? "" : ": it does not work");
     const char *line = leat_buf_cstr(&text);
     leat_told_print_line("    ", line ? line : "");
     leat_buf_free(&text);

@@ -158,10 +158,16 @@ typedef struct leat_shard_worker {
     char *report; /* JSON; owned */
 } leat_shard_worker;
 
-/* A process reports every LEAT_REPORT_EVERY_MS. A report that is older than LEAT_REPORT_STALE_MS:
- * the process is gone, or hangs. Its row is swept after LEAT_REPORT_KEPT_MS, which is a macro
- * because SQL quotes it. */
-enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_BYTES_MAX = 65536 };
+/* A process reports every LEAT_REPORT_EVERY_MS. One that was heard LEAT_REPORT_LATE_MS ago has
+ * missed a report: it is gone, or hangs, and nothing is shown of what it said. Edges go by that for
+ * LEAT_REPORT_STALE_MS, so that a shard that is late itself does not let in whom they keep out. The
+ * row is swept after LEAT_REPORT_KEPT_MS, which is a macro because SQL quotes it. */
+enum {
+    LEAT_REPORT_EVERY_MS = 5000,
+    LEAT_REPORT_LATE_MS = 2 * LEAT_REPORT_EVERY_MS,
+    LEAT_REPORT_STALE_MS = 20000,
+    LEAT_REPORT_BYTES_MAX = 65536,
+};
 #define LEAT_REPORT_KEPT_MS 600000
 
 /* Of what a report says of catching up: what takes no longer than the first is on its way, not
@@ -217,6 +223,7 @@ typedef struct leat_shard_work {
                                    most */
     leat_shard_waits waits; /* now, for a second and more; of a SQLite file the process that keeps
                                its lock, whether leat waits or not */
+    bool is_closed;         /* a SQLite file that no process had open */
 } leat_shard_work;
 /* The current work in this shard for the topic. */
 int leat_shard_read_work(leat_shard_address at, const char *topic, leat_shard_work *ret,

@@ -46,7 +46,7 @@ leat_catch_up leat_catch_up_of(const leat_shard_work *work)
     uint32_t heard = 0;
     for (uint32_t i = 0; i < work->worker_count; i++) {
         const leat_shard_worker *worker = &work->workers[i];
-        if (worker->heard_ms >= LEAT_REPORT_STALE_MS)
+        if (worker->heard_ms >= LEAT_REPORT_LATE_MS)
             continue;
         yyjson_doc *doc = yyjson_read(worker->report, strlen(worker->report), 0);
         yyjson_val *report = yyjson_doc_get_root(doc);

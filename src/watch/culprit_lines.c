@@ -124,7 +124,7 @@ void leat_culprit_lines(const leat_shard_work *work, leat_buf *lines, leat_buf *
 {
     for (uint32_t i = 0; i < work->worker_count; i++) {
         const leat_shard_worker *worker = &work->workers[i];
-        if (worker->heard_ms >= LEAT_REPORT_STALE_MS)
+        if (worker->heard_ms >= LEAT_REPORT_LATE_MS)
             continue;
         yyjson_doc *doc = yyjson_read(worker->report, strlen(worker->report), 0);
         yyjson_val *culprits = yyjson_obj_get(yyjson_doc_get_root(doc), "culprits");

@@ -117,9 +117,10 @@ static uint32_t count_reported_partitions(const leat_shard_worker *worker)
     return (uint32_t)count;
 }
 
-/* A process that has reported lately counts as working if it has sessions; where sessions have no
- * names, or those of other processes, the report is enough. One that has never reported (its role
- * may not write leat.workers) counts as working as long as it has sessions of its own. */
+/* A process that has not missed a report counts as working if it has sessions; where sessions have
+ * no names, or those of other processes, the report is enough, unless nobody has the file open. One
+ * that has never reported (its role may not write leat.workers) counts as working as long as it has
+ * sessions of its own. */
 static void find_processes(leat_shard_address at, const leat_shard_work *work, leat_troubles *ret)
 {
     bool counts_sessions = at.dsn != NULL && !work->is_pooled;
@@ -137,8 +138,8 @@ static void find_processes(leat_shard_address at, const leat_shard_work *work, l
                                          .sessions = sessions ? sessions->sessions : 0,
                                          .busy = sessions ? sessions->busy : 0};
         snprintf(process->name, sizeof process->name, "%s %" PRId64, worker->host, worker->pid);
-        process->works = (worker->heard_ms < LEAT_REPORT_STALE_MS || cannot_report) &&
-                         (sessions || !counts_sessions);
+        process->works = (worker->heard_ms < LEAT_REPORT_LATE_MS || cannot_report) &&
+                         (sessions || !counts_sessions) && !work->is_closed;
     }
     for (uint32_t i = 0; counts_sessions && i < work->process_count; i++) {
         if (has_row(work, &work->processes[i]))
@@ -301,7 +302,8 @@ static void find_held(leat_troubles *troubles, const leat_lag *lag, uint32_t sha
     add_text(troubles, "open transaction", -1, "%s", leat_lag_held(at, text));
 }
 
-/* Called when no process works here. */
+/* Called when no process works here. One that ends in order takes its row away: where a row is
+ * left, something has ended it, or it hangs, whether records wait by now or not. */
 static void find_nobody(leat_troubles *troubles, const leat_lag *lag, uint32_t shard)
 {
     const leat_status_process *last = NULL;
@@ -309,14 +311,14 @@ static void find_nobody(leat_troubles *troubles, const leat_lag *lag, uint32_t s
         if (troubles->processes[i].heard_ms >= 0 &&
             (!last || troubles->processes[i].heard_ms < last->heard_ms))
             last = &troubles->processes[i];
-    if (lag->shards[shard].records == 0)
-        return;
+    bool has_records = lag->shards[shard].records > 0;
     if (last)
         add_text(troubles, "nobody", last->heard_ms,
-                 "records wait and nobody applies them: process %s was heard last, %" PRId64
-                 " s ago",
-                 last->name, last->heard_ms / 1000);
-    else
+                 "%s: process %s was heard last, %" PRId64 " s ago%s",
+                 has_records ? "records wait and nobody applies them" : "no process works here",
+                 last->name, last->heard_ms / 1000,
+                 has_records ? "" : ", and has not ended in order");
+    else if (has_records)
         add_text(troubles, "nobody", -1, "records wait and nobody applies them");
 }
 

@@ -1,9 +1,10 @@
 /*
  * troubles.h - the faults of a shard, seen from outside, by one rule: all is well only if records
  * move or there are none. Any of this is a trouble: the shard or its lag cannot be read; records
- * wait and no process applies them, or none has their partition; a process at work reports that
- * something does not move (leat.workers); a session of leat waits for a lock or a standby now; the
- * oldest record is too old and no process reports that it moves.
+ * wait and no process applies them, or none has their partition; no process is at work, and the
+ * last one did not end in order; a process at work reports that something does not move
+ * (leat.workers); a session of leat waits for a lock or a standby now; the oldest record is too old
+ * and no process reports that it moves.
  */
 #ifndef LEAT_WATCH_TROUBLES_H
 #define LEAT_WATCH_TROUBLES_H

@@ -138,8 +138,10 @@ def test_a_process_that_is_gone_or_stands_still(one):
     wait_until(lambda: one.rows("select 1 from leat.workers"), "its first word")
     with one.client(edge) as http:
         apply.kill()
+        words = wait_for_trouble(one, kind="nobody")["words"]
+        assert words.startswith("no process works here") and f" {apply.pid} was heard last" in words
         put(http, 1)
-        assert f" {apply.pid} was heard last" in wait_for_trouble(one, kind="nobody")["words"]
+        wait_until(lambda: [t["words"] for t in status(one)[1] if t["words"].startswith("records wait and nobody applies them")], "the record")
         other = one.start("apply")
         wait_until_well(one)
         other.signal(signal.SIGSTOP)
@@ -211,3 +213,5 @@ def test_a_sqlite_shard(make_world):
             other.execute("commit")
         wait_until(lambda: world.rows("select count(*) from things") == [(2,)], "both rows")
         wait_until_well(world)
+        leat.kill()
+        assert f" {leat.pid} was heard last" in wait_for_trouble(world, kind="nobody")["words"]

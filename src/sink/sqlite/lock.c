@@ -1,11 +1,13 @@
 /*
- * Which process keeps a SQLite file locked. SQLite reports only that the file is busy, but its
- * locks are POSIX record locks on known bytes of the -shm file (https://sqlite.org/walformat.html:
- * the write lock is byte 120), and the kernel names their holder. A process that holds it in
- * several samples in a row is reported; leat's own workers, which hold it for each batch, are not.
+ * lock.c - which process keeps a SQLite file locked, and whether any has it open. SQLite reports
+ * only that the file is busy, but its locks are POSIX record locks on known bytes of the -shm file
+ * (https://sqlite.org/walformat.html: the write lock is byte 120), and the kernel names their
+ * holder. A process that holds it in several samples in a row is reported; leat's own workers,
+ * which hold it for each batch, are not.
  */
 #include "sink/sqlite/lock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -59,8 +61,10 @@ void leat_sqlite_find_lock(const char *file, leat_shard_work *work)
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s-shm", file);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return; /* nobody has the file open, or this user may not read it */
+    if (fd < 0) { /* or this user may not read it */
+        work->is_closed = errno == ENOENT;
+        return;
+    }
     int64_t pid = holder_of(fd);
     if (pid > 0 && !is_worker(work, pid) && keeps_it(fd, pid)) {
         LEAT_ASSERT(work->waits.count < LEAT_SHARD_WAITS_MAX);

@@ -9,9 +9,10 @@
 #include "sink/shard.h"
 
 /* Adds a wait to `work` when one other process, none of `work->workers`, has had the lock in every
- * sample for LEAT_SQLITE_LOCK_MS; returns at once when nobody has it. `file` as
- * sqlite3_db_filename gives it. This process must not have a connection to the file: closing the
- * descriptor of the sample would drop its locks. */
+ * sample for LEAT_SQLITE_LOCK_MS; returns at once when nobody has it. Sets `is_closed` where
+ * FILE-shm is gone: who closes the file last removes it. `file` as sqlite3_db_filename gives it.
+ * This process must not have a connection to the file: closing the descriptor of the sample would
+ * drop its locks. */
 enum { LEAT_SQLITE_LOCK_MS = 2000 };
 void leat_sqlite_find_lock(const char *file, leat_shard_work *work);
 

@@ -75,7 +75,7 @@ END_TEST
 
 START_TEST(a_process_that_is_gone_does_not_count)
 {
-    leat_shard_worker workers[] = {{.report = slow, .heard_ms = LEAT_REPORT_STALE_MS},
+    leat_shard_worker workers[] = {{.report = slow, .heard_ms = LEAT_REPORT_LATE_MS},
                                    {.report = fast, .heard_ms = 100}};
     leat_shard_work work = {.worker_count = 2, .workers = workers};
     leat_catch_up found = leat_catch_up_of(&work);

@@ -36,7 +36,7 @@ START_TEST(test_all_kinds)
            "13 s\n"
            "key t/1: 1.0 records a second, 50 % of the database's time\n",
            json);
-    expect(report, LEAT_REPORT_STALE_MS, "", "");
+    expect(report, LEAT_REPORT_LATE_MS, "", "");
 }
 END_TEST
 

@@ -269,13 +269,48 @@ START_TEST(a_process_says_what_it_knows)
     ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
     ck_assert_uint_eq(work.worker_count, 1);
     ck_assert(work.workers[0].pid == 6 && work.workers[0].clock_ms == 8 &&
-              work.workers[0].heard_ms < LEAT_REPORT_STALE_MS);
+              work.workers[0].heard_ms < LEAT_REPORT_LATE_MS);
     ck_assert_str_eq(work.workers[0].report, "{\"facts\":[]}");
     leat_shard_work_fini(&work);
     ck_assert_int_eq(leat_shard_reporter_remove(reporter, "i2", &f.error), 0);
     leat_shard_reporter_free(reporter);
     ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
     ck_assert_uint_eq(work.worker_count, 0);
+    leat_shard_work_fini(&work);
+}
+END_TEST
+
+START_TEST(held_keys_are_counted_where_they_are)
+{
+    init(0);
+    uint32_t keys[2];
+    leat_shard_reporter *reporter = leat_shard_reporter_new(sqlite_address(&f), source.id);
+    ck_assert_int_eq(leat_shard_reporter_count_held(reporter, 2, keys, &f.error), 0);
+    ck_assert(keys[0] == 0 && keys[1] == 0);
+    sqlite_sql(
+        &f,
+        "INSERT INTO leat_held SELECT s.id, 1, n.value, 't', x'37', 0, 0, 0, NULL, '' FROM leat_sources AS s, json_each('[5, 6]') AS n");
+    ck_assert_int_eq(leat_shard_reporter_count_held(reporter, 2, keys, &f.error), 0);
+    ck_assert(keys[0] == 0 && keys[1] == 2);
+    sqlite_sql(&f, "DELETE FROM leat_held WHERE hash = 5"); /* as a person does */
+    ck_assert_int_eq(leat_shard_reporter_count_held(reporter, 2, keys, &f.error), 0);
+    ck_assert(keys[0] == 0 && keys[1] == 1);
+    leat_shard_reporter_free(reporter);
+}
+END_TEST
+
+START_TEST(a_file_that_no_process_has_open)
+{
+    init(0);
+    leat_shard_work work;
+    sqlite_ask(&f, "SELECT count(*) FROM leat_sources"); /* from now on it has FILE-shm open */
+    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
+    ck_assert(!work.is_closed);
+    leat_shard_work_fini(&work);
+    sqlite3_close(f.db);
+    f.db = NULL;
+    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
+    ck_assert(work.is_closed);
     leat_shard_work_fini(&work);
 }
 END_TEST
@@ -380,6 +415,8 @@ int main(void)
     tcase_add_test(tests, version_1_keeps_its_progress);
     tcase_add_test(tests, a_program_that_does_not_know_parked_records_gets_no_claim);
     tcase_add_test(tests, a_process_says_what_it_knows);
+    tcase_add_test(tests, held_keys_are_counted_where_they_are);
+    tcase_add_test(tests, a_file_that_no_process_has_open);
     tcase_add_test(tests, an_init_that_fails_leaves_nothing);
     tcase_add_test(tests, progress_is_the_highest_of_base_and_rows);
     tcase_add_test(tests, dead_letters_are_found_newest_first);
