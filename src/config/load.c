@@ -161,7 +161,7 @@ static int read_text(const scope *s, const leat_node *node, const leat_setting *
 }
 
 /* No message shows the text or its value: either may have a password in it. */
-static int read_secret(const scope *s, const leat_node *node, const leat_setting *setting)
+static int read_expanded(const scope *s, const leat_node *node, const leat_setting *setting)
 {
     leat_error why;
     if (!*node->text)
@@ -311,7 +311,7 @@ static const kind_reader kind_readers[LEAT_SETTING_KIND_COUNT] = {
     [LEAT_SETTING_LIST] = {LEAT_NODE_LIST, true, read_list},
     [LEAT_SETTING_PAIRS] = {LEAT_NODE_MAP, true, read_pairs},
     [LEAT_SETTING_TEXT] = {LEAT_NODE_TEXT, false, read_text},
-    [LEAT_SETTING_SECRET] = {LEAT_NODE_TEXT, false, read_secret},
+    [LEAT_SETTING_EXPANDED] = {LEAT_NODE_TEXT, false, read_expanded},
     [LEAT_SETTING_CHOICE] = {LEAT_NODE_TEXT, false, read_choice},
     [LEAT_SETTING_NUMBER] = {LEAT_NODE_TEXT, false, read_number},
 };

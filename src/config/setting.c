@@ -41,7 +41,7 @@ const char *leat_setting_type(const leat_setting *setting)
     static const char *const kinds[LEAT_SETTING_KIND_COUNT] = {
         [LEAT_SETTING_GROUP] = "mapping", [LEAT_SETTING_LIST] = "list",
         [LEAT_SETTING_PAIRS] = "mapping", [LEAT_SETTING_TEXT] = "text",
-        [LEAT_SETTING_SECRET] = "text",   [LEAT_SETTING_CHOICE] = "word",
+        [LEAT_SETTING_EXPANDED] = "text", [LEAT_SETTING_CHOICE] = "word",
     };
     static const char *const units[] = {
         [LEAT_UNIT_ONE] = "number", [LEAT_UNIT_BYTES] = "size", [LEAT_UNIT_MS] = "duration"};

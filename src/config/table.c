@@ -48,6 +48,8 @@ static const leat_array_shape properties_shape = {sizeof(leat_config_pair),
 #define BYTES(least, most, otherwise) COUNT(least, most, otherwise), .unit = LEAT_UNIT_BYTES
 #define TIME(least, most, otherwise)  COUNT(least, most, otherwise), .unit = LEAT_UNIT_MS
 #define TEXT(checked_by, words)       .kind = LEAT_SETTING_TEXT, .check = (checked_by), .allowed = words
+#define EXPANDED(words)                                                                            \
+    .kind = LEAT_SETTING_EXPANDED, .allowed = words "; $NAME takes an environment variable"
 
 #define TOPIC_WORDS   "letters, digits, '.', '_' and '-', at most 249"
 #define PEM_WORDS     "a PEM file; relative to the working directory"
@@ -61,8 +63,7 @@ static const leat_setting settings[] = {
      .help =
          "The address of the admin listener: metrics, health and readiness. Any other than a loopback address needs "
          "`admin_token`."},
-    {"admin_token", TOP(admin_token), .kind = LEAT_SETTING_SECRET,
-     .allowed = "any text; $NAME takes an environment variable", .fallback_words = "none",
+    {"admin_token", TOP(admin_token), EXPANDED("any text"), .fallback_words = "none",
      .help =
          "The bearer token that the admin listener wants, for `/metrics` and for what its page shows. `/healthz`, `/readyz` and the "
          "empty page need none. Without one, held rows and controls can only be dealt with by `leat dead` and `leat control`."},
@@ -82,9 +83,8 @@ static const leat_setting settings[] = {
     {"log", GROUP, .required = true,
      .help = "The log, which keeps accepted writes until they are applied."},
     {"log.kafka", GROUP, .help = "A Kafka topic."},
-    {"log.kafka.brokers", TOP(kafka_brokers), .kind = LEAT_SETTING_SECRET, .required = true,
-     .allowed = "host:port, several with commas; $NAME takes an environment variable",
-     .help = "The brokers to connect to first."},
+    {"log.kafka.brokers", TOP(kafka_brokers), EXPANDED("host:port, several with commas"),
+     .required = true, .help = "The brokers to connect to first."},
     {"log.kafka.topic", TOP(kafka_topic), TEXT(leat_text_check_topic, TOPIC_WORDS),
      .required = true, .help = "The topic. `leat init` creates it."},
     {"log.kafka.group", TOP(kafka_group), TEXT(leat_text_check_topic, TOPIC_WORDS),
@@ -115,7 +115,7 @@ static const leat_setting settings[] = {
      .fallback_words = "none",
      .help = "Properties of librdkafka, such as `compression.type` or `sasl.password`."},
     {"log.local", GROUP, .help = "The built-in log: a file on this machine, for `leat run` only."},
-    {"log.local.path", TOP(local_path), TEXT(NULL, "a file; relative to the working directory"),
+    {"log.local.path", TOP(local_path), EXPANDED("a file; relative to the working directory"),
      .required = true,
      .help =
          "The file. It is created if it is missing; two more files are beside it while it is in use."},
@@ -141,13 +141,12 @@ static const leat_setting settings[] = {
     {"shards[].name", SHARD(name), TEXT(leat_text_check_name, LEAT_TEXT_NAME_FORM),
      .required = true,
      .help = "The shard's name in metrics and in the stored layout. It never changes."},
-    {"shards[].dsn", SHARD(dsn), .kind = LEAT_SETTING_SECRET,
+    {"shards[].dsn", SHARD(dsn), EXPANDED("a connection string or URI of libpq"),
      .fallback_words = "this or sqlite is required",
-     .allowed = "a connection string or URI of libpq; $NAME takes an environment variable",
      .help =
          "How PostgreSQL is reached. Of several hosts leat uses only the primary. connect_timeout applies to each address of "
          "each host; the default is 10 s, and 5 s if there are several hosts."},
-    {"shards[].sqlite", SHARD(sqlite), TEXT(NULL, "a file; relative to the working directory"),
+    {"shards[].sqlite", SHARD(sqlite), EXPANDED("a file; relative to the working directory"),
      .fallback_words = "this or dsn is required",
      .help =
          "A SQLite file that has your tables, instead of PostgreSQL. leat adds its own tables to it."},

@@ -8,13 +8,14 @@
 #include "config/config.h"
 
 typedef enum leat_setting_kind {
-    LEAT_SETTING_GROUP,  /* a mapping of settings */
-    LEAT_SETTING_LIST,   /* a list of such mappings: an array in leat_config */
-    LEAT_SETTING_PAIRS,  /* a mapping with free keys: an array of leat_config_pair */
-    LEAT_SETTING_TEXT,   /* char *; `check` may refuse it */
-    LEAT_SETTING_SECRET, /* char *; environment variables are put in, the value is never shown */
-    LEAT_SETTING_CHOICE, /* char *; one of `choices` */
-    LEAT_SETTING_NUMBER, /* int64_t in [min, max], written in `unit` */
+    LEAT_SETTING_GROUP,    /* a mapping of settings */
+    LEAT_SETTING_LIST,     /* a list of such mappings: an array in leat_config */
+    LEAT_SETTING_PAIRS,    /* a mapping with free keys: an array of leat_config_pair */
+    LEAT_SETTING_TEXT,     /* char *; `check` may refuse it */
+    LEAT_SETTING_EXPANDED, /* char *; environment variables are put in, no message of the loader
+                              shows the text or its value */
+    LEAT_SETTING_CHOICE,   /* char *; one of `choices` */
+    LEAT_SETTING_NUMBER,   /* int64_t in [min, max], written in `unit` */
     LEAT_SETTING_KIND_COUNT,
 } leat_setting_kind;
 

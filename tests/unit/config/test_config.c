@@ -230,8 +230,8 @@ static const broken broken_files[] = {
     {LOG "shards: [ { name: a } ]\n" ROUTE,
      "c.yaml:2: shards[0].dsn: missing (a connection string or URI of libpq, or `sqlite` with a file instead)"},
     {"log: { local: { partitions: 2 } }\n" SHARD ROUTE,
-     "c.yaml:1: log.local.path: missing (a file; relative to the "
-     "working directory)"},
+     "c.yaml:1: log.local.path: missing (a file; relative to the working directory; $NAME takes an "
+     "environment variable)"},
     {LOG SHARD "routes: [ { table: t } ]\n", "c.yaml:3: routes[0].path: missing (" PATH_WORDS ")"},
     {LOG SHARD "routes: [ { path: '/{id}' } ]\n",
      "c.yaml:3: routes[0].table: missing (name or schema.name)"},
@@ -405,6 +405,10 @@ static const broken broken_files[] = {
     {"shards: [ { dsn: '${OPEN' } ]\n",
      "c.yaml:1: shards[0].dsn: the $ at character 1 begins no variable ($NAME in capitals, "
      "${name}; $$ is a dollar sign)"},
+    {"shards: [ { sqlite: $LEAT_TEST_UNSET/a.db } ]\n",
+     "c.yaml:1: shards[0].sqlite: the environment variable LEAT_TEST_UNSET is not set (or empty)"},
+    {"log: { local: { path: $LEAT_TEST_UNSET } }\n",
+     "c.yaml:1: log.local.path: the environment variable LEAT_TEST_UNSET is not set (or empty)"},
     {"log: { kafka: { properties: { sasl.password: x$ } } }\n",
      "c.yaml:1: log.kafka.properties.sasl.password: the $ at character 2 begins no variable ($NAME in capitals, "
      "${name}; "
@@ -653,6 +657,13 @@ START_TEST(test_environment)
     ck_assert_str_eq(c.kafka_properties[0].value, "a$b ${c}");
     ck_assert_str_eq(c.kafka_properties[1].value, "a$b");
     ck_assert_str_eq(c.shards[0].dsn, "host=db.example password=a$b ${c}x$");
+    leat_config_fini(&c);
+    ck_assert_int_eq(setenv("LEAT_TEST_FOLDER", "/data", 1), 0);
+    load_good("log: { local: { path: '${LEAT_TEST_FOLDER}/log' } }\n"
+              "shards: [ { name: a, sqlite: $LEAT_TEST_FOLDER/a$$b.db } ]\n" ROUTE,
+              &c);
+    ck_assert_str_eq(c.local_path, "/data/log");
+    ck_assert_str_eq(c.shards[0].sqlite, "/data/a$b.db");
     leat_config_fini(&c);
     ck_assert_int_eq(setenv("LEAT_TEST_HOST", "", 1), 0);
     expect_refused(
