@@ -6,18 +6,18 @@
 
 static const bool async[] = {true};
 
-static void begin(story *s, uint32_t partitions, int64_t compact_every_us)
+static void begin(story *s, uint32_t partitions, int64_t compact_every_us, uint32_t slots)
 {
     story_begin(s, partitions);
     s->config.commits_async = async;
     s->config.compact_every_us = compact_every_us;
-    story_reading(s, 3);
+    story_reading(s, slots);
 }
 
 START_TEST(the_log_is_told_of_what_a_compaction_has_written)
 {
     story s;
-    begin(&s, 1, 1000);
+    begin(&s, 1, 1000, 3);
     ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/1:0\n");
@@ -36,7 +36,7 @@ END_TEST
 START_TEST(a_compaction_that_writes_nothing_proves_nothing)
 {
     story s;
-    begin(&s, 1, NEVER_US);
+    begin(&s, 1, NEVER_US, 3);
     ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
     ck_assert_int_eq(story_read(&s, 0, 2, 1), LEAT_ENGINE_TAKEN);
     ck_assert_int_eq(story_read(&s, 0, 3, 2), LEAT_ENGINE_TAKEN);
@@ -63,10 +63,7 @@ END_TEST
 START_TEST(after_a_doubt_each_partition_is_looked_at_before_anything_else)
 {
     story s;
-    story_begin(&s, 2);
-    s.config.commits_async = async;
-    s.config.compact_every_us = NEVER_US;
-    story_reading(&s, 1);
+    begin(&s, 2, NEVER_US, 1);
     ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
     ck_assert_int_eq(story_read(&s, 0, 1, 1), LEAT_ENGINE_TAKEN);
     story_told(&s, "batch 0/1:0\n");
@@ -88,7 +85,7 @@ END_TEST
 START_TEST(a_doubt_during_a_look_makes_another_one)
 {
     story s;
-    begin(&s, 1, NEVER_US);
+    begin(&s, 1, NEVER_US, 3);
     leat_engine_doubted(s.engine, s.now_us, 0);
     story_settle(&s);
     story_told(&s, "compact 0 to 0\n");
@@ -106,7 +103,7 @@ END_TEST
 START_TEST(a_look_that_fails_is_made_again)
 {
     story s;
-    begin(&s, 1, NEVER_US);
+    begin(&s, 1, NEVER_US, 3);
     ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
     story_told(&s, "batch 0/1:0\n"); /* stays open: but for the doubt there is nothing to write */
     leat_engine_doubted(s.engine, s.now_us, 0);
@@ -132,7 +129,7 @@ END_TEST
 START_TEST(a_look_leaves_what_is_to_be_written_for_later)
 {
     story s;
-    begin(&s, 1, 1000);
+    begin(&s, 1, 1000, 3);
     ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
     ck_assert_int_eq(story_read(&s, 0, 2, 1), LEAT_ENGINE_TAKEN);
     story_done(&s, 1, LEAT_ENGINE_APPLIED);

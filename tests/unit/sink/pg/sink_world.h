@@ -198,13 +198,25 @@ static inline void prepare_database(world *w)
     world_publish(w);
 }
 
-/* A database with table things (n is added to) and a sink on it that has all its connections. */
-static inline world *world_open(uint32_t connections, int64_t lock_timeout_ms)
+/* With a database that has table things (n is added to), and without a sink. */
+static inline world *world_prepare(void)
 {
     world *w = world_new();
     prepare_database(w);
+    return w;
+}
+
+/* A sink that has all its connections to that database. */
+static inline void world_start(world *w, uint32_t connections, int64_t lock_timeout_ms)
+{
     start_sink(w, w->f->dsn, connections, lock_timeout_ms);
     wait_usable(w, connections);
+}
+
+static inline world *world_open(uint32_t connections, int64_t lock_timeout_ms)
+{
+    world *w = world_prepare();
+    world_start(w, connections, lock_timeout_ms);
     return w;
 }
 
@@ -330,6 +342,32 @@ static inline const leat_engine_job_result *run_batch(world *w)
 static inline void patch(world *w, const char *key, const char *body)
 {
     fixture_add(w->f, NULL, "patch", key, body);
+}
+
+/* A PATCH as the record at `offset`, of subpartition 3. */
+static inline leat_engine_batch_record *add_record(world *w, uint32_t partition, int64_t offset,
+                                                   const char *key, const char *body)
+{
+    leat_engine_batch_record *record = fixture_add(w->f, NULL, "patch", key, body);
+    leat_item *item = record->payload;
+    record->partition = item->record.partition = partition;
+    record->offset = item->record.offset = offset;
+    record->subpartition = 3;
+    record->key = leat_item_held_hash(item);
+    item->record.accepted_ms = 1000 + offset;
+    item->headers = LEAT_SLICE("\2op\6patch");
+    return record;
+}
+
+static inline const leat_engine_job_result *compact(world *w,
+                                                    const leat_engine_compaction *compaction)
+{
+    leat_engine_job job = {.id = 5,
+                           .kind = LEAT_ENGINE_JOB_COMPACT,
+                           .partition = compaction->partition,
+                           .compaction = *compaction};
+    submit(w, &job);
+    return wait_done(w, 5);
 }
 
 static inline void expect_rows(world *w, const char *expected)

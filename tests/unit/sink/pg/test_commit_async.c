@@ -13,14 +13,15 @@ static const char spy_sql[] =
     "CREATE CONSTRAINT TRIGGER spy AFTER UPDATE ON leat.partitions DEFERRABLE INITIALLY DEFERRED"
     " FOR EACH ROW EXECUTE FUNCTION spy()";
 
-static world *open_world(bool commits_async, uint32_t connections)
+/* `sql`: what is done to the database before; NULL: nothing. */
+static world *open_world(bool commits_async, uint32_t connections, const char *sql)
 {
-    world *w = world_new();
-    prepare_database(w);
+    world *w = world_prepare();
     fixture_sql(w->f, spy_sql);
+    if (sql)
+        fixture_sql(w->f, sql);
     w->commits_async = commits_async;
-    start_sink(w, w->f->dsn, connections, 10000);
-    wait_usable(w, connections);
+    world_start(w, connections, 10000);
     return w;
 }
 
@@ -39,22 +40,20 @@ static void run(world *w, int64_t seq, bool is_durable)
     w->f->batch.is_durable = false;
 }
 
-static void compact(world *w, int64_t base_seq)
+static void compact_to(world *w, int64_t base_seq)
 {
     static int64_t offsets[LEAT_SUBPARTITIONS_MAX];
-    leat_engine_job job = {.id = 2, .kind = LEAT_ENGINE_JOB_COMPACT};
-    job.compaction = (leat_engine_compaction){.claim = w->claims[0],
-                                              .base_seq = base_seq,
-                                              .subpartitions = test_placement.subpartitions,
-                                              .base_offsets = offsets};
-    submit(w, &job);
-    expect_outcome(wait_done(w, 2), LEAT_ENGINE_APPLIED, "");
+    leat_engine_compaction compaction = {.claim = w->claims[0],
+                                         .base_seq = base_seq,
+                                         .subpartitions = test_placement.subpartitions,
+                                         .base_offsets = offsets};
+    expect_outcome(compact(w, &compaction), LEAT_ENGINE_APPLIED, "");
 }
 
 /* All on one connection: nothing is left of a batch's setting. */
 START_TEST(only_a_batch_that_nobody_waits_for_does_not_wait)
 {
-    world *w = open_world(true, 1);
+    world *w = open_world(true, 1, NULL);
     claim(w, 0);
     expect_seen(w, "on");
     run(w, 1, false);
@@ -63,7 +62,7 @@ START_TEST(only_a_batch_that_nobody_waits_for_does_not_wait)
     expect_seen(w, "on");
     run(w, 3, false);
     expect_seen(w, "off");
-    compact(w, 3);
+    compact_to(w, 3);
     expect_seen(w, "on");
     claim(w, 0);
     expect_seen(w, "on");
@@ -73,7 +72,7 @@ END_TEST
 
 START_TEST(otherwise_every_commit_waits)
 {
-    world *w = open_world(false, 1);
+    world *w = open_world(false, 1, NULL);
     claim(w, 0);
     run(w, 1, false);
     expect_seen(w, "on on");
@@ -84,21 +83,17 @@ END_TEST
 /* Of the database, and so of each session in it. */
 START_TEST(what_waits_does_so_whatever_the_role_or_database_says)
 {
-    world *w = world_new();
-    prepare_database(w);
-    fixture_sql(w->f, spy_sql);
-    fixture_sql(w->f, "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off',"
-                      " current_database()); END$$");
-    w->commits_async = true;
-    start_sink(w, w->f->dsn, 1, 10000);
-    wait_usable(w, 1);
+    world *w =
+        open_world(true, 1,
+                   "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off',"
+                   " current_database()); END$$");
     claim(w, 0);
     expect_seen(w, "on");
     run(w, 1, true);
     expect_seen(w, "on");
     run(w, 2, false);
     expect_seen(w, "off");
-    compact(w, 2);
+    compact_to(w, 2);
     expect_seen(w, "on");
     world_free(w);
 }
@@ -106,14 +101,10 @@ END_TEST
 
 START_TEST(what_the_role_or_database_says_of_standbys_stays)
 {
-    world *w = world_new();
-    prepare_database(w);
-    fixture_sql(w->f, spy_sql);
-    fixture_sql(w->f,
-                "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = local',"
-                " current_database()); END$$");
-    start_sink(w, w->f->dsn, 1, 10000);
-    wait_usable(w, 1);
+    world *w =
+        open_world(false, 1,
+                   "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = local',"
+                   " current_database()); END$$");
     claim(w, 0);
     run(w, 1, false);
     expect_seen(w, "local local");
@@ -137,7 +128,7 @@ static void wait_doubts(world *w, uint32_t doubts)
 
 START_TEST(a_lost_connection_is_a_reason_to_look)
 {
-    world *w = open_world(true, 2);
+    world *w = open_world(true, 2, NULL);
     end_one(w);
     wait_doubts(w, 1);
     wait_usable(w, 2);
@@ -150,7 +141,7 @@ END_TEST
 
 START_TEST(the_loss_of_the_last_one_is_told_by_the_slots)
 {
-    world *w = open_world(true, 1);
+    world *w = open_world(true, 1, NULL);
     end_one(w);
     wait_usable(w, 0);
     wait_usable(w, 1);
@@ -161,7 +152,7 @@ END_TEST
 
 START_TEST(where_every_commit_waits_it_is_none)
 {
-    world *w = open_world(false, 2);
+    world *w = open_world(false, 2, NULL);
     end_one(w);
     wait_usable(w, 1);
     wait_usable(w, 2);

@@ -85,8 +85,7 @@ END_TEST
 START_TEST(a_frozen_holder_is_ended)
 {
     char dsn[1400];
-    world *w = world_new();
-    prepare_database(w);
+    world *w = world_prepare();
     snprintf(dsn, sizeof dsn, "%s options='-c statement_timeout=%d'", w->f->dsn,
              _i == 0 ? 0 : 1000);
     start_sink(w, dsn, 1, _i == 0 ? 200 : 120000);

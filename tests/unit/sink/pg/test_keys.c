@@ -7,21 +7,6 @@ static const leat_engine_reason reason = {.sqlstate = "23503", .message = "no pa
 
 /* ---- jobs ---- */
 
-/* A PATCH that adds to n of row `key`, at `offset` of a partition. */
-static leat_engine_batch_record *add_record(world *w, uint32_t partition, int64_t offset,
-                                            const char *key, const char *body)
-{
-    leat_engine_batch_record *record = fixture_add(w->f, NULL, "patch", key, body);
-    leat_item *item = record->payload;
-    record->partition = item->record.partition = partition;
-    record->offset = item->record.offset = offset;
-    record->subpartition = 3;
-    record->key = leat_item_held_hash(item);
-    item->record.accepted_ms = 1000 + offset;
-    item->headers = LEAT_SLICE("\2op\6patch");
-    return record;
-}
-
 static void add_kept(world *w, uint32_t partition, int64_t offset, const char *key)
 {
     add_record(w, partition, offset, key, "{\"n\":1}")->keep = true;

@@ -6,18 +6,6 @@
 
 /* ---- jobs ---- */
 
-/* A PATCH that adds to n of row `key`, as the record at `offset` of subpartition 3. */
-static leat_item *add_record(world *w, int64_t offset, const char *key, const char *body)
-{
-    leat_engine_batch_record *record = fixture_add(w->f, NULL, "patch", key, body);
-    leat_item *item = record->payload;
-    record->offset = item->record.offset = offset;
-    record->subpartition = 3;
-    item->record.accepted_ms = 1000 + offset;
-    item->headers = leat_slice_of("");
-    return item;
-}
-
 static void cut(world *w, uint32_t first_record, uint32_t record_count)
 {
     leat_engine_batch *batch = &w->f->batch;
@@ -37,8 +25,8 @@ static const leat_engine_job_result *run_park(world *w)
 /* Parks two records, 10 and 12, of subpartition 3. */
 static void park_two(world *w, int64_t seq)
 {
-    add_record(w, 10, "1", "{\"n\":1}");
-    add_record(w, 12, "2", "{\"n\":2}");
+    add_record(w, 0, 10, "1", "{\"n\":1}");
+    add_record(w, 0, 12, "2", "{\"n\":2}");
     cut(w, 0, 2);
     add_part(w, 0, seq, 12);
     expect_outcome(run_park(w), LEAT_ENGINE_APPLIED, "");
@@ -122,8 +110,8 @@ START_TEST(records_are_parked_and_come_back)
     ck_assert_uint_eq(chunk.records, 2);
     ck_assert_uint_eq(chunk.size, bytes);
     free_chunk(&chunk);
-    add_record(w, 10, "1", "{\"n\":1}");
-    add_record(w, 12, "2", "{\"n\":2}");
+    add_record(w, 0, 10, "1", "{\"n\":1}");
+    add_record(w, 0, 12, "2", "{\"n\":2}");
     take_from(w, 2, (leat_engine_chunk_step){10, 12, 9, 12, 0});
     expect_outcome(run_unpark(w), LEAT_ENGINE_APPLIED, "");
     expect_rows(w, "1:6: 2:7:");
@@ -143,12 +131,12 @@ START_TEST(a_chunk_is_the_records_of_its_cut)
     leat_slice headers;
     leat_error error;
     claim(w, 0);
-    add_record(w, 10, "1", "{\"n\":1}")->headers = LEAT_SLICE("\x02op\x06patch");
-    leat_item *item = add_record(w, 12, "2", NULL);
+    add_record(w, 0, 10, "1", "{\"n\":1}");
+    leat_item *item = add_record(w, 0, 12, "2", NULL)->payload;
     item->record.value_is_null = true;
     item->record.accepted_ms = 5;
     cut(w, 0, 2);
-    add_record(w, 13, "3", "{}");
+    add_record(w, 0, 13, "3", "{}");
     cut(w, 2, 1);
     add_part(w, 0, 1, 13);
     expect_outcome(run_park(w), LEAT_ENGINE_APPLIED, "");
@@ -185,10 +173,10 @@ START_TEST(a_large_chunk)
         random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
         value[i] = (char)(random >> 56);
     }
-    leat_item *item = add_record(w, 10, "1", "{}");
+    leat_item *item = add_record(w, 0, 10, "1", "{}")->payload;
     item->record.value = (leat_slice){value, SIZE};
     cut(w, 0, 1);
-    add_record(w, 11, "1", "{}");
+    add_record(w, 0, 11, "1", "{}");
     cut(w, 1, 1);
     add_part(w, 0, 1, 11);
     expect_outcome(run_park(w), LEAT_ENGINE_APPLIED, "");
@@ -208,12 +196,12 @@ START_TEST(a_chunk_is_emptied_in_part_and_with_the_next)
     world *w = world_open(1, 1000);
     claim(w, 0);
     park_two(w, 1);
-    add_record(w, 20, "3", "{\"n\":3}");
-    add_record(w, 21, "4", "{\"n\":4}");
+    add_record(w, 0, 20, "3", "{\"n\":3}");
+    add_record(w, 0, 21, "4", "{\"n\":4}");
     cut(w, 0, 2);
     add_part(w, 0, 2, 21);
     expect_outcome(run_park(w), LEAT_ENGINE_APPLIED, "");
-    add_record(w, 10, "1", "{\"n\":1}");
+    add_record(w, 0, 10, "1", "{\"n\":1}");
     take_from(w, 3, (leat_engine_chunk_step){10, 12, -1, 10, 1});
     expect_outcome(run_unpark(w), LEAT_ENGINE_APPLIED, "");
     expect_chunks(w, "10-12 10 1, 20-21 19 2");
@@ -221,8 +209,8 @@ START_TEST(a_chunk_is_emptied_in_part_and_with_the_next)
     ck_assert_int_eq(chunk.done, 10);
     ck_assert_uint_eq(chunk.records, 1);
     free_chunk(&chunk);
-    add_record(w, 12, "2", "{\"n\":2}");
-    add_record(w, 20, "3", "{\"n\":3}");
+    add_record(w, 0, 12, "2", "{\"n\":2}");
+    add_record(w, 0, 20, "3", "{\"n\":3}");
     take_from(w, 4, (leat_engine_chunk_step){10, 12, 10, 12, 0});
     take_from(w, 4, (leat_engine_chunk_step){20, 21, 0, 20, 1});
     expect_outcome(run_unpark(w), LEAT_ENGINE_APPLIED, "");
@@ -238,7 +226,7 @@ START_TEST(a_parked_record_becomes_a_dead_letter)
     world *w = world_open(1, 1000);
     claim(w, 0);
     park_two(w, 1);
-    add_record(w, 10, "1", "{\"n\":1}");
+    add_record(w, 0, 10, "1", "{\"n\":1}");
     take_from(w, 2, (leat_engine_chunk_step){10, 12, 9, 10, 1});
     w->f->batch.dead = &reason;
     const leat_engine_job_result *result = run_unpark(w);
@@ -262,7 +250,7 @@ START_TEST(a_chunk_that_is_not_as_it_was_read)
     claim(w, 0);
     park_two(w, 1);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        add_record(w, 12, "2", "{\"n\":2}");
+        add_record(w, 0, 12, "2", "{\"n\":2}");
         take_from(w, 2, steps[i]);
         const leat_engine_job_result *result = run_unpark(w);
         expect_outcome(result, LEAT_ENGINE_CHUNK_GONE, "LT009");
@@ -270,11 +258,11 @@ START_TEST(a_chunk_that_is_not_as_it_was_read)
     }
     expect_chunks(w, "10-12 9 2");
     expect_rows(w, "");
-    add_record(w, 12, "1", "{}");
+    add_record(w, 0, 12, "1", "{}");
     cut(w, 0, 1);
     add_part(w, 0, 2, 12);
     expect_outcome(run_park(w), LEAT_ENGINE_APPLIED, "");
-    add_record(w, 11, "1", "{}");
+    add_record(w, 0, 11, "1", "{}");
     cut(w, 0, 1);
     add_part(w, 0, 3, 12);
     const leat_engine_job_result *result = run_park(w);
@@ -306,10 +294,10 @@ START_TEST(another_owner_fences_all_of_it)
     const leat_engine_job_result *result = load(w, -1);
     expect_outcome(result, LEAT_ENGINE_FENCED, "LT001");
     ck_assert_int_eq(result->partition, 0);
-    add_record(w, 10, "1", "{\"n\":1}");
+    add_record(w, 0, 10, "1", "{\"n\":1}");
     take_from(w, 2, (leat_engine_chunk_step){10, 12, 9, 10, 1});
     expect_outcome(run_unpark(w), LEAT_ENGINE_FENCED, "LT001");
-    add_record(w, 20, "1", "{\"n\":1}");
+    add_record(w, 0, 20, "1", "{\"n\":1}");
     cut(w, 0, 1);
     add_part(w, 0, 3, 20);
     expect_outcome(run_park(w), LEAT_ENGINE_FENCED, "LT001");
@@ -327,13 +315,13 @@ START_TEST(a_refused_row_leaves_its_chunk)
     fixture_sql(w->f, "INSERT INTO things VALUES (1, 5)");
     PGconn *other = other_session(w, "");
     fixture_run_on(other, "BEGIN; SELECT FROM things FOR UPDATE");
-    add_record(w, 10, "1", "{\"n\":1}");
+    add_record(w, 0, 10, "1", "{\"n\":1}");
     take_from(w, 2, (leat_engine_chunk_step){10, 12, 9, 10, 1});
     const leat_engine_job_result *result = run_unpark(w);
     expect_outcome(result, LEAT_ENGINE_CONTENTION, "55P03");
     ck_assert(result->from_rows);
     fixture_run_on(other, "ROLLBACK");
-    add_record(w, 10, "1", "{\"n\":2147483647}");
+    add_record(w, 0, 10, "1", "{\"n\":2147483647}");
     take_from(w, 3, (leat_engine_chunk_step){10, 12, 9, 10, 1});
     result = run_unpark(w);
     expect_outcome(result, LEAT_ENGINE_BAD_DATA, "22003");
@@ -352,7 +340,7 @@ START_TEST(errors_about_the_table_of_chunks)
     park_two(w, 1);
     PGconn *other = other_session(w, "");
     fixture_run_on(other, "BEGIN; SELECT FROM leat.parked FOR UPDATE");
-    add_record(w, 10, "1", "{\"n\":1}");
+    add_record(w, 0, 10, "1", "{\"n\":1}");
     take_from(w, 2, (leat_engine_chunk_step){10, 12, 9, 10, 1});
     const leat_engine_job_result *result = run_unpark(w);
     expect_outcome(result, LEAT_ENGINE_CONTENTION, "55P03");
@@ -374,11 +362,11 @@ START_TEST(errors_about_the_table_of_chunks)
                  " FOR EACH ROW EXECUTE FUNCTION refuse()",
                  errors[i].sqlstate);
         fixture_sql(w->f, sql);
-        add_record(w, 20, "1", "{}");
+        add_record(w, 0, 20, "1", "{}");
         cut(w, 0, 1);
         add_part(w, 0, 3, 20);
         expect_outcome(run_park(w), errors[i].outcome, errors[i].sqlstate);
-        add_record(w, 10, "1", "{\"n\":1}");
+        add_record(w, 0, 10, "1", "{\"n\":1}");
         take_from(w, 2, (leat_engine_chunk_step){10, 12, 9, 12, 0});
         expect_outcome(run_unpark(w), errors[i].outcome, errors[i].sqlstate);
     }
@@ -409,21 +397,19 @@ END_TEST
  * default: both cost a job once. */
 START_TEST(another_default_isolation)
 {
-    world *w = world_new();
-    prepare_database(w);
+    world *w = world_prepare();
     char sql[160];
     snprintf(sql, sizeof sql,
              "ALTER DATABASE %s SET default_transaction_isolation = 'repeatable read'", w->f->name);
     fixture_sql(w->f, sql);
-    start_sink(w, w->f->dsn, 1, 1000);
-    wait_usable(w, 1);
+    world_start(w, 1, 1000);
     submit_claim(w, 0, 0);
     expect_outcome(wait_done(w, 0), LEAT_ENGINE_CONTENTION, "LT003");
     claim(w, 0);
     park_two(w, 1);
     leat_engine_chunk chunk = load_chunk(w, -1);
     free_chunk(&chunk);
-    add_record(w, 10, "1", "{\"n\":1}");
+    add_record(w, 0, 10, "1", "{\"n\":1}");
     take_from(w, 2, (leat_engine_chunk_step){10, 12, 9, 10, 1});
     expect_outcome(run_unpark(w), LEAT_ENGINE_APPLIED, "");
     world_free(w);

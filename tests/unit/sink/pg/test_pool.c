@@ -32,21 +32,18 @@ START_TEST(claim_batch_compaction_claim)
     ck_assert_int_eq(again->newest.offset, 11);
     ck_assert_int_eq(again->newest.at_ms, 66);
     ck_assert_int_eq(again->newest.epoch, 3);
-    leat_engine_job compact = {.id = 5, .kind = LEAT_ENGINE_JOB_COMPACT, .partition = 0};
-    leat_engine_compaction *compaction = &compact.compaction;
     int64_t need = 2, base_offsets[64];
-    *compaction = (leat_engine_compaction){.claim = w->claims[0],
-                                           .base_seq = 2,
-                                           .low = 9,
-                                           .newest = {11, 77, 4},
-                                           .needs_count = 1,
-                                           .needs = &need,
-                                           .subpartitions = 64,
-                                           .base_offsets = base_offsets};
+    leat_engine_compaction compaction = {.claim = w->claims[0],
+                                         .base_seq = 2,
+                                         .low = 9,
+                                         .newest = {11, 77, 4},
+                                         .needs_count = 1,
+                                         .needs = &need,
+                                         .subpartitions = 64,
+                                         .base_offsets = base_offsets};
     for (int i = 0; i < 64; i++)
-        compaction->base_offsets[i] = i == 3 ? 11 : 9;
-    submit(w, &compact);
-    expect_outcome(wait_done(w, 5), LEAT_ENGINE_APPLIED, "");
+        base_offsets[i] = i == 3 ? 11 : 9;
+    expect_outcome(compact(w, &compaction), LEAT_ENGINE_APPLIED, "");
     const leat_engine_progress *last = claim(w, 0);
     ck_assert_int_eq(last->base_seq, 2);
     ck_assert_int_eq(last->low, 9);
@@ -176,11 +173,8 @@ START_TEST(fenced_by_another_claim)
     ck_assert_int_eq(result->partition, 1);
     expect_rows(w, "");
     ck_assert_str_eq(fixture_ask(w->f, "SELECT count(*) FROM leat.progress"), "0");
-    leat_engine_job compact = {.id = 5, .kind = LEAT_ENGINE_JOB_COMPACT, .partition = 1};
-    compact.compaction =
-        (leat_engine_compaction){.partition = 1, .claim = w->claims[1], .base_seq = 1};
-    submit(w, &compact);
-    result = wait_done(w, 5);
+    result =
+        compact(w, &(leat_engine_compaction){.partition = 1, .claim = w->claims[1], .base_seq = 1});
     expect_outcome(result, LEAT_ENGINE_FENCED, "LT001");
     ck_assert_int_eq(result->partition, 1);
     world_free(w);
@@ -270,9 +264,8 @@ START_TEST(a_batch_takes_no_longer_than_it_says)
         const char *session;
         int64_t batch_ms;
     } limits[] = {{"0", 100}, {"1h", 100}, {"100ms", 3600000}};
-    world *w = world_new();
+    world *w = world_prepare();
     char dsn[1024];
-    prepare_database(w);
     fixture_sql(w->f,
                 "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
                 " $$ BEGIN PERFORM pg_sleep(3600); RETURN new; END $$;"

@@ -22,8 +22,7 @@ static two_servers *two_servers_open(void)
 {
     two_servers *t = leat_must_calloc(1, sizeof *t);
     char dsn[1200];
-    world *w = t->w = world_new();
-    prepare_database(w);
+    world *w = t->w = world_prepare();
     t->second = fixture_new();
     t->second->server = getenv("PG_DSN_2");
     fixture_open_database(t->second);
@@ -165,8 +164,7 @@ END_TEST
 static world *world_behind(forwarder *proxy, uint32_t connections)
 {
     char dsn[1200];
-    world *w = world_new();
-    prepare_database(w);
+    world *w = world_prepare();
     forwarder_start(proxy, &w->loop, port_of(w->f));
     snprintf(dsn, sizeof dsn, "%s host=127.0.0.1 port=%d", w->f->dsn, proxy->port);
     start_sink(w, dsn, connections, 30000);
