@@ -62,7 +62,9 @@ static leat_direct *open_direct(void *context, uv_loop_t *loop, leat_standstill 
     const leat_catalog *catalog = &daemon->assembly.catalog;
     leat_direct_shard shards[LEAT_SHARDS_MAX];
     for (uint32_t i = 0; i < catalog->layout.shard_count; i++)
-        shards[i] = (leat_direct_shard){daemon->shards[i].name, daemon->shards[i].at};
+        shards[i] = (leat_direct_shard){.name = daemon->shards[i].name,
+                                        .at = daemon->shards[i].at,
+                                        .commits_async = daemon->shards[i].commits_async};
     leat_shard_owner(&catalog->source, daemon->assembly.log.group, daemon->owner);
     const leat_direct_config config = {.layout = &catalog->layout,
                                        .shards = shards,

@@ -267,6 +267,13 @@ static void on_slots(void *context, uint32_t shard_index, uint32_t usable)
     go_on(at->pool, at);
 }
 
+/* What this pool has acknowledged no crash takes back. */
+static void on_doubted(void *context, uint32_t shard_index)
+{
+    (void)context;
+    (void)shard_index;
+}
+
 /* ---- time ---- */
 
 static void look_at_waiting(direct_pool *pool, shard *at, int64_t now_us)
@@ -452,7 +459,8 @@ static int open_shard(direct_pool *pool, uv_loop_t *loop, leat_standstill *stand
     at->none_since_us = leat_mono_us();
     at->pool = pool;
     at->index = index;
-    leat_sink_events events = {.context = at, .slots = on_slots, .done = on_done};
+    leat_sink_events events = {
+        .context = at, .slots = on_slots, .doubted = on_doubted, .done = on_done};
     leat_sink_config sink = {.shard_name = at->name,
                              .shard = index,
                              .at = config->shards[index].at,
@@ -462,6 +470,7 @@ static int open_shard(direct_pool *pool, uv_loop_t *loop, leat_standstill *stand
                              .subpartitions = config->placement->subpartitions,
                              .schema_versions = config->schema_versions,
                              .lock_timeout_ms = config->timeout_ms,
+                             .commits_async = config->shards[index].commits_async,
                              .seed = config->seed + index,
                              .standstill = standstill};
     at->sink = leat_sink_new(loop, &sink, &events, error);

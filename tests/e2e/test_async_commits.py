@@ -209,6 +209,28 @@ def test_who_waits_hears_of_what_stays(async_world, shape):
         assert worker.terminate() == 0
 
 
+def test_who_repeats_a_write_hears_of_what_stays(async_world):
+    """A request was accepted for the log and is sent again into the database: it is told that it is applied, and so it is after a
+    crash, though nobody applies it again."""
+    world = async_world(partitions=1, apply={"compact_every": "1h"})
+    request = {"json": {"n": 1, "list": 0}, "headers": {"idempotency-key": "once"}}
+    with lazy_disk(world):
+        process = world.start("run")
+        with world.client(process) as http:
+            process.wait_for("assigned")
+            assert http.patch("/apps/1/checks/1", **request).status_code == 202
+        wait_until(lambda: count(world) == 1, "the write to be applied")
+        process.kill()
+        world.settings["routes"][0]["mode"] = "sync"
+        world.write_config()
+        edge = world.start("edge")
+        with world.client(edge) as http:
+            wait_until(lambda: http.patch("/apps/1/checks/1", **request).status_code == 200, "the edge to have a connection")
+        edge.kill()
+        kill_backend(world)
+        assert world.rows("select n, list from checks") == [(1, [0])]
+
+
 def test_a_lost_row_comes_back_at_once(async_world):
     """In a partition where nothing else happens, too: a crash is noticed by the connections that it ends, long before anything
     is due."""

@@ -7,11 +7,18 @@
 #include <stdlib.h>
 
 #include "record/idempotency.h"
+#include "sink/pg/commit_sql.h"
 
 const char leat_pg_note_sql[] =
     "SELECT leat.note_keys($1::int8[], $2::int8[], $3::int8[], $4::int8[])";
 const char leat_pg_note_now_sql[] =
     "SELECT leat.note_keys_now($1::int8[], $2::int8[], $3::int8[], $4::int8[])";
+
+/* What a transaction has read is on the disk once its own commit is. That waits only if it has
+ * written something: the least that there is, a message that nobody listens for. */
+const char leat_pg_confirm_sql[] =
+    "SELECT pg_catalog.pg_logical_emit_message(true, 'leat', '') FROM leat.idempotency AS n"
+    " WHERE n.a = $1::int8 AND n.b = $2::int8 AND " LEAT_PG_COMMITS_SYNC_SQL " LIMIT 1";
 
 static bool is_noted(const leat_engine_batch_record *record)
 {
@@ -73,6 +80,13 @@ void leat_pg_note_params(leat_pg_params *params, const leat_pg_notes *notes)
     leat_pg_params_int8s(params, notes->a, notes->count);
     leat_pg_params_int8s(params, notes->b, notes->count);
     leat_pg_params_int8s(params, notes->fingerprints, notes->count);
+}
+
+void leat_pg_confirm_params(leat_pg_params *params, const leat_write_id *key)
+{
+    leat_pg_params_begin(params);
+    leat_pg_params_int8(params, (int64_t)key->a);
+    leat_pg_params_int8(params, (int64_t)key->b);
 }
 
 uint32_t leat_pg_known_read(const char *detail, uint32_t record_count,

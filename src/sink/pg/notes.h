@@ -7,9 +7,12 @@
 #define LEAT_SINK_PG_NOTES_H
 
 #include "engine/batch.h"
+#include "record/item.h"
 #include "sink/pg/params.h"
 
 extern const char leat_pg_note_sql[], leat_pg_note_now_sql[];
+/* A row: the key is noted, and no crash takes that back once this transaction is committed. */
+extern const char leat_pg_confirm_sql[];
 
 enum { LEAT_PG_KNOWN_MAX = 256 }; /* leat.note_keys names 200 at most */
 
@@ -28,6 +31,7 @@ int leat_pg_notes_take(leat_pg_notes *notes, const leat_engine_batch *batch) LEA
 void leat_pg_notes_fini(leat_pg_notes *notes);
 /* The parameters of either. */
 void leat_pg_note_params(leat_pg_params *params, const leat_pg_notes *notes);
+void leat_pg_confirm_params(leat_pg_params *params, const leat_write_id *key);
 /* Reads the detail of LT010: "3= 17!". Returns how many there are, at most LEAT_PG_KNOWN_MAX; 0: it
  * has another form, or names a record that a batch of `record_count` does not have. */
 uint32_t leat_pg_known_read(const char *detail, uint32_t record_count,

@@ -84,11 +84,12 @@ static void lose_job(leat_pg_session *session, const char *message)
 {
     if (session->state == SESSION_IDLE || session->state == SESSION_OVER)
         return;
-    if (session->state == SESSION_ANSWERED || session->is_asking) {
+    bool is_known = session->state == SESSION_ANSWERED || session->is_asking;
+    if (is_known && session->question != ASK_CONFIRM) {
         end_job(session);
         return;
     }
-    if (!session->failed)
+    if (!session->failed || is_known)
         leat_pg_session_fail(session, LEAT_ENGINE_UNKNOWN, "", message);
     session->result.outcome = LEAT_ENGINE_UNKNOWN;
     session->result.partition = -1;

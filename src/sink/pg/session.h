@@ -3,9 +3,10 @@
  * the meaning of their results.
  *
  * A job ends with the answer to its Sync or with its connection, never earlier: before that nothing
- * is known. Two kinds of failure ask the database a further question first, in a transaction of its
- * own: a claim that waited in vain ends the sessions that keep it waiting, and a unique violation
- * asks whether it was the primary key.
+ * is known. Three kinds of failure ask the database a further question first, in a transaction of
+ * its own: a claim that waited in vain ends the sessions that keep it waiting, a unique violation
+ * asks whether it was the primary key, and a write of no log that repeats another one asks whether
+ * that one stays.
  *
  * Each batch is built with the newest version of the tables. Statements belong to a version: a
  * connection forgets those of the one before with its first batch of the new one, and a job in

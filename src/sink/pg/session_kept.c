@@ -117,6 +117,7 @@ void leat_pg_session_send_notes(leat_pg_session *session, const leat_engine_batc
         leat_pg_conn_break(session->conn, "out of memory");
         return;
     }
+    session->key = ((const leat_item *)batch->records[0].payload)->write_id;
     leat_pg_note_params(&session->params, notes);
     job_command command = {.kind = COMMAND_NOTE,
                            .statement = session->direct ? NOTE_NOW_NUMBER : NOTE_NUMBER};
@@ -124,7 +125,9 @@ void leat_pg_session_send_notes(leat_pg_session *session, const leat_engine_batc
                          session->direct ? leat_pg_note_now_sql : leat_pg_note_sql);
 }
 
-/* Without knowing which, the batch would be sent as it was, again and again. */
+/* Without knowing which, the batch would be sent as it was, again and again. What a worker makes of
+ * it is committed after the write that has noted the key, and so a crash takes back both or the
+ * later one. A client hears at once. */
 void leat_pg_session_take_known(leat_pg_session *session, const PGresult *error)
 {
     const char *detail = PQresultErrorField(error, PG_DIAG_MESSAGE_DETAIL);
@@ -134,6 +137,8 @@ void leat_pg_session_take_known(leat_pg_session *session, const PGresult *error)
     if (session->result.known_count == 0)
         leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "LT010",
                              "leat.note_keys has not said which keys it knows");
+    else if (session->is_direct && session->shared->commits_async && !session->known[0].is_conflict)
+        session->question = ASK_CONFIRM;
 }
 
 /* ---- the end of a retry ---- */

@@ -1,9 +1,9 @@
 /*
  * session_receive.c - turns results into the outcome of a job. Results come in the order of the
  * commands, so counting the commands that have ended shows which one a result belongs to. The first
- * error of a pipeline is the job's outcome; commands after it were not done. Two errors need a
- * second question before their meaning is known: a claim that waited in vain, and a unique
- * violation that may be the primary key's.
+ * error of a pipeline is the job's outcome; commands after it were not done. Three errors need a
+ * second question before their meaning is known: a claim that waited in vain, a unique violation
+ * that may be the primary key's, and a repeat whose first write a crash may take back.
  */
 #include "sink/pg/session_state.h"
 
@@ -243,10 +243,15 @@ static void take_error(leat_pg_session *session, const job_command *command, con
                            (outcome == LEAT_ENGINE_OUTAGE && is_misled(error));
 }
 
-/* A question that fails does not change the outcome of the job. */
+/* A question that fails does not change the outcome of the job; but a repeat that is not confirmed
+ * is none. */
 static void take_question_error(leat_pg_session *session, const PGresult *error)
 {
     LEAT_ASSERT(session->is_asking);
+    if (session->question == ASK_CONFIRM)
+        leat_pg_session_fail(session, outcome_of(error, LEAT_SQL_OWN),
+                             error_field(error, PG_DIAG_SQLSTATE),
+                             error_field(error, PG_DIAG_MESSAGE_PRIMARY));
     leat_warn("question about a failed job has failed shard=%s partition=%u sqlstate=%s "
               "reason=\"%s\"",
               session->shared->shard_name, session->partition, error_field(error, PG_DIAG_SQLSTATE),
@@ -441,6 +446,11 @@ static void take_answer(leat_pg_session *session, const job_command *command,
         break;
     case COMMAND_IS_PRIMARY_KEY:
         session->result.may_be_race = PQntuples(answer) > 0;
+        break;
+    case COMMAND_CONFIRM:
+        if (PQntuples(answer) == 0)
+            leat_pg_session_fail(session, LEAT_ENGINE_CONTENTION, "",
+                                 "the write with this idempotency key was taken back by a crash");
         break;
     case COMMAND_ADVANCE:
     case COMMAND_ENTER:

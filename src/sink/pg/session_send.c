@@ -415,6 +415,7 @@ static void start_compaction(leat_pg_session *session, const leat_engine_compact
 static void begin_job(leat_pg_session *session, const leat_engine_job *job)
 {
     LEAT_ASSERT(session->state == SESSION_IDLE);
+    session->is_direct = session->direct != NULL;
     session->job_id = job->id;
     session->kind = job->kind;
     session->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
@@ -478,6 +479,9 @@ void leat_pg_session_ask(leat_pg_session *session)
         leat_pg_params_int4(params, session->shared->source_id);
         leat_pg_params_int4(params, (int32_t)session->partition);
         leat_pg_session_query(session, COMMAND_TERMINATE, terminate_sql);
+    } else if (session->question == ASK_CONFIRM) {
+        leat_pg_confirm_params(params, &session->key);
+        leat_pg_session_query(session, COMMAND_CONFIRM, leat_pg_confirm_sql);
     } else {
         for (size_t i = 0; i < CONSTRAINT_PARTS; i++)
             leat_pg_params_text(params, session->constraint[i]);

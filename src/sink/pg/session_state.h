@@ -34,6 +34,7 @@ typedef enum command_kind {
     COMMAND_COMPACT,
     COMMAND_TERMINATE,
     COMMAND_IS_PRIMARY_KEY,
+    COMMAND_CONFIRM, /* that a key is noted, and on the disk */
     COMMAND_ISOLATION,
     COMMAND_SYNC,
 } command_kind;
@@ -74,7 +75,7 @@ typedef enum session_state {
     SESSION_OVER,     /* the result can be taken */
 } session_state;
 
-typedef enum question { ASK_NOTHING, ASK_TERMINATE, ASK_PRIMARY_KEY } question;
+typedef enum question { ASK_NOTHING, ASK_TERMINATE, ASK_PRIMARY_KEY, ASK_CONFIRM } question;
 
 /* The parameters of the question after the primary key. */
 enum {
@@ -109,6 +110,8 @@ struct leat_pg_session {
     uint32_t answered; /* commands whose results have ended */
 
     const leat_sink_direct *direct; /* of the job that is being sent; NULL: it is an engine's */
+    bool is_direct;                 /* the same, until it is over */
+    leat_write_id key;              /* its idempotency key, where it has one */
     uint32_t job_id;
     leat_engine_job_kind kind;
     uint32_t partition;
