@@ -45,6 +45,12 @@ leat_holding leat_budgets_room(const leat_budgets *budgets, const leat_holding *
                           .records = (uint32_t)left(records_left(budgets, shard), held.records)};
 }
 
+leat_holding leat_budgets_alone(const leat_budgets *budgets)
+{
+    leat_holding all = budgets->shard_max;
+    return budgets->shared ? (leat_holding){all.bytes / 2, all.records / 2} : all;
+}
+
 uint32_t leat_budgets_admit(const leat_budgets *budgets, const leat_holding *shard,
                             const leat_holding *partition, uint32_t bytes)
 {

@@ -39,6 +39,8 @@ bool leat_budgets_roomy(const leat_budgets *budgets, const leat_holding *shard,
 /* What may come in for this shard and partition. */
 leat_holding leat_budgets_room(const leat_budgets *budgets, const leat_holding *shard,
                                const leat_holding *partition);
+/* What one partition may hold while no other holds anything. */
+leat_holding leat_budgets_alone(const leat_budgets *budgets);
 void leat_budgets_add(leat_budgets *budgets, leat_holding *shard, leat_holding *partition,
                       uint32_t bytes);
 void leat_budgets_remove(leat_budgets *budgets, leat_holding *shard, leat_holding *partition,

@@ -54,6 +54,19 @@ START_TEST(one_shard_of_several_has_half)
 }
 END_TEST
 
+START_TEST(one_partition_alone_gets_what_is_said)
+{
+    for (uint32_t shards = 1; shards <= 2; shards++) {
+        leat_budgets budgets;
+        leat_holding shard = {0}, partition = {0};
+        leat_budgets_init(&budgets, max, shards, shards);
+        while (leat_budgets_admit(&budgets, &shard, &partition, 1))
+            leat_budgets_add(&budgets, &shard, &partition, 1);
+        ck_assert_uint_eq(leat_budgets_alone(&budgets).records, partition.records);
+    }
+}
+END_TEST
+
 START_TEST(with_nothing_held_any_size_is_admitted)
 {
     leat_budgets budgets;
@@ -88,4 +101,5 @@ END_TEST
 
 STORY_MAIN("budgets", one_partition_may_have_it_all,
            however_many_are_stuck_there_is_room_for_one_more, one_shard_of_several_has_half,
-           with_nothing_held_any_size_is_admitted, the_last_one_that_fits_is_known_as_such)
+           one_partition_alone_gets_what_is_said, with_nothing_held_any_size_is_admitted,
+           the_last_one_that_fits_is_known_as_such)
