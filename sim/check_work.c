@@ -49,8 +49,9 @@ static void check_park(sim_world *world, const sim_process *process, const leat_
         const leat_queue *queue =
             &engine->queues[leat_queue_id(engine, p, job->batch.cuts[i].subpartition)];
         leat_run tail = leat_queue_memory(queue);
-        bool is_whole = tail.count >= engine->config.chunk_records_max ||
-                        tail.bytes >= engine->config.chunk_bytes_max;
+        bool is_whole =
+            tail.count >= engine->chunk_max.records || tail.bytes >= engine->chunk_max.bytes ||
+            tail.bytes - tail.count * sizeof(leat_item) >= engine->config.chunk_bytes_max;
         bool is_old = now_us - engine->pool.slots[tail.head].read_us > engine->config.park_tail_us;
         if (queue->parked && !is_whole && !is_old && !engine->partitions[p].paused_for_room)
             sim_fail(world, "scope",

@@ -102,6 +102,7 @@ static int make_engine(leat_worker *worker, leat_error *error)
         parked_max[shard] = worker->config.shards[shard].parked_max;
         commits_async[shard] = worker->config.shards[shard].commits_async;
     }
+    config.overhead_bytes = sizeof(leat_item); /* leat_worker_record_of counts it */
     config.parked_max_bytes = parked_max;
     config.commits_async = commits_async;
     worker->jobs_max = config.jobs_max;

@@ -104,11 +104,16 @@ typedef struct leat_engine_config {
     int64_t park_after_us; /* a subpartition that has been stalled for longer is parked */
     int64_t park_tail_us;  /* what comes after chunks is parked when its oldest record is older than
                               this, and than a hundredth of the stall; or when it fills a chunk */
-    uint32_t chunk_records_max; /* of a chunk, as is the next */
-    uint64_t chunk_bytes_max;
-    uint64_t park_bytes_max; /* of all records that one job parks */
-    uint32_t held_keys_max;  /* of a partition; at most LEAT_HELD_KEYS_MAX */
-    uint64_t seed;           /* of the jitter */
+    /* Of a chunk. It has fewer than that where `records_max` and `bytes_max` are small: the records
+     * of two chunks must fit into what one partition may have loaded, so that the next one is
+     * loaded while one is applied. One that does not fit is loaded in pieces, and for each of them
+     * all of it is read and decoded again. */
+    uint32_t chunk_records_max;
+    uint64_t chunk_bytes_max; /* as they are parked: without `overhead_bytes` */
+    uint64_t park_bytes_max;  /* likewise, of all records that one job parks */
+    uint32_t overhead_bytes;  /* of leat_engine_record.bytes: what a record takes in memory only */
+    uint32_t held_keys_max;   /* of a partition; at most LEAT_HELD_KEYS_MAX */
+    uint64_t seed;            /* of the jitter */
 } leat_engine_config;
 
 /* Defaults for the fields that are not settings: verify_every_us, retry_min_us, retry_max_us,
@@ -154,7 +159,7 @@ typedef struct leat_engine_record {
     uint32_t table;        /* below table_count: dead letters are counted by it */
     uint64_t key;          /* a hash of its table and key; 0: it has none, and is never held */
     leat_engine_on_refused on_refused;
-    uint32_t bytes; /* counted against the budgets */
+    uint32_t bytes; /* counted against the budgets; at least config.overhead_bytes */
     void *payload;
 } leat_engine_record;
 

@@ -126,8 +126,8 @@ static bool has_room(const leat_engine *engine, uint32_t queue)
         return true;
     leat_holding room =
         leat_budgets_room(budgets, &engine->shards[partition->shard].loaded, &partition->loaded);
-    uint64_t records = least(engine->config.chunk_records_max, budgets->max.records / ROOM_PARTS);
-    uint64_t bytes = least(engine->config.chunk_bytes_max, budgets->max.bytes / ROOM_PARTS);
+    uint64_t records = least(engine->chunk_max.records, budgets->max.records / ROOM_PARTS);
+    uint64_t bytes = least(engine->chunk_max.bytes, budgets->max.bytes / ROOM_PARTS);
     return room.records > records && room.bytes > bytes && room.bytes >= engine->loads[queue].bytes;
 }
 

@@ -9,6 +9,7 @@
 enum {
     LOADED_PARTS = 4, /* beside the records that may be held, one part of as many may be loaded */
     LOADED_CHUNKS_MAX = 256,
+    CHUNKS_AT_ONCE = 2, /* of a subpartition: one that is applied, and the next */
 };
 
 /* Hands out pieces of a block; with no block it only adds up what they need. */
@@ -140,6 +141,15 @@ static uint32_t job_records_max(const leat_engine_config *config)
 uint32_t leat_engine_loaded_max(const leat_engine_config *config)
 {
     return config->records_max / LOADED_PARTS > 0 ? config->records_max / LOADED_PARTS : 1;
+}
+
+static leat_holding chunk_max(const leat_engine *engine)
+{
+    leat_holding alone = leat_budgets_alone(&engine->loaded);
+    uint32_t records = alone.records / CHUNKS_AT_ONCE > 0 ? alone.records / CHUNKS_AT_ONCE : 1;
+    if (records > engine->config.chunk_records_max)
+        records = engine->config.chunk_records_max;
+    return (leat_holding){.bytes = alone.bytes / CHUNKS_AT_ONCE, .records = records};
 }
 
 static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_config *config,
@@ -333,6 +343,7 @@ leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error
     leat_budgets_init(&engine->budgets, max, config->shard_count, config->partition_count);
     leat_holding loaded = {config->bytes_max / LOADED_PARTS + 1, leat_engine_loaded_max(config)};
     leat_budgets_init(&engine->loaded, loaded, config->shard_count, config->partition_count);
+    engine->chunk_max = chunk_max(engine);
     return engine;
 }
 

@@ -101,10 +101,24 @@ static bool may_park(const leat_engine *engine, const leat_partition *partition)
            engine->now_us >= partition->park_at_us && others_get_through(engine, partition);
 }
 
+/* What records take in a chunk, of what they count here. */
+static uint64_t parked_bytes(const leat_engine *engine, uint32_t records, uint64_t bytes)
+{
+    uint64_t overhead = (uint64_t)records * engine->config.overhead_bytes;
+    LEAT_ASSERT(bytes >= overhead);
+    return bytes - overhead;
+}
+
 static bool fills_chunk(const leat_engine *engine, const leat_run *run)
 {
-    return run->count >= engine->config.chunk_records_max ||
-           run->bytes >= engine->config.chunk_bytes_max;
+    return run->count >= engine->chunk_max.records || run->bytes >= engine->chunk_max.bytes ||
+           parked_bytes(engine, run->count, run->bytes) >= engine->config.chunk_bytes_max;
+}
+
+static bool fits_chunk(const leat_engine *engine, uint32_t records, uint64_t bytes)
+{
+    return records <= engine->chunk_max.records && bytes <= engine->chunk_max.bytes &&
+           parked_bytes(engine, records, bytes) <= engine->config.chunk_bytes_max;
 }
 
 /* What comes after chunks. */
@@ -198,15 +212,16 @@ typedef struct draft {
     leat_engine *engine;
     leat_job_slot *slot;
     leat_engine_batch_part *part;
-    uint64_t bytes;
+    uint64_t bytes; /* as parked */
 } draft;
 
+/* Is there no room for a record of so many bytes? */
 static bool is_full(const draft *made, uint32_t bytes)
 {
-    const leat_engine_config *config = &made->engine->config;
-    const leat_engine_batch *batch = &made->slot->job.batch;
-    return batch->record_count == made->engine->job_records_max ||
-           (batch->record_count > 0 && made->bytes + bytes > config->park_bytes_max);
+    const leat_engine *engine = made->engine;
+    uint32_t count = made->slot->job.batch.record_count;
+    uint64_t all = made->bytes + parked_bytes(engine, 1, bytes);
+    return count == engine->job_records_max || (count > 0 && all > engine->config.park_bytes_max);
 }
 
 /* The next records of the run become a chunk. Returns the slot after them. */
@@ -220,8 +235,7 @@ static uint32_t cut(draft *made, uint32_t subpartition, uint32_t at)
                                      .first_record = batch->record_count};
     while (at != LEAT_INDEX_NONE) {
         const leat_record_slot *slot = &engine->pool.slots[at];
-        bool fits = bytes + slot->bytes <= engine->config.chunk_bytes_max &&
-                    chunk->record_count < engine->config.chunk_records_max;
+        bool fits = fits_chunk(engine, chunk->record_count + 1, bytes + slot->bytes);
         if (is_full(made, slot->bytes) || (!fits && chunk->record_count > 0))
             break;
         batch->records[batch->record_count++] =
@@ -232,7 +246,7 @@ static uint32_t cut(draft *made, uint32_t subpartition, uint32_t at)
         leat_part_reached(made->part, slot);
         chunk->record_count++;
         bytes += slot->bytes;
-        made->bytes += slot->bytes;
+        made->bytes += parked_bytes(engine, 1, slot->bytes);
         at = slot->next;
     }
     return at;

@@ -183,8 +183,7 @@ typedef struct leat_partition {
     uint32_t span_left;     /* of the current one */
     uint32_t active;        /* subpartitions that were offered one in it */
     uint32_t active_before; /* the same of the span before */
-    uint32_t deep_shares;   /* at the last look: what is deep is parked, when its batch is over;
-                               UINT32_MAX: nothing (deep.h) */
+    uint32_t deep_shares;   /* at the last look; UINT32_MAX: nothing is parked as deep (deep.h) */
     bool park_wanted;       /* some that hold much are parked when their batch is over */
     uint32_t parked;        /* subpartitions with chunks */
     uint64_t parked_bytes;  /* all chunks together */
@@ -379,6 +378,7 @@ struct leat_engine {
     leat_queue_load *loads;      /* [queues] */
     leat_chunk_pool chunk_pool;
     leat_budgets loaded;      /* what may be loaded from chunks, beside `budgets` */
+    leat_holding chunk_max;   /* what the records of a chunk may take when they are loaded */
     bool load_starved;        /* a load waits for room */
     leat_table_state *tables; /* shard * table_count + table */
     leat_shard *shards;

@@ -35,7 +35,7 @@ typedef struct story {
     uint32_t shard_of[STORY_PARTITIONS];
     leat_engine *engine;
     int64_t now_us;
-    char told[8192];
+    char told[1 << 17]; /* the offsets of a large park, too */
     size_t size;
     const leat_engine_job *open[STORY_JOBS]; /* in flight, oldest first */
     uint32_t open_count;

@@ -1,4 +1,5 @@
 /* What is parked, and when; and how it comes back. */
+#include "record/item.h"
 #include "story.h"
 
 #define SECOND INT64_C(1000000)
@@ -438,6 +439,114 @@ START_TEST(a_partition_that_may_park_no_more_is_paused)
 }
 END_TEST
 
+/* ---- the size of a chunk, with the sizes of the worker ---- */
+
+/* A record of so many bytes, as the worker counts it. */
+#define HELD(bytes) ((uint32_t)sizeof(leat_item) + (bytes))
+#define MIB         (UINT64_C(1) << 20)
+
+static void sizes_begin(story *s, uint32_t partitions, uint64_t memory)
+{
+    leat_engine_config defaults;
+    leat_engine_config_defaults(&defaults);
+    park_begin(s, partitions);
+    s->config.chunk_records_max = defaults.chunk_records_max;
+    s->config.overhead_bytes = sizeof(leat_item);
+    s->config.bytes_max = memory;
+}
+
+/* How many of `count` records of so many bytes are in the first chunk? */
+static uint32_t in_first_chunk(uint32_t partitions, uint64_t memory, uint32_t bytes, int64_t count)
+{
+    story s;
+    sizes_begin(&s, partitions, memory);
+    story_reading(&s, 2);
+    ck_assert_int_eq(story_read_sized(&s, 0, 5, 0, HELD(bytes)), LEAT_ENGINE_TAKEN);
+    story_settle(&s);
+    fail_until_waiting(&s);
+    for (int64_t offset = 1; offset < count; offset++)
+        ck_assert_int_eq(story_read_sized(&s, 0, 5, offset, HELD(bytes)), LEAT_ENGINE_TAKEN);
+    story_pass(&s, 2100000);
+    ck_assert_int_eq(story_read_sized(&s, 0, 9, count, HELD(bytes)), LEAT_ENGINE_TAKEN);
+    story_settle(&s);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_wait_for_job(&s);
+    const leat_engine_job *job = story_job(&s, 0);
+    ck_assert_int_eq(job->kind, LEAT_ENGINE_JOB_PARK);
+    uint32_t records = job->batch.cuts[0].record_count;
+    story_end(&s);
+    return records;
+}
+
+START_TEST(a_chunk_has_its_full_size_where_there_is_memory)
+{
+    ck_assert_uint_eq(in_first_chunk(1, 256 * MIB, 100, 10001), 10000);
+    ck_assert_uint_eq(in_first_chunk(1, 256 * MIB, 1000, 2000), MIB / 1000);
+}
+END_TEST
+
+/* A quarter of 24 MiB may be loaded, a partition of several gets half of it, and a chunk is half of
+ * that. */
+enum { IN_A_CHUNK = (3 << 19) / (sizeof(leat_item) + 100) };
+
+START_TEST(two_chunks_fit_into_what_a_partition_may_have_loaded)
+{
+    ck_assert_uint_eq(in_first_chunk(2, 24 * MIB, 100, 2 * IN_A_CHUNK), IN_A_CHUNK);
+}
+END_TEST
+
+static void load_whole(story *s, uint32_t n, int64_t first, int64_t last)
+{
+    static leat_engine_record records[IN_A_CHUNK];
+    leat_engine_chunk chunk = {
+        .first_offset = first, .last_offset = last, .done = first - 1, .size = 100};
+    for (int64_t offset = first; offset <= last; offset++)
+        records[chunk.records++] = (leat_engine_record){
+            .offset = offset, .epoch = -1, .subpartition = 5, .bytes = HELD(100), .payload = s};
+    ck_assert_int_eq(story_job(s, n)->kind, LEAT_ENGINE_JOB_LOAD);
+    story_result(s, n,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .chunk = &chunk,
+                                           .loaded = records,
+                                           .loaded_count = chunk.records});
+}
+
+START_TEST(a_chunk_is_loaded_whole_while_the_one_before_is_applied)
+{
+    story s;
+    sizes_begin(&s, 2, 24 * MIB);
+    story_start(&s);
+    story_slots(&s, 0, 4);
+    story_assigned(&s, 0);
+    leat_engine_progress progress = story_nothing(&s);
+    progress.offsets[5] = 2 * IN_A_CHUNK - 1;
+    leat_engine_parked parked = {.subpartition = 5,
+                                 .chunks = 2,
+                                 .done = -1,
+                                 .last_offset = 2 * IN_A_CHUNK - 1,
+                                 .records = 2 * IN_A_CHUNK,
+                                 .bytes = 200,
+                                 .oldest_ms = 1};
+    story_result(&s, 0,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .progress = &progress,
+                                           .parked = &parked,
+                                           .parked_count = 1});
+    story_wait_for_job(&s);
+    load_whole(&s, 0, 0, IN_A_CHUNK - 1);
+    ck_assert_uint_eq(story_view(&s, 0).loaded, IN_A_CHUNK);
+    ck_assert_uint_eq(s.open_count, 2);
+    uint32_t load = story_job(&s, 0)->kind == LEAT_ENGINE_JOB_LOAD ? 0 : 1;
+    load_whole(&s, load, IN_A_CHUNK, 2 * IN_A_CHUNK - 1);
+    ck_assert_uint_eq(story_view(&s, 0).loaded, 2 * IN_A_CHUNK);
+    story_end(&s);
+}
+END_TEST
+
 /* ---- a full partition ---- */
 
 /* Each of `shallow` subpartitions holds one record, and 5 all the rest that there is room for. */
@@ -752,6 +861,9 @@ STORY_MAIN("park", a_stalled_subpartition_is_parked_with_its_progress,
            an_unknown_park_is_claimed_again, a_chunk_that_is_not_there_is_claimed_again,
            a_chunk_that_cannot_be_read_stalls_its_subpartition_alone,
            a_partition_that_may_park_no_more_is_paused,
+           a_chunk_has_its_full_size_where_there_is_memory,
+           two_chunks_fit_into_what_a_partition_may_have_loaded,
+           a_chunk_is_loaded_whole_while_the_one_before_is_applied,
            a_full_partition_parks_its_deep_subpartition_once_nothing_else_can_run,
            a_deep_subpartition_that_waits_for_much_longer_than_others_is_parked,
            where_all_hold_as_much_nothing_is_parked,
