@@ -119,7 +119,8 @@ const leat_command leat_commands[] = {
     {"control unblock", "ctrTk",
      "(--tenant T | --key K [--table NAME | --route NAME]) [--config FILE]", 0,
      "end such a control",
-     "Records that come after it are applied again, from those on that a process has not tried yet.\n",
+     "Records that come after it are applied again, from those on that a process has not tried yet. A row's own control ends\n"
+     "alone: where its tenant has one, the row comes under that.\n",
      leat_command_control_unblock},
     {"control list", "csj", "[--shard NAME] [--json] [--config FILE]", 0,
      "list the controls in effect",

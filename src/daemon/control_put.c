@@ -104,7 +104,7 @@ static int find_target(const leat_ground *on, const leat_wish *wish, target *ret
     return wish->key ? find_key(on, wish, ret, error) : find_tenant(on, wish, ret, error);
 }
 
-/* ---- in effect ---- */
+/* ---- for how long, and how ---- */
 
 static int read_times(const leat_wish *wish, leat_control_wish *ret, leat_error *error)
 {
@@ -138,13 +138,84 @@ int leat_control_read_wish(const leat_wish *wish, leat_control_wish *ret, leat_e
     return 0;
 }
 
+/* ---- the control of a key's tenant ---- */
+
+static const char *done_by(const leat_control *control)
+{
+    return control->holds ? "held" : "skipped";
+}
+
+/* The control that a key comes under where it has none of its own; NULL: there is none. It is of
+ * the set, which is to be dropped. */
+static int find_its_tenants(const leat_ground *on, const leat_config_shard *shard,
+                            const leat_wish *wish, const target *at, leat_control_set **ret_set,
+                            const leat_control **ret, leat_error *error)
+{
+    const leat_route *route = wish->key ? leat_ground_find_route(on, wish, error) : NULL;
+    *ret_set = NULL;
+    *ret = NULL;
+    if (!route || route->tenant_key_position < 0)
+        return 0;
+    if (leat_shard_read_controls(leat_assembly_address(shard), on->source.id, ret_set, error) != 0)
+        return -1;
+    leat_slice tenant = leat_route_tenant(route, leat_slice_of(at->what));
+    *ret = leat_control_set_find_tenant(*ret_set, tenant, leat_mono_us());
+    return 0;
+}
+
+/* A row of a tenant that is held is not skipped by a slip, nor the reverse. 1: it would be. */
+static int check_against_tenants(const leat_ground *on, const leat_config_shard *shard,
+                                 const leat_wish *wish, const target *at,
+                                 const leat_control_wish *control, leat_error *error)
+{
+    leat_control_set *set;
+    const leat_control *tenants;
+    int status = find_its_tenants(on, shard, wish, at, &set, &tenants, error);
+    if (tenants && tenants->holds != control->holds) {
+        status = 1;
+        leat_fail(error,
+                  "key %s is %s with its tenant until %s (control %" PRId64
+                  "): nothing was changed; `leat control unblock --tenant %s` ends that, then the "
+                  "tenant's records are applied until they are blocked again",
+                  at->what, done_by(tenants), tenants->until, tenants->id, tenants->what);
+    }
+    leat_control_set_drop(set);
+    return status;
+}
+
+/* ---- in effect ---- */
+
+static int put(const leat_ground *on, const leat_config_shard *shard, const target *at,
+               const leat_control_wish *control, leat_buf *ret_said, leat_error *error)
+{
+    leat_control_put put;
+    char name[LEAT_CONTROL_NAME_SIZE];
+    if (leat_shard_put_control(leat_assembly_address(shard), on->source.id, control, &put, error) !=
+        0)
+        return -1;
+    leat_control_name(at->table, at->what, name, sizeof name);
+    if (put.is_other) {
+        leat_fail(error,
+                  "%s is %s until %s (control %" PRId64
+                  "): nothing was changed; unblock it first, then its records are applied until it "
+                  "is blocked again",
+                  name, control->holds ? "skipped" : "held", put.until, put.id);
+        return 1;
+    }
+    leat_buf_printf(ret_said,
+                    "control %" PRId64
+                    ": records of %s are %s in shard %s until %s%s; every process "
+                    "follows within two seconds",
+                    put.id, name, control->holds ? "held" : "skipped", shard->name, put.until,
+                    put.was_there ? ", its end has changed" : "");
+    return 0;
+}
+
 int leat_control_block(const leat_ground *on, const leat_wish *wish, leat_buf *ret_said,
                        leat_error *error)
 {
     leat_control_wish control;
-    leat_control_put put;
     target at = {.table = NULL};
-    char name[LEAT_CONTROL_NAME_SIZE];
     if (find_target(on, wish, &at, error) != 0 ||
         leat_control_read_wish(wish, &control, error) != 0)
         return 1;
@@ -153,52 +224,40 @@ int leat_control_block(const leat_ground *on, const leat_wish *wish, leat_buf *r
         return 1;
     control.table = at.table;
     control.what = at.what;
-    if (leat_shard_put_control(leat_assembly_address(shard), on->source.id, &control, &put,
-                               error) != 0)
-        return leat_fail_prefix(error, "shard %s", shard->name);
-    leat_control_name(at.table, at.what, name, sizeof name);
-    if (put.is_other)
-        return leat_fail(error,
-                         "%s is %s until %s (control %" PRId64
-                         "): nothing was changed; unblock it first, then its records are applied "
-                         "until it is blocked again",
-                         name, control.holds ? "skipped" : "held", put.until, put.id);
-    leat_buf_printf(ret_said,
-                    "control %" PRId64
-                    ": records of %s are %s in shard %s until %s%s; every process "
-                    "follows within two seconds",
-                    put.id, name, control.holds ? "held" : "skipped", shard->name, put.until,
-                    put.was_there ? ", its end has changed" : "");
-    return 0;
+    int status = check_against_tenants(on, shard, wish, &at, &control, error);
+    if (status == 0)
+        status = put(on, shard, &at, &control, ret_said, error);
+    if (status != 0)
+        leat_fail_prefix(error, "shard %s", shard->name);
+    return status;
 }
 
 /* ---- not any more ---- */
 
-/* A control of a tenant holds for its keys: one key cannot be taken out of it. 1: it has one. */
-static int check_not_its_tenants(const leat_ground *on, const leat_config_shard *shard,
-                                 const leat_wish *wish, const target *at, leat_error *error)
+static void say_removed(const leat_config_shard *shard, const char *name,
+                        const leat_control *tenants, leat_buf *ret_said)
 {
-    leat_control_set *set;
-    const leat_route *route = wish->key ? leat_ground_find_route(on, wish, error) : NULL;
-    if (!route || route->tenant_key_position < 0)
-        return 0;
-    if (leat_shard_read_controls(leat_assembly_address(shard), on->source.id, &set, error) != 0)
-        return -1;
-    int status = 0;
-    leat_slice tenant = leat_route_tenant(route, leat_slice_of(at->what));
-    for (uint32_t i = 0; status == 0 && i < leat_control_set_count(set); i++) {
-        const leat_control *control = leat_control_set_at(set, i);
-        if (control->table || !leat_slice_is(tenant, control->what))
-            continue;
-        status = 1;
+    if (tenants)
+        leat_buf_printf(ret_said,
+                        "the control of %s is removed in shard %s; its records are still %s with "
+                        "its tenant until %s (control %" PRId64 ")",
+                        name, shard->name, done_by(tenants), tenants->until, tenants->id);
+    else
+        leat_buf_printf(ret_said, "records of %s are applied again in shard %s", name, shard->name);
+}
+
+/* `tenants`: the control that the key comes under without its own; NULL: there is none. */
+static int fail_to_remove(const target *at, const char *name, const leat_control *tenants,
+                          leat_error *error)
+{
+    if (tenants)
         leat_fail(error,
                   "key %s is %s with its tenant until %s (control %" PRId64
                   "): nothing was changed; `leat control unblock --tenant %s` ends it",
-                  at->what, control->holds ? "held" : "skipped", control->until, control->id,
-                  control->what);
-    }
-    leat_control_set_drop(set);
-    return status;
+                  at->what, done_by(tenants), tenants->until, tenants->id, tenants->what);
+    else
+        leat_fail(error, "there is no control of %s", name);
+    return 1;
 }
 
 int leat_control_unblock(const leat_ground *on, const leat_wish *wish, leat_buf *ret_said,
@@ -206,27 +265,27 @@ int leat_control_unblock(const leat_ground *on, const leat_wish *wish, leat_buf 
 {
     target at = {.table = NULL};
     char name[LEAT_CONTROL_NAME_SIZE];
-    bool was_there;
+    bool was_there = false;
+    leat_control_set *set;
+    const leat_control *tenants;
     if (find_target(on, wish, &at, error) != 0)
         return 1;
     const leat_config_shard *shard = shard_of(on, &at, error);
     if (!shard)
         return 1;
     leat_control_name(at.table, at.what, name, sizeof name);
-    int status = check_not_its_tenants(on, shard, wish, &at, error);
+    int status = find_its_tenants(on, shard, wish, &at, &set, &tenants, error);
     if (status == 0)
         status = leat_shard_remove_control(leat_assembly_address(shard), on->source.id, at.table,
                                            at.what, &was_there, error);
-    if (status != 0) {
+    if (status == 0 && !was_there)
+        status = fail_to_remove(&at, name, tenants, error);
+    if (status == 0)
+        say_removed(shard, name, tenants, ret_said);
+    else
         leat_fail_prefix(error, "shard %s", shard->name);
-        return status;
-    }
-    if (!was_there) {
-        leat_fail(error, "shard %s: there is no control of %s", shard->name, name);
-        return 1;
-    }
-    leat_buf_printf(ret_said, "records of %s are applied again in shard %s", name, shard->name);
-    return 0;
+    leat_control_set_drop(set);
+    return status;
 }
 
 /* ---- what there is ---- */

@@ -167,6 +167,20 @@ def test_what_cannot_be_meant_changes_nothing(make_world):
     (listed,) = control(world, "list", "--json").splitlines()
     assert json.loads(listed)["left"] > 7000
 
+    # A row has a control of its own beside its tenant's, as long as it does the same.
+    said = control(world, "block", "--key", "7/1", "--for", "3h", "--hold", code=1)
+    assert "key 7/1 is skipped with its tenant until" in said and "(control 1): nothing was changed" in said
+    assert len(control(world, "list", "--json").splitlines()) == 1
+    control(world, "block", "--key", "7/1", "--for", "3h")
+    said = control(world, "unblock", "--key", "7/1")
+    assert "the control of key things 7/1 is removed in shard a; its records are still skipped with its tenant until" in said
+    assert "(control 1)" in said
+    assert "key 7/1 is skipped with its tenant until" in control(world, "unblock", "--key", "7/1", code=1)
+    control(world, "block", "--key", "5/1", "--for", "1h")
+    control(world, "block", "--tenant", "5", "--for", "1h", "--hold")
+    control(world, "unblock", "--tenant", "5")
+    assert "records of key things 5/1 are applied again" in control(world, "unblock", "--key", "5/1")
+
     # What is held to lose nothing is not skipped by a slip, nor the reverse.
     said = control(world, "block", "--tenant", "7", "--for", "3h", "--hold", code=1)
     assert "tenant 7 is skipped until" in said and "nothing was changed; unblock it first" in said

@@ -153,3 +153,15 @@ def test_a_control_leaves_out_its_tenant_or_row_until_it_ends(shard):
     for key in "4/ended", "4/other", "4/l":
         write(a, 0, route=None, key=key, tenant="4")
         write(a, 0, route=None, key=key, tenant=None)
+
+
+def test_a_row_comes_under_its_own_control_before_its_tenants(shard):
+    a = shard.session()
+    put = ("INSERT INTO leat.controls (source, \"table\", what, keep, until, reason)"
+           " VALUES (1, %s, %s, 0, clock_timestamp() + interval '1 hour', 'why')")
+    a.run(put, "t", "3/k")
+    a.run(put, None, "3")
+    for key, whose in ("3/k", "row"), ("3/l", "tenant"):
+        with fails_with("LT007") as error:
+            write(a, 0, route=None, key=key)
+        assert f"leaves out the writes of this {whose} until" in error.diag.message_primary
