@@ -18,6 +18,7 @@ void leat_worker_parked_register(leat_worker *worker, uint32_t shard, const char
     leat_worker_parked *parked = &worker->shards[shard].parked;
     parked->records = leat_metrics_gauge(metrics, "leat_parked_records", labels);
     parked->bytes = leat_metrics_gauge(metrics, "leat_parked_bytes", labels);
+    parked->max_bytes = leat_metrics_gauge(metrics, "leat_parked_limit_bytes", labels);
     parked->chunks = leat_metrics_gauge(metrics, "leat_parked_chunks", labels);
     parked->subpartitions = leat_metrics_gauge(metrics, "leat_parked_subpartitions", labels);
     parked->oldest_ms = leat_metrics_gauge(metrics, "leat_parked_oldest_seconds", labels);
@@ -47,6 +48,7 @@ void leat_worker_parked_add(leat_worker *worker, uint32_t partition,
                             const leat_engine_partition_view *view, leat_parked_sum *sum)
 {
     int64_t until_us = left_us(worker, partition, view);
+    sum->max_bytes += view->parked_max_bytes;
     sum->full += view->parked_full;
     sum->half += view->parked_max_bytes > 0 && view->parked_bytes >= view->parked_max_bytes / 2;
     if (view->parked_records == 0)
@@ -94,6 +96,7 @@ void leat_worker_parked_show(leat_worker *worker, uint32_t shard, const leat_par
     parked->sum = *sum;
     leat_gauge_set(parked->records, (int64_t)sum->records);
     leat_gauge_set(parked->bytes, (int64_t)sum->bytes);
+    leat_gauge_set(parked->max_bytes, (int64_t)sum->max_bytes);
     leat_gauge_set(parked->chunks, (int64_t)sum->chunks);
     leat_gauge_set(parked->subpartitions, (int64_t)sum->subpartitions);
     leat_gauge_set(parked->oldest_ms,

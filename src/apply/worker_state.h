@@ -36,7 +36,8 @@ typedef struct leat_parked_sum {
     uint32_t spent;      /* with a subpartition that has used up its part of that */
     uint32_t half;       /* that have used half of their share, or more */
     uint64_t subpartitions, chunks, records, bytes;
-    int64_t oldest_ms; /* 0: nothing is parked */
+    uint64_t max_bytes; /* the shares of all of them, with parked records or not */
+    int64_t oldest_ms;  /* 0: nothing is parked */
     int64_t left_us; /* until the first of them has used up its share; INT64_MAX: not foreseeable */
     uint32_t first;  /* that one */
     leat_engine_partition_view first_view;
@@ -45,6 +46,7 @@ typedef struct leat_parked_sum {
 typedef struct leat_worker_parked {
     leat_gauge *records;
     leat_gauge *bytes;
+    leat_gauge *max_bytes;
     leat_gauge *chunks;
     leat_gauge *subpartitions;
     leat_gauge *oldest_ms;

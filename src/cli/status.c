@@ -17,6 +17,7 @@
 #include "watch/troubles.h"
 
 enum { CONTROLS_SHOWN = 16 }; /* of a shard */
+#define MIB 1048576.0
 
 typedef struct shard_status {
     const char *name;
@@ -24,6 +25,7 @@ typedef struct shard_status {
     uint32_t partitions; /* that are known */
     int64_t claims;      /* how often they were claimed, in all */
     leat_lag_sum lag;
+    int64_t parked_max; /* bytes */
     int64_t dead_letters;
     leat_shard_held held_keys;
     const leat_control_set *controls; /* borrowed; NULL: none is known */
@@ -71,6 +73,7 @@ static void read_shard(overview *all, uint32_t shard, uint32_t max_seconds)
     const leat_lag *lag = &all->lag;
     ret->name = all->assembly->config.shards[shard].name;
     ret->commits_async = leat_config_commits_async(&all->assembly->config.shards[shard]);
+    ret->parked_max = all->assembly->config.shards[shard].parked_max;
     ret->error = lag->errors[shard].text;
     ret->lag = lag->shards[shard];
     ret->dead_letters = lag->works[shard].dead_letters;
@@ -143,6 +146,13 @@ static void print_controls(const shard_status *shard)
     }
 }
 
+static void print_parked(const shard_status *shard)
+{
+    if (shard->lag.parked > 0)
+        printf("    %" PRId64 " records parked, %.1f MiB of %.1f MiB\n", shard->lag.parked,
+               (double)shard->lag.parked_bytes / MIB, (double)shard->parked_max / MIB);
+}
+
 /* As with dead letters, what is said of each is elsewhere. */
 static void print_held_keys(const leat_shard_held *held)
 {
@@ -169,7 +179,7 @@ static void print_trouble(const leat_trouble_line *trouble)
 
 static void print_shard(const overview *all, const shard_status *shard)
 {
-    char seconds[LEAT_LAG_SECONDS_SIZE], parked[LEAT_LAG_SECONDS_SIZE];
+    char seconds[LEAT_LAG_SECONDS_SIZE];
     const leat_troubles *troubles = &shard->troubles;
     printf("shard %s: ", shard->name);
     if (*shard->error) {
@@ -178,9 +188,8 @@ static void print_shard(const overview *all, const shard_status *shard)
     }
     if (log_answers(all))
         printf("%" PRIu32 " partitions claimed %" PRId64 " times, %" PRId64
-               " records behind at most%s, the oldest %s s, ",
+               " records behind at most, the oldest %s s, ",
                shard->partitions, shard->claims, shard->lag.records,
-               leat_lag_parked(shard->lag.parked, parked),
                leat_lag_seconds(shard->lag.age_ms, seconds));
     printf("%" PRId64 " dead letters%s\n", shard->dead_letters,
            shard->commits_async ? ", commit: async" : "");
@@ -188,6 +197,7 @@ static void print_shard(const overview *all, const shard_status *shard)
         print_process(troubles, &troubles->processes[i]);
     if (troubles->is_pooled)
         printf("    behind a pooler: a session has the name of the process that used it last\n");
+    print_parked(shard);
     print_held_keys(&shard->held_keys);
     print_controls(shard);
     leat_told_print(&shard->told);
@@ -254,6 +264,8 @@ static void add_lag(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_sta
     yyjson_mut_obj_add_int(doc, object, "claims", shard->claims);
     yyjson_mut_obj_add_int(doc, object, "records", shard->lag.records);
     yyjson_mut_obj_add_int(doc, object, "parked", shard->lag.parked);
+    yyjson_mut_obj_add_int(doc, object, "parked_bytes", shard->lag.parked_bytes);
+    yyjson_mut_obj_add_int(doc, object, "parked_max_bytes", shard->parked_max);
     leat_json_add_seconds(doc, object, "seconds", shard->lag.age_ms);
 }
 

@@ -185,6 +185,8 @@ static const leat_metric metrics[] = {
      "Records that wait in the shard because they could not be applied.",
      "What is [parked](contention.md), of the partitions held."},
     {"leat_parked_bytes", SHARD(GAUGE), "Bytes of parked records, as stored.", NULL},
+    {"leat_parked_limit_bytes", SHARD(GAUGE), "The most that these may be.",
+     "`shards[].parked_max`, of which each partition held has an equal share."},
     {"leat_parked_chunks", SHARD(GAUGE), "Rows that parked records are in.", "Of `leat.parked`."},
     {"leat_parked_subpartitions", SHARD(GAUGE), "Subpartitions with parked records.", NULL},
     {"leat_parked_oldest_seconds", SHARD(GAUGE_MS),

@@ -124,6 +124,10 @@ def test_a_locked_row_is_parked_and_the_low_water_moves_on(stuck):
     assert seen["records"] >= seen["parked"] >= records and seen["seconds"] > 2
     assert re.search(r"[1-9]\d* of them parked", world.leat("lag").stdout)
     wait_until(lambda: re.search(r"stalled by contention.* key=\"\d+\".* parked=[1-9]", world.leat("status").stdout), "status")
+    assert re.search(r"^    [1-9]\d* records parked, \d+\.\d MiB of 1024\.0 MiB$", world.leat("status").stdout, re.M)
+    (status,) = json.loads(world.leat("status", "--json").stdout)["shards"]
+    assert status["parked"] >= records and status["parked_bytes"] > 0
+    assert status["parked_max_bytes"] == world.metric(worker, "leat_parked_limit_bytes") == 2**30
     worker.kill()
 
     passed = low(world)
