@@ -28,9 +28,10 @@ void sim_check_after_commit(sim_world *world, const sim_state *state, const sim_
         sim_check_progress(world, state, commit->partition);
 }
 
-void sim_check_process(sim_world *world, const sim_process *process)
+void sim_check_process(sim_world *world, sim_process *process)
 {
     sim_check_memory(world, process);
+    sim_check_parking(world, process);
     if (world->events % VALIDATE_ONE_IN == 0)
         leat_engine_validate(process->worker->engine);
 }

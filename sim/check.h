@@ -13,15 +13,21 @@
  *                 with that on its disk
  *   flight        one batch in flight per subpartition, under one claim
  *   breaker       a shard that answers everything with an outage is asked by one job at a time,
- * after pauses that differ fairness      a batch has only tenants whose records cost about the
- * same, slow batches leave half of the connections to others, and nobody is served while another
- * one waits that was served less turns         batches that must be alone take turns with those
- * that several share limits        how many batches a shard is given follows from those that say
- * what it can do, and is never less than two locks         a subpartition whose row may be locked
- * shares no batch, those that wait for locked rows leave a connection to the others, or most of its
- * time if there are few, and a batch that several share does not wait for long ownership     no
- * work for a partition that was given back, or in another shard's database scope         no shard
- * is halted for records alone; nothing is parked where nothing gets through, nor record by record
+ *                 after pauses that differ
+ *   fairness      a batch has only tenants whose records cost about the same, slow batches leave
+ *                 half of the connections to others, and nobody is served while another one waits
+ *                 that was served less
+ *   turns         batches that must be alone take turns with those that several share; parks have a
+ *                 quarter of a shard's connections, or of their time; and what a claim has found
+ *                 parked is not tried all at once
+ *   limits        how many batches a shard is given follows from those that say what it can do, and
+ *                 is never less than two
+ *   locks         a subpartition whose row may be locked shares no batch, those that wait for
+ *                 locked rows leave a connection to the others, or most of its time if there are
+ *                 few, and a batch that several share does not wait for long
+ *   ownership     no work for a partition that was given back, or in another shard's database
+ *   scope         no shard is halted for records alone; nothing is parked where nothing gets
+ *                 through, nor record by record, nor what is deep where it holds nobody up
  *   memory        records and bytes held stay below their bounds, and are released
  *   acknowledged  a write answered with 202 is in the log, one answered with 4xx or 503 is not
  *   dead_letters  only a record that the database refuses for good is kept as a dead letter, and
@@ -42,7 +48,8 @@
  *                 no others
  *   looks         after the loss of a connection to a shard whose batches do not wait for the disk,
  *                 each partition there is looked at before it runs a batch, unless a compaction of
- * it runs already told          nobody who waits for a write hears what no database has on its disk
+ *                 it runs already
+ *   told          nobody who waits for a write hears what no database has on its disk
  *   modes         a key that changes its way never has writes under way on both sides: what goes to
  *                 the database finds nothing of its row in the log that was accepted and is not
  *                 applied, and nothing is accepted for the log while the database writes its row
@@ -92,7 +99,7 @@ bool sim_check_is_sample(const leat_engine_job *job);
 void sim_check_sampled(sim_world *world, const sim_process *process, uint32_t shard,
                        const leat_concurrency *before, bool may_be);
 /* A worker's step is over; it has drained. */
-void sim_check_process(sim_world *world, const sim_process *process);
+void sim_check_process(sim_world *world, sim_process *process);
 /* A worker gives a dead letter of the record, or a batch that holds its key, to a shard whose last
  * trouble was reported to it at `trouble` (world.serial). */
 void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record,
@@ -109,9 +116,14 @@ void sim_check_measured(const sim_world *world, sim_process *process, bool is_me
 void sim_check_said(sim_world *world, sim_process *process, uint32_t shard, const sim_said *said);
 /* The edge has taken a request or answered it; NULL: it has been told nothing of its tenant. */
 void sim_check_admitted(sim_world *world, const sim_request *request, const sim_refusal *told);
-/* A worker gives a park to the sink of the shard. */
+/* A worker gives a park to the sink of the shard; the next one beside so many; one is answered. */
 void sim_check_room(sim_world *world, const sim_process *process, uint32_t shard,
                     const leat_engine_job *job);
+void sim_check_park(sim_world *world, const sim_process *process, uint32_t shard,
+                    const leat_engine_job *job, uint32_t in_flight);
+void sim_check_park_done(sim_process *process, uint32_t shard, int64_t sent_us);
+/* A worker's step is over: what it has claimed in it, and who is held up now. */
+void sim_check_parking(sim_world *world, sim_process *process);
 /* The result of a claim is about to be used: it may be less than what was acknowledged. */
 void sim_check_claim(sim_world *world, uint32_t partition, const leat_engine_progress *progress);
 /* A client got its answer. */

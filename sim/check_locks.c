@@ -154,6 +154,7 @@ void sim_check_claim_done(sim_process *process, uint32_t partition,
                           const leat_engine_progress *progress)
 {
     process->claims[partition] = progress->claim;
+    process->is_claimed[partition] = true;
     for (uint32_t i = 0; i < LEAT_SUBPARTITIONS_MAX; i++)
         process->lock_marks[partition][i] &= FLIES | LOST;
 }

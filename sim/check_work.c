@@ -3,8 +3,6 @@
 #include "engine/state.h"
 #include "world.h"
 
-enum { OTHERS_US = 1000000 };
-
 static void check_owned(sim_world *world, const sim_process *process, uint32_t shard,
                         uint32_t partition, bool fully)
 {
@@ -17,49 +15,6 @@ static void check_owned(sim_world *world, const sim_process *process, uint32_t s
                  partition, shard);
 }
 
-/* Paused, and most of those that were offered records lately hold none that fail. */
-static bool only_few_fail(const leat_engine *engine, uint32_t p)
-{
-    const leat_partition *partition = &engine->partitions[p];
-    uint32_t failing = 0, active = 0;
-    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
-        uint32_t id = leat_queue_id(engine, p, i);
-        bool fails = engine->marks[id].is_set;
-        if (!fails && leat_queue_has_head(&engine->queues[id]))
-            return false;
-        failing += fails;
-        uint32_t span = engine->queues[id].span;
-        active += span > 0 && span + 1 >= partition->span;
-    }
-    return partition->paused_for_room && 2 * failing <= active;
-}
-
-/* Parking protects others: it comes only where some get through, and in chunks worth a commit. */
-static void check_park(sim_world *world, const sim_process *process, const leat_engine_job *job)
-{
-    const leat_engine *engine = process->worker->engine;
-    uint32_t p = job->batch.parts[0].partition;
-    int64_t now_us = leat_worker_now_us(process->worker);
-    if (now_us - process->rows_us[p] > OTHERS_US && !only_few_fail(engine, p))
-        sim_fail(
-            world, "scope",
-            "process %u parks records of partition %u, where nothing else was applied for %.3f s",
-            process->index, p, (double)(now_us - process->rows_us[p]) / 1e6);
-    for (uint32_t i = 0; i < job->batch.cut_count; i++) {
-        const leat_queue *queue =
-            &engine->queues[leat_queue_id(engine, p, job->batch.cuts[i].subpartition)];
-        leat_run tail = leat_queue_memory(queue);
-        bool is_whole =
-            tail.count >= engine->chunk_max.records || tail.bytes >= engine->chunk_max.bytes ||
-            tail.bytes - tail.count * sizeof(leat_item) >= engine->config.chunk_bytes_max;
-        bool is_old = now_us - engine->pool.slots[tail.head].read_us > engine->config.park_tail_us;
-        if (queue->parked && !is_whole && !is_old && !engine->partitions[p].paused_for_room)
-            sim_fail(world, "scope",
-                     "process %u parks %u new records of partition %u after its chunks",
-                     process->index, tail.count, p);
-    }
-}
-
 void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
                    const leat_engine_job *job)
 {
@@ -69,10 +24,8 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
         check_owned(world, process, shard, job->compaction.partition, false);
     if (job->kind == LEAT_ENGINE_JOB_LOAD)
         check_owned(world, process, shard, job->partition, true);
-    if (job->kind == LEAT_ENGINE_JOB_PARK) {
-        check_park(world, process, job);
+    if (job->kind == LEAT_ENGINE_JOB_PARK)
         sim_check_room(world, process, shard, job);
-    }
     if (job->kind != LEAT_ENGINE_JOB_BATCH && job->kind != LEAT_ENGINE_JOB_PARK)
         return;
     for (uint32_t i = 0; i < job->batch.part_count; i++) {

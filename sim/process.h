@@ -61,6 +61,11 @@ struct sim_process {
     int64_t lost_to[SIM_PARTITIONS_MAX][LEAT_SUBPARTITIONS_MAX];
     int64_t lane_rest_us[SIM_SHARDS_MAX]; /* no attempt for a locked row before; the worker's clock
                                            */
+    /* check_park.c */
+    bool held_up[SIM_PARTITIONS_MAX];          /* at the end of the last step: by what is deep */
+    int64_t held_up_to_us[SIM_PARTITIONS_MAX]; /* until then, before that; the engine's clock */
+    bool is_claimed[SIM_PARTITIONS_MAX];       /* in this step */
+    int64_t park_rest_us[SIM_SHARDS_MAX];      /* no park before; the worker's clock */
     sim_breaker_seen breakers[SIM_SHARDS_MAX];
     sim_service services[SIM_SHARDS_MAX];
     int64_t rows_us[SIM_PARTITIONS_MAX]; /* when a batch of records from the log was last applied;

@@ -139,6 +139,8 @@ static void report(pool_member *connection, leat_engine_job_result *result)
     if (connection->kind != LEAT_ENGINE_JOB_PARK && !connection->is_retry)
         sim_check_batch_done(sink->process, sink->shard, connection->parts, connection->part_count,
                              connection->served.sent_us, result);
+    if (connection->kind == LEAT_ENGINE_JOB_PARK)
+        sim_check_park_done(sink->process, sink->shard, connection->served.sent_us);
     if (result->progress)
         sim_check_claim_done(sink->process, connection->partition, result->progress);
     bool is_rows = connection->kind == LEAT_ENGINE_JOB_BATCH && !connection->unparks;
@@ -656,6 +658,14 @@ static uint32_t in_flight(const leat_sink *sink)
     return count;
 }
 
+static uint32_t parks_in_flight(const leat_sink *sink)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sink->config.connections; i++)
+        count += sink->connections[i].has_job && sink->connections[i].kind == LEAT_ENGINE_JOB_PARK;
+    return count;
+}
+
 /* ---- which server it is, when no job shows it ---- */
 
 static void on_told(sim_world *world, void *object, uint64_t life)
@@ -763,8 +773,10 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     pool_member *connection = find_free(sink);
     sim_check_job(world, sink->process, sink->shard, job);
     check_looks(sink, job);
-    if (job->kind == LEAT_ENGINE_JOB_PARK)
+    if (job->kind == LEAT_ENGINE_JOB_PARK) {
+        sim_check_park(world, sink->process, sink->shard, job, parks_in_flight(sink));
         sim_check_parks(world, sink->process, &job->batch);
+    }
     sim_check_asked(world, sink->process, sink->shard, in_flight(sink));
     if (!connection) {
         leave_orphan(sink, job->id);

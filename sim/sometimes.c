@@ -82,6 +82,7 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_PARKED] = "parked",
     [SOMETIMES_UNPARKED] = "unparked",
     [SOMETIMES_LOADED] = "loaded",
+    [SOMETIMES_PARKED_DEEP] = "parked_deep",
     [SOMETIMES_CLAIMED_PARKED] = "claimed_parked",
     [SOMETIMES_PARKED_FULL] = "parked_full",
     [SOMETIMES_PARKED_SWOLLEN] = "parked_swollen",

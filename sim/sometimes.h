@@ -74,6 +74,7 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_PARKED,
     SOMETIMES_UNPARKED,
     SOMETIMES_LOADED,
+    SOMETIMES_PARKED_DEEP, /* records that are not stalled */
     SOMETIMES_CLAIMED_PARKED,
     SOMETIMES_PARKED_FULL,    /* a partition may park no more */
     SOMETIMES_PARKED_SWOLLEN, /* while only what stalls may be */
