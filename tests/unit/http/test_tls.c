@@ -119,6 +119,14 @@ static SSL_CTX *client_ctx(const char *alpn)
     return ctx;
 }
 
+static SSL_CTX *client_ctx_with(const test_pem *shown)
+{
+    SSL_CTX *ctx = client_ctx(NULL);
+    ck_assert_int_eq(SSL_CTX_use_certificate_file(ctx, shown->certificate, SSL_FILETYPE_PEM), 1);
+    ck_assert_int_eq(SSL_CTX_use_PrivateKey_file(ctx, shown->key, SSL_FILETYPE_PEM), 1);
+    return ctx;
+}
+
 static http_world *open_tls(test_pem *pem)
 {
     http_world *world = world_new();
@@ -445,8 +453,8 @@ START_TEST(test_resumption)
     tls_client *client = tls_open(world, ctx, NULL);
     ck_assert(!tls_ask(client, GET("/a"), "GET /a ")); /* without a certificate */
     tls_free(client);
-    SSL_CTX_use_certificate_file(ctx, authority.certificate, SSL_FILETYPE_PEM);
-    SSL_CTX_use_PrivateKey_file(ctx, authority.key, SSL_FILETYPE_PEM);
+    SSL_CTX_free(ctx);
+    ctx = client_ctx_with(&authority);
     client = tls_open(world, ctx, NULL);
     ck_assert(tls_ask(client, GET("/a"), "GET /a "));
     SSL_SESSION *session = SSL_get1_session(client->ssl);
@@ -468,6 +476,60 @@ START_TEST(test_resumption)
     world_free(world);
     pem_remove(&pem);
     pem_remove(&authority);
+}
+END_TEST
+
+/* Returns its session. */
+static SSL_SESSION *expect_served(http_world *world, SSL_CTX *ctx, SSL_SESSION *session)
+{
+    tls_client *client = tls_open(world, ctx, session);
+    ck_assert(tls_ask(client, GET("/a"), "GET /a "));
+    SSL_SESSION *ret = SSL_get1_session(client->ssl);
+    tls_free(client);
+    return ret;
+}
+
+static void expect_refused(http_world *world, SSL_CTX *ctx, SSL_SESSION *session)
+{
+    tls_client *client = tls_open(world, ctx, session);
+    ck_assert(!tls_ask(client, GET("/a"), "GET /a "));
+    tls_free(client);
+}
+
+/* Whoever shows a certificate must show a good one, also where it resumes a session from before a
+ * change of trust; whoever shows none is served. */
+START_TEST(test_client_certificate_optional)
+{
+    test_pem pem, authority, stranger;
+    http_world *world = open_tls(&pem);
+    pem_make(&authority, "client");
+    pem_make(&stranger, "stranger");
+    world->config.tls.client_ca = authority.certificate;
+    world->config.tls.needs_client_certificate = false;
+    world_open(world);
+    SSL_CTX *none = client_ctx(NULL), *valid = client_ctx_with(&authority),
+            *other = client_ctx_with(&stranger);
+    SSL_SESSION *of_none = expect_served(world, none, NULL);
+    SSL_SESSION *of_valid = expect_served(world, valid, NULL);
+    expect_refused(world, other, NULL);
+    ck_assert_uint_eq(leat_http_count(world->server)->tls_resumed, 0);
+    SSL_SESSION_free(expect_served(world, none, of_none));
+    SSL_SESSION_free(expect_served(world, valid, of_valid));
+    ck_assert_uint_eq(leat_http_count(world->server)->tls_resumed, 2);
+    pem_write(&authority, "another");
+    leat_http_reload(world->server);
+    expect_refused(world, valid, of_valid);
+    SSL_SESSION_free(expect_served(world, none, of_none));
+    ck_assert_uint_eq(leat_http_count(world->server)->tls_resumed, 2);
+    SSL_SESSION_free(of_none);
+    SSL_SESSION_free(of_valid);
+    SSL_CTX_free(none);
+    SSL_CTX_free(valid);
+    SSL_CTX_free(other);
+    world_free(world);
+    pem_remove(&pem);
+    pem_remove(&authority);
+    pem_remove(&stranger);
 }
 END_TEST
 
@@ -553,6 +615,7 @@ static Suite *suite(void)
     tcase_add_test(tls, test_bad_files);
     tcase_add_test(tls, test_reload);
     tcase_add_test(tls, test_resumption);
+    tcase_add_test(tls, test_client_certificate_optional);
     tcase_add_test(tls, test_same);
     suite_add_tcase(s, tls);
     return s;
