@@ -159,6 +159,33 @@ START_TEST(test_too_many_streams)
 }
 END_TEST
 
+/* A client that has acknowledged the limit, and goes one beyond it, breaks the protocol. */
+START_TEST(test_too_many_streams_on_purpose)
+{
+    enum { LIMIT = 4 };
+    static const char headers[] = "\x82\x84\x86\x41\x01" /* GET / of http, and the authority */
+                                  "a";
+    http_world *world = world_new();
+    world->config.streams_max = LIMIT;
+    world->holds = true;
+    world_open(world);
+    stream_client *client = stream_client_new(world, NULL);
+    STREAM_UNTIL(client, nghttp2_session_get_remote_settings(
+                             client->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) == LIMIT);
+    for (int32_t i = 0; i <= LIMIT; i++)
+        stream_send_frame(client, NGHTTP2_HEADERS,
+                          NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 2 * i + 1, headers,
+                          sizeof headers - 1);
+    stream_expect_goaway(client, NGHTTP2_PROTOCOL_ERROR);
+    ck_assert_uint_eq(world->held_count, LIMIT);
+    expect_well(world);
+    for (uint32_t i = 0; i < LIMIT; i++) /* their client has gone */
+        world_echo(world->held[i]);
+    stream_client_free(client);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(test_half_of_the_streams_may_wait)
 {
     enum { LIMIT = 4 };
@@ -764,6 +791,7 @@ static Suite *suite(void)
     tcase_add_test(h2, test_preface_in_pieces);
     tcase_add_test(h2, test_preface_never_ends);
     tcase_add_test(h2, test_too_many_streams);
+    tcase_add_test(h2, test_too_many_streams_on_purpose);
     tcase_add_test(h2, test_open_and_cancel);
     tcase_add_test(h2, test_half_of_the_streams_may_wait);
     tcase_add_test(h2, test_header_list);
