@@ -439,7 +439,7 @@ size_t edge_batch_window(const leat_http_config *http)
 bool edge_batch_is_one(const leat_http_request *request)
 {
     return leat_http_request_method(request) == LEAT_HTTP_POST &&
-           leat_slice_is(leat_http_request_path(request), "/batch");
+           leat_slice_is(leat_http_request_path(request), EDGE_BATCH_PATH);
 }
 
 /* One client must not take the places of all: a connection gets a quarter of them. */

@@ -347,6 +347,7 @@ leat_body_fault edge_tenant_find(leat_edge *edge, const edge_write *write, leat_
 /* The stream_window that a batch needs at least: nothing of an item is taken before all of it has
  * come. */
 size_t edge_batch_window(const leat_http_config *http);
+#define EDGE_BATCH_PATH "/batch" /* by POST */
 bool edge_batch_is_one(const leat_http_request *request);
 /* Its headers are there: it is streamed, or answered at once. */
 leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request);

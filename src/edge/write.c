@@ -66,6 +66,14 @@ static void refuse_method(leat_edge *edge, const edge_asker *asker)
         edge_answer_method(edge, asker->request, "DELETE, PATCH, PUT");
 }
 
+static void refuse_path(leat_edge *edge, const edge_asker *asker)
+{
+    if (!asker->batch && leat_slice_is(leat_http_request_path(asker->request), EDGE_BATCH_PATH))
+        edge_answer_method(edge, asker->request, "POST");
+    else
+        edge_refuse(edge, asker, LEAT_HTTP_NO_ROUTE, NULL, "no route has this path");
+}
+
 /* ---- its body ---- */
 
 /* The route as it is in the write's own shard: tables are altered shard by shard. */
@@ -180,7 +188,7 @@ static bool find_route(leat_edge *edge, edge_write *write)
     leat_match match =
         leat_routes_match(routes, write->path, &write->route, &edge->key, field, &error);
     if (match == LEAT_MATCH_NO_ROUTE) {
-        edge_refuse(edge, &write->asker, LEAT_HTTP_NO_ROUTE, NULL, "no route has this path");
+        refuse_path(edge, &write->asker);
     } else if (!method_to_op(write->method, &write->op)) {
         refuse_method(edge, &write->asker);
     } else if (match == LEAT_MATCH_BAD_KEY) {

@@ -33,6 +33,7 @@ NOWHERE = [case(404, "no_route", path=path) for path in (
 METHODS = [case(405, "method_not_allowed", method=method) for method in ("GET", "POST", "OPTIONS")] + [
     case(405, "method_not_allowed", method="POST", path="/healthz"),
     case(405, "method_not_allowed", method="DELETE", path="/readyz", body=b""),
+    case(405, "method_not_allowed", method="GET", path="/batch", body=b""),
 ]
 
 MEDIA = [case(415, "unsupported_media_type", content_type=value) for value in (
