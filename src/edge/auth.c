@@ -39,7 +39,9 @@ static void look_up(leat_edge *edge, leat_http_request *request)
     leat_slice token = leat_bearer_token(shown);
     own->who = NULL;
     own->why = shown.size > 0 ? "the Authorization header is not Bearer and a token" : NULL;
-    if (token.size > 0)
+    if (leat_http_request_header_line(request, "authorization", 1).data)
+        own->why = "there is more than one Authorization header"; /* whose is the request then? */
+    else if (token.size > 0)
         own->who = leat_auth_check(own->checker, token, leat_wall_ms() / 1000, &own->why);
     leat_count_to(edge->metrics.tokens_verified, leat_auth_verified(own->checker));
     own->asked++;

@@ -74,6 +74,20 @@ static leat_body_fault find_in_query(leat_edge *edge, const leat_route *route, l
     return LEAT_BODY_OK;
 }
 
+/* ---- a header ---- */
+
+/* Of two, one may be the client's and the other a proxy's: neither is taken. */
+static leat_body_fault find_in_header(const leat_http_request *request, const leat_route *route,
+                                      leat_slice *ret, leat_body_error *ret_error)
+{
+    if (leat_http_request_header_line(request, route->tenant_name, 1).data)
+        return refuse(route, "the header is there twice", ret_error);
+    *ret = leat_http_request_header(request, route->tenant_name);
+    return ret->size > 0
+               ? LEAT_BODY_OK
+               : refuse(route, "the header must be there: it names the tenant", ret_error);
+}
+
 /* ---- all places ---- */
 
 leat_body_fault edge_tenant_find(leat_edge *edge, const edge_write *write, leat_slice *ret,
@@ -89,8 +103,5 @@ leat_body_fault edge_tenant_find(leat_edge *edge, const edge_write *write, leat_
         *ret = edge_auth_tenant(edge, write->asker.request);
         return ret->size > 0 ? LEAT_BODY_OK : refuse(route, "the token names no tenant", ret_error);
     }
-    *ret = leat_http_request_header(write->asker.request, route->tenant_name);
-    return ret->size > 0
-               ? LEAT_BODY_OK
-               : refuse(route, "the header must be there: it names the tenant", ret_error);
+    return find_in_header(write->asker.request, route, ret, ret_error);
 }

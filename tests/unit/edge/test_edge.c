@@ -99,6 +99,10 @@ static const struct {
     {"header.X-App", "PATCH /devices/x", "", "{\"app_id\":7}", NULL, 422, "x-app"},
     {"header.X-App", "PATCH /devices/x", "X-App: x\r\n", "{}", NULL, 422, "x-app"},
     {"header.X-App", "PATCH /devices/x", "X-App: 7\r\n", "{\"app_id\":8}", NULL, 422, "app_id"},
+    {"header.X-App", "PATCH /devices/x", "X-App: 7\r\nX-App: 8\r\n", "{}", NULL, 422, "x-app"},
+    {"header.X-App", "PATCH /devices/x", "X-App: 7\r\nx-app: 7\r\n", "{}", NULL, 422, "x-app"},
+    {"header.X-App", "DELETE /devices/x", "X-App: 7\r\nX-App:\r\n", "", NULL, 422, "x-app"},
+    {"header.X-App", "DELETE /devices/x", "X-App:\r\nX-App: 7\r\n", "", NULL, 422, "x-app"},
 };
 
 START_TEST(test_tenant_elsewhere)
@@ -478,6 +482,9 @@ static leat_auth *auth_new(void)
 
 #define INVALID                                                                                    \
     "Bearer realm=\"leat\", error=\"invalid_token\", error_description=\"the token is not known here\""
+#define TWICE                                                                                      \
+    "Bearer realm=\"leat\", error=\"invalid_token\", error_description=\"there is more than one "  \
+    "Authorization header\""
 #define NO_SCOPE "Bearer realm=\"leat\", error=\"insufficient_scope\""
 
 static const struct {
@@ -496,6 +503,10 @@ static const struct {
     {NULL, "GET /nothing", 401, "a token is needed", "Bearer realm=\"leat\""},
     {"nobody", "DELETE /apps/7/devices/x", 401, "the token is not known here", INVALID},
     {"all,", "DELETE /apps/7/devices/x", 401, "the token is not known here", INVALID},
+    {"all\r\nAuthorization: Bearer app7", "DELETE /apps/7/devices/x", 401, "more than one", TWICE},
+    {"nobody\r\nAuthorization: Bearer all", "DELETE /apps/7/devices/x", 401, "more than one",
+     TWICE},
+    {"all\r\nAuthorization:", "DELETE /apps/7/devices/x", 401, "more than one", TWICE},
     {"puts", "DELETE /apps/7/devices/x", 403, "the token has no scope subscriptions:delete",
      NO_SCOPE ", scope=\"subscriptions:delete\""},
     {"other", "PUT /apps/7/devices/x", 403, "the token has no scope subscriptions:put",
