@@ -183,6 +183,15 @@ void edge_answer_state(leat_edge *edge, leat_http_request *request, const leat_w
     answer(edge, request, LEAT_HTTP_OK, preference(wait_s, "Cache-Control: no-store\r\n", header));
 }
 
+/* An object that is whole takes a further member. */
+static void reopen(leat_buf *object)
+{
+    if (object->failed)
+        return;
+    LEAT_ASSERT(object->size > 0 && object->data[object->size - 1] == '}');
+    object->data[object->size - 1] = ',';
+}
+
 /* An error as any other, with what a client needs to find the dead letter. */
 void edge_answer_dead_letter(leat_edge *edge, leat_http_request *request,
                              const leat_write_place *place, const leat_write_answer *state,
@@ -193,14 +202,19 @@ void edge_answer_dead_letter(leat_edge *edge, leat_http_request *request,
     leat_buf_clear(text);
     leat_http_error_body(text, LEAT_HTTP_DEAD_LETTER, NULL,
                          *state->message ? state->message : "the database refused the write");
-    if (!text->failed) {
-        LEAT_ASSERT(text->size > 0 && text->data[text->size - 1] == '}');
-        text->data[text->size - 1] = ',';
-    }
+    reopen(text);
     write_place(edge, place);
     write_state(edge, state);
     leat_buf_byte(text, '}');
     answer(edge, request, LEAT_HTTP_DEAD_LETTER, preference(wait_s, "", header));
+}
+
+void edge_add_sqlstate(leat_buf *object, const char *sqlstate)
+{
+    reopen(object);
+    leat_buf_slice(object, LEAT_SLICE("\"sqlstate\":"));
+    write_text_or_null(object, sqlstate);
+    leat_buf_byte(object, '}');
 }
 
 void edge_answer_refused(leat_edge *edge, leat_http_request *request, const leat_direct_answer *why)
@@ -208,13 +222,7 @@ void edge_answer_refused(leat_edge *edge, leat_http_request *request, const leat
     leat_buf *text = &edge->text;
     leat_buf_clear(text);
     leat_http_error_body(text, LEAT_HTTP_REFUSED, NULL, why->message);
-    if (!text->failed) {
-        LEAT_ASSERT(text->size > 0 && text->data[text->size - 1] == '}');
-        text->data[text->size - 1] = ',';
-    }
-    leat_buf_slice(text, LEAT_SLICE("\"sqlstate\":"));
-    write_text_or_null(text, why->sqlstate);
-    leat_buf_byte(text, '}');
+    edge_add_sqlstate(text, why->sqlstate);
     answer(edge, request, LEAT_HTTP_REFUSED, NULL);
 }
 

@@ -107,7 +107,8 @@ static item_answer *answer_of(edge_batch *batch, uint64_t item)
 
 static void settle(edge_batch *batch, item_answer *answer, leat_http_code code)
 {
-    LEAT_ASSERT(!answer->is_known && batch->waiting > 0);
+    LEAT_ASSERT(!answer->is_known && batch->waiting > 0 && batch->edge->metrics.answers[code]);
+    leat_count(batch->edge->metrics.answers[code], 1);
     answer->is_known = true;
     answer->code = code;
     batch->waiting--;
@@ -120,7 +121,6 @@ void edge_batch_accepted(const edge_asker *asker, const leat_write_place *place)
     edge_batch *batch = asker->batch;
     item_answer *answer = answer_of(batch, asker->item);
     answer->place = *place;
-    leat_count(batch->edge->metrics.answers[LEAT_HTTP_ACCEPTED], 1);
     settle(batch, answer, LEAT_HTTP_ACCEPTED);
 }
 
@@ -128,7 +128,6 @@ void edge_batch_applied(const edge_asker *asker, const char *message)
 {
     edge_batch *batch = asker->batch;
     item_answer *answer = answer_of(batch, asker->item);
-    leat_count(batch->edge->metrics.answers[LEAT_HTTP_OK], 1);
     leat_buf_slice(&answer->text, LEAT_SLICE("{\"status\":200,\"state\":\"applied\""));
     edge_write_message(&answer->text, message);
     leat_buf_byte(&answer->text, '}');
@@ -140,12 +139,19 @@ void edge_batch_refused(const edge_asker *asker, leat_http_code code, const char
 {
     edge_batch *batch = asker->batch;
     item_answer *answer = answer_of(batch, asker->item);
-    LEAT_ASSERT(batch->edge->metrics.answers[code]);
-    leat_count(batch->edge->metrics.answers[code], 1);
     leat_http_error_item(&answer->text, code, field, message, after_s);
     if (may_be_sent_again(code))
         bar_row(batch, asker->row);
     settle(batch, answer, code);
+}
+
+void edge_batch_refused_by_database(const edge_asker *asker, const leat_direct_answer *why)
+{
+    edge_batch *batch = asker->batch;
+    item_answer *answer = answer_of(batch, asker->item);
+    leat_http_error_item(&answer->text, LEAT_HTTP_REFUSED, NULL, why->message, 0);
+    edge_add_sqlstate(&answer->text, why->sqlstate);
+    settle(batch, answer, LEAT_HTTP_REFUSED);
 }
 
 static item_answer *add_item(edge_batch *batch)

@@ -48,7 +48,7 @@ static void tell_applied(leat_edge *edge, const edge_asker *asker, const char *m
 static void tell_refused(leat_edge *edge, const edge_asker *asker, const leat_direct_answer *answer)
 {
     if (asker->batch)
-        edge_batch_refused(asker, LEAT_HTTP_REFUSED, NULL, answer->message, 0);
+        edge_batch_refused_by_database(asker, answer);
     else
         edge_answer_refused(edge, asker->request, answer);
 }

@@ -362,6 +362,7 @@ void edge_batch_accepted(const edge_asker *asker, const leat_write_place *place)
 void edge_batch_applied(const edge_asker *asker, const char *message);
 void edge_batch_refused(const edge_asker *asker, leat_http_code code, const char *field,
                         const char *message, int64_t after_s);
+void edge_batch_refused_by_database(const edge_asker *asker, const leat_direct_answer *why);
 /* May an item of this row follow what became of earlier ones? Answers it and returns false when
  * not. True for a write that is no item. */
 bool edge_batch_keeps_order(const edge_asker *asker);
@@ -376,6 +377,8 @@ void edge_metrics_show(leat_edge *edge);
 void edge_answer_prepare(leat_edge *edge);
 /* Appends `,"message":"..."`, unless it is empty. */
 void edge_write_message(leat_buf *text, const char *message);
+/* Adds "sqlstate" to an object that is whole; null where the text is empty. */
+void edge_add_sqlstate(leat_buf *object, const char *sqlstate);
 /* Appends `,"token":"..."`, where tokens are given. */
 void edge_write_token(const leat_edge *edge, leat_buf *text, const leat_write_place *place);
 void edge_answer_accepted(leat_edge *edge, leat_http_request *request,

@@ -54,7 +54,8 @@ def test_a_write_is_answered_with_what_the_database_did(world_of):
         items += [{"method": "PUT", "path": "/things/6", "body": {"n": -1}}, {"method": "DELETE", "path": "/things/1"}]
         answers = http.post("/batch", json=items).json()
         assert [a["status"] for a in answers] == [200] * 50 + [422, 200]
-        assert answers[0] == {"status": 200, "state": "applied"} and answers[50]["error"] == "refused"
+        assert answers[0] == {"status": 200, "state": "applied"}
+        assert (answers[50]["error"], answers[50]["sqlstate"]) == ("refused", "23514")
         assert world.rows("select id, n from things order by id") == [(0, 0), (5, 49)]
 
         # A row that is locked: its writes end in time, and are not applied; however many come, other rows go on.

@@ -234,6 +234,25 @@ START_TEST(an_idempotency_key_is_handed_over)
 }
 END_TEST
 
+/* As a request is; null where the reason is not the database's own. */
+START_TEST(an_item_is_told_the_sqlstate)
+{
+    edge_world *world = sync_world();
+    send_request(world, "POST /batch", "Content-Type: application/x-ndjson\r\n",
+                 "{\"method\":\"PATCH\",\"path\":\"/apps/7/devices/x\",\"body\":{}}\n"
+                 "{\"method\":\"PATCH\",\"path\":\"/apps/7/devices/y\",\"body\":{}}\n");
+    wait_write(world, 2);
+    answer(0, LEAT_DIRECT_REFUSED, "23514", "too \"small\"");
+    answer(1, LEAT_DIRECT_REFUSED, "", "no");
+    read_until(world, "{\"status\":422,\"error\":\"refused\",\"field\":null,"
+                      "\"message\":\"too \\\"small\\\"\",\"sqlstate\":\"23514\"}\n");
+    read_until(world, "{\"status\":422,\"error\":\"refused\",\"field\":null,"
+                      "\"message\":\"no\",\"sqlstate\":null}\n");
+    ck_assert(metrics_say(world, "leat_requests_total{code=\"422\"} 2\n"));
+    world_free(world);
+}
+END_TEST
+
 /* The log's troubles are not those of the database. */
 START_TEST(a_log_in_trouble_is_no_matter)
 {
@@ -511,6 +530,7 @@ static Suite *suite(void)
     tcase_add_loop_test(tests, each_answer, 0, COUNT_OF(answers));
     tcase_add_test(tests, what_is_not_handed_over);
     tcase_add_test(tests, an_idempotency_key_is_handed_over);
+    tcase_add_test(tests, an_item_is_told_the_sqlstate);
     tcase_add_test(tests, a_log_in_trouble_is_no_matter);
     tcase_add_test(tests, a_batch_keeps_the_order_of_a_row);
     tcase_add_test(tests, a_batch_takes_no_more_than_its_part);
