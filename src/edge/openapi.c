@@ -144,15 +144,23 @@ static void refer_to_response(edge_openapi *api, yyjson_mut_val *responses, int 
                       "#/components/responses/%d", status);
 }
 
+/* The ways that a route's writes may go decide. */
 static void refer_to_success(edge_openapi *api, yyjson_mut_val *responses, leat_mode mode)
 {
-    if (mode != LEAT_MODE_ASYNC) {
-        edge_openapi_text(api, edge_openapi_object(api, responses, "200"), "$ref",
-                          "#/components/responses/Applied");
-        return;
-    }
-    refer_to_response(api, responses, leat_http_codes[LEAT_HTTP_OK].status);
-    refer_to_response(api, responses, leat_http_codes[LEAT_HTTP_ACCEPTED].status);
+    static const struct {
+        const char *applied;
+        bool may_be_accepted;
+    } successes[LEAT_MODE_COUNT] = {
+        [LEAT_MODE_ASYNC] = {"#/components/responses/200", true},
+        [LEAT_MODE_SYNC] = {"#/components/responses/Applied", false},
+        [LEAT_MODE_SHADOW] = {"#/components/responses/Applied", false},
+        [LEAT_MODE_LIVE] = {"#/components/responses/AppliedEitherWay", true},
+    };
+    LEAT_ASSERT(mode < LEAT_MODE_COUNT);
+    edge_openapi_text(api, edge_openapi_object(api, responses, "200"), "$ref",
+                      successes[mode].applied);
+    if (successes[mode].may_be_accepted)
+        refer_to_response(api, responses, leat_http_codes[LEAT_HTTP_ACCEPTED].status);
 }
 
 static void refer_to_responses(edge_openapi *api, yyjson_mut_val *operation, leat_mode mode)
@@ -291,8 +299,9 @@ static void add_info(edge_openapi *api, yyjson_mut_val *root)
     edge_openapi_text(api, info, "title", "Writes by leat");
     edge_openapi_text(api, info, "version", LEAT_VERSION);
     edge_openapi_text(api, info, "description",
-                      "Each write is answered 202 once it is durable in the log. It is applied to "
-                      "its row once, in the order of the writes to that row.");
+                      "Each write is answered 202 once it is durable in the log, or 200 once it is "
+                      "applied. It is applied to its row once, in the order of the writes to that "
+                      "row.");
     yyjson_mut_val *servers = edge_openapi_array(api, root, "servers");
     edge_openapi_text(api, yyjson_mut_arr_add_obj(api->doc, servers), "url", "./");
 }

@@ -77,6 +77,35 @@ START_TEST(a_put_that_merges_must_name_nothing)
 }
 END_TEST
 
+/* What a write is answered with, by the ways that it may go. */
+START_TEST(a_route_has_the_answers_of_its_mode)
+{
+    static const struct {
+        const char *applied;
+        bool may_be_accepted;
+    } cases[LEAT_MODE_COUNT] = {
+        [LEAT_MODE_ASYNC] = {"#/components/responses/200", true},
+        [LEAT_MODE_SYNC] = {"#/components/responses/Applied", false},
+        [LEAT_MODE_SHADOW] = {"#/components/responses/Applied", false},
+        [LEAT_MODE_LIVE] = {"#/components/responses/AppliedEitherWay", true},
+    };
+    describe(&(leat_route_spec){.path = "/apps/{app_id}/devices/{device}", .mode = (leat_mode)_i});
+    static const char *const methods[] = {"put", "patch", "delete"};
+    for (size_t i = 0; i < 3; i++) {
+        char pointer[128];
+        snprintf(pointer, sizeof pointer, DEVICES "/%s/responses/200/$ref", methods[i]);
+        ck_assert_str_eq(yyjson_get_str(at(pointer)), cases[_i].applied);
+        snprintf(pointer, sizeof pointer, DEVICES "/%s/responses/202/$ref", methods[i]);
+        yyjson_val *accepted = yyjson_doc_ptr_get(doc, pointer);
+        ck_assert_int_eq(accepted != NULL, cases[_i].may_be_accepted);
+        ck_assert(!accepted || yyjson_equals_str(accepted, "#/components/responses/202"));
+    }
+    at("/components/responses/202");
+    at(cases[_i].applied + 1);
+    done();
+}
+END_TEST
+
 START_TEST(a_tenant_of_the_body_is_needed_there_and_in_the_query_of_a_delete)
 {
     describe(&(leat_route_spec){.path = "/devices/{device}", .tenant = "body.app_id"});
@@ -123,6 +152,7 @@ int main(void)
     TCase *tests = tcase_create("openapi");
     tcase_add_test(tests, a_put_must_name_what_has_no_default);
     tcase_add_test(tests, a_put_that_merges_must_name_nothing);
+    tcase_add_loop_test(tests, a_route_has_the_answers_of_its_mode, 0, LEAT_MODE_COUNT);
     tcase_add_test(tests, a_tenant_of_the_body_is_needed_there_and_in_the_query_of_a_delete);
     tcase_add_test(tests, a_tenant_of_a_header_is_a_parameter_of_all);
     tcase_add_test(tests, a_token_is_asked_for_where_the_edge_does);
