@@ -13,6 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from playwright.sync_api import sync_playwright
 
 from e2e import test_bad_requests
+from e2e.bad_requests import KEYS_OF_WRITES
 from lib.harness import ROOT, World, wait_until
 
 TABLES = test_bad_requests.TABLES + """
@@ -160,6 +161,24 @@ def test_a_live_route_is_described_whichever_way_its_writes_go(edge):
     validator = Draft202012Validator({**media["schema"], "components": document["components"]})
     validator.validate({**place, "state": "applied"})  # with Prefer: wait
     assert not validator.is_valid(place["token"])
+
+
+def test_headers_are_as_they_are_described(edge):
+    """The examples of docs/http.md fit; and a key of a write is taken if and only if its schema has it."""
+    world, client = edge
+    headers = {parameter["name"].lower(): parameter["schema"]
+               for parameter in client.get("/openapi.json").json()["components"]["parameters"].values()}
+    shown = re.findall(r"^    ([a-z-]+): (.+)$", (ROOT / "docs" / "http.md").read_text(), re.M)
+    examples = [(name, value) for name, value in shown if name in headers]
+    assert {name for name, _ in examples} == set(headers) == {"idempotency-key", "prefer"}
+    for name, value in examples:
+        Draft202012Validator(headers[name]).validate(value)
+    keys = [sent["idempotency-key"] for *_, sent in KEYS_OF_WRITES]
+    keys += ["a", '"a"', "!#[]~", '"!#[]~"', "x" * 255, '"' + "x" * 255 + '"', '"' + "x" * 256 + '"', 'a"', '"a']
+    verdicts = {key: (Draft202012Validator(headers["idempotency-key"]).is_valid(key),
+                      client.delete("/things/1", headers={"idempotency-key": key}).status_code) for key in keys}
+    assert {key: found for key, found in verdicts.items() if found not in ((True, 202), (False, 400))} == {}
+    assert {fits for fits, _ in verdicts.values()} == {True, False}
 
 
 def test_the_schema_and_the_edge_agree(edge):
