@@ -181,6 +181,7 @@ typedef struct admin_page {
     leat_admin_work *work; /* instead: takes a while */
 } admin_page;
 
+/* What acts is last. */
 static const admin_page pages[] = {
     {"/", EVERYBODY, false, show_page, NULL},
     {"/metrics", TOKEN, false, show_metrics, NULL},
@@ -195,9 +196,11 @@ static const admin_page pages[] = {
     {"/controls/unblock", PERSON, true, NULL, leat_action_unblock},
 };
 
+enum { PAGE_COUNT = sizeof pages / sizeof *pages };
+
 static const admin_page *find_page(leat_slice path)
 {
-    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+    for (size_t i = 0; i < PAGE_COUNT; i++)
         if (leat_slice_is(path, pages[i].path))
             return &pages[i];
     return NULL;
@@ -249,6 +252,21 @@ static void answer_page(leat_admin *admin, leat_http_request *request, const adm
         page->show(admin, request);
 }
 
+/* Names those that are there. */
+static void answer_no_page(leat_admin *admin, leat_http_request *request)
+{
+    leat_buf names = {0};
+    for (size_t i = 0; i < PAGE_COUNT; i++)
+        leat_buf_printf(&names, "%s%s",
+                        i == 0                                ? "here are "
+                        : pages[i].acts && !pages[i - 1].acts ? "; and by POST "
+                                                              : ", ",
+                        pages[i].path);
+    answer_error(admin, request, LEAT_HTTP_NO_ROUTE,
+                 names.failed ? "there is no such page" : leat_buf_cstr(&names), NULL);
+    leat_buf_free(&names);
+}
+
 static void on_request(void *context, leat_http_request *request)
 {
     leat_admin *admin = context;
@@ -258,8 +276,7 @@ static void on_request(void *context, leat_http_request *request)
         answer_page(admin, request, page);
         return;
     }
-    answer_error(admin, request, LEAT_HTTP_NO_ROUTE,
-                 "here are / (a page), /state, /culprits, /metrics, /healthz and /readyz", NULL);
+    answer_no_page(admin, request);
 }
 
 /* ---- life ---- */

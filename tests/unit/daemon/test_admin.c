@@ -185,18 +185,40 @@ START_TEST(test_others)
 {
     admin_world *world = world_new(NULL);
     expect(world, "GET /readyz", 200, "{\"status\":\"ok\"}");
-    expect(
-        world, "GET /nothing", 404,
-        "{\"error\":\"no_route\",\"field\":null,\"message\":\"here are / (a page), /state, /culprits, /metrics, /healthz and /readyz\","
-        "\"type\":\"urn:leat:error:no_route\",\"title\":\"Not Found\",\"status\":404,"
-        "\"detail\":\"here are / (a page), /state, /culprits, /metrics, /healthz and /readyz\"}");
-    expect(
-        world, "DELETE /metrics", 405,
-        "{\"error\":\"method_not_allowed\",\"field\":null,\"message\":\"this path takes GET, HEAD\","
-        "\"type\":\"urn:leat:error:method_not_allowed\",\"title\":\"Method Not Allowed\","
-        "\"status\":405,\"detail\":\"this path takes GET, HEAD\"}");
-    char room[32];
-    ck_assert_str_eq(test_header(&world->answer, "allow", room, sizeof room), "GET, HEAD");
+#define PAGES                                                                                      \
+    "here are /, /metrics, /state, /culprits, /healthz, /readyz, /waiting; and by POST "           \
+    "/held/retry, /held/discard, /controls/block, /controls/unblock"
+    expect(world, "GET /nothing", 404,
+           "{\"error\":\"no_route\",\"field\":null,\"message\":\"" PAGES "\","
+           "\"type\":\"urn:leat:error:no_route\",\"title\":\"Not Found\",\"status\":404,"
+           "\"detail\":\"" PAGES "\"}");
+    world_free(world);
+}
+END_TEST
+
+/* Each page takes its own methods, and says which. */
+START_TEST(test_methods)
+{
+    static const struct {
+        const char *line;
+        const char *allow;
+    } cases[] = {
+        {"DELETE /metrics", "GET, HEAD"},     {"POST /", "GET, HEAD"},
+        {"PUT /state", "GET, HEAD"},          {"POST /culprits", "GET, HEAD"},
+        {"OPTIONS /healthz", "GET, HEAD"},    {"POST /readyz", "GET, HEAD"},
+        {"POST /waiting", "GET, HEAD"},       {"GET /held/retry", "POST"},
+        {"PUT /held/discard", "POST"},        {"HEAD /controls/block", "POST"},
+        {"DELETE /controls/unblock", "POST"},
+    };
+    admin_world *world = world_new(NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char room[32];
+        ask(world, cases[i].line, "Host: localhost:9464\r\n", "");
+        ck_assert_msg(world->answer.status == 405, "%s: %d", cases[i].line, world->answer.status);
+        ck_assert_str_eq(test_header(&world->answer, "allow", room, sizeof room), cases[i].allow);
+        ck_assert(*world->answer.body == '\0' ||
+                  strstr(world->answer.body, "{\"error\":\"method_not_allowed\""));
+    }
     world_free(world);
 }
 END_TEST
@@ -409,6 +431,7 @@ int main(void)
     tcase_add_test(pages, test_culprits);
     tcase_add_test(pages, test_health);
     tcase_add_test(pages, test_others);
+    tcase_add_test(pages, test_methods);
     tcase_add_test(pages, test_token);
     tcase_add_test(pages, test_names_that_point_here);
     tcase_add_test(pages, test_page);
