@@ -74,6 +74,8 @@ static bool is_configured(const leat_examination *about, const leat_check *from,
         return about->assembly->log.file != NULL;
     case LEAT_ABOUT_POSTGRES:
         return leat_examined_shard(about, shard)->dsn != NULL;
+    case LEAT_ABOUT_LIVE_ROUTES:
+        return leat_config_has_live_route(&about->assembly->config);
     default:
         return true;
     }

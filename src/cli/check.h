@@ -57,6 +57,7 @@ typedef enum leat_check_subject {
     LEAT_ABOUT_LOCAL_LOG,
     LEAT_ABOUT_ANY_SHARD,
     LEAT_ABOUT_POSTGRES,
+    LEAT_ABOUT_LIVE_ROUTES, /* mode: live; all shards are PostgreSQL then */
 } leat_check_subject;
 
 typedef struct leat_check {

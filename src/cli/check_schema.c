@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "daemon/log_identity.h"
@@ -14,6 +15,7 @@
 #include "daemon/shard_tables.h"
 #include "daemon/start_catalog.h"
 #include "daemon/tenant_file.h"
+#include "sink/modes.h"
 
 /* Against the source and layout that `leat init` would store now. */
 static int compare_source(leat_examination *about, const leat_source *stored,
@@ -191,6 +193,57 @@ static void check_parked(leat_examination *about, uint32_t shard, leat_finding *
                      records, bytes, most, share);
 }
 
+/* Has anybody said which way the writes of this route go? */
+static bool is_said(const leat_mode_rows *rows, const char *route)
+{
+    for (uint32_t i = 0; i < rows->count; i++)
+        if (strcmp(rows->rows[i].route, route) == 0)
+            return rows->rows[i].setting.version > 0;
+    return false;
+}
+
+static void find_unsaid(const leat_config *config, const leat_mode_rows *rows, leat_finding *ret)
+{
+    leat_buf names = {0}, commands = {0};
+    for (uint32_t i = 0; i < config->route_count; i++) {
+        const leat_config_route *route = &config->routes[i];
+        if (strcmp(route->mode, "live") != 0 || is_said(rows, route->name))
+            continue;
+        leat_buf_printf(&names, "%s%s", names.size > 0 ? ", " : "", route->name);
+        leat_buf_printf(&commands, "%sleat mode set %s sync    # or: async",
+                        commands.size > 0 ? "\n" : "", route->name);
+    }
+    if (names.size > 0) {
+        leat_finding_set(ret, LEAT_CHECK_WARNING,
+                         "nobody has said which way the writes of these go: %s",
+                         leat_buf_cstr(&names));
+        ret->exact = leat_must_strdup(leat_buf_cstr(&commands));
+    } else {
+        leat_finding_set(ret, LEAT_CHECK_OK, "it is known which way the writes of each go");
+    }
+    leat_buf_free(&names);
+    leat_buf_free(&commands);
+}
+
+static void check_live_routes(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    leat_source source;
+    leat_layout layout;
+    leat_mode_rows *rows = leat_must_calloc(1, sizeof *rows);
+    leat_shard_address at = leat_examined_address(about, shard);
+    int status = leat_shard_read_source(at, about->assembly->log.topic, &source, &layout, &error);
+    if (status == 0)
+        status = leat_shard_read_modes(at, source.id, rows, &error);
+    if (status == 1)
+        leat_finding_set(ret, LEAT_CHECK_SKIPPED, "not set up yet");
+    else if (status != 0)
+        leat_finding_set_error(ret, &error);
+    else
+        find_unsaid(&about->assembly->config, rows, ret);
+    free(rows);
+}
+
 static const leat_check rows[] = {
     {"own database", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_PRIMARY, check_own,
      "a partition belongs to one shard's database permanently: another one does not have its progress",
@@ -210,6 +263,9 @@ static const leat_check rows[] = {
     {"privileges", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_TABLES, check_privileges,
      "writes that need them wait until they are granted",
      "GRANT them to the role, as docs/operations.md lists them"},
+    {"live routes", LEAT_ABOUT_LIVE_ROUTES, LEAT_NEEDS_TABLES, check_live_routes,
+     "every write of such a route to this shard is answered 503 until it is said",
+     "leat mode set ROUTE sync, or async"},
     {"parked records", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_TABLES, check_parked,
      "once its share is used up a partition is read no further, and everything in it waits",
      "end what stalls (`leat status` names it), or the flood: parking only postpones. shards[].parked_max gives more room"},

@@ -22,6 +22,14 @@ const char *leat_config_topic(const leat_config *config)
     return slash ? slash + 1 : config->local_path;
 }
 
+bool leat_config_has_live_route(const leat_config *config)
+{
+    for (uint32_t i = 0; i < config->route_count; i++)
+        if (strcmp(config->routes[i].mode, "live") == 0)
+            return true;
+    return false;
+}
+
 const leat_config_pair *leat_config_property(const leat_config *config, const char *name)
 {
     for (uint32_t i = 0; i < config->kafka_property_count; i++)

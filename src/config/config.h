@@ -163,6 +163,8 @@ const leat_config_shard *leat_config_find_shard(const leat_config *config, leat_
 const leat_config_pair *leat_config_property(const leat_config *config, const char *name);
 /* The name of the log in the shards: the topic, or the name of the built-in log's file. */
 const char *leat_config_topic(const leat_config *config);
+/* Is there one with `mode: live`? */
+bool leat_config_has_live_route(const leat_config *config);
 /* How many subpartitions a new source gets. */
 uint32_t leat_config_subpartitions(const leat_config *config);
 /* How many partitions a new log gets. */

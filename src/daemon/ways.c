@@ -16,14 +16,6 @@ static bool may_write_directly(const leat_config *config)
     return false;
 }
 
-static bool has_live_route(const leat_config *config)
-{
-    for (uint32_t i = 0; i < config->route_count; i++)
-        if (strcmp(config->routes[i].mode, "live") == 0)
-            return true;
-    return false;
-}
-
 int leat_daemon_start_mode_watch(leat_daemon *daemon, leat_error *error)
 {
     const leat_config *from = &daemon->assembly.config;
@@ -36,7 +28,7 @@ int leat_daemon_start_mode_watch(leat_daemon *daemon, leat_error *error)
         addresses[i] = daemon->shards[i].at;
     for (uint32_t i = 0; i < from->route_count; i++)
         routes[i] = from->routes[i].name;
-    if (has_live_route(from))
+    if (leat_config_has_live_route(from))
         daemon->modes = leat_modes_new(count, from->route_count);
     leat_mode_watch_config config = {
         .modes = daemon->modes,

@@ -184,8 +184,15 @@ def test_keys_move_into_the_log_and_back_while_they_are_written(world_of):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def live_routes():
+        """What `leat check` says of them: by shard the result, and what to do."""
+        found = json.loads(world.leat("check", "--json").stdout)["checks"]
+        return {check["shard"]: (check["result"], check["do"]) for check in found if check["check"] == "live routes"}
+
     with world.client(edges[0]) as http:
-        assert "leat mode set" in http.put("/things/0", json={}).text  # nobody has said anything yet
+        refused = http.put("/things/0", json={})  # nobody has said anything yet
+        assert refused.status_code == 503 and "leat mode set" in refused.text
+        assert live_routes() == dict.fromkeys("ab", ("warning", "leat mode set things sync    # or: async"))
         with world.db("a") as db:
             db.execute("insert into leat.held (source, partition, hash, \"table\", key, message)"
                        " values (%s, 0, 1, 'public.things', 'k', '')", [world.source_id("a")])
@@ -199,6 +206,7 @@ def test_keys_move_into_the_log_and_back_while_they_are_written(world_of):
             assert "shard a: of the keys of things, 100.00% go into the log" in mode("set", "things", "async")
             db.execute("delete from leat.held")
         mode("set", "things", "sync")
+        assert live_routes() == dict.fromkeys("ab", ("ok", None))
         wait_until(lambda: all(world.client(e).put("/things/0", json={"n": 0}).status_code == 200 for e in edges), "both edges to know")
         writers = Writers(world, edges)
         try:
