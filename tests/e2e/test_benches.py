@@ -51,6 +51,7 @@ FIGURES = {
     "wait": [*(f"{what}_{q}_ms_{shape}" for shape in ("run", "split") for what in ("plain", "wait") for q in ("p50", "p99")),
              "crowd_waiting", "crowd_questions_s", "crowd_session_pct", "crowd_edge_pct", "crowd_plain_p50_ms"],
     "edge": ["items_s", "item_edge_cpu_us", "item_broker_cpu_us",
+             *(f"{quantile}_ms_2000{ending}" for quantile in ("p50", "p99") for ending in ("", "_linger_0")),
              *(f"{figure}_{connections}" for connections in (64, 256)
                for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "edge_rss_mib", "p50_ms", "p99_ms",
                               "vs_requests_s", "vs_cpu_us", "vs_p50_ms", "of_vs"))],
