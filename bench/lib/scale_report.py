@@ -3,6 +3,7 @@
 import math
 import statistics
 
+from document import markdown_table
 from plot import GRID, INK, number, text
 
 WIDTH, HEIGHT, GAP = 280, 190, 60  # of a panel, and around it
@@ -36,20 +37,12 @@ def cell(values, form):
 
 def markdown(figures, shown):
     """`shown`: {dimension: (title, {value: its name})}"""
-    lines = [HEAD, ["---"] * len(HEAD)]
+    rows = [HEAD]
     for name, (title, values) in shown.items():
         for value, label in values.items():
             cells = [figures.samples.get(f"{figure}_{name}_{value}") for figure in COLUMNS]
-            lines.append([f"{title}: {label}", *(cell(one, form) if one else "" for one, form in zip(cells, COLUMNS.values()))])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def replace_table(file, table):
-    """Between the two marks."""
-    before, mark, rest = file.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    assert mark and end, f"{file} has no place for the table"
-    file.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
+            rows.append([f"{title}: {label}", *(cell(one, form) if one else "" for one, form in zip(cells, COLUMNS.values()))])
+    return markdown_table(rows)
 
 
 # ---- the picture ----

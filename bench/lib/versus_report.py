@@ -2,11 +2,11 @@
 
 import datetime
 import os
-import re
 import shlex
 import sys
 from pathlib import Path
 
+from document import markdown_table, put_between
 from measure import machine
 from plot import bars
 
@@ -19,12 +19,6 @@ BEGIN, END = "<!-- bench/versus: what it found -->", "<!-- bench/versus: end -->
 
 def number(value, digits=3):
     return f"{value:,.0f}" if value >= 100 else f"{value:.{digits}g}"
-
-
-def check_marks(file):
-    """Ends the benchmark if there is no place for its table."""
-    if not Path(file).exists() or not re.search(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", Path(file).read_text(), re.S):
-        sys.exit(f"error: --into: {file} has no line {BEGIN} with a line {END} behind it")
 
 
 class Report:
@@ -106,23 +100,16 @@ class Report:
     def markdown(self):
         heads = ["", *(f"{LOAD_TITLES[load]}: records/s" for load in self.loads), "CPU us a record, own + PostgreSQL", "memory MiB",
                  "counters after a crash"]
-        rows = [heads, ["---"] * len(heads)]
-        for name, kind in self.kinds.items():
-            rows.append([kind.what, *(self.rate_cell(load, name) for load in self.loads), self.cpu_cell(name), self.memory_cell(name),
-                         kind.after_a_crash])
-        return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        rows = [[kind.what, *(self.rate_cell(load, name) for load in self.loads), self.cpu_cell(name), self.memory_cell(name),
+                 kind.after_a_crash] for name, kind in self.kinds.items()]
+        return markdown_table([heads, *rows])
 
     def put_into(self, file, picture):
         """What stands there between the two comments becomes the table, and the picture if there is one."""
-        path = Path(file)
-        found = re.search(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", path.read_text(), re.S)
-        if not found:
-            sys.exit(f"error: --into: {file} has no line {BEGIN} with a line {END} behind it")
-        parts = [BEGIN, "", self.markdown(), ""]
+        parts = [self.markdown(), ""]
         if picture:
-            parts += [f"![records/s of leat and of other ways, each over the same records]({os.path.relpath(picture, path.parent)})", ""]
-        parts += [f"{self.notes()} {self.about('`')}", "", END]
-        path.write_text(path.read_text().replace(found.group(), "\n".join(parts)))
+            parts += [f"![records/s of leat and of other ways, each over the same records]({os.path.relpath(picture, Path(file).parent)})", ""]
+        put_between(file, BEGIN, END, "\n".join([*parts, f"{self.notes()} {self.about('`')}"]))
 
     # ---- as a picture ----
 
