@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -13,6 +12,7 @@ from xml.etree import ElementTree
 import psycopg
 import pytest
 
+from lib.benches import run, versus_figures
 from lib.harness import ROOT, environment, wait_until
 from lib.html_page import Page
 
@@ -65,9 +65,7 @@ FIGURES = {
     "placement": [f"{figure}_{count}" for figure in ("full_rows_s", "full_cpu_us", "rss_mib", "half_cpu_us", "half_batch")
                   for count in (64, 256, 1024)],
     "seen": [f"{figure}_{way}" for figure in ("row_versions", "wal_bytes", "records_s") for way in ("plain", "step", "ratio")],
-    "versus": [f"{load}_{who}_{figure}{ratio}" for load in ("uniform", "zipf", "hot") for who in ("leat", "naive", "batch", "inbox")
-               for figure in ("records_s", "own_cpu_us", "postgres_cpu_us", "broker_cpu_us", "pss_mib")
-               for ratio in (("",) if who == "leat" else ("", "_of_leat"))],
+    "versus": versus_figures("naive", "batch", "inbox"),
     "plan": ["capacity_s", "rate_s", "lag_peak_s", "lag_peak_predicted_s", "lag_peak_error", "back_s", "behind_s", "behind_predicted_s",
              "row_writes", "row_writes_predicted", "catch_up_s", "catch_up_predicted_s", "catch_up_error", "other_p99_ms"],
     "scale": [f"{figure}_{name}_{size}" for name, sizes in SIZES.items() for i, size in enumerate(sizes)
@@ -83,20 +81,6 @@ WITH = {"edge": ["--vs", f"{sys.executable} {ROOT / 'tests' / 'lib' / 'other_edg
 def arguments_of(name, file):
     """Its figures go to the file; a report goes beside it."""
     return ["--json", file, *WITH.get(name, []), *(["--report", file.with_suffix(".html")] if name == "compare" else [])]
-
-
-def run(name, *arguments, **environment):
-    """Its CompletedProcess, with the programs that it takes by itself. If it hangs it is interrupted, so that it lets go of what
-    it has stopped."""
-    env = {key: value for key, value in os.environ.items() if key not in ("LEAT_BIN", "LEAT_LOAD_BIN")}
-    bench = subprocess.Popen([ROOT / "bench" / name, "--smoke", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                             env={**env, **environment})
-    try:
-        out, err = bench.communicate(timeout=240)
-    except subprocess.TimeoutExpired:
-        bench.send_signal(signal.SIGINT)
-        out, err = bench.communicate(timeout=60)
-    return subprocess.CompletedProcess(bench.args, bench.returncode, out, err)
 
 
 def run_after(others, *arguments):
