@@ -1,5 +1,5 @@
-"""What the benchmarks share: which programs they run, CPU time of processes, a quiet machine, when probes were seen, how figures
-are printed."""
+"""What the benchmarks share: which programs they run, two builds in turn, CPU time of processes, a quiet machine, when probes were
+seen, how figures are printed."""
 
 import argparse
 import json
@@ -18,6 +18,7 @@ LEAT = Path(os.environ.get("LEAT_BIN", RELEASE / "leat"))
 LOAD = Path(os.environ.get("LEAT_LOAD_BIN", RELEASE / "leat-load"))
 CEILING = RELEASE / "leat-ceiling"
 TICK = os.sysconf("SC_CLK_TCK")
+LEAST = 0.01  # of what is divided: the clock ticks of a short run may be none
 SANITIZERS = {"asan": "AddressSanitizer", "ubsan": "UndefinedBehaviorSanitizer", "tsan": "ThreadSanitizer"}
 
 
@@ -37,6 +38,33 @@ def check_program(program):
     if names := sanitizers(program):
         sys.exit(f"error: {program} was built with {' and '.join(names)}, which makes it several times slower: "
                  "run scripts/build release")
+
+
+# ---- two builds in turn ----
+
+
+NEW, OLD = "new", "old"
+
+
+def builds(options):
+    """{NEW: this checkout's leat}, with --old DIR also {OLD: DIR/leat}."""
+    found = {NEW: LEAT, **({OLD: Path(options.old).resolve() / "leat"} if options.old else {})}
+    for program in found.values():
+        check_program(program)
+    return found
+
+
+def turn(names, number):
+    """Who measures when, in this round: first here, last in the next one."""
+    return list(names)[::-1] if number % 2 else list(names)
+
+
+def beside_old(found):
+    """The figures of a round, of {NEW: its figures} and perhaps {OLD: its}: the new's by their names, the old's as old_NAME, and
+    the new's divided by them as of_old_NAME."""
+    new, old = found[NEW], found.get(OLD, {})
+    return {**new, **{f"old_{name}": value for name, value in old.items()},
+            **{f"of_old_{name}": max(new[name], LEAST) / max(value, LEAST) for name, value in old.items()}}
 
 
 # ---- processor time ----
@@ -170,6 +198,7 @@ OPTIONS = {
     "keys": "rows that the writes go to",
     "lead": "seconds of load before it is measured",
     "minutes": "no round begins that would end later",
+    "old": "folder with another build of leat (DIR/leat), measured in turn",
     "only": "only these dimensions, with commas",
     "outage": "seconds for which a shard is away",
     "own": "command that starts another consumer, measured in turn",

@@ -5,13 +5,13 @@ import re
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
-from measure import CEILING, LEAT, LOAD, Meter, check_program, progress, stat_fields
+from measure import CEILING, LEAT, LOAD, Meter, builds, check_program, progress, stat_fields
 
 from lib import harness
 
@@ -46,11 +46,11 @@ def postmaster_pid(world, shard):
 
 
 @contextmanager
-def stage(shards=1, partitions=8, connections=2, table_sql=TABLE, route=ROUTE, log_settings=None, **settings):
-    for program in (LEAT, LOAD, CEILING):
+def stage(shards=1, partitions=8, connections=2, table_sql=TABLE, route=ROUTE, log_settings=None, leat=LEAT, **settings):
+    for program in (leat, LOAD, CEILING):
         check_program(program)
     with tempfile.TemporaryDirectory(prefix="leat-bench-") as directory:
-        world = Stage(directory, shards=shards, partitions=partitions, table_sql=table_sql, route=route, program=LEAT, **settings)
+        world = Stage(directory, shards=shards, partitions=partitions, table_sql=table_sql, route=route, program=leat, **settings)
         for shard in world.settings["shards"]:
             shard["connections"] = connections
         world.settings["log"].update(log_settings or {})
@@ -60,6 +60,14 @@ def stage(shards=1, partitions=8, connections=2, table_sql=TABLE, route=ROUTE, l
             yield world
         finally:
             world.close()
+
+
+@contextmanager
+def stages(options, **settings):
+    """{build: a stage} of the builds that are measured. Each has a topic and shards of its own, as two builds need not agree about
+    what is in schema leat."""
+    with ExitStack() as lasting:
+        yield {build: lasting.enter_context(stage(leat=program, **settings)) for build, program in builds(options).items()}
 
 
 def catalog(world):
@@ -85,8 +93,14 @@ def wait_applied(world, process, timeout=300):
         time.sleep(0.02)
 
 
+def ceiling_program(world):
+    """Of the same build, where it is there: its statements are those of its schema."""
+    beside = world.program.parent / CEILING.name
+    return beside if beside.exists() else CEILING
+
+
 def ceiling(world, *arguments, shard="a"):
-    done = subprocess.run([CEILING, "--dsn", world.dsns[shard], "--catalog", catalog(world),
+    done = subprocess.run([ceiling_program(world), "--dsn", world.dsns[shard], "--catalog", catalog(world),
                            *map(str, arguments)], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
@@ -117,7 +131,7 @@ def drain(world, records, timeout=300):
     batch = records / world.metric(process, "leat_batches_total")
     assert process.terminate() == 0
     applied, rows, seconds = (end - start for start, end in zip(window, last))
-    progress(f"leat apply: {applied / seconds:,.0f} records/s, {batch:.0f} records a batch, {cpu}")
+    progress(f"{world.program} apply: {applied / seconds:,.0f} records/s, {batch:.0f} records a batch, {cpu}")
     return {"rows_s": applied / seconds, "cpu": cpu, "rss_mib": rss_mib, "rows": rows / applied, "batch": batch}
 
 

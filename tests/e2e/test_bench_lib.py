@@ -1,6 +1,7 @@
-"""What benchmarks share, without servers: tables in documents."""
+"""What benchmarks share, without servers: two builds in turn, tables in documents."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,7 +9,36 @@ from lib.harness import ROOT
 
 sys.path.insert(0, str(ROOT / "bench" / "lib"))
 
+import measure
 from document import markdown_table, place_in, put_between
+from measure import LEAST, NEW, OLD, beside_old, builds, turn
+
+
+def test_the_old_build_is_the_program_of_the_folder_that_is_named(tmp_path, monkeypatch):
+    """`--old DIR` takes DIR/leat, beside this checkout's; without it there is one build. Both are checked before anything is measured."""
+    monkeypatch.setattr(measure, "LEAT", tmp_path / "new" / "leat")
+    for build in ("new", "old"):
+        (tmp_path / build).mkdir()
+        (tmp_path / build / "leat").write_bytes(b"a program")
+    assert builds(SimpleNamespace(old="")) == {NEW: tmp_path / "new" / "leat"}
+    assert builds(SimpleNamespace(old=str(tmp_path / "old"))) == {NEW: tmp_path / "new" / "leat", OLD: tmp_path / "old" / "leat"}
+    (tmp_path / "old" / "leat").write_bytes(b"\0__asan_init\0")
+    with pytest.raises(SystemExit, match="old/leat was built with AddressSanitizer"):
+        builds(SimpleNamespace(old=str(tmp_path / "old")))
+
+
+def test_who_begins_alternates():
+    """From round to round, so that a slow spell or a warm machine does not look like a build."""
+    assert [turn({NEW: 1, OLD: 2}, number) for number in range(3)] == [[NEW, OLD], [OLD, NEW], [NEW, OLD]]
+
+
+def test_a_round_has_the_figures_of_both_builds_and_their_ratios():
+    """Only of what was measured of both; nothing is divided by 0, nor by a difference below it."""
+    assert beside_old({NEW: {"us": 3.0}}) == {"us": 3.0}
+    assert beside_old({OLD: {"us": 2.0, "ms": 0, "gap": -3}, NEW: {"us": 3.0, "ms": 1.0, "gap": -2, "s": 5}}) == {
+        "us": 3.0, "ms": 1.0, "gap": -2, "s": 5, "old_us": 2.0, "old_ms": 0, "old_gap": -3,
+        "of_old_us": 1.5, "of_old_ms": 1.0 / LEAST, "of_old_gap": 1.0}
+
 
 BEGIN, END = "<!-- here -->", "<!-- end -->"
 

@@ -31,30 +31,36 @@ if HAS_LEVER:
 SIZES = {"workers": (1, 2), "shards": (1, 4), "partitions": (2, 16), "rows": (2000, 20_000), "columns": (1, 20), "body": (200, 2048)}
 COSTS = ["records_s", "leat_us", "postgres_us", "broker_us", "all_us", "wal_bytes", "row_writes", "batch_records"]
 
+
+def with_old(names):
+    """With those that --old adds."""
+    return [*names, *(f"{prefix}_{name}" for prefix in ("old", "of_old") for name in names)]
+
+
 # The output of each with --json: docs/performance.md is made from it. The longest first.
 FIGURES = {
     "isolation": [*(f"{trouble}_{figure}" for trouble in TROUBLES for figure in ("p99_ms", "p99_ms_without", "ratio", "applied_s")),
                   *(f"{trouble}_over_s" for trouble in LOCKED),
                   *(f"{case}_{figure}" for case in ("hot_key", "uniform_overload") for figure in ("applied_s", "ratio")),
                   "restart_reread_s", "restart_reread_s_without", "restart_rss_mib", *(["lever_recovered_s"] if HAS_LEVER else [])],
-    "apply": ["ceiling_rows_s", "plain_rows_s", "ceiling_of_plain", "leat_rows_s", "leat_of_ceiling", "leat_cpu_us", "postgres_cpu_us", "broker_cpu_us", "leat_rss_mib",
-              "row_writes", "single_1_rows_s", "single_16_rows_s", "deadlocks", "zipf_of_uniform", "hot_of_uniform",
-              "leat_rows_s_hot_unbounded", "hot_of_unbounded",
-              *(f"{figure}_{skew}" for skew in ("zipf", "hot") for figure in ("leat_rows_s", "leat_cpu_us", "postgres_cpu_us", "row_writes"))],
+    "apply": ["ceiling_rows_s", "plain_rows_s", "ceiling_of_plain", "leat_of_ceiling", "single_1_rows_s", "single_16_rows_s", "deadlocks",
+              "zipf_of_uniform", "hot_of_uniform", "leat_rows_s_hot_unbounded", "hot_of_unbounded",
+              *with_old(["broker_cpu_us", "leat_rss_mib", *(f"{figure}{skew}" for skew in ("", "_zipf", "_hot")
+                                                            for figure in ("leat_rows_s", "leat_cpu_us", "postgres_cpu_us", "row_writes"))])],
     "statement": [*(f"{form}_{figure}" for form in ("leat", "plain", "plain_checked", "no_enter", "no_condition") for figure in ("rows_s", "us")),
                   *(f"{form}_{figure}" for form in ("leat", "plain_checked", "no_enter", "no_condition") for figure in ("of_plain", "us_of_plain"))],
     "latency": ["capacity", *(f"{quantile}_{rate}" for quantile in QUANTILES for rate in ("quarter", "half"))],
     "commit": [*(f"{figure}_{way}" for figure in ("hot_rows_s", "small_rows_s", "p50_ms", "p99_ms", "syncs_s") for way in ("sync", "async")),
                "hot_ratio", "small_ratio", "p50_ratio", "p99_ratio"],
     "snapshot": ["merge_rows_s", "merge_held_rows_s", "leat_rows_s", "leat_held_rows_s", "merge_slowdown", "leat_slowdown", "ratio"],
-    "memory": ["fill_s", "rss_mib_10", "rss_mib_50", "rss_mib_90", "rss_mib_max", "records_s", "cpu_us"],
+    "memory": ["fill_s", *with_old(["rss_mib_10", "rss_mib_50", "rss_mib_90", "rss_mib_max", "records_s", "cpu_us"])],
     "wait": [*(f"{what}_{q}_ms_{shape}" for shape in ("run", "split") for what in ("plain", "wait") for q in ("p50", "p99")),
              "crowd_waiting", "crowd_questions_s", "crowd_session_pct", "crowd_edge_pct", "crowd_plain_p50_ms"],
-    "edge": ["items_s", "item_edge_cpu_us", "item_broker_cpu_us",
+    "edge": [*with_old(["items_s", "item_edge_cpu_us", "item_broker_cpu_us",
+                        *(f"{figure}_{connections}" for connections in (64, 256)
+                          for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "edge_rss_mib", "p50_ms", "p99_ms"))]),
              *(f"{quantile}_ms_2000{ending}" for quantile in ("p50", "p99") for ending in ("", "_linger_0")),
-             *(f"{figure}_{connections}" for connections in (64, 256)
-               for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "edge_rss_mib", "p50_ms", "p99_ms",
-                              "vs_requests_s", "vs_cpu_us", "vs_p50_ms", "of_vs"))],
+             *(f"{figure}_{connections}" for connections in (64, 256) for figure in ("vs_requests_s", "vs_cpu_us", "vs_p50_ms", "of_vs"))],
     "protocols": [f"{figure}_{protocol}" for protocol in ("h1", "h2", "tls_h1", "tls_h2") for figure in ("requests_s", "edge_cpu_us")],
     "incident": [f"{figure}_{parking}" for figure in ("p50_ms", "p99_ms", "still_s", "held_mib", "parked", "over_s")
                  for parking in ("off", "on")],
@@ -73,8 +79,10 @@ FIGURES = {
     "merge": [*(f"{way}_us_row" for way in ("set", "concat", "strip", "deep")), *(f"{way}_of_set" for way in ("concat", "strip", "deep"))],
 }
 
-# Further arguments of one. The peers of bench/versus that would be downloaded are left out.
-WITH = {"edge": ["--vs", f"{sys.executable} {ROOT / 'tests' / 'lib' / 'other_edge.py'}"],
+# Further arguments of one. The old build is the new one. The peers of bench/versus that would be downloaded are left out: e2e/test_peers.py.
+BESIDE_OLD = ["--old", str(ROOT / "build" / "release")]
+WITH = {"edge": ["--vs", f"{sys.executable} {ROOT / 'tests' / 'lib' / 'other_edge.py'}", *BESIDE_OLD],
+        "apply": BESIDE_OLD, "memory": BESIDE_OLD,
         "versus": ["--peers", "naive,batch,inbox"]}
 
 
@@ -197,6 +205,12 @@ def test_a_benchmark_refuses_a_program_with_sanitizers():
     done = run("edge", LEAT_BIN=str(ROOT / "build" / "debug" / "leat"))
     assert done.returncode == 1
     assert "was built with AddressSanitizer" in done.stderr and "scripts/build release" in done.stderr
+
+
+def test_an_old_build_that_is_not_there_is_named():
+    """`--old DIR` without DIR/leat ends at once."""
+    done = run("memory", "--old", "/nowhere")
+    assert done.returncode == 1 and "error: /nowhere/leat does not exist" in done.stderr
 
 
 def test_versus_does_not_measure_a_consumer_that_loses_writes():
