@@ -1,4 +1,4 @@
-"""What benchmarks share, without servers: two builds in turn, tables in documents."""
+"""What benchmarks share, without servers: two builds in turn, the parts of a write's way, tables in documents."""
 
 import sys
 from types import SimpleNamespace
@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "bench" / "lib"))
 import measure
 from document import markdown_table, place_in, put_between
 from measure import LEAST, NEW, OLD, beside_old, builds, turn
+from waits import waits
 
 
 def test_the_old_build_is_the_program_of_the_folder_that_is_named(tmp_path, monkeypatch):
@@ -38,6 +39,21 @@ def test_a_round_has_the_figures_of_both_builds_and_their_ratios():
     assert beside_old({OLD: {"us": 2.0, "ms": 0, "gap": -3}, NEW: {"us": 3.0, "ms": 1.0, "gap": -2, "s": 5}}) == {
         "us": 3.0, "ms": 1.0, "gap": -2, "s": 5, "old_us": 2.0, "old_ms": 0, "old_gap": -3,
         "of_old_us": 1.5, "of_old_ms": 1.0 / LEAST, "of_old_gap": 1.0}
+
+
+def test_the_parts_of_a_way_follow_one_another():
+    """Each is the mean of what was observed between the two readings, over all routes, workers and shards, less what comes before it."""
+    def metrics(**histograms):
+        return {f"leat_{name}_{part}{{{label}}}": value for name, of in histograms.items() for label, pair in of.items()
+                for part, value in zip(("seconds_sum", "seconds_count"), pair)}
+
+    before = metrics(accept_to_durable={'route="a"': (100.0, 10)}, fetch_latency={'shard="a"': (1.0, 5)}, apply_lag={'shard="a"': (1.0, 1)})
+    after = {**metrics(accept_to_durable={'route="a"': (100.1, 60), 'route="b"': (0.1, 50)},  # 0.2 s of 100 writes: 2 ms
+                       fetch_latency={'shard="a"': (1.5, 105)},  # 5 ms
+                       apply_lag={'shard="a"': (2.2, 101)}),  # 12 ms
+             'leat_shard_batch_seconds{shard="a"}': 0.004, "leat_shard_batch_seconds_of_another": 9.0}
+    assert waits(before, after) == pytest.approx({"to_log_ms": 2.0, "to_worker_ms": 3.0, "to_table_ms": 7.0, "batch_ms": 4.0})
+    assert waits(after, after) == pytest.approx({"to_log_ms": 0, "to_worker_ms": 0, "to_table_ms": 0, "batch_ms": 4.0})
 
 
 BEGIN, END = "<!-- here -->", "<!-- end -->"

@@ -37,6 +37,8 @@ def with_old(names):
     return [*names, *(f"{prefix}_{name}" for prefix in ("old", "of_old") for name in names)]
 
 
+PARTS_MS = ["to_log_ms", "to_worker_ms", "to_table_ms", "batch_ms"]  # of bench/latency
+
 # The output of each with --json: docs/performance.md is made from it. The longest first.
 FIGURES = {
     "isolation": [*(f"{trouble}_{figure}" for trouble in TROUBLES for figure in ("p99_ms", "p99_ms_without", "ratio", "applied_s")),
@@ -49,7 +51,7 @@ FIGURES = {
                                                             for figure in ("leat_rows_s", "leat_cpu_us", "postgres_cpu_us", "row_writes"))])],
     "statement": [*(f"{form}_{figure}" for form in ("leat", "plain", "plain_checked", "no_enter", "no_condition") for figure in ("rows_s", "us")),
                   *(f"{form}_{figure}" for form in ("leat", "plain_checked", "no_enter", "no_condition") for figure in ("of_plain", "us_of_plain"))],
-    "latency": ["capacity", *(f"{quantile}_{rate}" for quantile in QUANTILES for rate in ("quarter", "half"))],
+    "latency": with_old(["capacity", *(f"{figure}_{rate}" for figure in (*QUANTILES, *PARTS_MS) for rate in ("quarter", "half"))]),
     "commit": [*(f"{figure}_{way}" for figure in ("hot_rows_s", "small_rows_s", "p50_ms", "p99_ms", "syncs_s") for way in ("sync", "async")),
                "hot_ratio", "small_ratio", "p50_ratio", "p99_ratio"],
     "snapshot": ["merge_rows_s", "merge_held_rows_s", "leat_rows_s", "leat_held_rows_s", "merge_slowdown", "leat_slowdown", "ratio"],
@@ -82,7 +84,7 @@ FIGURES = {
 # Further arguments of one. The old build is the new one. The peers of bench/versus that would be downloaded are left out: e2e/test_peers.py.
 BESIDE_OLD = ["--old", str(ROOT / "build" / "release")]
 WITH = {"edge": ["--vs", f"{sys.executable} {ROOT / 'tests' / 'lib' / 'other_edge.py'}", *BESIDE_OLD],
-        "apply": BESIDE_OLD, "memory": BESIDE_OLD,
+        "apply": BESIDE_OLD, "latency": BESIDE_OLD, "memory": BESIDE_OLD,
         "versus": ["--peers", "naive,batch,inbox"]}
 
 
