@@ -1,6 +1,7 @@
 /*
- * ceiling.h - the parts of leat-ceiling: batches made beforehand (batches.c), connections that
- * write them by several statements in turn (turns.c), and the command line (main.c).
+ * ceiling.h - the parts of leat-ceiling: batches made beforehand (batches.c), what a query makes of
+ * their parameters (parameters.c), connections that write them by several statements in turn
+ * (turns.c), and the command line (main.c).
  */
 #ifndef LEAT_BENCH_CEILING_H
 #define LEAT_BENCH_CEILING_H
@@ -24,13 +25,15 @@ typedef struct frozen_statement {
 typedef struct frozen_batch {
     uint32_t count;
     frozen_statement statements[STATEMENTS_MAX];
+    frozen_statement *of_form[FORMS_MAX]; /* NULL: the form takes leat's parameters */
 } frozen_batch;
 
-/* A way to write the rows: leat's statements, or one that takes the same parameters. */
+/* A way to write the rows: leat's statements, or one that takes the same rows. */
 typedef struct statement_form {
     const char *name;
-    char *sql;     /* NULL: leat's own */
-    bool is_leats; /* it is, or a part of it: it is planned by leat.plan_rows, as leat's are */
+    char *sql;        /* NULL: leat's own */
+    char *parameters; /* a query of leat's parameters, whose one row has the form's; or NULL */
+    bool is_leats;    /* it is, or is made of it: it is planned by leat.plan_rows, as leat's are */
 } statement_form;
 
 typedef struct ceiling {
@@ -52,6 +55,8 @@ _Noreturn void ceiling_die(const char *what, const char *why);
 
 /* Makes all batches; connection i has each one whose number is i modulo the connections. */
 void ceiling_freeze(ceiling *c);
+/* Makes the parameters of the forms that have a query for them, by one connection. */
+void ceiling_make_parameters(ceiling *c);
 /* Writes every batch once, or all of them again and again for the time that was asked for. Prints
  * the figures. */
 void ceiling_run(ceiling *c);

@@ -5,13 +5,16 @@
  *
  *   leat-ceiling --dsn DSN --catalog FILE [--connections 2] [--batch 1000] [--batches 200]
  *                [--seconds 5] [--keys 200000] [--apps 1000] [--fill] [--settings SQL]
- *                [--form NAME=FILE ...] [--part NAME=FILE ...] [--print]
+ *                [--form NAME=FILE ...] [--part NAME=FILE ...] [--parameters NAME=FILE ...]
+ *                [--print]
  *
  * --fill writes every key once and ends. --form adds a statement, read from a file, that takes the
  * parameters of leat's own (form `leat`); --part likewise, one that is leat's but for a part of it.
- * The forms take turns, batch by batch. leat's own and its parts come after leat.plan_rows, whose
- * time is theirs; the others are planned by the settings that the session has. --settings sets some
- * for all of them. --print prints leat's statement and ends.
+ * --parameters is for the form that was named last, if it takes others: a query that leat's are
+ * given to, and whose one row has them; it is asked beforehand, once a batch. The forms take turns,
+ * batch by batch. leat's own and its parts come after leat.plan_rows, whose time is theirs; the
+ * others are planned by the settings that the session has. --settings sets some for all of them.
+ * --print prints leat's statement and ends.
  *
  * Prints one JSON object: rows, rows_s, and a row's processor time: cpu_us, server_cpu_us, which is
  * that of the session in the server (0: the server is not on this host). With --form also forms:
@@ -46,13 +49,32 @@ static char *read_file(const char *path)
     return text.data;
 }
 
-static void add_form(ceiling *c, char *argument, bool is_leats)
+/* Cuts the argument behind NAME; returns FILE. */
+static char *cut_name(char *argument)
 {
     char *path = strchr(argument, '=');
-    if (!path || c->form_count == FORMS_MAX)
-        ceiling_die("--form, --part", "NAME=FILE, at most seven");
+    if (!path)
+        ceiling_die(argument, "NAME=FILE is needed");
     *path++ = '\0';
-    c->forms[c->form_count++] = (statement_form){argument, read_file(path), is_leats};
+    return path;
+}
+
+static void add_form(ceiling *c, char *argument, bool is_leats)
+{
+    char *path = cut_name(argument);
+    if (c->form_count == FORMS_MAX)
+        ceiling_die("--form, --part", "at most seven");
+    c->forms[c->form_count++] =
+        (statement_form){.name = argument, .sql = read_file(path), .is_leats = is_leats};
+}
+
+static void add_parameters(ceiling *c, char *argument)
+{
+    char *path = cut_name(argument);
+    statement_form *form = &c->forms[c->form_count - 1];
+    if (!form->sql || strcmp(form->name, argument) != 0)
+        ceiling_die("--parameters", "not behind the form of this name");
+    form->parameters = read_file(path);
 }
 
 static const struct option options[] = {
@@ -68,6 +90,7 @@ static const struct option options[] = {
     {"settings", required_argument, NULL, 'x'},
     {"form", required_argument, NULL, 'o'},
     {"part", required_argument, NULL, 'r'},
+    {"parameters", required_argument, NULL, 'q'},
     {"print", no_argument, NULL, 'p'},
     {0},
 };
@@ -110,6 +133,9 @@ static void take_option(ceiling *c, int option, char *argument, bool *ret_print)
     case 'r':
         add_form(c, argument, option == 'r');
         break;
+    case 'q':
+        add_parameters(c, argument);
+        break;
     case 'p':
         *ret_print = true;
         break;
@@ -142,7 +168,7 @@ int main(int argc, char **argv)
                    .batches = 200,
                    .seconds = 5,
                    .form_count = 1,
-                   .forms = {{"leat", NULL, true}}};
+                   .forms = {{.name = "leat", .is_leats = true}}};
     c->load = (load_options){.profile = load_profile_by_name("subscription"),
                              .records = UINT64_MAX,
                              .keys = 200000,

@@ -78,6 +78,11 @@ static void drain(runner *r)
     }
 }
 
+static const frozen_statement *parameters_of(const frozen_batch *batch, uint32_t form, uint32_t i)
+{
+    return batch->of_form[form] ? batch->of_form[form] : &batch->statements[i];
+}
+
 static void run_batch(runner *r, uint32_t form, const frozen_batch *batch)
 {
     int formats[LEAT_STATEMENT_PARAMS_MAX];
@@ -90,8 +95,8 @@ static void run_batch(runner *r, uint32_t form, const frozen_batch *batch)
     }
     PQenterPipelineMode(r->pg);
     for (uint32_t i = 0; i < batch->count; i++) {
-        const frozen_statement *s = &batch->statements[i];
-        snprintf(name, sizeof name, "f%us%d", form, s->shape);
+        const frozen_statement *s = parameters_of(batch, form, i);
+        snprintf(name, sizeof name, "f%us%d", form, batch->statements[i].shape);
         if (r->c->forms[form].is_leats &&
             !PQsendQueryPrepared(r->pg, PLAN_ROWS, 0, NULL, NULL, NULL, 1))
             ceiling_die("send", PQerrorMessage(r->pg));
@@ -256,6 +261,7 @@ void ceiling_run(ceiling *c)
     static pthread_t threads[CONNECTIONS_MAX];
     static runner runners[CONNECTIONS_MAX];
     atomic_bool stop = false;
+    ceiling_make_parameters(c);
     for (uint32_t i = 0; i < c->connections; i++) {
         runners[i] = (runner){.c = c, .index = i, .stop = &stop};
         runners[i].turns = leat_must_calloc(TURNS_MAX, sizeof *runners[i].turns);

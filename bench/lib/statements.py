@@ -1,14 +1,14 @@
-"""Row statements that leat-ceiling runs in turn with leat's own: they take its parameters."""
+"""Row statements that leat-ceiling runs in turn with leat's own: they take its parameters, or what a query makes of them."""
 
 import re
 import statistics
 import subprocess
 import tempfile
+from collections import namedtuple
 from contextlib import contextmanager
 from pathlib import Path
 
-from measure import CEILING
-from stage import catalog, ceiling
+from stage import catalog, ceiling, ceiling_program
 
 # What a person would write by hand: no look whether anything changes, no checks of the table.
 PLAIN = """\
@@ -21,9 +21,16 @@ DIFFERS = """
     OR t.last_active IS DISTINCT FROM excluded.last_active OR t.properties IS DISTINCT FROM excluded.properties"""
 
 
+# `parameters`: a query that leat-ceiling runs beforehand, of leat's parameters; its row becomes those of `sql`.
+Packed = namedtuple("Packed", "sql parameters")
+TABLE = "subscriptions"
+COLUMNS = {"k0": "app_id", "k1": "subscription_id", "c2": "properties", "c3": "last_active", "c4": "session_count"}
+ROW = f"(k0, k1, c2, c3, c4, NULL)::{TABLE}"  # all columns of the table
+
+
 def own_statement(world, shard="a"):
     """leat's statement for the benchmark's writes."""
-    return subprocess.run([CEILING, "--print", "--dsn", world.dsns[shard], "--catalog", catalog(world), "--batches", "2"],
+    return subprocess.run([ceiling_program(world), "--print", "--dsn", world.dsns[shard], "--catalog", catalog(world), "--batches", "2"],
                           check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -40,13 +47,48 @@ def parts(statement):
     return {"no_enter": without(statement, enter), "no_condition": without(statement, condition, "WHEN MATCHED THEN UPDATE")}
 
 
+def update_first(statement):
+    """{the form: the statement taken apart}: rows that are there are updated, then the others are inserted."""
+    merge = re.fullmatch(r"MERGE INTO (?P<table>\S+) AS t USING (?P<rows>\(.*?\)) AS s ON (?P<match>.*?) WHEN MATCHED AND (?P<differs>.*?) "
+                         r"THEN UPDATE (?P<set>SET .*?) WHEN NOT MATCHED THEN INSERT (?P<columns>\(.*?\)) VALUES \((?P<values>.*)\)",
+                         statement, re.DOTALL)
+    assert merge, f"leat's statement is another: {statement}"
+    return {"update_first": """\
+WITH s AS MATERIALIZED {rows},
+     u AS (UPDATE {table} AS t {set} FROM s WHERE {match} AND {differs})
+INSERT INTO {table} {columns} SELECT {values} FROM s WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE {match})""".format(**merge.groupdict())}
+
+
+def one_array(statement):
+    """{the form: the statement with its rows in one array}: of the table's own row type, or of texts that are cast to it."""
+    arrays = re.search(r"SELECT unnest\(\$1::.*? AS c4(?= WHERE )", statement, re.DOTALL)
+    assert arrays, f"leat's statement has no arrays: {statement}"
+    columns = ", ".join(f"(r).{column} AS {name}" for name, column in COLUMNS.items())
+
+    def form(array, element, cast=""):
+        rows = f"SELECT {columns} FROM (SELECT unnest($1::{array}){cast} AS r) AS a"
+        return Packed(statement.replace(arrays.group(), rows), f"SELECT array_agg({element}) FROM ({arrays.group()}) AS s")
+
+    return {"row_array": form(f"{TABLE}[]", ROW), "text_array": form("text[]", f"{ROW}::text", f"::{TABLE}")}
+
+
 @contextmanager
 def files(forms):
-    """Arguments for leat-ceiling. What begins as leat's own statement is a part of it, and planned as that is."""
+    """Arguments for leat-ceiling. Only an INSERT was written without leat's own statement; the others are planned as that is."""
     with tempfile.TemporaryDirectory(prefix="leat-forms-") as directory:
-        for name, sql in forms.items():
-            (Path(directory) / name).write_text(sql)
-        yield [f"--{'part' if sql.startswith('MERGE') else 'form'}={name}={directory}/{name}" for name, sql in forms.items()]
+        arguments = []
+
+        def add(option, name, sql):
+            path = Path(directory) / f"{name}.{option}"
+            path.write_text(sql)
+            arguments.append(f"--{option}={name}={path}")
+
+        for name, form in forms.items():
+            sql, parameters = form if isinstance(form, Packed) else (form, "")
+            add("form" if sql.startswith("INSERT") else "part", name, sql)
+            if parameters:
+                add("parameters", name, parameters)
+        yield arguments
 
 
 def in_turn(world, forms, *arguments):

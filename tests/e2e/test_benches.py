@@ -37,6 +37,7 @@ def with_old(names):
     return [*names, *(f"{prefix}_{name}" for prefix in ("old", "of_old") for name in names)]
 
 
+FORMS = ["leat", "plain_checked", "no_enter", "no_condition", "update_first", "row_array", "text_array"]  # of bench/statement
 PARTS_MS = ["to_log_ms", "to_worker_ms", "to_table_ms", "batch_ms"]  # of bench/latency
 
 # The output of each with --json: docs/performance.md is made from it. The longest first.
@@ -49,8 +50,8 @@ FIGURES = {
               "zipf_of_uniform", "hot_of_uniform", "leat_rows_s_hot_unbounded", "hot_of_unbounded",
               *with_old(["broker_cpu_us", "leat_rss_mib", *(f"{figure}{skew}" for skew in ("", "_zipf", "_hot")
                                                             for figure in ("leat_rows_s", "leat_cpu_us", "postgres_cpu_us", "row_writes"))])],
-    "statement": [*(f"{form}_{figure}" for form in ("leat", "plain", "plain_checked", "no_enter", "no_condition") for figure in ("rows_s", "us")),
-                  *(f"{form}_{figure}" for form in ("leat", "plain_checked", "no_enter", "no_condition") for figure in ("of_plain", "us_of_plain"))],
+    "statement": [*(f"{form}_{figure}" for form in ("plain", *FORMS) for figure in ("rows_s", "us")),
+                  *(f"{form}_{figure}" for form in FORMS for figure in ("of_plain", "us_of_plain"))],
     "latency": with_old(["capacity", *(f"{figure}_{rate}" for figure in (*QUANTILES, *PARTS_MS) for rate in ("quarter", "half"))]),
     "commit": [*(f"{figure}_{way}" for figure in ("hot_rows_s", "small_rows_s", "p50_ms", "p99_ms", "syncs_s") for way in ("sync", "async")),
                "hot_ratio", "small_ratio", "p50_ratio", "p99_ratio"],
