@@ -45,6 +45,21 @@ def test_the_manual_has_every_command_option_and_setting():
     assert [name for name in settings if f"\n.TP\n{name}\n" not in settings_page] == []
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("allocator, line", [("system", "malloc: the system's"), ("mimalloc", r"mimalloc \d+\.\d+\.\d+")], ids=["system", "mimalloc"])
+def test_the_allocator_is_the_one_that_was_chosen(allocator, line):
+    """`-Dallocator=NAME` builds a program whose `--version` names that malloc. The folder stays, so that little is compiled twice."""
+    folder = ROOT / "build" / f"allocator-{allocator}"
+    options = [f"-Dallocator={allocator}", "-Dtests=false", "-Db_ndebug=false", "--buildtype=release"]
+    again = ["--reconfigure"] if (folder / "build.ninja").exists() else []
+    env = {**os.environ, "PKG_CONFIG_PATH": str(ROOT / ".dev" / "lib" / "pkgconfig")}  # as scripts/build
+    for command in (["meson", "setup", *again, *options, folder, ROOT], ["ninja", "-C", folder, "leat"]):
+        done = subprocess.run(command, capture_output=True, text=True, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+    said = subprocess.run([folder / "leat", "--version"], check=True, capture_output=True, text=True).stdout
+    assert re.fullmatch(line, "\n".join(re.findall("^.*malloc.*$", said, re.M))), said
+
+
 def test_what_monitors_need_is_installed():
     """Alert rules with their tests, and Grafana's dashboard: in share/leat, as they are in deploy/."""
     installed = json.loads((LEAT.parent / "meson-info" / "intro-installed.json").read_text())

@@ -5,7 +5,7 @@ import json
 import time
 import uuid
 
-from lib.harness import any_mix, both, key_of, wait_until
+from lib.harness import RELEASE, any_mix, both, key_of, wait_until
 
 
 def uuids(count):
@@ -19,9 +19,7 @@ def row_of(world, app, subscription):
     return found[0] if found else None
 
 
-@any_mix
-def test_put_patch_delete_reach_the_row(world):
-    """PUT replaces, PATCH changes by the column's operation, DELETE deletes; each once, in the order they were accepted."""
+def put_patch_delete(world):
     leat = world.start("run")
     app, sub, other = uuids(3)
     with world.client(leat) as http:
@@ -42,6 +40,21 @@ def test_put_patch_delete_reach_the_row(world):
         wait_until(lambda: row_of(world, app, sub) is None, "the DELETE")
         wait_until(lambda: row_of(world, app, other), "the other key")
         assert row_of(world, app, other)[2] == 1
+    assert leat.terminate() == 0
+
+
+@any_mix
+def test_put_patch_delete_reach_the_row(world):
+    """PUT replaces, PATCH changes by the column's operation, DELETE deletes; each once, in the order they were accepted."""
+    put_patch_delete(world)
+
+
+@both
+def test_so_does_the_program_that_ships(make_world):
+    """The release build, with its own malloc: all else is tested with sanitizers, which bring theirs."""
+    world = make_world(program=RELEASE)
+    world.init()
+    put_patch_delete(world)
 
 
 @both

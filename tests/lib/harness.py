@@ -25,7 +25,8 @@ from lib.backends import LOGS, STORES
 ROOT = Path(__file__).resolve().parents[2]
 LEAT = Path(os.environ.get("LEAT_BIN", ROOT / "build" / "debug" / "leat"))
 POWERCUT = LEAT.parent / "tests" / "leat-powercut"
-LOAD = Path(os.environ.get("LEAT_LOAD_BIN", ROOT / "build" / "release" / "leat-load"))
+RELEASE = ROOT / "build" / "release" / "leat"
+LOAD = Path(os.environ.get("LEAT_LOAD_BIN", RELEASE.with_name("leat-load")))
 
 SUBSCRIPTIONS = """
 create table subscriptions (
