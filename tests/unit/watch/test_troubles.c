@@ -67,12 +67,12 @@ START_TEST(a_process_that_missed_a_report_does_not_work)
 {
     scene s;
     set(&s, "x", LEAT_REPORT_LATE_MS, 5);
-    expect(&s, false,
-           "records wait and nobody applies them: process h 7 was heard last, 10 s ago");
+    expect(&s, false, "records wait and nobody applies them: process h 7 was heard last, 10 s ago");
     set(&s, "x", LEAT_REPORT_LATE_MS, 0);
     work_of(&s)->is_pooled = true;
-    expect(&s, false,
-           "no process works here: process h 7 was heard last, 10 s ago, and has not ended in order");
+    expect(
+        &s, false,
+        "no process works here: process h 7 was heard last, 10 s ago, and has not ended in order");
 }
 END_TEST
 
@@ -81,8 +81,9 @@ START_TEST(a_process_without_sessions_does_not_work)
     scene s;
     set(&s, "x", 1000, 0);
     work_of(&s)->process_count = 0;
-    expect(&s, false,
-           "no process works here: process h 7 was heard last, 1 s ago, and has not ended in order");
+    expect(
+        &s, false,
+        "no process works here: process h 7 was heard last, 1 s ago, and has not ended in order");
     set(&s, "x", 1000, 1);
     work_of(&s)->process_count = 0;
     expect(&s, false, "records wait and nobody applies them: process h 7 was heard last, 1 s ago");
@@ -94,8 +95,9 @@ START_TEST(a_process_whose_file_nobody_has_open_does_not_work)
     scene s;
     set(&s, NULL, 1000, 0);
     work_of(&s)->is_closed = true;
-    expect(&s, false,
-           "no process works here: process h 7 was heard last, 1 s ago, and has not ended in order");
+    expect(
+        &s, false,
+        "no process works here: process h 7 was heard last, 1 s ago, and has not ended in order");
 }
 END_TEST
 
