@@ -4,14 +4,15 @@
  * the line to go on from.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/diag.h"
+#include "cli/bar.h"
 #include "cli/commands.h"
 #include "cli/send_lane.h"
 #include "config/config.h"
@@ -20,8 +21,6 @@
 enum {
     LANES = 8,
     TURN_MS = 200,
-    BAR_MS = 200,        /* on a terminal */
-    LINE_MS = 5000,      /* elsewhere */
     STOP_WAIT_MS = 5000, /* after an interrupt, for what has been read */
     EXIT_INTERRUPTED = 130,
 };
@@ -49,8 +48,8 @@ typedef struct send_run {
     bool is_read;        /* the file's end has come, or reading ended */
     bool is_broken;      /* the file, with `why` */
     leat_error why;
-    int64_t begun_us, shown_us, stop_us;
-    bool on_terminal;
+    int64_t stop_us;
+    leat_bar bar;
 } send_run;
 
 /* ---- what is asked for ---- */
@@ -195,25 +194,6 @@ static int open_all(send_run *run, leat_error *error)
 
 /* ---- progress ---- */
 
-static void print_time(FILE *out, double seconds)
-{
-    unsigned whole = (unsigned)seconds;
-    if (whole >= 3600)
-        fprintf(out, "%u:%02u:%02u", whole / 3600, whole / 60 % 60, whole % 60);
-    else
-        fprintf(out, "%u:%02u", whole / 60, whole % 60);
-}
-
-static void print_bar(double share)
-{
-    enum { WIDTH = 24 };
-    char bar[WIDTH + 1];
-    for (int i = 0; i < WIDTH; i++)
-        bar[i] = i < (int)(share * WIDTH) ? '#' : '.';
-    bar[WIDTH] = '\0';
-    fprintf(stderr, "[%s] %3d%%  ", bar, (int)(share * 100));
-}
-
 /* Skipped lines are done, too: they are not in the counts, but in the place in the file. What has
  * been read and has no answer is not. */
 static double done_share(const send_run *run)
@@ -225,38 +205,23 @@ static double done_share(const send_run *run)
     return size == 0 ? -1 : answered * (double)leat_send_source_at(run->source) / (double)size;
 }
 
-static void print_progress(send_run *run)
+static void show_progress(send_run *run)
 {
     const leat_send_counts *counts = leat_send_lanes_counts(run->lanes);
-    uint64_t done = counts->accepted + counts->refused + counts->unknown;
-    double seconds = (double)(leat_mono_us() - run->begun_us) / 1e6;
-    double share = done_share(run);
-    fputs(run->on_terminal ? "\r\033[K" : "", stderr);
-    if (share >= 0)
-        print_bar(share);
-    fprintf(stderr, "%llu items  %.0f/s", (unsigned long long)done,
-            seconds > 0 ? (double)done / seconds : 0);
-    if (share > 0.01 && share < 1) {
-        fputs("  left ", stderr);
-        print_time(stderr, seconds * (1 - share) / share);
-    }
-    if (counts->refused + counts->unknown > 0)
-        fprintf(stderr, "  %llu not accepted",
-                (unsigned long long)(counts->refused + counts->unknown));
+    uint64_t not_accepted = counts->refused + counts->unknown;
     const char *trouble = leat_send_lanes_trouble(run->lanes);
-    if (trouble)
-        fprintf(stderr, "  trying again: %.60s", trouble);
-    fputs(run->on_terminal ? "" : "\n", stderr);
-    fflush(stderr);
-}
-
-static void maybe_print_progress(send_run *run)
-{
-    int64_t now_us = leat_mono_us();
-    if (now_us - run->shown_us < (run->on_terminal ? BAR_MS : LINE_MS) * INT64_C(1000))
+    leat_buf more = {0};
+    if (!leat_bar_is_due(&run->bar))
         return;
-    run->shown_us = now_us;
-    print_progress(run);
+    if (not_accepted > 0)
+        leat_buf_printf(&more, "  %" PRIu64 " not accepted", not_accepted);
+    if (trouble)
+        leat_buf_printf(&more, "  trying again: %.60s", trouble);
+    leat_bar_show(&run->bar, &(leat_bar_state){.share = done_share(run),
+                                               .done = counts->accepted + not_accepted,
+                                               .unit = "items",
+                                               .more = more.size > 0 ? leat_buf_cstr(&more) : ""});
+    leat_buf_free(&more);
 }
 
 /* ---- the run ---- */
@@ -326,7 +291,7 @@ static bool is_interrupted(send_run *run)
     run->is_read = true;
     if (run->stop_us == 0) {
         run->stop_us = leat_mono_us();
-        fputs(run->on_terminal ? "\r\033[K" : "", stderr);
+        leat_bar_clear(&run->bar);
         leat_print_error("interrupted: what has been read is sent; once more ends it at once");
     }
     if (interrupts > 1)
@@ -349,7 +314,7 @@ static int send_all(send_run *run, leat_error *error)
         int fd = waits ? leat_send_source_fd(run->source) : -1;
         if (leat_send_lanes_turn(run->lanes, fd, TURN_MS, error) != 0)
             return -1;
-        maybe_print_progress(run);
+        show_progress(run);
     }
     return 0;
 }
@@ -393,13 +358,12 @@ static void print_advice(const send_run *run, const leat_send_counts *counts)
             file);
 }
 
-static void print_counts(const send_run *run)
+static void print_counts(send_run *run)
 {
     leat_send_counts counts = all_counts(run);
-    double seconds = (double)(leat_mono_us() - run->begun_us) / 1e6;
+    double seconds = leat_bar_seconds(&run->bar);
     uint64_t done = counts.accepted + counts.refused + counts.unknown;
-    if (run->on_terminal)
-        fputs("\r\033[K", stderr);
+    leat_bar_clear(&run->bar);
     printf("%llu accepted, %llu refused, %llu unknown, in %.1f s (%.0f/s)\n",
            (unsigned long long)counts.accepted, (unsigned long long)counts.refused,
            (unsigned long long)counts.unknown, seconds, seconds > 0 ? (double)done / seconds : 0);
@@ -441,8 +405,7 @@ static int run_it(send_run *run, leat_error *error)
     struct sigaction interrupt = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &interrupt, NULL);
     sigaction(SIGTERM, &interrupt, NULL);
-    run->on_terminal = isatty(STDERR_FILENO);
-    run->begun_us = run->shown_us = leat_mono_us();
+    leat_bar_begin(&run->bar, false);
     int status = send_all(run, error);
     return end_run(run, status, error);
 }

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/diag.h"
 #include "cli/with_assembly.h"
@@ -250,9 +249,7 @@ static int prove(const leat_assembly *assembly, const leat_options *options, ver
 {
     leat_verify_result result;
     leat_verify_print print = {.json = options->json,
-                               .is_terminal = isatty(STDERR_FILENO),
-                               .limit = options->limit ? options->limit : LIMIT_DEFAULT,
-                               .begun_us = leat_mono_us()};
+                               .limit = options->limit ? options->limit : LIMIT_DEFAULT};
     leat_verify_config *config = &on->config;
     config->log = &assembly->log;
     config->idempotency_ms = assembly->config.idempotency_ms;
@@ -263,6 +260,7 @@ static int prove(const leat_assembly *assembly, const leat_options *options, ver
     config->context = &print;
     config->on_finding = leat_verify_print_finding;
     config->on_progress = leat_verify_print_progress;
+    leat_bar_begin(&print.bar, options->json);
     int status = leat_verify_run(config, &result, error);
     if (status == 0)
         leat_verify_print_result(&print, &result, config->sample_ppm < PPM);

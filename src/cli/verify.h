@@ -3,6 +3,7 @@
 #define LEAT_CLI_VERIFY_H
 
 #include "base/buf.h"
+#include "cli/bar.h"
 #include "cli/commands.h"
 #include "config/config.h"
 #include "verify/verify.h"
@@ -10,12 +11,9 @@
 /* What is printed while it runs and at its end. */
 typedef struct leat_verify_print {
     bool json;
-    bool is_terminal; /* standard error: there the progress line is written over and over */
-    bool has_line;    /* of it, now */
-    uint32_t limit;   /* findings that are shown */
+    uint32_t limit; /* findings that are shown */
     uint32_t shown;
-    int64_t begun_us;
-    int64_t line_us;   /* when the last one was written */
+    leat_bar bar;
     leat_buf findings; /* with `json`: objects with commas between them; owned */
 } leat_verify_print;
 

@@ -13,37 +13,25 @@
 #include "base/printable.h"
 #include "base/utf8.h"
 
-enum { LINE_EVERY_US = 500000, QUIET_LINE_EVERY_US = 10000000, KEY_WIDTH = 200 };
+enum { KEY_WIDTH = 200 };
 
 /* ---- progress ---- */
-
-static void clear_line(leat_verify_print *print)
-{
-    if (print->has_line && print->is_terminal)
-        fputs("\r\033[K", stderr);
-    print->has_line = false;
-}
 
 void leat_verify_print_progress(void *context, const leat_verify_progress *progress)
 {
     leat_verify_print *print = context;
-    int64_t now_us = leat_mono_us();
-    if (now_us - print->line_us < (print->is_terminal ? LINE_EVERY_US : QUIET_LINE_EVERY_US))
+    char walk[64] = "";
+    if (!leat_bar_is_due(&print->bar))
         return;
-    double seconds = (double)(now_us - print->begun_us) / 1e6;
-    double rate = seconds > 0 ? (double)progress->read / seconds : 0;
-    double left = progress->planned > progress->read && rate > 0
-                      ? (double)(progress->planned - progress->read) / rate
-                      : 0;
-    print->line_us = now_us;
-    clear_line(print);
-    fprintf(stderr, "%" PRIu64 " of %" PRIu64 " records, %.0f/s, %.0f s left", progress->read,
-            progress->planned > progress->read ? progress->planned : progress->read, rate, left);
     if (progress->walks > 1)
-        fprintf(stderr, ", walk %" PRIu32 " of %" PRIu32, progress->walk, progress->walks);
-    fputs(print->is_terminal ? "" : "\n", stderr);
-    fflush(stderr);
-    print->has_line = true;
+        snprintf(walk, sizeof walk, "  walk %" PRIu32 " of %" PRIu32, progress->walk,
+                 progress->walks);
+    uint64_t all = progress->planned > progress->read ? progress->planned : progress->read;
+    leat_bar_show(&print->bar,
+                  &(leat_bar_state){.share = all > 0 ? (double)progress->read / (double)all : -1,
+                                    .done = progress->read,
+                                    .unit = "records",
+                                    .more = walk});
 }
 
 /* ---- findings ---- */
@@ -126,7 +114,7 @@ void leat_verify_print_finding(void *context, const leat_verify_finding *finding
         keep_json(print, finding);
         return;
     }
-    clear_line(print);
+    leat_bar_clear(&print->bar);
     print_text(finding);
 }
 
@@ -208,7 +196,7 @@ static void put_json(const leat_verify_print *print, const leat_verify_result *r
 void leat_verify_print_result(leat_verify_print *print, const leat_verify_result *result,
                               bool is_sample)
 {
-    clear_line(print);
+    leat_bar_clear(&print->bar);
     if (print->json)
         put_json(print, result);
     else
@@ -217,6 +205,6 @@ void leat_verify_print_result(leat_verify_print *print, const leat_verify_result
 
 void leat_verify_print_fini(leat_verify_print *print)
 {
-    clear_line(print);
+    leat_bar_clear(&print->bar);
     leat_buf_free(&print->findings);
 }

@@ -1,6 +1,9 @@
 """`leat verify`: a log that is applied is proved, beside a worker too; each loss that is planted is found and named."""
 import json
+import os
+import pty
 import subprocess
+import threading
 
 import pytest
 
@@ -20,6 +23,33 @@ def verify(world, *arguments, code=0):
     done = world.leat("verify", "--json", *arguments)
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout)
+
+
+class Walk:
+    """`leat verify` that has begun to read, as it says on a terminal."""
+
+    def __init__(self, world, *arguments):
+        master, slave = pty.openpty()
+        self.said, self.process = b"", subprocess.Popen([world.program, "verify", "--json", *arguments, "--config", world.config_path],
+                                                        stdout=subprocess.PIPE, stderr=slave)
+        os.close(slave)
+        self.reader = threading.Thread(target=self.listen, args=(master,))
+        self.reader.start()
+        wait_until(lambda: b" records  " in self.said, "the first records")
+
+    def listen(self, master):
+        try:
+            while more := os.read(master, 1000):
+                self.said += more
+        except OSError:  # nobody has the other end any more
+            pass
+        os.close(master)
+
+    def end(self):
+        answer, _ = self.process.communicate(timeout=100)
+        self.reader.join()
+        assert answer, self.said
+        return self.process.returncode, json.loads(answer)
 
 
 def found(answer):
@@ -151,13 +181,10 @@ def test_what_is_applied_is_proved_and_what_is_lost_is_named(world):
     assert ("no_progress", None, None) in found(verify(world, "--limit", "100000", code=3))
 
     if world.store.kind == "sqlite":  # the log loses its beginning while it is walked
-        walks = subprocess.Popen([world.program, "verify", "--json", "--partition", "0", "--memory", "64KiB", "--pace", "2000",
-                                  "--config", world.config_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert b"records" in walks.stderr.readline()
+        walks = Walk(world, "--partition", "0", "--memory", "64KiB", "--pace", "2000")
         cut(world, 0, 2)
-        answer, errors = walks.communicate(timeout=100)
-        assert walks.returncode in (0, 3), errors
-        answer = json.loads(answer)
+        code, answer = walks.end()
+        assert code in (0, 3), answer
         assert answer["partitions_cut"] == 1 and answer["walks"] > 1, answer
 
 
@@ -255,15 +282,12 @@ def test_what_retention_deletes_meanwhile_is_no_finding(make_world):
     assert leat.terminate() == 0
 
     def walk_while_deleting(offset):
-        walk = subprocess.Popen([world.program, "verify", "--json", "--pace", "2000", "--config", world.config_path],
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert b"records" in walk.stderr.readline()
+        walk = Walk(world, "--pace", "2000")
         delete_before(world, offset)
-        answer, errors = walk.communicate(timeout=100)
-        return walk.returncode, json.loads(answer), errors
+        return walk.end()
 
-    code, answer, errors = walk_while_deleting(count - kept)
-    assert code == 1 and answer["findings"] == [], (answer, errors)
+    code, answer = walk_while_deleting(count - kept)
+    assert code == 1 and answer["findings"] == [], answer
     gone = answer["offsets_gone"]
     assert 0 < gone < count - kept and answer["records"]["applied"] + gone == count, answer
     keys = answer["keys"]  # of those without a write in the rest nothing is known
