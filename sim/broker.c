@@ -39,27 +39,28 @@ void sim_broker_end(sim_broker *broker)
 
 /* ---- records ---- */
 
-static leat_slice keep(char **at, leat_slice from)
+leat_record sim_record_copy(const leat_record *from, char *bytes, size_t size)
 {
-    char *to = *at;
-    if (from.size > 0)
-        memcpy(to, from.data, from.size);
-    *at += from.size;
-    return (leat_slice){to, from.size};
+    leat_record made = *from;
+    leat_slice *const parts[] = {&made.key, &made.value, &made.route, &made.op, &made.idempotency};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        LEAT_ASSERT(parts[i]->size <= size);
+        if (parts[i]->size > 0)
+            memcpy(bytes, parts[i]->data, parts[i]->size);
+        parts[i]->data = bytes;
+        bytes += parts[i]->size;
+        size -= parts[i]->size;
+    }
+    return made;
 }
 
 static sim_record *copy_record(const leat_record *from)
 {
     sim_record *made = leat_must_calloc(1, sizeof *made);
-    made->bytes = leat_must_calloc(1, from->key.size + from->value.size + from->route.size +
-                                          from->op.size + from->idempotency.size + 1);
-    char *at = made->bytes;
-    made->record = *from;
-    made->record.key = keep(&at, from->key);
-    made->record.value = keep(&at, from->value);
-    made->record.route = keep(&at, from->route);
-    made->record.op = keep(&at, from->op);
-    made->record.idempotency = keep(&at, from->idempotency);
+    size_t size = from->key.size + from->value.size + from->route.size + from->op.size +
+                  from->idempotency.size;
+    made->bytes = leat_must_calloc(1, size + 1);
+    made->record = sim_record_copy(from, made->bytes, size);
     return made;
 }
 

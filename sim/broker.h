@@ -95,6 +95,9 @@ static inline bool sim_record_is_lost(const sim_record *record)
     return record->is_cut_off || (record->is_gone && record->is_reused);
 }
 
+/* `from` with what it refers to copied to `bytes`, which has room for it. */
+leat_record sim_record_copy(const leat_record *from, char *bytes, size_t size);
+
 void sim_broker_begin(sim_world *world);
 void sim_broker_end(sim_broker *broker);
 /* Appends a copy and returns it with its offset; wakes readers. `request` and `poison` are the

@@ -171,29 +171,13 @@ static void on_arrival(sim_world *world, void *object, uint64_t argument)
     answer_later(sent, LEAT_APPENDED);
 }
 
-static leat_slice keep(append *sent, size_t *used, leat_slice from)
-{
-    LEAT_ASSERT(*used + from.size <= sizeof sent->bytes);
-    char *to = sent->bytes + *used;
-    if (from.size > 0)
-        memcpy(to, from.data, from.size);
-    *used += from.size;
-    return (leat_slice){to, from.size};
-}
-
 static append *copy_append(leat_log_writer *writer, const leat_record *record, void *tag)
 {
     append *sent = leat_must_calloc(1, sizeof *sent);
-    size_t used = 0;
     sent->writer = writer;
     sent->request = writer->world->clients.handled;
     sent->tag = tag;
-    sent->record = *record;
-    sent->record.key = keep(sent, &used, record->key);
-    sent->record.value = keep(sent, &used, record->value);
-    sent->record.route = keep(sent, &used, record->route);
-    sent->record.op = keep(sent, &used, record->op);
-    sent->record.idempotency = keep(sent, &used, record->idempotency);
+    sent->record = sim_record_copy(record, sent->bytes, sizeof sent->bytes);
     sent->offset = -1;
     sim_list_add(&writer->world->garbage, sent);
     return sent;
