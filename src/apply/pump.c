@@ -108,7 +108,7 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
     if (job->kind == LEAT_ENGINE_JOB_BATCH) {
         leat_worker_leave_out(worker, job, now_us);
         leat_worker_mark_repeats(worker, job);
-        leat_worker_wait_for_disk(worker, job);
+        leat_worker_make_durable(worker, job);
     }
     if (is_park)
         leat_worker_note_parked(worker, job);

@@ -355,8 +355,8 @@ void leat_worker_budgets_show(leat_worker *worker);
 /* write_report.c: remembers a job that a sink gets, and tells those who wait for one of its records
  * what became of it; before the engine takes the answer. */
 void leat_worker_note_run(leat_worker *worker, const leat_engine_job *job, int64_t now_us);
-/* The batch waits for the disk if somebody waits for one of its records; before it is sent. */
-void leat_worker_wait_for_disk(leat_worker *worker, const leat_engine_job *job);
+/* The batch is to be durable if somebody waits for one of its records; before it is sent. */
+void leat_worker_make_durable(leat_worker *worker, const leat_engine_job *job);
 void leat_worker_tell_writes(leat_worker *worker, uint32_t job_id,
                              const leat_engine_job_result *result);
 

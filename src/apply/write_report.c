@@ -41,7 +41,7 @@ static bool is_awaited(leat_write_waits *waits, const leat_engine_batch *batch)
     return is;
 }
 
-void leat_worker_wait_for_disk(leat_worker *worker, const leat_engine_job *job)
+void leat_worker_make_durable(leat_worker *worker, const leat_engine_job *job)
 {
     leat_write_waits *waits = worker->config.writes;
     if (waits && worker->config.shards[job->shard].commits_async &&
@@ -49,9 +49,9 @@ void leat_worker_wait_for_disk(leat_worker *worker, const leat_engine_job *job)
         leat_engine_make_durable(worker->engine, job->id);
 }
 
-/* Of a commit that a crash may take back nothing is told: who began to wait after it was sent asks
+/* Of a commit that is not durable nothing is told: who began to wait after it was sent asks
  * the shard (leat_shard_reporter_read_writes). */
-static bool is_lasting(const leat_worker *worker, const leat_engine_job *job)
+static bool is_durable(const leat_worker *worker, const leat_engine_job *job)
 {
     return !worker->config.shards[job->shard].commits_async || job->batch.is_durable;
 }
@@ -83,7 +83,7 @@ void leat_worker_tell_writes(leat_worker *worker, uint32_t job_id,
     LEAT_ASSERT(job && job->id == job_id);
     worker->running[job_id] = NULL;
     if (!waits || job->kind != LEAT_ENGINE_JOB_BATCH || result->outcome != LEAT_ENGINE_APPLIED ||
-        !is_lasting(worker, job) || !is_wanted(worker, &job->batch))
+        !is_durable(worker, job) || !is_wanted(worker, &job->batch))
         return;
     for (uint32_t i = 0; i < job->batch.record_count;) {
         leat_write_waits_begin(waits);

@@ -1,5 +1,5 @@
 /*
- * durable.c - keeps what a crash cannot take back apart from what is applied.
+ * durable.c - keeps what is durable apart from what is applied.
  */
 #include "engine/durable.h"
 
@@ -9,8 +9,8 @@
 
 int64_t leat_durable_low(const leat_engine *engine, const leat_partition *partition)
 {
-    bool may_go_back = engine->shards[partition->shard].commits_async;
-    return may_go_back ? partition->durable_low : leat_partition_low(engine, partition);
+    bool is_async = engine->shards[partition->shard].commits_async;
+    return is_async ? partition->durable_low : leat_partition_low(engine, partition);
 }
 
 void leat_durable_compacted(leat_engine *engine, leat_partition *partition,

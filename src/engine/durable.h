@@ -1,13 +1,14 @@
 /*
- * durable.h - shards whose batches do not wait for the disk. A crash of such a database takes back
- * the last commits that it has acknowledged, rows and progress together, and they are read from the
- * log again. Most of the protocol is made for that: a failover may lose the last commits too. What
- * is special is here.
+ * durable.h - shards whose batches do not wait for the disk. What is *durable*, no crash of the
+ * database takes back: a commit that waits makes itself durable, and all that came before it. Of
+ * the others a crash takes back the last ones, rows and progress together, and they are read from
+ * the log again. Most of the protocol is made for that: a failover may lose the last commits too.
+ * What is special is here.
  *
- *   - The log is told of a low water only when no crash can take it back (`durable_low`), as it may
- *     forget what is below. Claims and compactions wait for the disk, and with their own commit all
- *     earlier ones are there: so it is what a claim has read, or a compaction has written. One that
- *     wrote nothing proves nothing, since PostgreSQL then has nothing to wait for.
+ *   - The log is told only of a low water that is durable (`durable_low`), as it may forget what is
+ *     below. Claims and compactions wait for the disk: so it is what a claim has read, or a
+ *     compaction has written. One that wrote nothing proves nothing, since PostgreSQL then has
+ *     nothing to wait for.
  *   - A crash need not be visible: the server keeps its identity, and some connection may be usable
  *     all the time. So after any loss each partition is looked at (`in_doubt`): the needs of a
  *     compaction are the last batches of all subpartitions, idle ones included. Nothing wrong is

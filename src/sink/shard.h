@@ -264,8 +264,8 @@ int leat_shard_reporter_read_controls(leat_shard_reporter *reporter, leat_contro
 /* What became of these writes, all by one snapshot; `ret` has `count` elements. A write to a
  * partition that is not in this shard is PENDING, and so is one that no batch has reached. A dead
  * letter that was removed since, and a write that was skipped without being kept, count as APPLIED:
- * the shard has nothing of them any more. `durably`: whatever is not PENDING is on the shard's disk
- * before it is answered, however its batch was committed. */
+ * the shard has nothing of them any more. `durably`: whatever is not PENDING is durable in the
+ * shard before it is answered, however its batch was committed. */
 int leat_shard_reporter_read_writes(leat_shard_reporter *reporter, bool durably,
                                     const leat_write_question *questions, uint32_t count,
                                     leat_write_answer *ret, leat_error *error) LEAT_MUST_CHECK;
@@ -275,6 +275,10 @@ void leat_shard_reporter_rest(leat_shard_reporter *reporter);
  * and cannot be given back. 1: such a shard gives back at once. */
 int leat_shard_reporter_read_parked_size(leat_shard_reporter *reporter, uint64_t *ret_bytes,
                                          leat_error *error) LEAT_MUST_CHECK;
+/* How many keys of each partition are held; `ret` has `partition_count` elements, 0 for those of
+ * other shards. */
+int leat_shard_reporter_count_held(leat_shard_reporter *reporter, uint32_t partition_count,
+                                   uint32_t *ret, leat_error *error) LEAT_MUST_CHECK;
 typedef struct leat_shard_rotated {
     bool early;     /* keys were forgotten that something which waits may need */
     uint64_t bytes; /* what the noted ones take up */
@@ -282,10 +286,6 @@ typedef struct leat_shard_rotated {
 /* Forgets idempotency keys that are older than their lifetime; to be called a few times in each
  * minute. `newest_ms`: since 1970, of the newest write with a key that the shard has applied past
  * the log; 0: none is known. -1, too, where batches were in the way: then not again for a minute.
-/* How many keys of each partition are held; `ret` has `partition_count` elements, 0 for those of
- * other shards. */
-int leat_shard_reporter_count_held(leat_shard_reporter *reporter, uint32_t partition_count,
-                                   uint32_t *ret, leat_error *error) LEAT_MUST_CHECK;
  * 1: such a shard does it by itself. */
 int leat_shard_reporter_rotate_keys(leat_shard_reporter *reporter, int64_t lifetime_ms,
                                     int64_t newest_ms, leat_shard_rotated *ret,

@@ -38,7 +38,7 @@ typedef struct leat_sink_config {
                            (leat_engine_batch.is_durable). A crash of the server may take the last
                            of them back, in the order of their commits; `doubted` tells when to
                            look. Claims and compactions do wait: what they have read or written is
-                           on the disk when they are answered. Not for a SQLite file */
+                           durable when they are answered. Not for a SQLite file */
     uint64_t seed;      /* of reconnect jitter */
     leat_standstill *standstill; /* the loop's; outlives the sink. A SQLite file needs none */
 } leat_sink_config;

@@ -167,13 +167,13 @@ static int read_modes(leat_shard_reporter *base, leat_mode_rows *ret, leat_error
     return end(reporter, leat_pg_read_modes(&reporter->pg, reporter->source_id, ret, error), error);
 }
 
-/* What the transaction has read was committed before it, so it is on the disk once the
- * transaction's own commit is. That waits for the disk only if it says so, for a reporter's
+/* What the transaction has read was committed before it, so it is durable once the transaction's
+ * own commit is. That waits for the disk only if it says so, for a reporter's
  * transaction begins as one that does not wait (leat_pg_open_to_report), and if it has written
  * something: the least that there is, a message that nobody listens for. */
-static const char flush_sql[] = "SET LOCAL synchronous_commit TO DEFAULT;"
-                                " SELECT pg_catalog.pg_logical_emit_message(true, 'leat', '')"
-                                "  WHERE " LEAT_PG_COMMITS_SYNC_SQL;
+static const char durable_sql[] = "SET LOCAL synchronous_commit TO DEFAULT;"
+                                  " SELECT pg_catalog.pg_logical_emit_message(true, 'leat', '')"
+                                  "  WHERE " LEAT_PG_COMMITS_SYNC_SQL;
 
 static bool is_any_decided(const leat_write_answer *answers, uint32_t count)
 {
@@ -193,7 +193,7 @@ static int read_writes(leat_shard_reporter *base, bool durably,
     int status = leat_pg_read_writes(&reporter->pg, reporter->source_id, false, questions, count,
                                      ret, error);
     if (status == 0 && durably && is_any_decided(ret, count))
-        status = leat_pg_run(&reporter->pg, flush_sql, error);
+        status = leat_pg_run(&reporter->pg, durable_sql, error);
     return end(reporter, status, error);
 }
 
