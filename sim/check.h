@@ -33,8 +33,9 @@
  *   dead_letters  only a record that the database refuses for good is kept as a dead letter, and
  *                 only when nothing newer was heard of the record or the shard; none is where its
  *                 route holds keys, or stops
- *   repeats       of the writes with one idempotency key one has an effect, and none counts as its
- *                 repeat without it
+ *   repeats       of the writes with one idempotency key one has an effect, whichever way they go,
+ *                 and none counts as its repeat without it, or is told so of what a crash may take
+ *                 back
  *   patience      a record that may be accepted later is not a dead letter before a process has
  *                 tried it for as long as it must, not counting the time in which it stood still
  *   room          nothing is parked beyond a partition's and a subpartition's share of parked_max;

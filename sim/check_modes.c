@@ -44,7 +44,9 @@ void sim_check_let_through(sim_world *world, const sim_server *server, uint32_t 
 
 void sim_check_told_logged(sim_world *world, uint32_t row)
 {
-    if (sim_modes_writes(world, row))
+    const sim_record *first;
+    uint32_t shard = sim_world_shard_of(world, partition_of(world, row, &first));
+    if (sim_directs_write(world->shards[shard].primary, row))
         sim_fail(world, "modes",
                  "a write is accepted for the log while one of its row is in the database");
 }

@@ -1,72 +1,170 @@
-/* check_repeats.c - repeats: of the writes with one idempotency key one has an effect, and nothing
- * counts as its repeat without it. By the texts in the log, and not by hashes. */
+/* check_repeats.c - repeats: of the writes with one idempotency key one has an effect, whichever
+ * way each of them goes, and nothing counts as its repeat without it. By the texts that clients
+ * have sent, and not by hashes. */
+#include <stdio.h>
+
 #include "check.h"
 #include "notes.h"
 #include "world.h"
 
-static bool has_key(const sim_record *record)
+/* A write to a row. */
+typedef struct keyed {
+    const leat_record *record; /* NULL: there is none */
+    const sim_record *logged;  /* NULL: it is in no log */
+    uint32_t row;
+    leat_route_op op;
+    leat_slice key; /* empty: it has none */
+} keyed;
+
+/* A commit up to, and without, one of its fates. */
+typedef struct moment {
+    const sim_world *world;
+    const sim_state *state;
+    const sim_commit *commit; /* NULL: after all that is committed */
+    uint32_t fates;
+} moment;
+
+static keyed of_log(const sim_world *world, const sim_record *record)
 {
-    return record->record.idempotency.size > 0 && record->row >= 0;
+    keyed ret = {&record->record, record, (uint32_t)record->row, record->op, {"", 0}};
+    if (record->row >= 0 && record->request != SIM_FOREIGN)
+        ret.key = leat_slice_of(world->clients.requests[record->request]->key);
+    return ret;
 }
 
-static bool is_of_key(const sim_record *a, const sim_record *b)
+static keyed of_none(const sim_direct_write *write)
 {
-    return a != b && a->row == b->row && has_key(b) &&
-           leat_slice_equal(a->record.idempotency, b->record.idempotency);
+    return (keyed){write->record, NULL, write->row, write->op, write->record->idempotency};
 }
 
-static bool says_the_same(const sim_record *a, const sim_record *b)
+static bool is_of_key(const keyed *a, const keyed *b)
 {
-    return a->op == b->op && leat_slice_equal(a->record.value, b->record.value) &&
-           leat_slice_equal(a->record.route, b->record.route);
+    return a->record != b->record && a->row == b->row && b->key.size > 0 &&
+           leat_slice_equal(a->key, b->key);
 }
 
-static bool is_applied_before(const sim_state *state, const sim_commit *commit, uint32_t before,
-                              const sim_record *record)
+static bool says_the_same(const keyed *a, const keyed *b)
 {
-    for (uint32_t i = 0; i < before; i++)
-        if (commit->fates[i].record == record && commit->fates[i].fate == FATE_APPLIED)
+    return a->op == b->op && leat_slice_equal(a->record->value, b->record->value) &&
+           leat_slice_equal(a->record->route, b->record->route);
+}
+
+static bool is_applied(const moment *at, const sim_record *record)
+{
+    for (uint32_t i = 0; i < at->fates; i++)
+        if (at->commit->fates[i].record == record && at->commit->fates[i].fate == FATE_APPLIED)
             return true;
-    return sim_state_fate(state, record) == FATE_APPLIED;
+    return sim_state_fate(at->state, record) == FATE_APPLIED;
 }
 
-/* The write with the record's key that is applied; NULL: none is. */
-static const sim_record *find_applied(const sim_world *world, const sim_state *state,
-                                      const sim_commit *commit, uint32_t at)
+/* The write with the key of this one that is applied; without `record`: none is. */
+static keyed find_applied(const moment *at, const keyed *write)
 {
-    const sim_record *record = commit->fates[at].record;
-    const sim_partition *partition = &world->broker.partitions[record->record.partition];
-    for (uint32_t i = 0; has_key(record) && i < partition->count; i++)
-        if (is_of_key(record, partition->records[i]) &&
-            is_applied_before(state, commit, at, partition->records[i]))
-            return partition->records[i];
-    return NULL;
+    const sim_partition *log = &at->world->broker.partitions[write->record->partition];
+    for (uint32_t i = 0; write->key.size > 0 && i < log->count; i++) {
+        keyed other = of_log(at->world, log->records[i]);
+        if (log->records[i]->row >= 0 && is_of_key(write, &other) &&
+            is_applied(at, log->records[i]))
+            return other;
+    }
+    for (uint32_t i = 0; write->key.size > 0 && i < at->state->direct_count; i++) {
+        keyed other = of_none(&at->state->direct[i]);
+        if (is_of_key(write, &other))
+            return other;
+    }
+    return (keyed){.record = NULL};
+}
+
+/* A write that is in no log is lost with its commit, and a worker may have been told of it before:
+ * docs/design/progress.md. */
+static bool is_of_lost(const sim_world *world, const keyed *write, bool same)
+{
+    for (uint32_t i = 0; i < world->commits.count; i++) {
+        const sim_commit *commit = world->commits.items[i];
+        if (commit->kind != COMMIT_DIRECT)
+            continue;
+        keyed other = of_none(&commit->direct);
+        if (is_of_key(write, &other) && says_the_same(write, &other) == same)
+            return true;
+    }
+    return false;
+}
+
+static void name(const keyed *write, char *ret, size_t size)
+{
+    if (write->logged)
+        snprintf(ret, size, "partition %u offset %lld", write->record->partition,
+                 (long long)write->record->offset);
+    else
+        snprintf(ret, size, "a write into the database");
+}
+
+static void check_applied(sim_world *world, const moment *at, const keyed *write)
+{
+    char second[64], before[64];
+    keyed first = find_applied(at, write);
+    if (!first.record)
+        return;
+    name(write, second, sizeof second);
+    name(&first, before, sizeof before);
+    sim_fail(world, "repeats", "%s is applied, and so was %s, with its key %.*s", second, before,
+             (int)write->key.size, write->key.data);
+}
+
+static void check_repeat(sim_world *world, const moment *at, const keyed *write)
+{
+    keyed first = find_applied(at, write);
+    bool is_one = first.record && says_the_same(write, &first);
+    if (!is_one && !is_of_lost(world, write, true))
+        sim_fail(world, "repeats", "partition %u offset %lld counts as a repeat, and %s",
+                 write->record->partition, (long long)write->record->offset,
+                 first.record ? "says something else" : "nothing with its key is applied");
+    world->sometimes->count[SOMETIMES_REPEATED]++;
+    world->sometimes->count[SOMETIMES_REPEATS_OTHER_WAY] += !first.logged;
 }
 
 void sim_check_repeats(sim_world *world, const sim_state *state, const sim_commit *commit)
 {
-    for (uint32_t i = 0; i < commit->fate_count; i++) {
-        const sim_record *record = commit->fates[i].record;
-        sim_fate fate = commit->fates[i].fate;
-        if (fate != FATE_APPLIED && fate != FATE_REPEAT)
-            continue;
-        const sim_record *first = find_applied(world, state, commit, i);
-        if (fate == FATE_APPLIED && first)
-            sim_fail(world, "repeats",
-                     "partition %u offset %lld is applied, and so was offset %lld, with its key",
-                     record->record.partition, (long long)record->record.offset,
-                     (long long)first->record.offset);
-        if (fate == FATE_REPEAT && (!first || !says_the_same(record, first)))
-            sim_fail(world, "repeats", "partition %u offset %lld counts as a repeat, and %s",
-                     record->record.partition, (long long)record->record.offset,
-                     first ? "says something else" : "nothing with its key is applied");
-        world->sometimes->count[SOMETIMES_REPEATED] += fate == FATE_REPEAT;
+    moment at = {world, state, commit, 0};
+    for (; at.fates < commit->fate_count; at.fates++) {
+        keyed write = of_log(world, commit->fates[at.fates].record);
+        if (commit->fates[at.fates].fate == FATE_APPLIED)
+            check_applied(world, &at, &write);
+        else if (commit->fates[at.fates].fate == FATE_REPEAT)
+            check_repeat(world, &at, &write);
+    }
+    if (commit->kind == COMMIT_DIRECT) {
+        keyed write = of_none(&commit->direct);
+        check_applied(world, &at, &write);
     }
 }
 
 bool sim_check_is_conflict(const sim_world *world, const sim_state *state, const sim_commit *commit,
                            uint32_t at)
 {
-    const sim_record *first = find_applied(world, state, commit, at);
-    return first && !says_the_same(commit->fates[at].record, first);
+    keyed write = of_log(world, commit->fates[at].record);
+    keyed first = find_applied(&(moment){world, state, commit, at}, &write);
+    return (first.record && !says_the_same(&write, &first)) || is_of_lost(world, &write, false);
+}
+
+void sim_check_known(sim_world *world, const sim_server *server, const sim_direct_write *direct,
+                     leat_direct_outcome outcome)
+{
+    moment at = {world, sim_server_view_of(server).state, NULL, 0};
+    keyed write = of_none(direct);
+    keyed first = find_applied(&at, &write);
+    if (!first.record)
+        sim_fail(world, "repeats",
+                 "a request hears that a write with its key is applied, and none "
+                 "is");
+    if (says_the_same(&write, &first) != (outcome == LEAT_DIRECT_REPEATED))
+        sim_fail(world, "repeats", "a request hears that it says %s as the write with its key",
+                 outcome == LEAT_DIRECT_REPEATED ? "the same" : "not the same");
+    bool is_on_disk = !first.logged || (first.logged->fates_ever & 1u << FATE_APPLIED);
+    if (outcome == LEAT_DIRECT_REPEATED && !is_on_disk)
+        sim_fail(world, "repeats",
+                 "a request hears that partition %u offset %lld is applied, and a crash may take "
+                 "that back",
+                 first.record->partition, (long long)first.record->offset);
+    world->sometimes->count[SOMETIMES_REPEATS_OTHER_WAY] += first.logged != NULL;
 }

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/loop.h"
 #include "world.h"
 
 enum { BURST = 12 };
@@ -150,7 +149,14 @@ static void put_body(sim_world *world, const client_write *write, uint32_t numbe
 
 /* ---- again ---- */
 
-enum { TIMES_MAX = 4, AGAIN_MS = 400 };
+enum { TIMES_MAX = 4, AGAIN_MS = 400, MUCH_LATER_MS = 5000 };
+
+/* Now and then so late that the row's key goes another way by then. */
+static int64_t again_us(sim_world *world)
+{
+    bool is_much_later = sim_modes_are_on(world) && sim_below(world, 2) > 0;
+    return world->clock.now_us + 1000 * sim_around(world, is_much_later ? MUCH_LATER_MS : AGAIN_MS);
+}
 
 static void on_again(sim_world *world, void *object, uint64_t argument)
 {
@@ -184,8 +190,7 @@ void sim_clients_answered(sim_world *world, const sim_request *request)
     if (!is_open && (int64_t)sim_below(world, 1000) >= world->options.values[OPT_REPEATS])
         return;
     world->clients.to_repeat++;
-    sim_clock_plan(&world->clock, world->clock.now_us + 1000 * sim_around(world, AGAIN_MS),
-                   on_again, (void *)(uintptr_t)request, 0);
+    sim_clock_plan(&world->clock, again_us(world), on_again, (void *)(uintptr_t)request, 0);
 }
 
 /* Only now and then a key of its own: what repeats it has the same. */
@@ -238,8 +243,7 @@ static void send_request(sim_world *world, uint32_t number)
     leat_buf_free(&body);
     if (sim_chance(world, world->options.values[OPT_BAD_REQUESTS]))
         make_bad(world, request);
-    if (!sim_modes_is_live(world, write.route))
-        give_key(world, request);
+    give_key(world, request);
     sim_http_request(world, request);
 }
 
@@ -349,36 +353,15 @@ static void on_send(sim_world *world, void *object, uint64_t left_of_burst)
 void sim_clients_begin(sim_world *world)
 {
     sim_clients *clients = &world->clients;
-    *clients = (sim_clients){.metrics = leat_metrics_new()};
     clients->requests =
         leat_must_calloc((1 + TIMES_MAX) * (size_t)world->options.values[OPT_RECORDS] + 1,
                          sizeof *clients->requests);
-    uv_loop_init(&clients->loop);
-    leat_edge_config config = {
-        .log = {.topic = "writes"},
-        .layout = &world->schema.catalog.layout,
-        .schema_versions = world->schema.schema_versions,
-        .in_flight_max = 20000,
-        .batches_max = 1,
-        .idempotency_ms = 24 * 3600 * 1000,
-        .ready_age_ms = 5000,
-        .floods = world->floods.controls,
-        .modes = world->modes.board,
-        .direct = sim_modes_source(world),
-        .metrics = clients->metrics,
-    };
-    leat_error error;
-    clients->edge = leat_edge_new(&clients->loop, &config, &error);
-    LEAT_ASSERT(clients->edge);
     sim_clock_plan(&world->clock, world->clock.now_us, on_send, NULL, 0);
 }
 
 void sim_clients_end(sim_world *world)
 {
     sim_clients *clients = &world->clients;
-    leat_edge_free(clients->edge);
-    leat_loop_end(&clients->loop);
-    leat_metrics_free(clients->metrics);
     for (uint32_t i = 0; i < clients->count; i++)
         free(clients->requests[i]);
     free(clients->requests);

@@ -1,7 +1,6 @@
 /*
- * client.h - the clients, the edge they write through (the production edge on a simulated HTTP
- * server and a simulated log writer: http.c, writer.c), and another producer that writes to the log
- * directly, sometimes malformed records.
+ * client.h - the clients, which write through edges (edges.h), and another producer that writes to
+ * the log directly, sometimes malformed records.
  */
 #ifndef SIM_CLIENT_H
 #define SIM_CLIENT_H
@@ -12,13 +11,8 @@
 typedef struct leat_http_request sim_request;
 
 typedef struct sim_clients {
-    uv_loop_t loop; /* the edge's; run only to close it */
-    leat_edge *edge;
-    leat_metrics *metrics;
-    leat_http_server *server;
-    leat_log_writer *writer;
     sim_request **requests;
-    sim_request *handled; /* by the edge, at the moment; NULL: none is */
+    sim_request *handled; /* by an edge, at the moment; NULL: none is */
     uint32_t count;
     uint32_t sent;
     uint32_t answered;
@@ -56,7 +50,7 @@ struct leat_http_request {
     sim_poison poison;
 };
 
-/* Hands the request to the edge that listens. */
+/* Hands the request to an edge that listens. */
 void sim_http_request(sim_world *world, sim_request *request);
 
 #endif

@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "check.h"
+#include "direct.h"
 #include "server_state.h"
+
+enum { BESIDE_US = 1000 }; /* until it looks again */
 
 void sim_session_fail(sim_session *session, const char *sqlstate, int32_t partition)
 {
@@ -138,6 +141,39 @@ static int64_t rows_take(const sim_session *session, const sim_command *command)
     return sum_us < ROWS_MAX_US ? sum_us : ROWS_MAX_US;
 }
 
+/* For a row or a key that a write has which is in no log. -1: longer than it may. */
+static int wait_beside(sim_session *session, bool is_taken)
+{
+    int64_t now_us = session->server->world->clock.now_us;
+    if (!is_taken) {
+        session->beside_us = 0;
+        return 0;
+    }
+    if (session->beside_us == 0)
+        session->beside_us = now_us;
+    if (now_us - session->beside_us >= session->pipeline->lock_timeout_us) {
+        session->beside_us = 0;
+        return -1;
+    }
+    session->row_wait_us = BESIDE_US;
+    return 1;
+}
+
+/* The same statement again. */
+static ran again(sim_session *session)
+{
+    session->phase--;
+    return RAN_MORE;
+}
+
+static bool is_any_taken(const sim_session *session, const sim_command *command)
+{
+    for (uint32_t i = 0; i < command->write_count; i++)
+        if (sim_directs_have_row(session->server, command->writes[i].row))
+            return true;
+    return false;
+}
+
 static ran run_rows(sim_session *session, const sim_command *command)
 {
     sim_server *server = session->server;
@@ -149,6 +185,9 @@ static ran run_rows(sim_session *session, const sim_command *command)
                                         : wait + rows_take(session, command);
         return wait < 0 ? failed(session, "55P03", 0) : RAN_MORE;
     }
+    int waits = wait_beside(session, is_any_taken(session, command));
+    if (waits != 0)
+        return waits < 0 ? failed(session, "55P03", 0) : again(session);
     if (refusal(session, false))
         return failed(session, refusal(session, false), 0);
     if (server->fail_until_us > server->world->clock.now_us)
@@ -257,14 +296,30 @@ static ran run_retry(sim_session *session, const sim_command *command)
     return RAN_DONE;
 }
 
+static bool is_any_noted(const sim_session *session, const sim_command *command)
+{
+    for (uint32_t i = 0; i < command->note_count; i++)
+        if (sim_directs_have_noted(session->server, &command->notes[i].id))
+            return true;
+    return false;
+}
+
 static ran run_note(sim_session *session, const sim_command *command)
 {
+    sim_world *world = session->server->world;
+    const sim_notes *notes = &session->server->state.notes;
     sim_commit *tx = transaction(session, COMMIT_BATCH);
     if (refusal(session, false))
         return failed(session, refusal(session, false), 0);
-    const char *error = sim_notes_note(session->server->world, &session->server->state.notes,
-                                       command, &tx->notes, &session->answer);
-    return error ? failed(session, error, 0) : RAN_DONE;
+    if (session->phase == 0)
+        return sim_notes_look(world, notes, command, &session->answer) ? failed(session, "LT010", 0)
+                                                                       : RAN_MORE;
+    int waits = wait_beside(session, is_any_noted(session, command));
+    if (waits != 0)
+        return waits < 0 ? failed(session, "55P03", 0) : again(session);
+    if (sim_notes_note(notes, command, &tx->notes))
+        return RAN_DONE;
+    return failed(session, "23505", 0);
 }
 
 static ran run_retried(sim_session *session, const sim_command *command)

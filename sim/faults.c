@@ -325,6 +325,7 @@ static const struct {
     {OPT_SWOLLEN, sim_disk_swell},
     {OPT_SERVER_CRASH, crash_server},
     {OPT_MODE, sim_modes_change},
+    {OPT_EDGE_CRASH, sim_edges_crash},
 };
 
 static void on_fault(sim_world *world, void *object, uint64_t at);

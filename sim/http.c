@@ -25,7 +25,7 @@ leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *conf
     (void)error;
     leat_http_server *server = leat_must_calloc(1, sizeof *server);
     *server = (leat_http_server){.handler = handler, .context = context};
-    sim_world_running()->clients.server = server;
+    sim_world_running()->edges.starting->server = server;
     return server;
 }
 
@@ -194,9 +194,10 @@ void leat_http_abandon(leat_http_request *request)
 void sim_http_request(sim_world *world, sim_request *request)
 {
     const sim_refusal *told = sim_floods_find(world, request);
+    leat_http_server *server = sim_edges_any(world)->server;
     request->arrived_us = world->clock.now_us;
     world->clients.handled = request;
-    world->clients.server->handler(world->clients.server->context, request);
+    server->handler(server->context, request);
     world->clients.handled = NULL;
     sim_check_admitted(world, request, told);
 }

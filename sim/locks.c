@@ -100,3 +100,22 @@ bool sim_lock_partition(sim_session *session, uint32_t partition, bool exclusive
     world->sometimes->count[exclusive ? SOMETIMES_CLAIM_WAITED : SOMETIMES_BATCH_WAITED]++;
     return false;
 }
+
+bool sim_sessions_have_row(const sim_server *server, uint32_t row)
+{
+    for (const sim_session *session = server->sessions; session; session = session->next) {
+        const sim_commit *tx = session->is_alive ? session->tx : NULL;
+        for (uint32_t i = 0; tx && i < tx->image_count; i++)
+            if (tx->images[i].row == row)
+                return true;
+    }
+    return false;
+}
+
+bool sim_sessions_have_noted(const sim_server *server, const leat_write_id *id)
+{
+    for (const sim_session *session = server->sessions; session; session = session->next)
+        if (session->is_alive && session->tx && sim_notes_find(&session->tx->notes, id))
+            return true;
+    return false;
+}

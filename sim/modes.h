@@ -1,32 +1,21 @@
 /*
  * modes.h - a route whose keys go into the log or into the database, and change that while they are
  * written (docs/design/modes.md): `ordered`, in worlds with the option `mode`. The rows of
- * leat.modes, an edge that reads them now and then, the writes that go to the database, each some
- * statements in a transaction of its own, and the command that moves keys. The edge is the
- * production edge, with its leases.
+ * leat.modes, edges that read them now and then, and the command that moves keys. The edges are the
+ * production edge, with its leases; what they hand over to the database is direct.h.
  */
 #ifndef SIM_MODES_H
 #define SIM_MODES_H
 
-#include "edge/edge.h"
+#include "direct.h"
+#include "edges.h"
 #include "record/mode.h"
-
-typedef struct sim_world sim_world;
-typedef struct sim_server sim_server;
-typedef struct sim_direct_job sim_direct_job;
 
 /* A row of leat.modes. */
 typedef struct sim_mode {
     leat_mode_setting setting;
     uint32_t before; /* the version that it took the place of; 0: none */
 } sim_mode;
-
-/* A write that is in no log, as a commit has it. */
-typedef struct sim_direct_write {
-    uint32_t row;
-    uint32_t position; /* so many records of its row were applied before */
-    const leat_record *record;
-} sim_direct_write;
 
 typedef enum sim_mode_step {
     STEP_ACKNOWLEDGED, /* what it has begun is committed, and it knows */
@@ -43,20 +32,21 @@ typedef struct sim_mode_command {
 } sim_mode_command;
 
 typedef struct sim_modes {
-    leat_modes *board;          /* NULL: no route of this world is live */
     sim_mode_command *commands; /* by shard */
-    leat_direct *direct;
+    sim_directs directs;
 } sim_modes;
 
 void sim_modes_begin(sim_world *world);
 void sim_modes_end(sim_world *world);
+/* Is a route of this world live? Is this one? */
+bool sim_modes_are_on(const sim_world *world);
 bool sim_modes_is_live(const sim_world *world, const char *route);
-/* How the edge comes by its way to the database. */
-leat_direct_source sim_modes_source(sim_world *world);
+/* What an edge has before it has read anything, the caller's to free; NULL: no route is live. And
+ * it begins to read. */
+leat_modes *sim_modes_board(const sim_world *world);
+void sim_modes_watch(sim_world *world, sim_edge *edge);
 /* Somebody gives the command, or gives it up and gives another one. */
 void sim_modes_change(sim_world *world);
-/* A write to the row has been let through by a database that lives, and is not over. */
-bool sim_modes_writes(const sim_world *world, uint32_t row);
 /* By how much a message to the log, its answer, a read of the row or a statement of such a write is
  * late now and then. */
 int64_t sim_modes_late_us(sim_world *world);

@@ -33,6 +33,15 @@ const leat_write_id *sim_notes_find(const sim_notes *notes, const leat_write_id 
     return NULL;
 }
 
+/* The index would stop it, and the batch would be tried again for nothing. */
+static void check_once(sim_world *world, const sim_note *notes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (notes[i].id.a == notes[k].id.a && notes[i].id.b == notes[k].id.b)
+                sim_fail(world, "repeats", "a batch notes one key twice");
+}
+
 void sim_notes_build(sim_world *world, sim_pipeline *pipeline, const leat_engine_batch *batch)
 {
     sim_command *command = &pipeline->commands[pipeline->command_count];
@@ -47,14 +56,15 @@ void sim_notes_build(sim_world *world, sim_pipeline *pipeline, const leat_engine
     }
     if (count == 0)
         return;
+    check_once(world, notes, count);
     pipeline->command_count++;
     command->kind = CMD_NOTE;
     command->notes = notes;
     command->note_count = count;
 }
 
-const char *sim_notes_note(sim_world *world, const sim_notes *notes, const sim_command *command,
-                           sim_notes *tx, sim_answer *answer)
+bool sim_notes_look(sim_world *world, const sim_notes *notes, const sim_command *command,
+                    sim_answer *answer)
 {
     leat_engine_known *known = leat_must_calloc(KNOWN_MAX, sizeof *known);
     sim_list_add(&world->garbage, known);
@@ -66,14 +76,18 @@ const char *sim_notes_note(sim_world *world, const sim_notes *notes, const sim_c
             known[answer->known_count++] =
                 (leat_engine_known){note->record, found->fingerprint != note->id.fingerprint};
     }
-    if (answer->known_count > 0)
-        return "LT010";
+    return answer->known_count > 0;
+}
+
+bool sim_notes_note(const sim_notes *notes, const sim_command *command, sim_notes *tx)
+{
     for (uint32_t i = 0; i < command->note_count; i++) {
-        if (sim_notes_find(tx, &command->notes[i].id))
-            return "23505";
-        sim_notes_add(tx, &command->notes[i].id);
+        const leat_write_id *id = &command->notes[i].id;
+        if (sim_notes_find(tx, id) || sim_notes_find(notes, id))
+            return false;
+        sim_notes_add(tx, id);
     }
-    return NULL;
+    return true;
 }
 
 bool sim_notes_identify(const sim_world *world, const sim_record *record, leat_write_id *ret)

@@ -1,11 +1,13 @@
 /*
- * notes.h - leat.idempotency of a simulated database, and what leat.note_keys does there. Nothing
- * is forgotten: when slots are emptied is tested on real databases.
+ * notes.h - leat.idempotency of a simulated database, and what leat.note_keys does there;
+ * leat.note_keys_now is in direct.c. Nothing is forgotten: when slots are opened and emptied is
+ * tested on real databases.
  */
 #ifndef SIM_NOTES_H
 #define SIM_NOTES_H
 
 #include "engine/batch.h"
+#include "record/direct.h"
 #include "record/item.h"
 
 typedef struct sim_world sim_world;
@@ -33,18 +35,26 @@ const leat_write_id *sim_notes_find(const sim_notes *notes, const leat_write_id 
 
 /* The statement for the keys of what the batch writes. None where there are none. */
 void sim_notes_build(sim_world *world, sim_pipeline *pipeline, const leat_engine_batch *batch);
-/* NULL, or the SQLSTATE that it fails with; with LT010 the answer has what is known. */
-const char *sim_notes_note(sim_world *world, const sim_notes *notes, const sim_command *command,
-                           sim_notes *tx, sim_answer *answer);
+/* Its first half: is any of them known (LT010)? Then the answer has which. */
+bool sim_notes_look(sim_world *world, const sim_notes *notes, const sim_command *command,
+                    sim_answer *answer);
+/* Its second half. False: one of them is there by now (23505). */
+bool sim_notes_note(const sim_notes *notes, const sim_command *command, sim_notes *tx);
 /* Has the record a key, and which? */
 bool sim_notes_identify(const sim_world *world, const struct sim_record *record,
                         leat_write_id *ret);
 
-/* check_repeats.c: a key has one effect, and what counts as a repeat repeats one; before each
- * commit. */
+/* check_repeats.c: a key has one effect, whichever way its writes go, and what counts as a repeat
+ * repeats one; before each commit. */
 struct sim_state;
+struct sim_server;
+struct sim_direct_write;
 typedef struct sim_commit sim_commit;
 void sim_check_repeats(sim_world *world, const struct sim_state *state, const sim_commit *commit);
+/* What the client of a write that is in no log is about to hear of the write with its key: it
+ * says the same, and no crash takes it back; or it says something else. */
+void sim_check_known(sim_world *world, const struct sim_server *server,
+                     const struct sim_direct_write *write, leat_direct_outcome outcome);
 /* Does a write that is applied have the record's key, and say something else? */
 bool sim_check_is_conflict(const sim_world *world, const struct sim_state *state,
                            const sim_commit *commit, uint32_t fate);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/placement.h"
+#include "edges.h"
 
 /* How an option is drawn. */
 typedef enum drawing {
@@ -121,6 +122,8 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_FLUSH_MS] = {"flush_ms", SCALE, 1, 600, 1},
     [OPT_AWAITED] = {"awaited", SCALE, 10, 1000, 0},
     [OPT_MODE] = {"mode", RARE, 1500, 20000, 0},
+    [OPT_EDGES] = {"edges", UNIFORM, 1, SIM_EDGES_MAX, 1},
+    [OPT_EDGE_CRASH] = {"edge_crash", FAULT, 2000, 30000, 0},
 };
 
 /* A power of two below the span is drawn first, so that no logarithm's rounding depends on the

@@ -120,8 +120,10 @@ typedef enum sim_option {
     OPT_SERVER_CRASH,  /* a server loses commits that did not wait, and stays the same one */
     OPT_FLUSH_MS,      /* how long it takes until they are on the disk, on average */
     OPT_AWAITED,       /* of writes that somebody waits for, in 1,000 */
-    OPT_MODE, /* keys of a route go another way, into the log or into the database; 0: all go into
-                 the log */
+    OPT_MODE,  /* keys of a route go another way, into the log or into the database; 0: all go into
+                  the log */
+    OPT_EDGES, /* that clients write through */
+    OPT_EDGE_CRASH, /* one ends at once */
     OPTION_COUNT,
 } sim_option;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "direct.h"
 #include "server_state.h"
 
 enum { AGAIN_MS = 300, STEP_MAX = 5 };
@@ -16,10 +17,19 @@ static bool is_senseless(const sim_record *record)
     return record->row < 0 || strcmp(record->poison.sqlstate, "none") == 0;
 }
 
+/* A write that is in no log has its row, or its key. */
+static bool is_taken(const sim_world *world, const sim_server *server, const sim_record *record)
+{
+    leat_write_id id;
+    return sim_directs_have_row(server, (uint32_t)record->row) ||
+           (sim_notes_identify(world, record, &id) && sim_directs_have_noted(server, &id));
+}
+
 static bool is_refused(const sim_world *world, const sim_server *server, const sim_record *record)
 {
     return is_senseless(record) || sim_poison_now(world, &record->poison) ||
-           server->row_locked_until_us[record->row] > world->clock.now_us;
+           server->row_locked_until_us[record->row] > world->clock.now_us ||
+           is_taken(world, server, record);
 }
 
 static void write_row(sim_world *world, const sim_server *server, const sim_record *record,

@@ -75,6 +75,7 @@ void sim_server_stop(sim_world *world, sim_server *server)
 {
     (void)world;
     server->is_up = false;
+    server->run++;
     for (sim_session *session = server->sessions; session; session = session->next)
         sim_session_end(session, true);
 }
@@ -113,6 +114,7 @@ void sim_server_crash(sim_world *world, sim_server *server, bool hidden)
     for (sim_session *session = server->sessions; session; session = session->next)
         if (!hidden || session->pipeline || session->is_cut)
             sim_session_end(session, true);
+    server->run++;
     lose_commits(world, server);
 }
 

@@ -1,7 +1,7 @@
 /*
  * server_state.h - the inside of a simulated server, for its own files:
  *
- *   locks.c     which session waits for which
+ *   locks.c     which session waits for which, and what a transaction has taken
  *   commands.c  the effect of each command
  *   session.c   messages in and out, and the order of execution
  *   server.c    events of the server as a whole
@@ -46,6 +46,7 @@ struct sim_session {
     uint32_t wanted;     /* partition */
     uint64_t wait;       /* number of the wait */
     int64_t row_wait_us; /* since when it waits for a row; 0: it does not */
+    int64_t beside_us;   /* the same for a row or a key of a write that is in no log */
 
     sim_commit *tx;
     bool is_async; /* the transaction's setting: its commit does not wait for the disk */
@@ -58,6 +59,7 @@ struct sim_server {
     sim_world *world;
     uint32_t shard;
     uint64_t id;
+    uint64_t run; /* another with each start, and after each crash */
     bool is_up;
     bool is_read_only;
     uint32_t slowness;
@@ -83,6 +85,10 @@ struct sim_server {
 bool sim_lock_partition(sim_session *session, uint32_t partition, bool exclusive);
 void sim_locks_stop_waiting(sim_session *session);
 void sim_locks_release(sim_session *session);
+/* Of the server's transactions that are not over: one has written the row, one has noted the key.
+ */
+bool sim_sessions_have_row(const sim_server *server, uint32_t row);
+bool sim_sessions_have_noted(const sim_server *server, const leat_write_id *id);
 
 /* ---- commands.c ---- */
 

@@ -224,6 +224,7 @@ void sim_session_send(sim_world *world, sim_session *session, sim_pipeline *pipe
     session->received = 0;
     session->at = 0;
     session->phase = 0;
+    session->beside_us = 0;
     for (uint32_t i = 0; i < pipeline->command_count; i++) {
         int64_t at = world->clock.now_us + sim_latency_us(world) / (i ? 8 : 1);
         session->in_us = at > session->in_us ? at : session->in_us;

@@ -327,6 +327,8 @@ static leat_engine_job_result result_of(const pool_member *connection, const sim
         leat_sql_part part = part_of(connection, answer->at);
         if (answer->is_raised)
             said.function = "exec_stmt_raise";
+        if (answer->at == CMD_NOTE && strcmp(answer->sqlstate, "23505") == 0)
+            said.table = "idempotency_0";
         result.outcome = leat_sqlstate_outcome(&said, part);
         result.from_rows = part == LEAT_SQL_ROWS;
         result.is_lock_wait = strcmp(answer->sqlstate, "55P03") == 0;

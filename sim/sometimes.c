@@ -99,6 +99,11 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_MADE_DURABLE] = "made_durable",
     [SOMETIMES_WRITTEN_DIRECTLY] = "written_directly",
     [SOMETIMES_MODE_MOVED] = "mode_moved",
+    [SOMETIMES_EDGE_CRASHED] = "edge_crashed",
+    [SOMETIMES_DIRECT_REPEATED] = "direct_repeated",
+    [SOMETIMES_DIRECT_CONFLICTING] = "direct_conflicting",
+    [SOMETIMES_REPEATS_OTHER_WAY] = "repeats_other_way",
+    [SOMETIMES_KEY_WAITED] = "key_waited",
 };
 
 const char *sim_sometimes_name(sim_sometimes_kind kind)

@@ -103,6 +103,11 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_MADE_DURABLE,     /* a batch of a shard whose batches do not wait for the disk */
     SOMETIMES_WRITTEN_DIRECTLY, /* a write that is in no log */
     SOMETIMES_MODE_MOVED,       /* keys have gone from the log into the database */
+    SOMETIMES_EDGE_CRASHED,
+    SOMETIMES_DIRECT_REPEATED,    /* a write that is in no log counts as a repeat */
+    SOMETIMES_DIRECT_CONFLICTING, /* it has the key of one that says something else */
+    SOMETIMES_REPEATS_OTHER_WAY,  /* of the two one is in the log and one is not */
+    SOMETIMES_KEY_WAITED,         /* such a write waits for another one with its key */
     SOMETIMES_COUNT,
 } sim_sometimes_kind;
 

@@ -84,6 +84,7 @@ static void begin(sim_world *world)
     }
     sim_floods_begin(world);
     sim_modes_begin(world);
+    sim_edges_begin(world);
     sim_clients_begin(world);
     world->process_count = (uint32_t)world->options.values[OPT_PROCESSES];
     for (uint32_t i = 0; i < world->process_count; i++)
@@ -194,6 +195,7 @@ void sim_world_end(sim_world *world)
 {
     for (uint32_t i = 0; i < world->process_count; i++)
         sim_process_forget(&world->processes[i]);
+    sim_edges_end(world);
     sim_clients_end(world);
     sim_modes_end(world);
     sim_floods_end(world);

@@ -1,5 +1,5 @@
 /*
- * world.h - a whole pipeline in one thread on virtual time: clients and an edge, a log, a consumer
+ * world.h - a whole pipeline in one thread on virtual time: clients and edges, a log, a consumer
  * group, processes with the production worker in them, shards. The implementations of log.h,
  * sink.h, http/http.h and the clock are simulated; edge, worker, engine, fold and progress are the
  * production code. Everything follows from the seed and the options.
@@ -10,6 +10,7 @@
 #include "broker.h"
 #include "client.h"
 #include "clock.h"
+#include "edges.h"
 #include "group.h"
 #include "modes.h"
 #include "options.h"
@@ -53,6 +54,7 @@ struct sim_world {
     uint32_t process_count;
     sim_process *starting; /* the owner of logs and sinks that are made now */
     sim_clients clients;
+    sim_edges edges;
     sim_floods floods;
     sim_modes modes;
     sim_list pipelines; /* freed with the world, as what follows */

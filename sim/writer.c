@@ -1,8 +1,9 @@
 /*
- * writer.c - the simulated side of log.h's writer for the edge: appends arrive, mostly in order.
+ * writer.c - the simulated side of log.h's writer for an edge: appends arrive, mostly in order.
  * One whose answer is lost may be in the log now or later. One that a recreated topic has taken is
  * acknowledged like any other: the production code's guard decides which acknowledgements to
- * believe, and when to read the topic first.
+ * believe, and when to read the topic first. What an edge has sent before its end may arrive after
+ * it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct leat_log_writer {
     bool is_reading_topic[BROKERS];
     int64_t read_us_of_topic[BROKERS]; /* when it began */
     bool is_recreated;                 /* a read of the topic has shown it */
+    bool is_gone;                      /* nobody waits for its answers any more */
 };
 
 /* One append under way. */
@@ -77,6 +79,8 @@ static void on_topic_read(sim_world *world, void *object, uint64_t broker_and_fo
     (void)world;
     leat_log_writer *writer = object;
     uint64_t broker = broker_and_found / 2;
+    if (writer->is_gone)
+        return;
     writer->is_reading_topic[broker] = false;
     if (broker_and_found % 2)
         leat_topic_guard_checked(&writer->guard, (int32_t)broker, writer->read_us_of_topic[broker]);
@@ -132,6 +136,8 @@ static void on_answer(sim_world *world, void *object, uint64_t argument)
     (void)world;
     (void)argument;
     append *sent = object;
+    if (sent->writer->is_gone)
+        return;
     if (sent->result == LEAT_APPENDED)
         on_acknowledged(sent);
     else
@@ -218,7 +224,7 @@ leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *con
     leat_log_writer *writer = leat_must_calloc(1, sizeof *writer);
     *writer = (leat_log_writer){.world = world, .on_appended = on_appended, .context = context};
     leat_topic_guard_init(&writer->guard, SIM_PARTITIONS_MAX);
-    world->clients.writer = writer;
+    sim_list_add(&world->garbage, writer);
     return writer;
 }
 
@@ -277,5 +283,5 @@ void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
                             -1, "the end");
     }
     leat_topic_guard_fini(&writer->guard);
-    free(writer);
+    writer->is_gone = true;
 }

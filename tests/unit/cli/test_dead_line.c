@@ -74,7 +74,7 @@ static void expect(const leat_dead_letter *letter, const char *line, const char 
     int status = leat_dead_line(&form, letter, &out, &error);
     ck_assert_msg(status == (line ? 0 : fault ? -1 : 1), "%d: %s", status, error.text);
     ck_assert_msg(!fault || strstr(error.text, fault), "%s", error.text);
-    ck_assert_uint_eq(strncmp(leat_buf_cstr(&out), "before ", 7), 0);
+    ck_assert_int_eq(strncmp(leat_buf_cstr(&out), "before ", 7), 0);
     ck_assert_str_eq(leat_buf_cstr(&out) + 7, line ? line : "");
     leat_buf_free(&out);
 }
