@@ -355,27 +355,17 @@ static void start_free(sim_direct *direct)
     }
 }
 
-static leat_slice keep(sim_direct_job *job, size_t *used, leat_slice from)
-{
-    LEAT_ASSERT(*used + from.size <= sizeof job->bytes);
-    char *to = job->bytes + *used;
-    if (from.size > 0)
-        memcpy(to, from.data, from.size);
-    *used += from.size;
-    return (leat_slice){to, from.size};
-}
-
 static void decode(sim_world *world, sim_direct_job *job, const leat_direct_write *write)
 {
     leat_buf scratch = {0};
-    size_t used = 0;
-    job->record = (leat_record){.partition = write->partition,
-                                .offset = -1,
-                                .key = keep(job, &used, write->key),
-                                .value = keep(job, &used, write->body),
-                                .route = leat_slice_of(write->route->name),
-                                .op = leat_slice_of(leat_route_op_name(write->op)),
-                                .idempotency = keep(job, &used, write->idempotency)};
+    leat_record record = {.partition = write->partition,
+                          .offset = -1,
+                          .key = write->key,
+                          .value = write->body,
+                          .route = leat_slice_of(write->route->name),
+                          .op = leat_slice_of(leat_route_op_name(write->op)),
+                          .idempotency = write->idempotency};
+    job->record = sim_record_copy(&record, job->bytes, sizeof job->bytes);
     job->item.record = job->record;
     job->record.idempotency = leat_slice_of(job->request->key);
     int status = leat_item_decode(sim_schema_routes(&world->schema),

@@ -16,7 +16,7 @@ typedef struct sim_direct_job sim_direct_job;
 /* A write that is in no log, as a commit has it. */
 typedef struct sim_direct_write {
     uint32_t row;
-    uint32_t position;         /* so many records of its row were applied before */
+    uint32_t position; /* so many records of its row were applied before */
     leat_route_op op;
     const leat_record *record; /* with the idempotency key that its client has sent */
 } sim_direct_write;
