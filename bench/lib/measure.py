@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import statistics
 import sys
 import time
@@ -188,7 +189,7 @@ OPTIONS = {
     "apps": "tenants",
     "backlog": "records in the topic before leat starts",
     "batch": "records a batch",
-    "case": "only these cases, with commas: locked_quiet_row,restart",
+    "case": "only these cases, with commas",
     "compact_every": "setting apply.compact_every",
     "connections": "of leat to each shard",
     "crowd": "requests that wait at once",
@@ -220,6 +221,25 @@ OPTIONS = {
     "vs": "command that starts another server, measured in turn",
     "warm_up": "seconds of updates after the table was filled",
 }
+
+
+def chosen(wanted, cases):
+    """Those of `--case`, which may name several; all of them if it is empty."""
+    names = wanted.split(",") if wanted else list(cases)
+    if strange := [name for name in names if name not in cases]:
+        sys.exit(f"error: --case: there is no {strange[0]}: there are {', '.join(cases)}")
+    return names
+
+
+def command_of(name, given):
+    """The command as anybody would give it: without the files that the figures went to."""
+    rest, kept = iter(given), [name]
+    for one in rest:
+        if one in ("--report", "--json"):
+            next(rest, None)
+        elif not one.startswith(("--report=", "--json=")):
+            kept.append(one)
+    return shlex.join(kept)
 
 
 def arguments(description, smoke, **defaults):

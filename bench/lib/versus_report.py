@@ -2,12 +2,11 @@
 
 import datetime
 import os
-import shlex
 import sys
 from pathlib import Path
 
 from document import markdown_table, put_between
-from measure import machine
+from measure import command_of, machine
 from plot import bars
 
 FIGURES = ("records_s", "own_cpu_us", "postgres_cpu_us", "broker_cpu_us", "pss_mib")
@@ -45,7 +44,7 @@ class Report:
         return 1.0 if name == "leat" else self.median(load, name, f"{figure}_of_leat")
 
     def about(self, quote=""):
-        command = shlex.join(["bench/versus", *sys.argv[1:]])
+        command = command_of("bench/versus", sys.argv[1:])
         return (f"{datetime.date.today()}, {machine()}; {self.options.records:,} records over {self.options.keys:,} rows, "
                 f"{self.rounds()}: {quote}{command}{quote}")
 

@@ -41,12 +41,13 @@ def measure(progress, mark, lead, seconds):
     nobody is measured while a virtual machine still compiles; it ends with 90 percent, or `seconds` later for one that is slow. Both ends
     are changes of the count: how often a contender commits does not matter. Of one that is through before that: of all of it.
     `mark(count)` says what was used until now; it has since(mark)."""
-    start = mark(0)
+    first = start = mark(0)
     progress.next()
     if progress.until(BEGIN, lead) < END * progress.total:
         start = mark(progress.count)
         progress.until(END, seconds)
-    return mark(progress.count).since(start)
+    end = mark(progress.count)
+    return end.since(start if end.count > start.count else first)
 
 
 def drain(progress, seconds):
