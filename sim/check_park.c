@@ -17,21 +17,20 @@ enum {
     SLACK_US = 2000,         /* deadlines are rounded up to milliseconds */
     TRIES = 10, /* so many first tries are not within such a part of their time, by chance: */
     TRIES_PART = 8,
+    DEEP_SHARES = 4,
 };
-
-static const uint32_t deep_shares[] = {2, 4};
 
 /* ---- who is held up ---- */
 
-/* By those that have more than so many shares of what the partition may hold. Where no other waits
+/* By those that have more than DEEP_SHARES of what the partition may hold. Where no other waits
  * they may be alone soon, so that is enough. */
-static bool are_held_up(const leat_engine *engine, uint32_t p, uint32_t shares)
+static bool are_held_up(const leat_engine *engine, uint32_t p)
 {
     int64_t deep_us = 0, others_us = 0;
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         uint32_t id = leat_queue_id(engine, p, i);
         leat_run memory = leat_queue_memory(&engine->queues[id]);
-        bool is_deep = leat_deep_is(engine, &engine->partitions[p], id, shares);
+        bool is_deep = leat_deep_is(engine, &engine->partitions[p], id, DEEP_SHARES);
         if (memory.count == 0 ||
             (!is_deep && (engine->marks[id].is_set || engine->queues[id].parked)))
             continue;
@@ -47,12 +46,7 @@ static bool may_be_deep(const leat_engine *engine, uint32_t p)
     const leat_partition *partition = &engine->partitions[p];
     if (!partition->paused_for_room)
         return false;
-    if (engine->shards[partition->shard].ready.tenants.ready == 0)
-        return true;
-    for (uint32_t i = 0; i < sizeof deep_shares / sizeof *deep_shares; i++)
-        if (are_held_up(engine, p, deep_shares[i]))
-            return true;
-    return false;
+    return engine->shards[partition->shard].ready.tenants.ready == 0 || are_held_up(engine, p);
 }
 
 /* What the worker finds at the begin of a step is what it was at the end of the one before. */

@@ -111,8 +111,8 @@ static void arrange(leat_culprit_shares *shares)
         bool is_leader; /* of all, so it may have its place already */
     } order[] = {{by_database, 1, true},
                  {by_records, 1, true},
-                 {by_holding, 1, false},
                  {by_waited, 1, true},
+                 {by_holding, 1, false},
                  {by_holding, LEAT_CULPRITS_HOLDERS - 1, false},
                  {by_database, ALL, false},
                  {by_records, ALL, false},

@@ -97,11 +97,11 @@ void leat_worker_add_culprits(leat_worker *worker, uint32_t shard, leat_culprits
 void leat_worker_append_heat(leat_worker *worker, leat_buf *out);
 /* What parked records take up on the disk of the shard, as it was measured. Any thread. */
 void leat_worker_parked_size(leat_worker *worker, uint32_t shard, uint64_t bytes);
+/* What noted idempotency keys take up there, likewise. */
+void leat_worker_idempotency_size(leat_worker *worker, uint32_t shard, uint64_t bytes);
 /* How many keys of each partition the shard holds, as they were counted there: [partition], of
  * which those of other shards do not count. Any thread. */
 void leat_worker_held_keys(leat_worker *worker, uint32_t shard, const uint32_t *keys);
-/* What noted idempotency keys take up there, likewise. */
-void leat_worker_idempotency_size(leat_worker *worker, uint32_t shard, uint64_t bytes);
 /* Waits for the thread and frees. */
 void leat_worker_free(leat_worker *worker);
 

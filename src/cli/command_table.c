@@ -61,13 +61,13 @@ const leat_command leat_commands[] = {
      "  --held         instead, the keys that are held, the oldest first, with what their first record was refused with\n"
      "  --lines        instead, one line for `leat send` of each, in the order of the log, so that they can be sent again. One\n"
      "                 that cannot be, and why, is named on standard error, and the exit status is 1; so it is if there are\n"
-     "                 more than the newest 10000 (--limit N)\n"
+     "                 more than the newest 1000 (--limit N)\n"
      "  --tenant T     of --lines, only those of this tenant; as in the path of a request (percent-encoded). Needed where the\n"
      "                 tenant of a route is in a header or the token, which are the same for all lines that are sent at once\n"
      "  --shard NAME   of this shard only\n"
      "  --table NAME   of the routes on this table, named as in the configuration\n"
      "  --route NAME   of this route\n"
-     "  --limit N      at most this many, the newest; default 100, of --lines 10000\n"
+     "  --limit N      at most this many, the newest; default 100, of --lines 1000\n"
      "  --json         one JSON object a line, with all that is stored\n\n"
      "If a shard does not answer, an error names it, the others are listed, and the exit status is 1.\n",
      leat_command_dead_list},

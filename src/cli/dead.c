@@ -17,7 +17,7 @@
 #include "cli/wish.h"
 #include "config/config.h"
 
-enum { LIMIT_DEFAULT = 100, LINES_DEFAULT = 10000 };
+enum { LIMIT_DEFAULT = 100, LINES_DEFAULT = 1000 };
 
 /* Dead letters of all shards that could be read. */
 typedef struct harvest {

@@ -5,6 +5,7 @@
  */
 #include "cli/dead_line.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -128,9 +129,18 @@ static leat_slice own_key(yyjson_val *headers)
     return key.data && !leat_idempotency_key_read(key, &key) ? key : (leat_slice){0};
 }
 
+/* What a line says must be what the client wrote, byte by byte, to be a repeat of it. */
+static bool is_one_line(leat_slice body)
+{
+    bool is_trimmed = body.size > 0 && !isspace((unsigned char)body.data[0]) &&
+                      !isspace((unsigned char)body.data[body.size - 1]);
+    return is_trimmed && !memchr(body.data, '\n', body.size) && !memchr(body.data, '\r', body.size);
+}
+
 /* With its own key the record is a repeat of what its client has sent again meanwhile, and a letter
  * that is refused once more goes on having this one. */
-static void append_key(leat_buf *out, const leat_dead_letter *letter)
+static int append_key(leat_buf *out, const leat_item *item, const leat_dead_letter *letter,
+                      leat_error *error)
 {
     yyjson_doc *doc = leat_json_read(text_of(letter->headers));
     leat_slice own = own_key(yyjson_doc_get_root(doc));
@@ -140,7 +150,12 @@ static void append_key(leat_buf *out, const leat_dead_letter *letter)
     else
         leat_buf_printf(out, "\"dead-%" PRId32 "-%" PRIu32 "-%" PRId64 "\"", letter->source,
                         letter->partition, letter->offset);
+    bool is_repeat = !own.data || item->op == LEAT_DELETE || is_one_line(item->record.value);
     yyjson_doc_free(doc);
+    return is_repeat
+               ? 0
+               : leat_fail(error, "it has an idempotency key of its own, and its body has line "
+                                  "ends or spaces around it, which a line cannot repeat");
 }
 
 static int append_line(leat_buf *out, const leat_dead_line_form *form, const leat_item *item,
@@ -152,7 +167,8 @@ static int append_line(leat_buf *out, const leat_dead_line_form *form, const lea
     if (append_path(out, form, item, error) != 0 ||
         (item->op != LEAT_DELETE && append_body(out, item->record.value, error) != 0))
         return -1;
-    append_key(out, letter);
+    if (append_key(out, item, letter, error) != 0)
+        return -1;
     leat_buf_byte(out, '}');
     return out->failed ? leat_fail(error, "out of memory") : 0;
 }

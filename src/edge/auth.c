@@ -115,16 +115,6 @@ static void refuse_tenant(const leat_route *route, leat_slice tenant, edge_refus
 
 /* ---- decisions ---- */
 
-static void percent_encode(leat_slice text, leat_buf *out)
-{
-    leat_buf_clear(out);
-    for (size_t i = 0; i < text.size; i++)
-        if (leat_is_unreserved(text.data[i]))
-            leat_buf_byte(out, text.data[i]);
-        else
-            leat_buf_printf(out, "%%%02X", (unsigned)(unsigned char)text.data[i]);
-}
-
 /* Is it the tenant of the key, however the two are spelled (007, an upper-case uuid)? */
 static bool is_tenant(leat_edge *edge, const leat_route *route, leat_slice own, leat_slice of_key)
 {
@@ -134,7 +124,8 @@ static bool is_tenant(leat_edge *edge, const leat_route *route, leat_slice own, 
         return false;
     if (leat_slice_equal(own, of_key) && !memchr(own.data, '%', own.size))
         return true;
-    percent_encode(own, &auth->text);
+    leat_buf_clear(&auth->text);
+    leat_buf_percent(&auth->text, own);
     if (auth->text.failed || auth->text.size == 0 ||
         leat_key_decode_tenant(route, (leat_slice){auth->text.data, auth->text.size}, &auth->tenant,
                                &unused) != 0)

@@ -40,12 +40,19 @@ static edge_seen_key key_of(const leat_edge *edge, const edge_write *write)
     return (edge_seen_key){.id = id != 0 ? id : 1, .says = leat_hash_seeded(write->body, says)};
 }
 
-/* Has a write with this key, which says something else, been taken within a lifetime? */
+/* Has a write with the key been taken within a lifetime? */
+static bool is_remembered(const leat_edge *edge, const edge_seen_key *place,
+                          const edge_seen_key *key)
+{
+    return place->id == key->id &&
+           leat_mono_us() - place->taken_us <= edge->config.idempotency_ms * 1000;
+}
+
+/* And does it say something else? */
 static bool is_conflict(const leat_edge *edge, const edge_seen_key *key)
 {
-    const edge_seen_key *found = edge->seen ? &edge->seen[key->id % PLACES] : NULL;
-    return found && found->id == key->id && found->says != key->says &&
-           leat_mono_us() - found->taken_us <= edge->config.idempotency_ms * 1000;
+    const edge_seen_key *place = edge->seen ? &edge->seen[key->id % PLACES] : NULL;
+    return place && place->says != key->says && is_remembered(edge, place, key);
 }
 
 bool edge_idempotency_admit(leat_edge *edge, edge_write *write)
@@ -69,8 +76,9 @@ void edge_idempotency_note(leat_edge *edge, const edge_seen_key *key)
     if (!edge->seen)
         return;
     edge_seen_key *place = &edge->seen[key->id % PLACES];
+    int64_t first_us = is_remembered(edge, place, key) ? place->taken_us : edge->taken_us;
     *place = *key;
-    place->taken_us = edge->taken_us;
+    place->taken_us = first_us; /* a repeat lengthens nothing: the shard counts from the first */
 }
 
 void edge_idempotency_fini(leat_edge *edge)

@@ -115,9 +115,9 @@ function showCulprits(culprits) {
 // The heaviest by each measure in turn, so that each one's leader is among them; then by records a second.
 const HEAVY_BY = ["records_s", "database_s", "waited_s", "oldest_s"];
 function heaviest(list) {
-  const left = [...list], chosen = [];
+  const left = [...list], chosen = [], measures = HEAVY_BY.filter((by) => list.some((one) => one[by] > 0));
   while (left.length && chosen.length < ROWS_SHOWN) {
-    const by = HEAVY_BY[chosen.length % HEAVY_BY.length];
+    const by = measures[chosen.length % measures.length] || HEAVY_BY[0];
     const most = left.reduce((a, b) => (b[by] || 0) > (a[by] || 0) ? b : a);
     chosen.push(...left.splice(left.indexOf(most), 1));
   }

@@ -71,7 +71,7 @@ def test_a_locked_table_never_catches_up_and_a_slow_one_does(make_world):
 # ---- the signature of an incident ----
 
 APPS = range(1, 17)
-SLOW_WRITES, SLOW_CONNECTIONS = 12_000, 2  # minutes of work, a fiftieth of a second each
+SLOW_WRITES, SLOW_CONNECTIONS = 24_000, 2  # minutes of work, a fiftieth of a second each
 
 
 def of_each_shard(world, leat, name):

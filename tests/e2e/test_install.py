@@ -45,6 +45,7 @@ def test_the_manual_has_every_command_option_and_setting():
     assert [name for name in settings if f"\n.TP\n{name}\n" not in settings_page] == []
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("allocator, line", [("system", "malloc: the system's"), ("mimalloc", r"mimalloc \d+\.\d+\.\d+")], ids=["system", "mimalloc"])
 def test_the_allocator_is_the_one_that_was_chosen(allocator, line):

@@ -248,15 +248,17 @@ static void take_error(leat_pg_session *session, const job_command *command, con
 static void take_question_error(leat_pg_session *session, const PGresult *error)
 {
     LEAT_ASSERT(session->is_asking);
-    if (session->question == ASK_CONFIRM)
+    session->is_unusable = outcome_of(error, LEAT_SQL_OWN) == LEAT_ENGINE_UNKNOWN;
+    if (session->question == ASK_CONFIRM) { /* that is the job's outcome, which is logged */
         leat_pg_session_fail(session, outcome_of(error, LEAT_SQL_OWN),
                              error_field(error, PG_DIAG_SQLSTATE),
                              error_field(error, PG_DIAG_MESSAGE_PRIMARY));
+        return;
+    }
     leat_warn("question about a failed job has failed shard=%s partition=%u sqlstate=%s "
               "reason=\"%s\"",
               session->shared->shard_name, session->partition, error_field(error, PG_DIAG_SQLSTATE),
               error_field(error, PG_DIAG_MESSAGE_PRIMARY));
-    session->is_unusable = outcome_of(error, LEAT_SQL_OWN) == LEAT_ENGINE_UNKNOWN;
 }
 
 static void take_server(leat_pg_session *session, const PGresult *answer, int column)

@@ -121,11 +121,19 @@ static int send(leat_shard_reporter *base, const leat_shard_report *report, leat
     return run(reporter, send_sql, 7, values, error);
 }
 
+/* The row of this process, and of those before it that have not ended in order: what they left is
+ * this one's no more. */
+static const char remove_sql[] =
+    "DELETE FROM leat.workers WHERE source = $1::int"
+    " AND (instance = $2::uuid OR at < clock_timestamp() - $3::int * interval '1 ms')";
+
 /* The process ends: this makes no new connection and does not wait for a silent server. */
 static int remove_report(leat_shard_reporter *base, const char *instance, leat_error *error)
 {
     pg_reporter *reporter = (pg_reporter *)base;
-    const char *const values[] = {reporter->source_id, instance};
+    char stale[16];
+    snprintf(stale, sizeof stale, "%d", LEAT_REPORT_STALE_MS);
+    const char *const values[] = {reporter->source_id, instance, stale};
     if (!reporter->is_open)
         return leat_fail(error, "there is no connection");
     reporter->pg.timeout_us = REMOVE_US;
@@ -133,8 +141,7 @@ static int remove_report(leat_shard_reporter *base, const char *instance, leat_e
         hang_up(reporter);
         return -1;
     }
-    return run(reporter, "DELETE FROM leat.workers WHERE source = $1::int AND instance = $2::uuid",
-               2, values, error);
+    return run(reporter, remove_sql, 3, values, error);
 }
 
 static int read_waits(leat_shard_reporter *base, const char *name, leat_shard_waits *ret,

@@ -135,11 +135,13 @@ static int remove_report(leat_shard_reporter *base, const char *instance, leat_e
     if (open_file(reporter, error) != 0)
         return -1;
     sqlite3_stmt *statement = leat_sqlite_prepare(
-        &reporter->sqlite, "DELETE FROM leat_workers WHERE source = ?1 AND instance = ?2", error);
+        &reporter->sqlite,
+        "DELETE FROM leat_workers WHERE source = ?1 AND (instance = ?2 OR at < ?3)", error);
     if (!statement)
         return -1;
     sqlite3_bind_int(statement, 1, reporter->source_id);
     sqlite3_bind_text(statement, 2, instance, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 3, leat_wall_ms() - LEAT_REPORT_STALE_MS);
     return run(reporter, statement, error);
 }
 

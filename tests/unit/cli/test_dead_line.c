@@ -162,6 +162,23 @@ START_TEST(a_record_keeps_its_own_idempotency_key)
 }
 END_TEST
 
+/* A line says something else than such a body, and would not be the repeat that its key says. */
+START_TEST(what_a_line_cannot_repeat_is_left_out)
+{
+    static const char *const bodies[] = {"{\n\"n\":1}", "{\"n\":1}\n", " {\"n\":1}", "{\"n\":1}"};
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+        leat_dead_letter letter = letter_of("path", "patch", "7/a", bodies[i]);
+        letter.headers = (char *)(uintptr_t)"{\"op\":\"patch\",\"idempotency\":\"k-1\"}";
+        bool is_last = i + 1 == COUNT_OF(bodies);
+        expect(&letter,
+               is_last ? "{\"method\":\"PATCH\",\"path\":\"/apps/7/devices/a\",\"body\":{\"n\":1},"
+                         "\"idempotency_key\":\"k-1\"}"
+                       : NULL,
+               is_last ? NULL : "which a line cannot repeat");
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cli/dead_line");
@@ -170,5 +187,6 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, a_letter_is_the_write_that_it_was, 0, (int)COUNT_OF(cases));
     tcase_add_test(tests, a_record_keeps_its_own_idempotency_key);
+    tcase_add_test(tests, what_a_line_cannot_repeat_is_left_out);
     return fixture_run(suite);
 }

@@ -272,6 +272,9 @@ START_TEST(a_process_says_what_it_knows)
               work.workers[0].heard_ms < LEAT_REPORT_LATE_MS);
     ck_assert_str_eq(work.workers[0].report, "{\"facts\":[]}");
     leat_shard_work_fini(&work);
+    report.instance = "i1"; /* one that was killed before */
+    ck_assert_int_eq(leat_shard_reporter_send(reporter, &report, &f.error), 0);
+    sqlite_sql(&f, "UPDATE leat_workers SET at = at - 30000 WHERE instance = 'i1'");
     ck_assert_int_eq(leat_shard_reporter_remove(reporter, "i2", &f.error), 0);
     leat_shard_reporter_free(reporter);
     ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
