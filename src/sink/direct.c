@@ -267,13 +267,6 @@ static void on_slots(void *context, uint32_t shard_index, uint32_t usable)
     go_on(at->pool, at);
 }
 
-/* What this pool has acknowledged no crash takes back. */
-static void on_doubted(void *context, uint32_t shard_index)
-{
-    (void)context;
-    (void)shard_index;
-}
-
 /* ---- time ---- */
 
 static void look_at_waiting(direct_pool *pool, shard *at, int64_t now_us)
@@ -459,8 +452,7 @@ static int open_shard(direct_pool *pool, uv_loop_t *loop, leat_standstill *stand
     at->none_since_us = leat_mono_us();
     at->pool = pool;
     at->index = index;
-    leat_sink_events events = {
-        .context = at, .slots = on_slots, .doubted = on_doubted, .done = on_done};
+    leat_sink_events events = {.context = at, .slots = on_slots, .done = on_done};
     leat_sink_config sink = {.shard_name = at->name,
                              .shard = index,
                              .at = config->shards[index].at,

@@ -50,7 +50,8 @@ typedef struct leat_sink_events {
     void (*slots)(void *context, uint32_t shard, uint32_t usable);
     /* Where commits do not wait for the disk: what was acknowledged may be gone, though some
      * connections are usable, because one was lost, or because behind a pooler nobody can tell.
-     * Comes before the `slots` of a loss, if both come. */
+     * Comes before the `slots` of a loss, if both come. NULL: nothing that was acknowledged can be
+     * gone, since all jobs wait for the disk. */
     void (*doubted)(void *context, uint32_t shard);
     /* Exactly once for each submitted job. A job on a connection that dies is reported
      * (LEAT_ENGINE_UNKNOWN) before `slots`. */

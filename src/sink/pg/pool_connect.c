@@ -217,7 +217,7 @@ static void count_loss(leat_pg_member *member, const char *message)
 
 void leat_pg_pool_doubt(leat_pg_pool *pool)
 {
-    if (pool->shared.commits_async && pool->usable > 0)
+    if (pool->shared.commits_async && pool->usable > 0 && pool->events.doubted)
         pool->events.doubted(pool->events.context, pool->shared.shard);
 }
 

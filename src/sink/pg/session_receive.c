@@ -405,73 +405,56 @@ static void take_missing(leat_pg_session *session, const PGresult *answer)
         session->dropped_count += (uint64_t)count;
 }
 
+static void take_controls(leat_pg_session *session, const PGresult *answer)
+{
+    session->controls = leat_pg_controls_take(answer, session->controls_us);
+}
+
+static void take_is_primary_key(leat_pg_session *session, const PGresult *answer)
+{
+    session->result.may_be_race = PQntuples(answer) > 0;
+}
+
+static void take_confirmed(leat_pg_session *session, const PGresult *answer)
+{
+    if (PQntuples(answer) == 0)
+        leat_pg_session_fail(session, LEAT_ENGINE_CONTENTION, "",
+                             "the write with this idempotency key was taken back by a crash");
+}
+
+/* What is made of an answer, and in which of its columns the server says which one it is; 0: in
+ * none. Of the others nothing but that they have come. */
+static const struct {
+    void (*take)(leat_pg_session *session, const PGresult *answer);
+    int server_column;
+} answers[COMMAND_COUNT] = {
+    [COMMAND_CLAIM] = {take_claim, 8},
+    [COMMAND_PROGRESS] = {take_progress, 0},
+    [COMMAND_PARKED] = {take_parked, 0},
+    [COMMAND_LOAD] = {take_chunk, LEAT_PG_LOAD_COLUMNS},
+    [COMMAND_KEPT] = {take_kept, LEAT_PG_KEPT_COLUMNS},
+    [COMMAND_HELD] = {take_held, 0},
+    [COMMAND_RETRIED] = {take_retried, 0},
+    [COMMAND_CONTROLS] = {take_controls, 0},
+    [COMMAND_MISSING] = {take_missing, 0},
+    [COMMAND_TERMINATE] = {take_terminated, 0},
+    [COMMAND_IS_PRIMARY_KEY] = {take_is_primary_key, 0},
+    [COMMAND_CONFIRM] = {take_confirmed, 0},
+    [COMMAND_ADVANCE] = {NULL, 1},
+    [COMMAND_ENTER] = {NULL, 1},
+    [COMMAND_COMPACT] = {NULL, 1},
+};
+
 static void take_answer(leat_pg_session *session, const job_command *command,
                         const PGresult *answer)
 {
-    LEAT_ASSERT(command->statement < STATEMENTS_MAX);
-    switch (command->kind) {
-    case COMMAND_PREPARE:
+    LEAT_ASSERT(command->statement < STATEMENTS_MAX && command->kind < COMMAND_COUNT);
+    if (command->kind == COMMAND_PREPARE)
         session->prepared[command->statement] = PREPARED;
-        break;
-    case COMMAND_CLAIM:
-        take_claim(session, answer);
-        take_server(session, answer, 8);
-        break;
-    case COMMAND_PROGRESS:
-        take_progress(session, answer);
-        break;
-    case COMMAND_PARKED:
-        take_parked(session, answer);
-        break;
-    case COMMAND_LOAD:
-        take_chunk(session, answer);
-        take_server(session, answer, LEAT_PG_LOAD_COLUMNS);
-        break;
-    case COMMAND_KEPT:
-        take_kept(session, answer);
-        take_server(session, answer, LEAT_PG_KEPT_COLUMNS);
-        break;
-    case COMMAND_HELD:
-        take_held(session, answer);
-        break;
-    case COMMAND_RETRIED:
-        take_retried(session, answer);
-        break;
-    case COMMAND_CONTROLS:
-        session->controls = leat_pg_controls_take(answer, session->controls_us);
-        break;
-    case COMMAND_MISSING:
-        take_missing(session, answer);
-        break;
-    case COMMAND_TERMINATE:
-        take_terminated(session, answer);
-        break;
-    case COMMAND_IS_PRIMARY_KEY:
-        session->result.may_be_race = PQntuples(answer) > 0;
-        break;
-    case COMMAND_CONFIRM:
-        if (PQntuples(answer) == 0)
-            leat_pg_session_fail(session, LEAT_ENGINE_CONTENTION, "",
-                                 "the write with this idempotency key was taken back by a crash");
-        break;
-    case COMMAND_ADVANCE:
-    case COMMAND_ENTER:
-    case COMMAND_COMPACT:
-        take_server(session, answer, 1);
-        break;
-    case COMMAND_ISOLATION:
-    case COMMAND_UNPARK:
-    case COMMAND_PARK:
-    case COMMAND_KEYS:
-    case COMMAND_NOTE:
-    case COMMAND_RETRY:
-    case COMMAND_SETTINGS:
-    case COMMAND_ROWS:
-    case COMMAND_DEAD_LETTER:
-    case COMMAND_KEEP:
-    case COMMAND_SYNC:
-        break;
-    }
+    if (answers[command->kind].take)
+        answers[command->kind].take(session, answer);
+    if (answers[command->kind].server_column > 0)
+        take_server(session, answer, answers[command->kind].server_column);
 }
 
 void leat_pg_session_on_result(void *context, const PGresult *result)

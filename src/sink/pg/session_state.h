@@ -37,6 +37,7 @@ typedef enum command_kind {
     COMMAND_CONFIRM, /* that a key is noted, and on the disk */
     COMMAND_ISOLATION,
     COMMAND_SYNC,
+    COMMAND_COUNT,
 } command_kind;
 
 typedef struct job_command {
