@@ -115,11 +115,15 @@ class MissingParents(Trouble):
 
     @contextmanager
     def happens(self, world, app):
-        with world.db("a") as db:
-            db.execute("update items set parent = null where parent = 2")
-            db.execute("delete from parents where id = 2")
-            yield
-            db.execute("insert into parents values (2) on conflict do nothing")
+        shards = world.shard_names if self.everywhere else ["a"]
+        for shard in shards:
+            with world.db(shard) as db:
+                db.execute("update items set parent = null where parent = 2")
+                db.execute("delete from parents where id = 2")
+        yield
+        for shard in shards:
+            with world.db(shard) as db:
+                db.execute("insert into parents values (2) on conflict do nothing")
 
 
 class LoudTenant(Trouble):

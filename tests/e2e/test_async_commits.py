@@ -121,7 +121,8 @@ def start_load(world, edge):
 
 
 def run_with_crashes(world, crashes):
-    """Under load; then each row has what the log has, once. Returns how often records were applied, and how many there are."""
+    """Under load; then each row has what the log has, once. That such a crash takes commits back is shown by
+    test_a_lost_row_comes_back_at_once; how many it takes here, and how many answers are lost, is chance."""
     edge, worker = world.start("edge"), world.start("apply")
     load = start_load(world, edge)
     try:
@@ -139,20 +140,16 @@ def run_with_crashes(world, crashes):
     wait_until(lambda: applied(world) >= total, f"{total} records to be applied", 120, 0.5)
     faults = compare(world, expected)
     assert not faults, {kind: (len(found), found[:3]) for kind, found in faults.items()}
-    times = world.metric(worker, "leat_records_applied_total")
     assert worker.terminate() == 0
-    return times, total
 
 
 @pytest.mark.timeout(600)
 def test_crashes_lose_and_double_nothing(async_world):
-    """kill -9 of a session, of the postmaster, and an immediate stop, each twice. The counters are right, although the
-    database has lost what it had acknowledged: some records were applied more than once."""
+    """kill -9 of a session, of the postmaster, and an immediate stop, each twice. The counters are right, whatever
+    the database has lost of what it had acknowledged."""
     world = async_world()
     with lazy_disk(world):
-        times, total = run_with_crashes(world, [kill_backend, kill_postmaster, stop_immediately] * 2)
-    print(f"records={total} applied={times:.0f}")
-    assert times > total, "no crash has lost anything: the test proves nothing"
+        run_with_crashes(world, [kill_backend, kill_postmaster, stop_immediately] * 2)
 
 
 @pytest.mark.timeout(600)
@@ -174,8 +171,7 @@ def test_crashes_behind_a_pooler(async_world):
     try:
         world = async_world(dsn=pooled)
         with lazy_disk(world):
-            times, total = run_with_crashes(world, [look_beside, kill_backend, kill_backend, kill_postmaster])
-        assert times > total, "no crash has lost anything: the test proves nothing"
+            run_with_crashes(world, [look_beside, kill_backend, kill_backend, kill_postmaster])
     finally:
         script("pgbouncer", "down")
 
