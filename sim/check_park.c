@@ -22,6 +22,14 @@ enum {
 
 /* ---- who is held up ---- */
 
+static bool is_deep_run(const leat_engine *engine, uint32_t p, leat_run memory)
+{
+    const leat_partition *partition = &engine->partitions[p];
+    uint64_t active = leat_deep_active(partition);
+    return memory.count * active > DEEP_SHARES * (uint64_t)partition->room.records ||
+           memory.bytes * active > DEEP_SHARES * partition->room.bytes;
+}
+
 /* By those that have more than DEEP_SHARES of what the partition may hold. Where no other waits
  * they may be alone soon, so that is enough. */
 static bool are_held_up(const leat_engine *engine, uint32_t p)
@@ -30,7 +38,7 @@ static bool are_held_up(const leat_engine *engine, uint32_t p)
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         uint32_t id = leat_queue_id(engine, p, i);
         leat_run memory = leat_queue_memory(&engine->queues[id]);
-        bool is_deep = leat_deep_is(engine, &engine->partitions[p], id, DEEP_SHARES);
+        bool is_deep = is_deep_run(engine, p, memory);
         if (memory.count == 0 ||
             (!is_deep && (engine->marks[id].is_set || engine->queues[id].parked)))
             continue;

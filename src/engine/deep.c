@@ -33,13 +33,12 @@ uint32_t leat_deep_active(const leat_partition *partition)
                                                         : partition->active_before;
 }
 
-bool leat_deep_is(const leat_engine *engine, const leat_partition *partition, uint32_t id,
-                  uint32_t shares)
+bool leat_deep_is(const leat_engine *engine, const leat_partition *partition, uint32_t id)
 {
     leat_run memory = leat_queue_memory(&engine->queues[id]);
     uint64_t active = leat_deep_active(partition);
-    return memory.count * active > (uint64_t)shares * partition->room.records ||
-           memory.bytes * active > shares * partition->room.bytes;
+    return memory.count * active > DEEP_SHARES * (uint64_t)partition->room.records ||
+           memory.bytes * active > DEEP_SHARES * partition->room.bytes;
 }
 
 /* How long the first record in memory has waited; 0: there is none. */
@@ -49,8 +48,7 @@ static int64_t waited_us(const leat_engine *engine, const leat_queue *queue)
     return memory.count > 0 ? engine->now_us - engine->pool.slots[memory.head].read_us : 0;
 }
 
-static bool hold_others_up(const leat_engine *engine, const leat_partition *partition,
-                           uint32_t shares)
+static bool hold_others_up(const leat_engine *engine, const leat_partition *partition)
 {
     uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
     int64_t deep_us = 0, others_us = 0;
@@ -59,7 +57,7 @@ static bool hold_others_up(const leat_engine *engine, const leat_partition *part
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         uint32_t id = first + i;
         int64_t us = waited_us(engine, &engine->queues[id]);
-        bool is_deep = leat_deep_is(engine, partition, id, shares);
+        bool is_deep = leat_deep_is(engine, partition, id);
         if (!is_deep && (engine->marks[id].is_set || engine->queues[id].parked))
             continue; /* it waits for reasons of its own */
         int64_t *longest = is_deep ? &deep_us : &others_us;
@@ -74,7 +72,7 @@ static bool fill_up(const leat_engine *engine, const leat_partition *partition)
     uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
     leat_run deep = {.count = 0};
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
-        if (!leat_deep_is(engine, partition, first + i, DEEP_SHARES))
+        if (!leat_deep_is(engine, partition, first + i))
             continue;
         leat_run memory = leat_queue_memory(&engine->queues[first + i]);
         deep.count += memory.count;
@@ -84,9 +82,8 @@ static bool fill_up(const leat_engine *engine, const leat_partition *partition)
            100 * deep.bytes >= DEEP_PERCENT * partition->room.bytes;
 }
 
-uint32_t leat_deep_shares(const leat_engine *engine, const leat_partition *partition)
+bool leat_deep_hold_up(const leat_engine *engine, const leat_partition *partition)
 {
-    bool they_are_why = partition->paused_for_room && fill_up(engine, partition) &&
-                        hold_others_up(engine, partition, DEEP_SHARES);
-    return they_are_why ? DEEP_SHARES : UINT32_MAX;
+    return partition->paused_for_room && fill_up(engine, partition) &&
+           hold_others_up(engine, partition);
 }

@@ -24,11 +24,9 @@
 void leat_deep_offered(leat_engine *engine, leat_partition *partition, leat_queue *queue);
 /* How many subpartitions were offered a record lately. */
 uint32_t leat_deep_active(const leat_partition *partition);
-/* Does the queue hold more than `shares`? */
-bool leat_deep_is(const leat_engine *engine, const leat_partition *partition, uint32_t id,
-                  uint32_t shares);
-/* More than how many shares a deep queue of the partition holds; UINT32_MAX: it is not paused for
- * want of room, they are not why, or they hold nobody up. */
-uint32_t leat_deep_shares(const leat_engine *engine, const leat_partition *partition);
+/* Is the queue deep? */
+bool leat_deep_is(const leat_engine *engine, const leat_partition *partition, uint32_t id);
+/* Is the partition paused for want of room, are the deep ones why, and do they hold others up? */
+bool leat_deep_hold_up(const leat_engine *engine, const leat_partition *partition);
 
 #endif

@@ -135,7 +135,7 @@ static bool is_tail_due(const leat_engine *engine, uint32_t id, const leat_run *
 
 /* Is the queue to be parked once it is in no batch? A record that is about to be a dead letter is
  * not. One that has chunks and goes on takes some of them first. */
-static bool is_wanted(const leat_engine *engine, uint32_t id, uint32_t shares)
+static bool is_wanted(const leat_engine *engine, uint32_t id, bool parks_deep)
 {
     const leat_queue *queue = &engine->queues[id];
     const leat_queue_mark *mark = &engine->marks[id];
@@ -146,8 +146,8 @@ static bool is_wanted(const leat_engine *engine, uint32_t id, uint32_t shares)
     if (memory.count == 0 || queue->retry.dead || queue->parking > 0)
         return false;
     bool stalled = mark->is_set && engine->now_us - mark->since_us >= engine->config.park_after_us;
-    bool deep = shares != UINT32_MAX && shard->parks_what == LEAT_ENGINE_PARKS &&
-                leat_deep_is(engine, partition, id, shares);
+    bool deep = parks_deep && shard->parks_what == LEAT_ENGINE_PARKS &&
+                leat_deep_is(engine, partition, id);
     if (!queue->parked)
         return stalled || deep;
     bool may_tail = stalled || shard->parks_what == LEAT_ENGINE_PARKS;
@@ -157,25 +157,25 @@ static bool is_wanted(const leat_engine *engine, uint32_t id, uint32_t shares)
             (may_tail && is_tail_due(engine, id, &memory, stalled)));
 }
 
-static bool is_due(const leat_engine *engine, uint32_t id, uint32_t shares)
+static bool is_due(const leat_engine *engine, uint32_t id, bool parks_deep)
 {
-    return engine->queues[id].place != LEAT_QUEUE_IN_FLIGHT && is_wanted(engine, id, shares);
+    return engine->queues[id].place != LEAT_QUEUE_IN_FLIGHT && is_wanted(engine, id, parks_deep);
 }
 
 /* As of the last look: when a deep queue has just come out of its batch, the shard has something
  * that could run, which is this queue. */
-static uint32_t deep_shares(const leat_partition *partition)
+static bool parks_deep(const leat_partition *partition)
 {
-    return partition->paused_for_room ? partition->deep_shares : UINT32_MAX;
+    return partition->paused_for_room && partition->parks_deep;
 }
 
 /* `flying`: those in a batch count too. */
 static bool is_any_due(const leat_engine *engine, const leat_partition *partition, bool flying)
 {
     uint32_t first = leat_queue_id(engine, leat_partition_id(engine, partition), 0);
-    uint32_t shares = deep_shares(partition);
+    bool deep = parks_deep(partition);
     for (uint32_t i = 0; i < engine->config.subpartitions; i++)
-        if (flying ? is_wanted(engine, first + i, shares) : is_due(engine, first + i, shares))
+        if (flying ? is_wanted(engine, first + i, deep) : is_due(engine, first + i, deep))
             return true;
     return false;
 }
@@ -200,7 +200,7 @@ void leat_park_look(leat_engine *engine, leat_partition *partition)
 {
     leat_park_plan(engine, partition);
     bool may = may_park(engine, partition);
-    partition->deep_shares = leat_deep_shares(engine, partition);
+    partition->parks_deep = leat_deep_hold_up(engine, partition);
     partition->park_wanted = may && is_any_due(engine, partition, true);
     if (may && is_any_due(engine, partition, false))
         queue_up(engine, partition);
@@ -282,10 +282,10 @@ static const leat_engine_job *make(leat_engine *engine, leat_shard *shard,
     draft made = {.engine = engine,
                   .slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_PARK)};
     made.part = leat_schedule_begin_part(engine, &made.slot->job.batch, id);
-    uint32_t shares = deep_shares(partition);
+    bool deep = parks_deep(partition);
     for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
         uint32_t queue = leat_queue_id(engine, id, i);
-        if (made.slot->job.batch.cut_count < LEAT_BATCH_CUTS_MAX && is_due(engine, queue, shares))
+        if (made.slot->job.batch.cut_count < LEAT_BATCH_CUTS_MAX && is_due(engine, queue, deep))
             cut_queue(&made, queue);
     }
     LEAT_ASSERT(made.part->count > 0);
@@ -465,7 +465,7 @@ void leat_park_dropped(leat_engine *engine, leat_partition *partition)
                          leat_partition_id(engine, partition));
     partition->park_queued = false;
     partition->park_wanted = false;
-    partition->deep_shares = UINT32_MAX;
+    partition->parks_deep = false;
     partition->parking = false;
     partition->park_failures = 0;
 }

@@ -183,7 +183,7 @@ typedef struct leat_partition {
     uint32_t span_left;     /* of the current one */
     uint32_t active;        /* subpartitions that were offered one in it */
     uint32_t active_before; /* the same of the span before */
-    uint32_t deep_shares;   /* at the last look; UINT32_MAX: nothing is parked as deep (deep.h) */
+    bool parks_deep;        /* at the last look: the deep ones are to be parked (deep.h) */
     bool park_wanted;       /* some that hold much are parked when their batch is over */
     uint32_t parked;        /* subpartitions with chunks */
     uint64_t parked_bytes;  /* all chunks together */
