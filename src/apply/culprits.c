@@ -109,13 +109,9 @@ static void arrange(leat_culprit_shares *shares)
         weigh *by;
         uint32_t most;
         bool is_leader; /* of all, so it may have its place already */
-    } order[] = {{by_database, 1, true},
-                 {by_records, 1, true},
-                 {by_waited, 1, true},
-                 {by_holding, 1, false},
-                 {by_holding, LEAT_CULPRITS_HOLDERS - 1, false},
-                 {by_database, ALL, false},
-                 {by_records, ALL, false},
+    } order[] = {{by_database, 1, true},    {by_records, 1, true},
+                 {by_waited, 1, true},      {by_holding, LEAT_CULPRITS_HOLDERS, false},
+                 {by_database, ALL, false}, {by_records, ALL, false},
                  {by_waited, ALL, false}};
     uint32_t placed = 0;
     for (size_t i = 0; i < sizeof order / sizeof *order; i++)

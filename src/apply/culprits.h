@@ -49,8 +49,8 @@ typedef struct leat_culprit_share {
 } leat_culprit_share;
 
 /* The first is the leader by database time, if anybody took some; then come the leader by records,
- * the leader by time waited, the oldest holder, the other holders (the oldest first), and the rest
- * by database time. Whoever leads by two measures has one row. */
+ * the leader by time waited, the holders (the oldest first), and the rest by database time. Whoever
+ * leads by two measures has one row. */
 typedef struct leat_culprit_shares {
     uint32_t count;    /* up to LEAT_CULPRITS_SHARES */
     double database_s; /* of everybody, also of those that have no row */

@@ -191,7 +191,7 @@ struct leat_worker {
     _Atomic uint32_t *held_keys; /* [partition_count]: in the shard, when they were counted last */
     leat_fill *fills; /* [2 * partition_count]: of what is parked in each, then of what is parked in
                          the fullest subpartition of each */
-    int64_t drain_us; /* when `drain` of all shards was last taken */
+    int64_t drain_us; /* when `unparking` of all shards was last taken */
     int64_t late_us;  /* when `late` of all shards was last measured */
     int64_t fade_us;  /* when `flood` and `read` of all shards were last faded */
     uint32_t reads_unseen; /* since one was counted for `read` */

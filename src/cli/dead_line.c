@@ -165,9 +165,8 @@ static int append_line(leat_buf *out, const leat_dead_line_form *form, const lea
         [LEAT_PUT] = "PUT", [LEAT_PATCH] = "PATCH", [LEAT_DELETE] = "DELETE"};
     leat_buf_printf(out, "{\"method\":\"%s\",\"path\":", methods[item->op]);
     if (append_path(out, form, item, error) != 0 ||
-        (item->op != LEAT_DELETE && append_body(out, item->record.value, error) != 0))
-        return -1;
-    if (append_key(out, item, letter, error) != 0)
+        (item->op != LEAT_DELETE && append_body(out, item->record.value, error) != 0) ||
+        append_key(out, item, letter, error) != 0)
         return -1;
     leat_buf_byte(out, '}');
     return out->failed ? leat_fail(error, "out of memory") : 0;

@@ -24,8 +24,7 @@
 typedef struct leat_direct_shard {
     const char *name;
     leat_shard_address at;
-    bool commits_async; /* of its workers: then a repeat is told once what it repeats is on the disk
-                         */
+    bool commits_async; /* of its workers: then a repeat is told once what it repeats is durable */
 } leat_direct_shard;
 
 typedef struct leat_direct_config {

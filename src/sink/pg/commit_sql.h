@@ -15,6 +15,11 @@
     "CASE pg_catalog.current_setting('synchronous_commit') WHEN 'off'"                             \
     " THEN pg_catalog.set_config('synchronous_commit', 'on', true) ELSE '' END IS NOT NULL"
 
+/* What a transaction has read was committed before it, so it is durable once the transaction's own
+ * commit is. That waits for the disk only if the transaction has written something: this is the
+ * least that there is, a message that nobody listens for. */
+#define LEAT_PG_WRITES_LEAST_SQL "pg_catalog.pg_logical_emit_message(true, 'leat', '')"
+
 /* A transaction that changes something by hand. */
 #define LEAT_PG_BEGIN_SYNC_SQL                                                                     \
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT " LEAT_PG_COMMITS_SYNC_SQL

@@ -14,10 +14,8 @@ const char leat_pg_note_sql[] =
 const char leat_pg_note_now_sql[] =
     "SELECT leat.note_keys_now($1::int8[], $2::int8[], $3::int8[], $4::int8[])";
 
-/* What a transaction has read is on the disk once its own commit is. That waits only if it has
- * written something: the least that there is, a message that nobody listens for. */
 const char leat_pg_confirm_sql[] =
-    "SELECT pg_catalog.pg_logical_emit_message(true, 'leat', '') FROM leat.idempotency AS n"
+    "SELECT " LEAT_PG_WRITES_LEAST_SQL " FROM leat.idempotency AS n"
     " WHERE n.a = $1::int8 AND n.b = $2::int8 AND " LEAT_PG_COMMITS_SYNC_SQL " LIMIT 1";
 
 static bool is_noted(const leat_engine_batch_record *record)

@@ -34,7 +34,7 @@ typedef enum command_kind {
     COMMAND_COMPACT,
     COMMAND_TERMINATE,
     COMMAND_IS_PRIMARY_KEY,
-    COMMAND_CONFIRM, /* that a key is noted, and on the disk */
+    COMMAND_CONFIRM, /* that a key is noted, and that is durable */
     COMMAND_ISOLATION,
     COMMAND_SYNC,
     COMMAND_COUNT,

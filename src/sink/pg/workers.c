@@ -174,12 +174,10 @@ static int read_modes(leat_shard_reporter *base, leat_mode_rows *ret, leat_error
     return end(reporter, leat_pg_read_modes(&reporter->pg, reporter->source_id, ret, error), error);
 }
 
-/* What the transaction has read was committed before it, so it is durable once the transaction's
- * own commit is. That waits for the disk only if it says so, for a reporter's
- * transaction begins as one that does not wait (leat_pg_open_to_report), and if it has written
- * something: the least that there is, a message that nobody listens for. */
+/* A reporter's transaction begins as one that does not wait for the disk (leat_pg_open_to_report).
+ */
 static const char durable_sql[] = "SET LOCAL synchronous_commit TO DEFAULT;"
-                                  " SELECT pg_catalog.pg_logical_emit_message(true, 'leat', '')"
+                                  " SELECT " LEAT_PG_WRITES_LEAST_SQL
                                   "  WHERE " LEAT_PG_COMMITS_SYNC_SQL;
 
 static bool is_any_decided(const leat_write_answer *answers, uint32_t count)
