@@ -75,9 +75,15 @@ def catalog(world):
     return f"{world.directory}/data/{world.name}.catalog.json"
 
 
+def of_its_build(world, program):
+    """The program of the same build as the world's leat, where there is one: builds need not agree about catalog or schema."""
+    beside = world.program.parent / program.name
+    return beside if beside.exists() else program
+
+
 def load(world, records, *arguments, quiet=True):
     """Prefills the topic, straight through Kafka."""
-    subprocess.run([LOAD, "--brokers", world.brokers, "--topic", world.name, "--catalog", catalog(world),
+    subprocess.run([of_its_build(world, LOAD), "--brokers", world.brokers, "--topic", world.name, "--catalog", catalog(world),
                     "--records", str(records), *map(str, arguments), *(["--quiet"] if quiet else [])], check=True)
 
 
@@ -93,14 +99,8 @@ def wait_applied(world, process, timeout=300):
         time.sleep(0.02)
 
 
-def ceiling_program(world):
-    """Of the same build, where it is there: its statements are those of its schema."""
-    beside = world.program.parent / CEILING.name
-    return beside if beside.exists() else CEILING
-
-
 def ceiling(world, *arguments, shard="a"):
-    done = subprocess.run([ceiling_program(world), "--dsn", world.dsns[shard], "--catalog", catalog(world),
+    done = subprocess.run([of_its_build(world, CEILING), "--dsn", world.dsns[shard], "--catalog", catalog(world),
                            *map(str, arguments)], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 

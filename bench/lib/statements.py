@@ -8,7 +8,8 @@ from collections import namedtuple
 from contextlib import contextmanager
 from pathlib import Path
 
-from stage import catalog, ceiling, ceiling_program
+from measure import CEILING
+from stage import catalog, ceiling, of_its_build
 
 # What a person would write by hand: no look whether anything changes, no checks of the table.
 PLAIN = """\
@@ -30,7 +31,7 @@ ROW = f"(k0, k1, c2, c3, c4, NULL)::{TABLE}"  # all columns of the table
 
 def own_statement(world, shard="a"):
     """leat's statement for the benchmark's writes."""
-    return subprocess.run([ceiling_program(world), "--print", "--dsn", world.dsns[shard], "--catalog", catalog(world), "--batches", "2"],
+    return subprocess.run([of_its_build(world, CEILING), "--print", "--dsn", world.dsns[shard], "--catalog", catalog(world), "--batches", "2"],
                           check=True, capture_output=True, text=True).stdout.strip()
 
 
