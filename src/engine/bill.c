@@ -10,7 +10,7 @@
 
 /* The tenants of a batch that took too long run in so many groups, those of a group that takes too
  * long again, until one runs alone. */
-enum { GROUPS = 8, CROWD = 64 };
+enum { GROUPS = 8, CROWD = 16 };
 
 #define DOUBT_US INT64_C(5000000)
 
@@ -93,7 +93,8 @@ void leat_bill_close(leat_bill *bill, leat_tenants *tenants)
 
 void leat_bill_settle(leat_bill *bill, leat_tenants *tenants, int64_t took_us)
 {
-    share_out(bill, tenants, (double)took_us);
+    bool surprises = leat_cost_surprises(bill->estimate_us, took_us);
+    share_out(bill, tenants, surprises ? bill->estimate_us : (double)took_us);
 }
 
 /* A tenant of which nothing was known costs what is usual, and what that is may just have been
@@ -103,9 +104,9 @@ static void learn_one(const leat_charge *charge, leat_tenants *tenants, double e
 {
     leat_tenant *tenant = &tenants->at[charge->at];
     tenant->suspected = false;
-    double row_us =
-        leat_cost_learn_record(tenant->is_known ? tenant->row_us : tenants->cost.usual_us,
-                               charge->rows_us, error_us, batch);
+    double row_us = leat_cost_learn_record(
+        &tenants->cost, tenant->is_known ? tenant->row_us : tenants->cost.usual_us, charge->rows_us,
+        error_us, batch);
     leat_tenants_set_cost(tenants, charge->at,
                           leat_cost_most(row_us, batch->took_us, charge->records));
 }
@@ -119,16 +120,21 @@ static void learn_each(const leat_bill *bill, leat_tenants *tenants, const leat_
             learn_one(&bill->charges[i], tenants, error_us, batch);
 }
 
-/* In a crowd it is seldom a tenant that is to blame, so each of them is given a second chance. */
-static void split_up(const leat_bill *bill, leat_tenants *tenants)
+/* In a crowd it is seldom a tenant that is to blame, so each of them is given a second chance. Two
+ * batches that were under way together have seen the same standstill: they are one. */
+static void split_up(const leat_bill *bill, leat_tenants *tenants, const leat_cost_batch *batch)
 {
+    int64_t begun_us = batch->now_us - batch->took_us;
     uint32_t company = bill->count / GROUPS > 0 ? bill->count / GROUPS : 1;
     for (uint32_t i = 0; i < bill->count; i++) {
         leat_tenant *tenant = &tenants->at[bill->charges[i].at];
         if (!is_there(tenants, &bill->charges[i]))
             continue;
-        if (bill->count < CROWD || tenant->suspected)
+        bool again = tenant->suspected && begun_us >= tenant->suspected_us;
+        if (bill->count < CROWD || again)
             tenant->company = (uint16_t)company;
+        if (!tenant->suspected || again)
+            tenant->suspected_us = batch->now_us;
         tenant->suspected = true;
     }
 }
@@ -204,7 +210,7 @@ void leat_bill_learn(leat_bill *bill, leat_tenants *tenants, int64_t took_us, in
         leat_cost_learn(&tenants->cost, &batch, lesson);
         break;
     case LEAT_COST_SPLIT:
-        split_up(bill, tenants);
+        split_up(bill, tenants, &batch);
         break;
     }
 }

@@ -3,6 +3,10 @@
  * once it is done. What is between the two is given back, or charged too.
  *
  * Each tenant pays for its records, and its part of the fixed cost by what its records cost.
+ *
+ * For a batch that took much longer than estimated its tenants pay the estimate. Nobody knows whose
+ * doing it was, and it is often the disk's; whoever costs more is found by running alone, and is
+ * estimated by that from then on (cost.h).
  */
 #ifndef LEAT_ENGINE_BILL_H
 #define LEAT_ENGINE_BILL_H
@@ -37,7 +41,7 @@ uint32_t leat_bill_records(const leat_bill *bill, const leat_tenants *tenants, u
 void leat_bill_serve(leat_bill *bill, leat_tenants *tenants, uint32_t at);
 /* There is at least one record, and there are no more. Everybody is served by the estimate. */
 void leat_bill_close(leat_bill *bill, leat_tenants *tenants);
-/* Everybody is served by what the batch took. */
+/* Everybody is served by what the batch took, or by the estimate: see above. */
 void leat_bill_settle(leat_bill *bill, leat_tenants *tenants, int64_t took_us);
 /* The batch was applied: everybody's costs are learned from it. `is_alone`: its only tenant was to
  * run alone. */

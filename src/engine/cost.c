@@ -17,6 +17,8 @@
 #define FIRST_FACTOR    32.0 /* of the first one: the first guess may be that far off */
 
 #define RATE        0.125 /* of learning what a tenant costs */
+#define LEAK        0.05  /* of the way back to what is usual, with each batch, of one that has */
+#define CROWD       64.0  /* ... far less than one in so many parts of it */
 #define SHARD_RATE  0.25
 #define OFF         2.0 /* times the estimate, or less than this part of it: */
 #define OFF_RATE    0.0625
@@ -196,12 +198,15 @@ double leat_cost_learn(leat_cost *cost, const leat_cost_batch *batch, leat_cost_
     return is_first ? 0 : error_us * of_rows * of_rows;
 }
 
-double leat_cost_learn_record(double row_us, double share_us, double error_us,
-                              const leat_cost_batch *batch)
+double leat_cost_learn_record(const leat_cost *cost, double row_us, double share_us,
+                              double error_us, const leat_cost_batch *batch)
 {
-    LEAT_ASSERT(batch->squares > 0);
+    LEAT_ASSERT(batch->squares > 0 && share_us <= batch->rows_us);
     double factor = 1 + RATE * error_us * share_us / batch->squares;
-    return between(row_us * between(factor, 0.5, 2), ROW_MIN_US, MOST_US);
+    double learned_us = row_us * between(factor, 0.5, 2);
+    double lost = 1 - CROWD * share_us / batch->rows_us;
+    double back = lost > 0 ? LEAK * lost : 0;
+    return between(learned_us + back * (cost->usual_us - learned_us), ROW_MIN_US, MOST_US);
 }
 
 double leat_cost_learn_alone(const leat_cost *cost, const leat_cost_batch *batch)

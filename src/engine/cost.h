@@ -7,7 +7,8 @@
  * cheap nor expensive). The rest is the records': what a batch took beyond its estimate is shared
  * out by what each tenant contributed to it, the larger ones more than their share; since batches
  * differ, the tenants separate. (Normalized least mean squares, relative to the size of each
- * part.)
+ * part.) A batch says nothing of a tenant that has a hundredth of it, so its cost goes a little of
+ * the way back to what is usual: else chance would drive some of many tenants far away from it.
  *
  * A batch that took much longer than estimated teaches nothing: an average would charge all for
  * one. Its tenants run in smaller groups once, those of a group that takes too long in still
@@ -81,8 +82,8 @@ typedef struct leat_cost_batch {
  */
 double leat_cost_learn(leat_cost *cost, const leat_cost_batch *batch, leat_cost_lesson lesson);
 /* The record cost of a tenant that contributed `share_us` to the batch, after it. */
-double leat_cost_learn_record(double row_us, double share_us, double error_us,
-                              const leat_cost_batch *batch);
+double leat_cost_learn_record(const leat_cost *cost, double row_us, double share_us,
+                              double error_us, const leat_cost_batch *batch);
 /* The record cost of the only tenant of a batch that surprised, from that batch alone. */
 double leat_cost_learn_alone(const leat_cost *cost, const leat_cost_batch *batch);
 

@@ -78,7 +78,8 @@ uint32_t leat_fair_lead(const leat_shard *shard)
         uint32_t first = tenants->first[class];
         if (first == LEAT_PAIRING_NONE || (no_slow && tenants->at[first].row_us > left_us))
             continue;
-        if (lead == LEAT_PAIRING_NONE || tenants->at[first].served_us < tenants->at[lead].served_us)
+        if (lead == LEAT_PAIRING_NONE ||
+            leat_tenants_is_before(&tenants->at[first], &tenants->at[lead]))
             lead = first;
     }
     return lead;
@@ -109,28 +110,28 @@ uint32_t leat_fair_most(const leat_engine *engine, const leat_shard *shard, cons
     return at_most(by_time > 0 ? by_time : 1, most);
 }
 
+/* In steps of what they were served. */
 static int64_t behind_of(const leat_tenants *tenants, uint32_t at)
 {
     int64_t served_us = tenants->at[at].served_us;
-    return served_us > tenants->served_us ? served_us : tenants->served_us;
+    return leat_tenants_step(served_us > tenants->served_us ? served_us : tenants->served_us);
 }
 
 uint32_t leat_fair_unpark(const leat_engine *engine, const leat_shard *shard)
 {
     const leat_tenants *tenants = &shard->ready.tenants;
     uint32_t lead = leat_fair_lead(shard);
-    int64_t least_us = lead == LEAT_PAIRING_NONE ? INT64_MAX : behind_of(tenants, lead);
+    int64_t least = lead == LEAT_PAIRING_NONE ? INT64_MAX : behind_of(tenants, lead);
     bool no_slow = shard->fair.slow >= slow_max(shard);
     uint32_t found = LEAT_INDEX_NONE;
     uint32_t id = leat_ready_first_unpark(&shard->ready);
     for (int i = 0; i < UNPARKS_LOOKED_AT && id != LEAT_INDEX_NONE; i++) {
         const leat_queue *queue = &engine->queues[id];
-        int64_t served_us = behind_of(tenants, tenant_of_head(engine, shard, queue));
+        int64_t served = behind_of(tenants, tenant_of_head(engine, shard, queue));
         bool may_run = !no_slow || fit_time(engine, shard, queue, most_us(shard)) > 0;
-        if (may_run && served_us <= least_us &&
-            (found == LEAT_INDEX_NONE || served_us < least_us)) {
+        if (may_run && served <= least && (found == LEAT_INDEX_NONE || served < least)) {
             found = id;
-            least_us = served_us;
+            least = served;
         }
         id = queue->next;
     }
@@ -251,7 +252,8 @@ static uint32_t next_tenant(const leat_bill *bill, const leat_tenants *tenants, 
             !is_not_cheaper(left, tenants->at[at].row_us) || !may_join(bill, tenants, left, at) ||
             (left->any_cost && tenants->at[at].row_us > left->us))
             continue;
-        if (next == LEAT_PAIRING_NONE || tenants->at[at].served_us < tenants->at[next].served_us)
+        if (next == LEAT_PAIRING_NONE ||
+            leat_tenants_is_before(&tenants->at[at], &tenants->at[next]))
             next = at;
     }
     return next;

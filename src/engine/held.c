@@ -73,7 +73,7 @@ static void enter(leat_held *held, leat_held_place *place, int64_t due_us)
         held->first_due = leat_pairing_remove(held->dues, held->first_due, at);
     place->due_us = due_us;
     if (due_us != INT64_MAX)
-        held->first_due = leat_pairing_insert(held->dues, held->first_due, at, due_us);
+        held->first_due = leat_pairing_insert(held->dues, held->first_due, at, due_us, 0);
 }
 
 static void follow(leat_held *held, leat_held_place *place)

@@ -6,14 +6,19 @@
  */
 #include "engine/pairing.h"
 
-/* Both are first ones, without siblings. Of equal keys `a` stays in front. */
+static bool is_before(const leat_pairing_node *a, const leat_pairing_node *b)
+{
+    return a->key != b->key ? a->key < b->key : a->then < b->then;
+}
+
+/* Both are first ones, without siblings. Of equal ones `a` stays in front. */
 static uint32_t meld(leat_pairing_node *nodes, uint32_t a, uint32_t b)
 {
     if (a == LEAT_PAIRING_NONE)
         return b;
     if (b == LEAT_PAIRING_NONE)
         return a;
-    uint32_t parent = nodes[b].key < nodes[a].key ? b : a;
+    uint32_t parent = is_before(&nodes[b], &nodes[a]) ? b : a;
     uint32_t child = parent == a ? b : a;
     nodes[child].next = nodes[parent].child;
     nodes[child].prev = parent;
@@ -67,10 +72,12 @@ static uint32_t meld_children(leat_pairing_node *nodes, uint32_t id)
     return all;
 }
 
-uint32_t leat_pairing_insert(leat_pairing_node *nodes, uint32_t first, uint32_t id, int64_t key)
+uint32_t leat_pairing_insert(leat_pairing_node *nodes, uint32_t first, uint32_t id, int64_t key,
+                             int64_t then)
 {
     LEAT_ASSERT(id != first);
-    nodes[id] = (leat_pairing_node){key, LEAT_PAIRING_NONE, LEAT_PAIRING_NONE, LEAT_PAIRING_NONE};
+    nodes[id] =
+        (leat_pairing_node){key, then, LEAT_PAIRING_NONE, LEAT_PAIRING_NONE, LEAT_PAIRING_NONE};
     return meld(nodes, first, id);
 }
 
@@ -90,7 +97,7 @@ uint32_t leat_pairing_validate(const leat_pairing_node *nodes, uint32_t first)
     uint32_t count = 1;
     uint32_t before = first;
     for (uint32_t id = nodes[first].child; id != LEAT_PAIRING_NONE; id = nodes[id].next) {
-        LEAT_ASSERT(nodes[id].prev == before && nodes[id].key >= nodes[first].key);
+        LEAT_ASSERT(nodes[id].prev == before && !is_before(&nodes[id], &nodes[first]));
         count += leat_pairing_validate(nodes, id);
         before = id;
     }

@@ -3,7 +3,8 @@
  * because a batch that takes many records of one queue folds and updates progress once for all of
  * them. A queue whose head is overdue goes before deeper ones of its tenant, or a shallow one would
  * wait as long as the load lasts. (Between tenants age does not count: the oldest records are those
- * of the one that floods.) Queues are sorted by powers of two only: the exact depth would move one
+ * of the one that floods; it decides between those that have been served about as much, tenants.h.)
+ * Queues are sorted by powers of two only: the exact depth would move one
  * with each record.
  */
 #include "engine/ready.h"
@@ -88,6 +89,12 @@ void leat_ready_init(leat_ready *ready, leat_pairing_node *ages)
     ready->ages = ages;
 }
 
+/* When the head that has waited longest was read; 0: there is none. */
+static int64_t oldest_us(const leat_ready *ready, const leat_tenant *tenant)
+{
+    return tenant->oldest != LEAT_PAIRING_NONE ? ready->ages[tenant->oldest].key : 0;
+}
+
 void leat_ready_add(leat_ready *ready, leat_queue *queues, uint32_t id,
                     const leat_record_slot *head, int64_t now_us)
 {
@@ -102,9 +109,9 @@ void leat_ready_add(leat_ready *ready, leat_queue *queues, uint32_t id,
     }
     queue->tenant = leat_tenants_take(&ready->tenants, head->tenant);
     leat_tenant *tenant = &ready->tenants.at[queue->tenant];
-    leat_tenants_ready(&ready->tenants, queue->tenant, now_us);
     link_in(ready, queues, id, depth_of(queue->count));
-    tenant->oldest = leat_pairing_insert(ready->ages, tenant->oldest, id, head->read_us);
+    tenant->oldest = leat_pairing_insert(ready->ages, tenant->oldest, id, head->read_us, 0);
+    leat_tenants_ready(&ready->tenants, queue->tenant, oldest_us(ready, tenant), now_us);
 }
 
 void leat_ready_remove(leat_ready *ready, leat_queue *queues, uint32_t id, int64_t now_us)
@@ -118,7 +125,7 @@ void leat_ready_remove(leat_ready *ready, leat_queue *queues, uint32_t id, int64
         return;
     leat_tenant *tenant = &ready->tenants.at[queue->tenant];
     tenant->oldest = leat_pairing_remove(ready->ages, tenant->oldest, id);
-    leat_tenants_quiet(&ready->tenants, queue->tenant, now_us);
+    leat_tenants_quiet(&ready->tenants, queue->tenant, oldest_us(ready, tenant), now_us);
 }
 
 void leat_ready_deepened(leat_ready *ready, leat_queue *queues, uint32_t id)
@@ -136,7 +143,7 @@ uint32_t leat_ready_first(const leat_ready *ready, uint32_t at, int64_t overdue_
 {
     const leat_tenant *tenant = &ready->tenants.at[at];
     LEAT_ASSERT(tenant->ready > 0);
-    if (ready->ages[tenant->oldest].key < overdue_us)
+    if (oldest_us(ready, tenant) < overdue_us)
         return tenant->oldest;
     return tenant->head[depth_of(tenant->depths)];
 }
@@ -209,6 +216,7 @@ static uint32_t check_tenant(const leat_ready *ready, const leat_queue *queues, 
             LEAT_ASSERT(queues[id].tenant == at);
     }
     LEAT_ASSERT(count == tenant->ready);
+    LEAT_ASSERT(count == 0 || tenant->oldest_us == oldest_us(ready, tenant));
     LEAT_ASSERT(leat_pairing_validate(ready->ages, tenant->oldest) == count);
     return count;
 }

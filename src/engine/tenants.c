@@ -97,8 +97,10 @@ uint32_t leat_tenants_take(leat_tenants *tenants, uint64_t tenant)
 
 static void enter_heap(leat_tenants *tenants, uint32_t at)
 {
-    uint32_t *first = &tenants->first[tenants->at[at].class];
-    *first = leat_pairing_insert(tenants->nodes, *first, at, tenants->at[at].served_us);
+    const leat_tenant *tenant = &tenants->at[at];
+    uint32_t *first = &tenants->first[tenant->class];
+    *first = leat_pairing_insert(tenants->nodes, *first, at, leat_tenants_step(tenant->served_us),
+                                 tenant->oldest_us);
 }
 
 static void leave_heap(leat_tenants *tenants, uint32_t at)
@@ -115,22 +117,36 @@ static void come_back(leat_tenants *tenants, leat_tenant *tenant, int64_t now_us
     tenant->served_us = tenants->served_us + debt_us;
 }
 
-void leat_tenants_ready(leat_tenants *tenants, uint32_t at, int64_t now_us)
+static void set_oldest(leat_tenants *tenants, uint32_t at, int64_t oldest_us)
 {
-    leat_tenant *tenant = &tenants->at[at];
-    if (tenant->ready++ > 0)
+    if (tenants->at[at].oldest_us == oldest_us)
         return;
-    come_back(tenants, tenant, now_us);
-    tenants->ready++;
+    leave_heap(tenants, at);
+    tenants->at[at].oldest_us = oldest_us;
     enter_heap(tenants, at);
 }
 
-void leat_tenants_quiet(leat_tenants *tenants, uint32_t at, int64_t now_us)
+void leat_tenants_ready(leat_tenants *tenants, uint32_t at, int64_t oldest_us, int64_t now_us)
+{
+    leat_tenant *tenant = &tenants->at[at];
+    if (tenant->ready++ > 0) {
+        set_oldest(tenants, at, oldest_us);
+        return;
+    }
+    come_back(tenants, tenant, now_us);
+    tenants->ready++;
+    tenant->oldest_us = oldest_us;
+    enter_heap(tenants, at);
+}
+
+void leat_tenants_quiet(leat_tenants *tenants, uint32_t at, int64_t oldest_us, int64_t now_us)
 {
     leat_tenant *tenant = &tenants->at[at];
     LEAT_ASSERT(tenant->ready > 0 && tenants->ready > 0);
-    if (--tenant->ready > 0)
+    if (--tenant->ready > 0) {
+        set_oldest(tenants, at, oldest_us);
         return;
+    }
     tenant->paused_us = now_us;
     tenants->ready--;
     leave_heap(tenants, at);
@@ -142,10 +158,13 @@ void leat_tenants_serve(leat_tenants *tenants, uint32_t at, double us)
     int64_t served_us = tenant->served_us + (int64_t)us;
     int64_t most_us = tenants->served_us + LEAT_TENANT_DEBT_MAX_US;
     int64_t least_us = tenants->served_us - LEAT_TENANT_BEHIND_MAX_US;
-    if (tenant->ready > 0)
+    served_us = served_us > most_us ? most_us : served_us < least_us ? least_us : served_us;
+    bool moves = tenant->ready > 0 &&
+                 leat_tenants_step(served_us) != leat_tenants_step(tenant->served_us);
+    if (moves)
         leave_heap(tenants, at);
-    tenant->served_us = served_us > most_us ? most_us : served_us < least_us ? least_us : served_us;
-    if (tenant->ready > 0)
+    tenant->served_us = served_us;
+    if (moves)
         enter_heap(tenants, at);
 }
 
@@ -182,7 +201,8 @@ void leat_tenants_validate(const leat_tenants *tenants)
         LEAT_ASSERT(tenant->row_us > 0 && tenant->class < LEAT_COST_CLASSES);
         LEAT_ASSERT(leat_cost_class(tenant->row_us, tenant->class) == tenant->class);
         LEAT_ASSERT(debt_of(tenants, tenant) <= LEAT_TENANT_DEBT_MAX_US);
-        LEAT_ASSERT(tenant->ready == 0 || tenants->nodes[at].key == tenant->served_us);
+        LEAT_ASSERT(tenant->ready == 0 ||
+                    tenants->nodes[at].key == leat_tenants_step(tenant->served_us));
         ready += tenant->ready > 0;
     }
     for (uint32_t class = 0; class < LEAT_COST_CLASSES; class ++)

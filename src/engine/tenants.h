@@ -4,7 +4,10 @@
  *
  * `served_us` is a virtual time: what a tenant was served counts forward from there, in database
  * time. The tenant that is furthest behind is next, so all that have work get the same time,
- * however much each has waiting. One that comes back after a pause starts where the others are; one
+ * however much each has waiting. Those within the same LEAT_TENANT_EVEN_US have been served alike,
+ * and the one is next whose record has waited longest: else, where a thousand tenants share a shard
+ * that is busy, one that was served a millisecond more would wait for seconds, and with it all who
+ * have records behind its own. One that comes back after a pause starts where the others are; one
  * that is ahead of them has a *debt*, and waits until the others have come as far. A debt decays by
  * half each second in which its tenant has nothing to run, and is bounded. (Deficit round robin,
  * Shreedhar and Varghese 1995, with the deficit kept as a position: Goyal's start-time fair
@@ -31,6 +34,8 @@ enum {
 
 /* The longest debt: so long may a tenant wait for the others after one very long batch. */
 #define LEAT_TENANT_DEBT_MAX_US (5 * INT64_C(1000000))
+/* A step of what tenants were served: what a batch takes is known no better. */
+#define LEAT_TENANT_EVEN_US INT64_C(4096)
 /* How far one may fall behind that has work and is not served, because its batches are slow. */
 #define LEAT_TENANT_BEHIND_MAX_US (1 * INT64_C(1000000))
 
@@ -45,19 +50,22 @@ typedef struct leat_tenant {
     uint16_t next;     /* in its bucket, a place + 1; 0: none */
     uint8_t class;     /* of row_us */
     bool is_known;     /* row_us was learned from a batch of its own */
-    bool suspected;    /* its last batch surprised, with many others in it */
-    uint16_t company;  /* its next batch has at most so many tenants; 0: any number */
-    uint32_t bill;     /* bill.h: in the one of this number, `charge` is its own */
+    bool suspected;    /* its last batch surprised, with many others in it, */
+    int64_t suspected_us; /* and was done then */
+    uint16_t company;     /* its next batch has at most so many tenants; 0: any number */
+    uint32_t bill;        /* bill.h: in the one of this number, `charge` is its own */
     uint32_t charge;
     uint32_t head[LEAT_TENANT_DEPTHS]; /* ready.h, like the next three */
     uint32_t tail[LEAT_TENANT_DEPTHS];
     uint32_t depths;
     uint32_t oldest;
+    int64_t oldest_us; /* when the head that has waited longest was read; while `ready` is above 0
+                        */
 } leat_tenant;
 
 typedef struct leat_tenants {
     leat_tenant *at;          /* [LEAT_TENANTS_MAX + 1] */
-    leat_pairing_node *nodes; /* likewise: keys are served_us */
+    leat_pairing_node *nodes; /* likewise: keys are leat_tenants_step, then oldest_us */
     uint16_t *buckets;        /* [LEAT_TENANT_BUCKETS]: a place + 1; 0: none */
     leat_cost cost;           /* of the shard */
     uint64_t only;            /* the first one that was seen */
@@ -79,9 +87,22 @@ uint32_t leat_tenants_find(const leat_tenants *tenants, uint64_t tenant);
 /* Its place, one that has just become free if need be. A record of a new one is thought to cost
  * what is usual. */
 uint32_t leat_tenants_take(leat_tenants *tenants, uint64_t tenant);
-/* One more of its queues can run, or one less. */
-void leat_tenants_ready(leat_tenants *tenants, uint32_t at, int64_t now_us);
-void leat_tenants_quiet(leat_tenants *tenants, uint32_t at, int64_t now_us);
+/* One more of its queues can run, or one less. `oldest_us`: see leat_tenant; unless none is left.
+ */
+void leat_tenants_ready(leat_tenants *tenants, uint32_t at, int64_t oldest_us, int64_t now_us);
+void leat_tenants_quiet(leat_tenants *tenants, uint32_t at, int64_t oldest_us, int64_t now_us);
+/* What it was served, in steps; of a tenant that was served less than nothing, -1 or less. */
+static inline int64_t leat_tenants_step(int64_t served_us)
+{
+    return (served_us - (served_us < 0 ? LEAT_TENANT_EVEN_US - 1 : 0)) / LEAT_TENANT_EVEN_US;
+}
+/* Is `a` in turn before `b`? Both have something to run. */
+static inline bool leat_tenants_is_before(const leat_tenant *a, const leat_tenant *b)
+{
+    int64_t step_a = leat_tenants_step(a->served_us);
+    int64_t step_b = leat_tenants_step(b->served_us);
+    return step_a != step_b ? step_a < step_b : a->oldest_us < b->oldest_us;
+}
 /* It was served so much time; negative: so much less than was said before. */
 void leat_tenants_serve(leat_tenants *tenants, uint32_t at, double us);
 void leat_tenants_set_cost(leat_tenants *tenants, uint32_t at, double row_us);

@@ -233,6 +233,27 @@ START_TEST(costs_of_one_class_lie_within_a_factor_of_4)
 }
 END_TEST
 
+/* A tenant has a hundredth of its batches, which take now more, now less than is thought. */
+START_TEST(chance_does_not_drive_the_costs_of_a_crowd_apart)
+{
+    leat_cost cost;
+    leat_cost_init(&cost);
+    leat_prng prng = {7};
+    for (int tenant = 0; tenant < 20; tenant++) {
+        double us = cost.usual_us;
+        for (int i = 0; i < 20000; i++) {
+            double share_us = us * (double)(1 + leat_prng_below(&prng, 5));
+            leat_cost_batch batch = {.rows_us = 100 * 3 * cost.usual_us,
+                                     .squares = 100 * 11 * cost.usual_us * cost.usual_us};
+            double error_us = batch.rows_us * ((double)leat_prng_below(&prng, 100) - 50) / 100;
+            us = leat_cost_learn_record(&cost, us, share_us, error_us, &batch);
+            ck_assert_double_gt(us, cost.usual_us / 8);
+            ck_assert_double_lt(us, cost.usual_us * 8);
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_cost_near_a_border_stays_in_its_class)
 {
     uint8_t class = leat_cost_class(14, 0);
@@ -258,6 +279,44 @@ START_TEST(a_bill_charges_the_estimate_then_what_was_taken)
     leat_bill_settle(&s->bill, &s->tenants, 8000);
     ck_assert_int_eq(s->at[a].served_us, 6000);
     ck_assert_int_eq(s->at[b].served_us, 2000);
+    leat_bill_settle(&s->bill, &s->tenants, 600000); /* the disk's, perhaps */
+    ck_assert_int_eq(s->at[a].served_us, 1350);
+    ck_assert_int_eq(s->at[b].served_us, 450);
+}
+END_TEST
+
+enum { MANY = 20 };
+
+/* A batch of many tenants, of which each has one record, is done now. */
+static void crowd(shop *s, leat_bill *bill, int64_t took_us)
+{
+    leat_bill_begin(bill, &s->tenants);
+    for (uint32_t i = 0; i < MANY; i++)
+        leat_bill_add(bill, &s->tenants, leat_tenants_take(&s->tenants, 100 + i), 1);
+    leat_bill_close(bill, &s->tenants);
+    leat_bill_learn(bill, &s->tenants, took_us, s->now_us, false);
+}
+
+START_TEST(a_crowd_is_split_up_by_a_second_surprise_that_began_after_the_first)
+{
+    static const struct {
+        int64_t later_us; /* the second is done so much later; both take 300 ms */
+        uint16_t company;
+    } cases[] = {{0, 0}, {299999, 0}, {300000, MANY / 8}, {5000000, MANY / 8}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        shop *s = open_shop();
+        leat_charge charges[MANY];
+        leat_bill bill = {.charges = charges, .max = MANY};
+        for (int k = 0; k < 100; k++)
+            crowd(s, &bill, 1500);
+        s->now_us = 1000000;
+        crowd(s, &bill, 300000);
+        const leat_tenant *one = &s->at[leat_tenants_find(&s->tenants, 100)];
+        ck_assert_uint_eq(one->company, 0);
+        s->now_us += cases[i].later_us;
+        crowd(s, &bill, 300000);
+        ck_assert_uint_eq(one->company, cases[i].company);
+    }
 }
 END_TEST
 
@@ -281,4 +340,6 @@ STORY_MAIN("cost", the_fixed_part_and_each_tenants_part_separate,
            a_shard_that_turned_slow_is_given_twice_as_much_each_time,
            a_slow_start_is_not_what_is_normal, costs_of_one_class_lie_within_a_factor_of_4,
            a_cost_near_a_border_stays_in_its_class, a_bill_charges_the_estimate_then_what_was_taken,
+           a_crowd_is_split_up_by_a_second_surprise_that_began_after_the_first,
+           chance_does_not_drive_the_costs_of_a_crowd_apart,
            more_tenants_than_a_bill_has_room_for_are_charged_with_the_first)

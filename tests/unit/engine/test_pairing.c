@@ -28,7 +28,7 @@ START_TEST(the_lowest_of_each_heap_is_its_first_whatever_goes_in_and_out)
         } else {
             in[id] = (uint8_t)leat_prng_below(&prng, HEAPS);
             keys[id] = (int64_t)leat_prng_below(&prng, 50);
-            first[in[id]] = leat_pairing_insert(nodes, first[in[id]], id, keys[id]);
+            first[in[id]] = leat_pairing_insert(nodes, first[in[id]], id, keys[id], 0);
         }
         for (uint32_t heap = 0; heap < HEAPS; heap++) {
             uint32_t count = 0;
@@ -45,9 +45,9 @@ END_TEST
 START_TEST(of_equal_keys_the_first_one_that_came_is_first)
 {
     leat_pairing_node nodes[3];
-    uint32_t first = leat_pairing_insert(nodes, LEAT_PAIRING_NONE, 2, 7);
-    first = leat_pairing_insert(nodes, first, 0, 7);
-    first = leat_pairing_insert(nodes, first, 1, 7);
+    uint32_t first = leat_pairing_insert(nodes, LEAT_PAIRING_NONE, 2, 7, 0);
+    first = leat_pairing_insert(nodes, first, 0, 7, 0);
+    first = leat_pairing_insert(nodes, first, 1, 7, 0);
     ck_assert_uint_eq(first, 2);
 }
 END_TEST
