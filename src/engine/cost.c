@@ -18,7 +18,7 @@
 
 #define RATE        0.125 /* of learning what a tenant costs */
 #define LEAK        0.05  /* of the way back to what is usual, with each batch, of one that has */
-#define CROWD       64.0  /* ... far less than one in so many parts of it */
+#define CROWD       32.0  /* ... far less than one in so many parts of it */
 #define SHARD_RATE  0.25
 #define OFF         2.0 /* times the estimate, or less than this part of it: */
 #define OFF_RATE    0.0625

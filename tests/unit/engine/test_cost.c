@@ -243,8 +243,9 @@ START_TEST(chance_does_not_drive_the_costs_of_a_crowd_apart)
         double us = cost.usual_us;
         for (int i = 0; i < 20000; i++) {
             double share_us = us * (double)(1 + leat_prng_below(&prng, 5));
-            leat_cost_batch batch = {.rows_us = 100 * 3 * cost.usual_us,
-                                     .squares = 100 * 11 * cost.usual_us * cost.usual_us};
+            leat_cost_batch batch = {.rows_us = 99 * 3 * cost.usual_us + share_us,
+                                     .squares = 99 * 11 * cost.usual_us * cost.usual_us +
+                                                share_us * share_us};
             double error_us = batch.rows_us * ((double)leat_prng_below(&prng, 100) - 50) / 100;
             us = leat_cost_learn_record(&cost, us, share_us, error_us, &batch);
             ck_assert_double_gt(us, cost.usual_us / 8);
