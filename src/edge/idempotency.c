@@ -76,9 +76,10 @@ void edge_idempotency_note(leat_edge *edge, const edge_seen_key *key)
     if (!edge->seen)
         return;
     edge_seen_key *place = &edge->seen[key->id % PLACES];
-    int64_t first_us = is_remembered(edge, place, key) ? place->taken_us : edge->taken_us;
+    if (is_remembered(edge, place, key))
+        return; /* the first write has the effect, and the shard counts from it, whatever follows */
     *place = *key;
-    place->taken_us = first_us; /* a repeat lengthens nothing: the shard counts from the first */
+    place->taken_us = edge->taken_us;
 }
 
 void edge_idempotency_fini(leat_edge *edge)

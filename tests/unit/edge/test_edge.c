@@ -225,6 +225,31 @@ START_TEST(test_idempotency_key)
 }
 END_TEST
 
+/* Two with one key are on their way at once: the first has the effect, so it may be sent again, and
+ * the other is the one that is refused. */
+START_TEST(test_the_first_write_with_a_key_keeps_it)
+{
+    static const char *const bodies[] = {"{\"sessions\":1}", "{\"sessions\":2}"};
+    edge_world *world = world_new();
+    world_open(world);
+    for (uint32_t i = 0; i < 2; i++) {
+        send_request(world, "PATCH /apps/7/devices/y", "idempotency-key: k\r\n", bodies[i]);
+        wait_record(world, i + 1);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        fake_log_answer(world->log, i, LEAT_APPENDED, i, NULL);
+        expect_answer(world, 202);
+    }
+    send_request(world, "PATCH /apps/7/devices/y", "idempotency-key: k\r\n", bodies[0]);
+    wait_record(world, 3);
+    fake_log_answer(world->log, 2, LEAT_APPENDED, 2, NULL);
+    expect_answer(world, 202);
+    send_request(world, "PATCH /apps/7/devices/y", "idempotency-key: k\r\n", bodies[1]);
+    expect_answer(world, 422);
+    world_free(world);
+}
+END_TEST
+
 /* Another write with it is then the shard's to judge, which has forgotten it too. */
 START_TEST(test_an_idempotency_key_is_remembered_for_its_lifetime)
 {
@@ -1045,6 +1070,7 @@ static Suite *suite(void)
     suite_add_tcase(s, records);
     TCase *answers = tcase_create("answers");
     tcase_add_test(answers, test_idempotency_key);
+    tcase_add_test(answers, test_the_first_write_with_a_key_keeps_it);
     tcase_add_test(answers, test_an_idempotency_key_is_remembered_for_its_lifetime);
     tcase_add_loop_test(answers, test_refused, 0, COUNT_OF(refused));
     tcase_add_loop_test(answers, test_answers_of_the_log, 0, COUNT_OF(from_log));
