@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "edge/batch_item.h"
+#include "edge/batch_rows.h"
 #include "edge/batch_split.h"
 #include "edge/trace.h"
 
@@ -23,11 +24,10 @@ enum {
     ITEMS_MAX = 1024,              /* taken, and not answered yet */
     ANSWERS_MAX = 256 * 1024,      /* bytes of answers that the client has not taken */
     ITEM_ENVELOPE_MAX = 12 * 1024, /* of an item, besides its body: path and spaces */
-    ROWS_SIZE = 2048,              /* of the table of rows that are not taken any more; */
-    ROWS_MAX = 1024,               /* beyond, no row is */
 };
 
-#define NDJSON "application/x-ndjson"
+#define NDJSON  "application/x-ndjson"
+#define STOPPED "this process is being stopped"
 
 /* An item that was taken, until its answer is written. */
 typedef struct item_answer {
@@ -54,35 +54,16 @@ struct edge_batch {
     uint64_t first;   /* the oldest item that is not answered */
     uint64_t next;    /* items so far */
     item_answer answers[ITEMS_MAX];
-    uint64_t rows[ROWS_SIZE]; /* hashes; 0: a free place */
-    uint32_t row_count;
+    edge_rows barred;
     leat_buf text; /* answers on their way out */
 };
 
 /* ---- rows that are not taken any more ---- */
 
-static size_t row_place(const edge_batch *batch, uint64_t row)
-{
-    size_t at = row % ROWS_SIZE;
-    while (batch->rows[at] != 0 && batch->rows[at] != row)
-        at = (at + 1) % ROWS_SIZE;
-    return at;
-}
-
-static void bar_row(edge_batch *batch, uint64_t row)
-{
-    if (row == 0 || batch->row_count >= ROWS_MAX)
-        return;
-    size_t at = row_place(batch, row);
-    batch->row_count += batch->rows[at] == 0;
-    batch->rows[at] = row;
-}
-
 bool edge_batch_keeps_order(const edge_asker *asker)
 {
     const edge_batch *batch = asker->batch;
-    if (!batch || batch->row_count == 0 ||
-        (batch->row_count < ROWS_MAX && batch->rows[row_place(batch, asker->row)] != asker->row))
+    if (!batch || !edge_rows_has(&batch->barred, asker->row))
         return true;
     edge_refuse(batch->edge, asker, LEAT_HTTP_OVERLOADED, NULL,
                 "an earlier write of this batch to the same row was not taken");
@@ -141,7 +122,7 @@ void edge_batch_refused(const edge_asker *asker, leat_http_code code, const char
     item_answer *answer = answer_of(batch, asker->item);
     leat_http_error_item(&answer->text, code, field, message, after_s);
     if (may_be_sent_again(code))
-        bar_row(batch, asker->row);
+        edge_rows_add(&batch->barred, asker->row);
     settle(batch, answer, code);
 }
 
@@ -428,7 +409,7 @@ void edge_batches_drain(leat_edge *edge)
         next = LIST_NEXT(batch, all);
         if (batch->is_over)
             continue;
-        break_off(batch, LEAT_HTTP_UNAVAILABLE, "this process is being stopped");
+        break_off(batch, LEAT_HTTP_UNAVAILABLE, STOPPED);
     }
 }
 
@@ -456,33 +437,46 @@ static bool has_share(const leat_edge *edge, const leat_http_request *request)
     return leat_http_streamed_beside(request) < (share > 0 ? share : 1);
 }
 
-leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request)
+/* Why a batch cannot begin. */
+typedef struct obstacle {
+    leat_http_code code;
+    const char *field, *message; /* `message` NULL: it can */
+} obstacle;
+
+static obstacle find_obstacle(const leat_edge *edge, const leat_http_request *request,
+                              bool *ret_is_array)
 {
     leat_slice type = edge_media_type(leat_http_request_header(request, "content-type"));
-    bool is_array = leat_slice_is_nocase(type, LEAT_HTTP_JSON);
     const char *fault = edge_coding_fault(request);
-    edge_trace_begin(edge, request, leat_mono_us());
-    if (!fault && !is_array && !leat_slice_is_nocase(type, NDJSON))
+    *ret_is_array = leat_slice_is_nocase(type, LEAT_HTTP_JSON);
+    if (!fault && !*ret_is_array && !leat_slice_is_nocase(type, NDJSON))
         fault = "Content-Type must be " NDJSON " or " LEAT_HTTP_JSON;
-    if (fault) {
-        edge_answer_error(edge, request, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
-        return LEAT_HTTP_BODY_ANSWERED;
-    }
-    if (leat_http_request_header_line(request, "idempotency-key", 0).data) {
-        edge_answer_error(edge, request, LEAT_HTTP_BAD_REQUEST, "idempotency-key",
-                          "in a batch each item has its own \"idempotency_key\"");
-        return LEAT_HTTP_BODY_ANSWERED;
-    }
-    if (!has_share(edge, request)) {
-        edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,
-                          "too many batches are being received on this connection at once");
-        return LEAT_HTTP_BODY_ANSWERED;
-    }
-    bool has_place = edge_takes_long_ones(edge) && edge->batch_count < edge->config.batches_max;
-    edge_batch *batch = has_place ? calloc(1, sizeof *batch) : NULL;
+    if (fault)
+        return (obstacle){LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault};
+    if (leat_http_request_header_line(request, "idempotency-key", 0).data)
+        return (obstacle){LEAT_HTTP_BAD_REQUEST, "idempotency-key",
+                          "in a batch each item has its own \"idempotency_key\""};
+    if (!edge_takes_long_ones(edge))
+        return (obstacle){LEAT_HTTP_UNAVAILABLE, NULL, STOPPED};
+    if (!has_share(edge, request))
+        return (obstacle){LEAT_HTTP_OVERLOADED, NULL,
+                          "too many batches are being received on this connection at once"};
+    if (edge->batch_count >= edge->config.batches_max)
+        return (obstacle){LEAT_HTTP_OVERLOADED, NULL,
+                          "too many batches are being received at once"};
+    return (obstacle){.message = NULL};
+}
+
+leat_http_body_mode edge_batch_begin(leat_edge *edge, leat_http_request *request)
+{
+    bool is_array;
+    edge_trace_begin(edge, request, leat_mono_us());
+    obstacle found = find_obstacle(edge, request, &is_array);
+    edge_batch *batch = found.message ? NULL : calloc(1, sizeof *batch);
+    if (!batch && !found.message)
+        found = (obstacle){LEAT_HTTP_OVERLOADED, NULL, "out of memory"};
     if (!batch) {
-        edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,
-                          "too many batches are being received at once");
+        edge_answer_error(edge, request, found.code, found.field, found.message);
         return LEAT_HTTP_BODY_ANSWERED;
     }
     batch->edge = edge;

@@ -21,6 +21,7 @@
  *
  *   batch_split.c     where an item of a batch begins and ends
  *   batch_item.c      what an item says
+ *   batch_rows.c      the rows of which a batch takes no further item
  *   buckets.c         token buckets by name
  *   waiting.c         who waits for a write
  *   prefer.c          the header Prefer

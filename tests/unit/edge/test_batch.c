@@ -556,6 +556,26 @@ START_TEST(test_a_drain_ends_a_batch)
 }
 END_TEST
 
+/* And lets none begin, for that reason. */
+START_TEST(test_a_drain_lets_no_batch_begin)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    test_send_text(&world->loop, world->reader.fd, "POST /batch HTTP/1.1\r\n");
+    for (int i = 0; i < 20; i++)
+        test_turn(&world->loop);
+    leat_edge_drain(world->edge, on_drained, world);
+    test_send_text(&world->loop, world->reader.fd,
+                   "Host: a\r\nContent-Type: " NDJSON "\r\nContent-Length: 0\r\n\r\n");
+    const char *answer = read_answer(world, false);
+    expect_status(world, 503);
+    ck_assert_ptr_nonnull(strstr(answer, "{\"error\":\"unavailable\",\"field\":null,"
+                                         "\"message\":\"this process is being stopped\""));
+    test_turn_until(&world->loop, &world->drained);
+    world_free(world);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("batch");
@@ -573,6 +593,7 @@ int main(void)
     tcase_add_loop_test(tests, test_a_batch_without_a_client, 0, 4);
     tcase_add_test(tests, test_a_batch_while_the_edge_leaves);
     tcase_add_test(tests, test_a_drain_ends_a_batch);
+    tcase_add_test(tests, test_a_drain_lets_no_batch_begin);
     suite_add_tcase(suite, tests);
     return fixture_run(suite);
 }
