@@ -346,7 +346,7 @@ static const leat_setting settings[] = {
     {"limits.waiting", TOP(waiting_max), COUNT(0, 1000000, "10000"),
      .help =
          "The most requests that wait for a write to be applied (`Prefer: wait`, `GET /writes/TOKEN`); beyond, a write is "
-         "answered 202 at once and a question 503. 0: nobody can wait or ask."},
+         "answered 202 at once and a question 503. 0: nobody can wait or ask, and a 202 has no token."},
     {"limits.wait_max", TOP(wait_max_ms), TIME(SECOND, 10 * MINUTE, "30s"),
      .help = "The most time that a request waits for its write, in whole seconds."},
     {"limits.lag", TOP(lag_limit_ms), TIME(0, 24 * HOUR, "0s"),

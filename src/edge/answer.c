@@ -38,7 +38,7 @@ void edge_answer_prepare(leat_edge *edge)
 void edge_write_token(const leat_edge *edge, leat_buf *text, const leat_write_place *place)
 {
     char token[LEAT_WRITE_TOKEN_SIZE];
-    if (!edge->config.writes.placement)
+    if (!edge->config.writes.waits)
         return;
     leat_write_token_write(edge->config.writes.source, place, token);
     leat_buf_slice(text, LEAT_SLICE(",\"token\":\""));

@@ -15,7 +15,7 @@
 struct edge_ticket {
     edge_asker asker;
     int64_t arrived_us;
-    uint32_t subpartition; /* as is `key`, of its place; 0 without tokens */
+    uint32_t subpartition; /* as is `key`, of its place; 0 where there are no waits */
     uint32_t wait_s;       /* 0: it is answered as soon as the log has it */
     uint32_t route;        /* its index */
     uint64_t key;
@@ -60,7 +60,7 @@ static edge_ticket *take_ticket(leat_edge *edge)
 /* Of the write whose key is in the edge. */
 static void fill_ticket(leat_edge *edge, edge_ticket *ticket, const edge_write *write)
 {
-    const leat_placement *placement = edge->config.writes.placement;
+    const leat_edge_writes *writes = &edge->config.writes;
     leat_slice key = {edge->key.canonical, edge->key.canonical_size};
     *ticket = (edge_ticket){.asker = write->asker,
                             .arrived_us = write->arrived_us,
@@ -72,8 +72,8 @@ static void fill_ticket(leat_edge *edge, edge_ticket *ticket, const edge_write *
                                      .version = write->way_version,
                                      .point = leat_mode_point(edge->key.hash)};
     }
-    if (placement) {
-        ticket->subpartition = leat_placement_subpartition(placement, key, edge->key.hash);
+    if (writes->waits) {
+        ticket->subpartition = leat_placement_subpartition(writes->placement, key, edge->key.hash);
         ticket->key = leat_route_held_hash(write->route, key);
     }
     ticket->wait_s = write->asker.batch ? 0 : edge_waiting_wish(edge, write->asker.request);

@@ -49,7 +49,9 @@ static bool refresh(leat_edge *edge)
         return true;
     docs->version = NULL;
     leat_buf_free(&docs->description);
-    if (edge_openapi_write(&version->routes, edge->config.auth != NULL, &docs->description) != 0)
+    const edge_openapi_options options = {.needs_token = edge->config.auth != NULL,
+                                          .has_waits = edge->config.writes.waits != NULL};
+    if (edge_openapi_write(&version->routes, &options, &docs->description) != 0)
         return false;
     docs->version = version;
     leat_slice text = {docs->description.data, docs->description.size};

@@ -31,10 +31,10 @@ typedef struct leat_edge_rate {
 /* What a client may hear of a write after it was accepted. All of it outlives the edge. */
 typedef struct leat_edge_writes {
     uint32_t source;                 /* leat_write_token_source */
-    const leat_placement *placement; /* of the source; NULL: a 202 has no token */
-    leat_write_waits *waits; /* NULL: nobody waits for a write, or asks for it. Else there is a
-                                placement */
-    uint32_t wait_max_s;     /* the most that a request may wait; above 0 where there are waits */
+    const leat_placement *placement; /* of the source; there where `waits` are */
+    leat_write_waits *waits;         /* NULL: nobody waits for a write or asks for it, and a 202 has
+                                        no token */
+    uint32_t wait_max_s; /* the most that a request may wait; above 0 where there are waits */
 } leat_edge_writes;
 
 typedef struct leat_edge_config {

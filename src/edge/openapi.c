@@ -4,7 +4,8 @@
  * the edge itself would write as its example.
  *
  * What does not depend on routes and tables (batches, questions about writes, health, the bodies of
- * all answers) is a document of its own, openapi_fixed.json, which is copied in.
+ * all answers) is a document of its own, openapi_fixed.json, which is copied in. What is said there
+ * of waiting and asking is taken out again where the edge has none of it.
  */
 #include "edge/openapi.h"
 
@@ -144,21 +145,25 @@ static void refer_to_response(edge_openapi *api, yyjson_mut_val *responses, int 
                       "#/components/responses/%d", status);
 }
 
-/* The ways that a route's writes may go decide. */
+/* The ways that a route's writes may go decide. Out of the log a write is known to be applied only
+ * by who waits for it. */
 static void refer_to_success(edge_openapi *api, yyjson_mut_val *responses, leat_mode mode)
 {
+    static const char at_once[] = "#/components/responses/Applied";
     static const struct {
-        const char *applied;
+        const char *applied, *without_waits; /* NULL: never */
         bool may_be_accepted;
     } successes[LEAT_MODE_COUNT] = {
-        [LEAT_MODE_ASYNC] = {"#/components/responses/200", true},
-        [LEAT_MODE_SYNC] = {"#/components/responses/Applied", false},
-        [LEAT_MODE_SHADOW] = {"#/components/responses/Applied", false},
-        [LEAT_MODE_LIVE] = {"#/components/responses/AppliedEitherWay", true},
+        [LEAT_MODE_ASYNC] = {"#/components/responses/200", NULL, true},
+        [LEAT_MODE_SYNC] = {at_once, at_once, false},
+        [LEAT_MODE_SHADOW] = {at_once, at_once, false},
+        [LEAT_MODE_LIVE] = {"#/components/responses/AppliedEitherWay", at_once, true},
     };
     LEAT_ASSERT(mode < LEAT_MODE_COUNT);
-    edge_openapi_text(api, edge_openapi_object(api, responses, "200"), "$ref",
-                      successes[mode].applied);
+    const char *applied = api->options.has_waits ? successes[mode].applied
+                                                 : successes[mode].without_waits;
+    if (applied)
+        edge_openapi_text(api, edge_openapi_object(api, responses, "200"), "$ref", applied);
     if (successes[mode].may_be_accepted)
         refer_to_response(api, responses, leat_http_codes[LEAT_HTTP_ACCEPTED].status);
 }
@@ -254,8 +259,9 @@ static void add_operation(edge_openapi *api, yyjson_mut_val *path, const leat_ro
     api->failed |=
         !yyjson_mut_arr_add_str(api->doc, edge_openapi_array(api, operation, "tags"), route->name);
     yyjson_mut_val *parameters = edge_openapi_array(api, operation, "parameters");
-    edge_openapi_text(api, yyjson_mut_arr_add_obj(api->doc, parameters), "$ref",
-                      "#/components/parameters/Prefer");
+    if (api->options.has_waits)
+        edge_openapi_text(api, yyjson_mut_arr_add_obj(api->doc, parameters), "$ref",
+                          "#/components/parameters/Prefer");
     if (op != LEAT_DELETE)
         add_body(api, operation, route, op);
     else if (route->tenant_from == LEAT_TENANT_IN_BODY)
@@ -306,21 +312,40 @@ static void add_info(edge_openapi *api, yyjson_mut_val *root)
     edge_openapi_text(api, yyjson_mut_arr_add_obj(api->doc, servers), "url", "./");
 }
 
-static void add_components(edge_openapi *api, yyjson_mut_val *root, yyjson_val *fixed,
-                           bool needs_token)
+static void add_components(edge_openapi *api, yyjson_mut_val *root, yyjson_val *fixed)
 {
     yyjson_mut_val *components = edge_openapi_object(api, root, "components");
     add_fixed(api, components, "schemas", fixed);
     add_fixed(api, components, "parameters", fixed);
     add_errors(api, add_fixed(api, components, "responses", fixed));
-    if (!needs_token)
+    if (!api->options.needs_token)
         return;
     add_fixed(api, components, "securitySchemes", fixed);
     yyjson_mut_val *security = edge_openapi_array(api, root, "security");
     edge_openapi_array(api, yyjson_mut_arr_add_obj(api->doc, security), "token");
 }
 
-static void build(edge_openapi *api, const leat_routes *routes, bool needs_token)
+/* What openapi_fixed.json says of waiting for a write and of asking about it. */
+static void remove_waits(edge_openapi *api)
+{
+    static const char *const pointers[] = {
+        "/paths/~1writes~1{token}",
+        "/components/parameters/Prefer",
+        "/components/responses/200",
+        "/components/responses/AppliedEitherWay",
+        "/components/responses/202/content/application~1json/example/token",
+        "/components/schemas/Accepted/required/3",
+        "/components/schemas/Accepted/properties/token",
+        "/components/schemas/Accepted/properties/state",
+        "/components/schemas/Accepted/properties/sqlstate",
+        "/components/schemas/Accepted/properties/message",
+        "/components/schemas/BatchAnswer/properties/token",
+    };
+    for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++)
+        api->failed |= !yyjson_mut_doc_ptr_remove(api->doc, pointers[i]);
+}
+
+static void build(edge_openapi *api, const leat_routes *routes)
 {
     yyjson_doc *read = yyjson_read(edge_openapi_fixed, strlen(edge_openapi_fixed), 0);
     api->failed |= !read;
@@ -331,16 +356,19 @@ static void build(edge_openapi *api, const leat_routes *routes, bool needs_token
     yyjson_mut_val *paths = add_fixed(api, root, "paths", fixed);
     for (uint32_t i = 0; i < routes->count - routes->shadow_count; i++)
         add_route(api, paths, &routes->routes[i]);
-    add_components(api, root, fixed, needs_token);
+    add_components(api, root, fixed);
     yyjson_doc_free(read);
+    if (!api->options.has_waits)
+        remove_waits(api);
 }
 
-int edge_openapi_write(const leat_routes *routes, bool needs_token, leat_buf *out)
+int edge_openapi_write(const leat_routes *routes, const edge_openapi_options *options,
+                       leat_buf *out)
 {
-    edge_openapi api = {.doc = yyjson_mut_doc_new(NULL)};
+    edge_openapi api = {.doc = yyjson_mut_doc_new(NULL), .options = *options};
     if (!api.doc)
         return -1;
-    build(&api, routes, needs_token);
+    build(&api, routes);
     size_t size = 0;
     char *text = api.failed ? NULL : yyjson_mut_write(api.doc, 0, &size);
     if (text)

@@ -13,9 +13,17 @@
 
 #include "record/route.h"
 
-/* Appends the document; `needs_token`: requests show a bearer token. Returns -1 when out of memory,
- * or when a name is not UTF-8; then nothing is appended. */
-int edge_openapi_write(const leat_routes *routes, bool needs_token, leat_buf *out) LEAT_MUST_CHECK;
+/* What the edge's settings change in it. */
+typedef struct edge_openapi_options {
+    bool needs_token; /* requests show a bearer token */
+    bool has_waits;   /* a write may be waited for and asked about: else there is no token of it, no
+                         path to ask at, and no Prefer */
+} edge_openapi_options;
+
+/* Appends the document. Returns -1 when out of memory, or when a name is not UTF-8; then nothing is
+ * appended. */
+int edge_openapi_write(const leat_routes *routes, const edge_openapi_options *options,
+                       leat_buf *out) LEAT_MUST_CHECK;
 
 /* ---- for openapi.c and openapi_schema.c ---- */
 
@@ -25,6 +33,7 @@ extern const char edge_openapi_fixed[];
 /* A document that is being built. */
 typedef struct edge_openapi {
     yyjson_mut_doc *doc;
+    edge_openapi_options options;
     bool failed; /* out of memory */
 } edge_openapi;
 

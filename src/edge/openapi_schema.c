@@ -141,6 +141,17 @@ static const char *const effects[LEAT_OP_COUNT] = {
     [LEAT_OP_MERGE] = "PATCH merges the value into the stored object (RFC 7396)",
 };
 
+/* What an operation does to the column. PUT sets it, except a merge where the route's PUT merges.
+ */
+static const char *effect_of(const leat_route *route, leat_column_op does, leat_route_op op)
+{
+    if (op == LEAT_PATCH)
+        return effects[does];
+    return route->put_merge && does == LEAT_OP_MERGE
+               ? "PUT merges the value into the stored object (RFC 7396)"
+               : "PUT sets it";
+}
+
 static void add_column(edge_openapi *api, yyjson_mut_val *properties, const leat_route *route,
                        uint32_t index, leat_route_op op)
 {
@@ -158,7 +169,7 @@ static void add_column(edge_openapi *api, yyjson_mut_val *properties, const leat
                           column->type_name);
     else
         edge_openapi_copy(api, schema, "description", "%s. %s.", column->type_name,
-                          op == LEAT_PUT ? "PUT sets it" : effects[does]);
+                          effect_of(route, does, op));
     if (column->key_position < 0)
         edge_openapi_text(api, schema, "x-leat-operation", leat_op_name(does));
 }

@@ -8,7 +8,7 @@ static leat_routes routes;
 static leat_table table;
 static leat_buf text;
 static yyjson_doc *doc;
-static bool needs_token;
+static edge_openapi_options options = {.has_waits = true};
 
 static void describe(const leat_route_spec *spec)
 {
@@ -17,7 +17,7 @@ static void describe(const leat_route_spec *spec)
     routes.count = 1;
     ck_assert_msg(leat_route_build(spec, &table, 0, &routes.routes[0], &error) == 0, "%s",
                   error.text);
-    ck_assert_int_eq(edge_openapi_write(&routes, needs_token, &text), 0);
+    ck_assert_int_eq(edge_openapi_write(&routes, &options, &text), 0);
     doc = yyjson_read(text.data, text.size, 0);
     ck_assert_ptr_nonnull(doc);
 }
@@ -66,13 +66,64 @@ START_TEST(a_put_must_name_what_has_no_default)
 }
 END_TEST
 
+static const char *const names[] = {"tags", "sessions"};
+static const leat_column_op ops[] = {LEAT_OP_MERGE, LEAT_OP_ADD};
+
+static bool says(const char *pointer, const char *words)
+{
+    return strstr(yyjson_get_str(at(pointer)), words) != NULL;
+}
+
 START_TEST(a_put_that_merges_must_name_nothing)
 {
-    describe(&(leat_route_spec){
-        .path = "/apps/{app_id}/devices/{device}", .put_merge = true, .other = "drop"});
+    describe(&(leat_route_spec){.path = "/apps/{app_id}/devices/{device}",
+                                .put_merge = true,
+                                .other = "drop",
+                                .column_names = names,
+                                .column_ops = ops,
+                                .column_count = COUNT_OF(ops)});
+    ck_assert(says(DEVICES "/put" SCHEMA "/properties/tags/description", ". PUT merges the"));
+    ck_assert(says(DEVICES "/put" SCHEMA "/properties/sessions/description", ". PUT sets it."));
     ck_assert_uint_eq(yyjson_arr_size(at(DEVICES "/put" SCHEMA "/required")), 0);
     ck_assert(yyjson_is_true(at(DEVICES "/put" SCHEMA "/additionalProperties")));
     ck_assert_ptr_nonnull(strstr(yyjson_get_str(at(DEVICES "/put/description")), "stay"));
+    done();
+}
+END_TEST
+
+START_TEST(a_put_sets_whatever_a_patch_does)
+{
+    describe(&(leat_route_spec){.path = "/apps/{app_id}/devices/{device}",
+                                .column_names = names,
+                                .column_ops = ops,
+                                .column_count = COUNT_OF(ops)});
+    ck_assert(says(DEVICES "/put" SCHEMA "/properties/tags/description", ". PUT sets it."));
+    ck_assert(says(DEVICES "/patch" SCHEMA "/properties/tags/description", "PATCH merges"));
+    done();
+}
+END_TEST
+
+/* Where nobody can wait for a write or ask about it, nothing is said of that. */
+START_TEST(without_waits_there_is_nothing_to_ask)
+{
+    static const char *const successes[LEAT_MODE_COUNT] = {
+        [LEAT_MODE_ASYNC] = NULL,
+        [LEAT_MODE_SYNC] = "#/components/responses/Applied",
+        [LEAT_MODE_SHADOW] = "#/components/responses/Applied",
+        [LEAT_MODE_LIVE] = "#/components/responses/Applied",
+    };
+    options.has_waits = false;
+    describe(&(leat_route_spec){.path = "/apps/{app_id}/devices/{device}", .mode = (leat_mode)_i});
+    options.has_waits = true;
+    const char *all = leat_buf_cstr(&text);
+    ck_assert_ptr_null(strstr(all, "refer"));
+    ck_assert_ptr_null(strstr(all, "token"));
+    ck_assert_ptr_null(strstr(all, "/writes"));
+    yyjson_val *applied = yyjson_doc_ptr_get(doc, DEVICES "/put/responses/200/$ref");
+    ck_assert_int_eq(applied != NULL, successes[_i] != NULL);
+    ck_assert(!applied || yyjson_equals_str(applied, successes[_i]));
+    ck_assert_uint_eq(yyjson_arr_size(at("/components/schemas/Accepted/required")), 3);
+    ck_assert(!has_word(at("/components/schemas/Accepted/required"), "token"));
     done();
 }
 END_TEST
@@ -136,13 +187,13 @@ START_TEST(a_token_is_asked_for_where_the_edge_does)
     ck_assert_ptr_null(yyjson_doc_ptr_get(doc, "/security"));
     ck_assert_ptr_null(yyjson_doc_ptr_get(doc, "/components/securitySchemes"));
     done();
-    needs_token = true;
+    options.needs_token = true;
     describe(&route);
     at("/security/0/token");
     ck_assert(yyjson_equals_str(at("/components/securitySchemes/token/scheme"), "bearer"));
     ck_assert_uint_eq(yyjson_arr_size(at("/paths/~1healthz/get/security")), 0);
     done();
-    needs_token = false;
+    options.needs_token = false;
 }
 END_TEST
 
@@ -152,6 +203,8 @@ int main(void)
     TCase *tests = tcase_create("openapi");
     tcase_add_test(tests, a_put_must_name_what_has_no_default);
     tcase_add_test(tests, a_put_that_merges_must_name_nothing);
+    tcase_add_test(tests, a_put_sets_whatever_a_patch_does);
+    tcase_add_loop_test(tests, without_waits_there_is_nothing_to_ask, 0, LEAT_MODE_COUNT);
     tcase_add_loop_test(tests, a_route_has_the_answers_of_its_mode, 0, LEAT_MODE_COUNT);
     tcase_add_test(tests, a_tenant_of_the_body_is_needed_there_and_in_the_query_of_a_delete);
     tcase_add_test(tests, a_tenant_of_a_header_is_a_parameter_of_all);

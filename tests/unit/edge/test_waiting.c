@@ -43,7 +43,7 @@ static leat_schema_version *version_new(void)
     return version;
 }
 
-static world *world_with(leat_auth *auth)
+static world *world_with(leat_auth *auth, uint32_t waiting_max)
 {
     world *w = leat_must_calloc(1, sizeof *w);
     leat_error error = {""};
@@ -53,7 +53,7 @@ static world *world_with(leat_auth *auth)
     leat_layout_even(&w->layout, 4, 1, (const char *const[]){"a"});
     w->placement = (leat_placement){.version = 1, .subpartitions = 64, .tenant_position = -1};
     w->metrics = leat_metrics_new();
-    w->waits = leat_write_waits_new(&w->layout, WAITING_MAX);
+    w->waits = waiting_max > 0 ? leat_write_waits_new(&w->layout, waiting_max) : NULL;
     w->config = (leat_edge_config){
         .log = {.topic = "writes"},
         .layout = &w->layout,
@@ -78,7 +78,7 @@ static world *world_with(leat_auth *auth)
 
 static world *world_open(void)
 {
-    return world_with(NULL);
+    return world_with(NULL, WAITING_MAX);
 }
 
 static void world_free(world *w)
@@ -86,7 +86,7 @@ static void world_free(world *w)
     leat_edge_free(w->edge);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     ck_assert_int_eq(uv_loop_close(&w->loop), 0);
-    for (uint32_t i = 0; i < w->layout.partition_count; i++)
+    for (uint32_t i = 0; w->waits && i < w->layout.partition_count; i++)
         ck_assert(!leat_write_waits_is_wanted(w->waits, i));
     leat_write_waits_free(w->waits);
     fake_log_forget();
@@ -397,7 +397,7 @@ START_TEST(a_token_for_one_tenant_hears_no_reason)
     leat_auth *auth = leat_auth_new(&(leat_auth_config){.tokens_file = file}, &error);
     ck_assert_msg(auth, "%s", error.text);
     unlink(file);
-    world *w = world_with(auth);
+    world *w = world_with(auth, WAITING_MAX);
     ask(w, SOURCE, 2, "Authorization: Bearer t\r\n");
     answer_question(w, LEAT_WRITE_DEAD_LETTER);
     expect_answer(w, 200, "", "\"state\":\"dead_letter\",\"sqlstate\":\"23503\"");
@@ -440,6 +440,18 @@ START_TEST(what_is_no_question)
 }
 END_TEST
 
+/* Nobody could ask by it. */
+START_TEST(without_waits_a_202_has_no_token)
+{
+    world *w = world_with(NULL, 0);
+    write_and_append(w, "Prefer: wait=5\r\n");
+    expect_answer(w, 202, "", "\"offset\":42}");
+    send_request(w, "GET /writes/AQAAAAcAAAADAQIAAAAAAAAAKgAAAAAAAAAJ", "");
+    expect_answer(w, 404, "", "\"no_route\"");
+    world_free(w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("waiting");
@@ -459,6 +471,7 @@ int main(void)
     tcase_add_loop_test(tests, a_token_for_one_tenant_hears_no_reason, 0, 2);
     tcase_add_test(tests, a_question_may_wait);
     tcase_add_test(tests, what_is_no_question);
+    tcase_add_test(tests, without_waits_a_202_has_no_token);
     suite_add_tcase(suite, tests);
     return fixture_run(suite);
 }
