@@ -444,7 +444,14 @@ static void free_direct(leat_direct *base)
     free(direct);
 }
 
-static const leat_direct_ops direct_ops = {.write = take, .free = free_direct};
+/* Nobody asks an edge here whether it is ready. */
+static const char *trouble(const leat_direct *base, uint32_t shard)
+{
+    (void)base, (void)shard;
+    return NULL;
+}
+
+static const leat_direct_ops direct_ops = {.write = take, .trouble = trouble, .free = free_direct};
 
 static leat_direct *open_direct(void *context, uv_loop_t *loop, leat_standstill *standstill,
                                 const leat_direct_events *events, leat_error *error)

@@ -118,7 +118,7 @@ static void enter(leat_edge *edge, edge_state state)
 static void report_failed(leat_edge *edge)
 {
     const char *why = leat_log_writer_failed(edge->writer);
-    if (!why || edge->is_failure_reported)
+    if (!why || edge->is_failure_reported || !edge_way_needs(edge).log)
         return;
     edge->is_failure_reported = true;
     if (edge->config.on_failed)

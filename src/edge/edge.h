@@ -67,15 +67,16 @@ typedef struct leat_edge_config {
     leat_direct_source direct; /* for routes whose mode is not async */
     leat_tracer *tracer;       /* outlives the edge; NULL: there are no spans */
     leat_metrics *metrics;
-    void (*on_failed)(void *context, const char *why); /* the log does not answer and nothing has
-                                                          helped: called once; may be NULL */
+    void (*on_failed)(void *context, const char *why); /* the log, which some route needs, does not
+                                                          answer and nothing has helped: called
+                                                          once; may be NULL */
     void *failed_context;
 } leat_edge_config;
 
 leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_error *error);
 int leat_edge_port(const leat_edge *edge);
-/* Would /readyz answer 200? It does while writes are taken for some partition. If not, `why` gets
- * the reason. Loop's thread. */
+/* Would /readyz answer 200? It does while writes are taken for some partition or, where none goes
+ * into the log, by some shard. If not, `why` gets the reason. Loop's thread. */
 bool leat_edge_ready(const leat_edge *edge, leat_buf *why);
 /* Takes over the certificates of http.tls as they are now; new connections get them. What is bad is
  * reported in the log and changes nothing. Loop's thread. */

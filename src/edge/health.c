@@ -6,6 +6,11 @@
  * listed as degraded instead. It is unready when nothing is taken: the log as a whole is in
  * trouble, every partition is, or records wait too long (not only those of partitions known to be
  * in trouble) and none was taken lately.
+ *
+ * A log that no route writes to now makes no edge unready (a shadow's writes are lost and counted).
+ * The databases are needed where writes are applied while their clients wait: shards without a
+ * connection are listed. All of them together make an edge unready, unless it has a route that goes
+ * on without them: to accept writes while databases are away is what such a route is for.
  */
 #include "edge/internal.h"
 
@@ -106,21 +111,48 @@ static bool is_stuck(const leat_edge *edge, const partitions_health *all)
     return all->waiting > 0 && (none_is_left || !was_taken);
 }
 
-void edge_health_check(const leat_edge *edge, leat_health *health)
+/* Of writes whose clients wait for them. True: no shard takes any. */
+static bool list_shards(const leat_edge *edge, leat_health *health)
+{
+    const leat_layout *layout = edge->config.layout;
+    uint32_t in_trouble = 0;
+    if (!edge->direct.source)
+        return false;
+    for (uint32_t shard = 0; shard < layout->shard_count; shard++) {
+        const char *trouble = leat_direct_trouble(edge->direct.source, shard);
+        in_trouble += trouble != NULL;
+        if (trouble)
+            leat_health_add_degraded(health, "shard %s %s", layout->shards[shard].name, trouble);
+    }
+    return in_trouble == layout->shard_count;
+}
+
+static void check_log(const leat_edge *edge, bool is_needed, leat_health *health)
 {
     partitions_health all = check_partitions(edge, health);
     list_silence(edge, health);
     list_refusals(edge, health);
-    list_catalog(edge, health);
-    const char *trouble = edge->state != EDGE_OPEN ? "shutting down"
-                                                   : leat_log_writer_trouble(edge->writer);
-    if (trouble)
+    const char *trouble = leat_log_writer_trouble(edge->writer);
+    if (trouble && is_needed)
         leat_health_set_unready(health, "%s", trouble);
-    else if (is_stuck(edge, &all))
+    else if (trouble)
+        leat_health_add_degraded(health, "%s", trouble);
+    else if (is_needed && is_stuck(edge, &all))
         leat_health_set_unready(
             health,
             "partition %u: a record has waited for the log for %lld ms, and none was taken meanwhile",
             all.longest, (long long)all.longest_ms);
+}
+
+void edge_health_check(const leat_edge *edge, leat_health *health)
+{
+    edge_needs needs = edge_way_needs(edge);
+    check_log(edge, needs.log, health);
+    list_catalog(edge, health);
+    if (list_shards(edge, health) && needs.databases)
+        leat_health_set_unready(health, "no shard takes writes");
+    if (edge->state != EDGE_OPEN)
+        leat_health_set_unready(health, "shutting down");
 }
 
 bool leat_edge_ready(const leat_edge *edge, leat_buf *why)

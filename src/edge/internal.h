@@ -304,6 +304,14 @@ const char *edge_content_fault(const leat_http_request *request, leat_route_op o
 /* Fills it in. Answers the write and returns false while its key is on its way from one side to the
  * other, or nobody knows. */
 bool edge_way_find(leat_edge *edge, edge_write *write);
+/* What the writes of all routes need. */
+typedef struct edge_needs {
+    bool log;       /* some go into it */
+    bool databases; /* none goes on without them */
+} edge_needs;
+/* As live routes were read last. */
+edge_needs edge_way_needs(const leat_edge *edge);
+
 /* What let a write of a live route into the log. */
 typedef struct edge_lease {
     int64_t until_us;

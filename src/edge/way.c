@@ -3,6 +3,9 @@
  * configuration. A live one has it in the shards, which may move keys from one way to the other
  * while they are written (record/mode.h): then it is asked twice, also before a client is told 202,
  * because a change waits for what was accepted before it, and for nothing else.
+ *
+ * What an edge needs follows from that: one that writes only into databases does without the log. A
+ * live route does not do without its shards, whichever way its keys go: they say which.
  */
 #include "edge/internal.h"
 
@@ -35,6 +38,22 @@ bool edge_way_find(leat_edge *edge, edge_write *write)
     if (answer.way == LEAT_WAY_CLOSED)
         edge_refuse(edge, &write->asker, LEAT_HTTP_UNAVAILABLE, NULL, answer.why);
     return answer.way != LEAT_WAY_CLOSED;
+}
+
+edge_needs edge_way_needs(const leat_edge *edge)
+{
+    const leat_routes *routes =
+        &leat_schema_versions_newest(edge->config.schema_versions, 0)->routes;
+    edge_needs needs = {.log = false, .databases = true};
+    for (uint32_t i = 0; i < routes->count - routes->shadow_count; i++) {
+        const leat_route *route = &routes->routes[i];
+        bool is_async = route->mode == LEAT_MODE_ASYNC;
+        needs.log = needs.log || is_async ||
+                    (route->mode == LEAT_MODE_LIVE &&
+                     leat_modes_uses_log(edge->config.modes, route->index));
+        needs.databases = needs.databases && !is_async;
+    }
+    return needs;
 }
 
 /* By another version the key may have been away meanwhile, and be back. */

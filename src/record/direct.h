@@ -61,6 +61,7 @@ typedef struct leat_direct_events {
 
 typedef struct leat_direct_ops {
     bool (*write)(leat_direct *direct, const leat_direct_write *write, const char **ret_why);
+    const char *(*trouble)(const leat_direct *direct, uint32_t shard);
     void (*free)(leat_direct *direct);
 } leat_direct_ops;
 
@@ -86,6 +87,13 @@ static inline bool leat_direct_take(leat_direct *direct, const leat_direct_write
                                     const char **ret_why)
 {
     return direct->ops->write(direct, write, ret_why);
+}
+
+/* NULL: the shard takes writes, as far as is known. Else what it lacks, a literal that follows its
+ * name: "has no connection". */
+static inline const char *leat_direct_trouble(const leat_direct *direct, uint32_t shard)
+{
+    return direct->ops->trouble(direct, shard);
 }
 
 /* Answers all that were taken: UNKNOWN where they have been sent. Its memory is freed when the loop

@@ -81,6 +81,17 @@ void leat_modes_publish(leat_modes *modes, uint32_t shard, const leat_mode_setti
     pthread_mutex_unlock(&modes->lock);
 }
 
+bool leat_modes_uses_log(leat_modes *modes, uint32_t route)
+{
+    bool uses = false;
+    LEAT_ASSERT(route < modes->route_count);
+    pthread_mutex_lock(&modes->lock);
+    for (uint32_t i = 0; i < modes->shard_count; i++)
+        uses = uses || modes->shards[i].settings[route].async > 0;
+    pthread_mutex_unlock(&modes->lock);
+    return uses;
+}
+
 leat_mode_answer leat_modes_way(leat_modes *modes, uint32_t shard, uint32_t route, uint32_t point,
                                 int64_t now_us)
 {

@@ -65,6 +65,9 @@ void leat_modes_free(leat_modes *modes);
  * `settings` has one for each; zeroed where there is none. */
 void leat_modes_publish(leat_modes *modes, uint32_t shard, const leat_mode_setting *settings,
                         int64_t read_us);
+/* Do keys of the route go into the log in some shard, or will they once they have moved? By what
+ * was read last. */
+bool leat_modes_uses_log(leat_modes *modes, uint32_t route);
 /* CLOSED too when the last read is older than the lease. */
 leat_mode_answer leat_modes_way(leat_modes *modes, uint32_t shard, uint32_t route, uint32_t point,
                                 int64_t now_us);

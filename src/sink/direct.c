@@ -18,6 +18,7 @@
 #include "base/diag.h"
 #include "base/rate_limit.h"
 #include "record/idempotency.h"
+#include "sink/direct_answer.h"
 #include "sink/sink.h"
 
 enum {
@@ -88,27 +89,6 @@ static void answer(direct_pool *pool, direct_job *job, leat_direct_outcome outco
     pool->events.done(pool->events.context, job->tag, &told, &job->item.record);
 }
 
-/* Those that a worker would keep as dead letters are refused. RECORD_ERROR is one of them here: a
- * table that is at fault as a whole refuses each write, and each client hears why. */
-static leat_direct_outcome outcome_of(const leat_engine_job_result *result)
-{
-    switch (result->outcome) {
-    case LEAT_ENGINE_APPLIED:
-        return LEAT_DIRECT_APPLIED;
-    case LEAT_ENGINE_REPEATED:
-        LEAT_ASSERT(result->known_count > 0); /* of the only record */
-        return result->known[0].is_conflict ? LEAT_DIRECT_CONFLICT : LEAT_DIRECT_REPEATED;
-    case LEAT_ENGINE_BAD_DATA:
-    case LEAT_ENGINE_NOT_YET:
-    case LEAT_ENGINE_RECORD_ERROR:
-        return LEAT_DIRECT_REFUSED;
-    case LEAT_ENGINE_UNKNOWN:
-        return LEAT_DIRECT_UNKNOWN;
-    default:
-        return LEAT_DIRECT_NOT_NOW;
-    }
-}
-
 /* The write itself is not at fault, and the next try may be an instant away. */
 static bool is_worth_a_try(const direct_job *job, const leat_engine_job_result *result,
                            int64_t now_us)
@@ -129,19 +109,6 @@ static void log_trouble(shard *at, const leat_engine_job_result *result)
         leat_rate_limit_allows(&at->rate_limit, (uint64_t)(leat_mono_us() / 1000), result->message))
         leat_warn("a write was not applied in its request shard=%s sqlstate=%s reason=\"%s\"",
                   at->name, result->sqlstate, result->message);
-}
-
-static const char *message_of(const leat_engine_job_result *result)
-{
-    if (result->outcome == LEAT_ENGINE_APPLIED)
-        return "";
-    if (result->outcome == LEAT_ENGINE_REPEATED)
-        return result->known[0].is_conflict ? leat_idempotency_conflict : leat_idempotency_repeat;
-    if (result->is_lock_wait)
-        return "another session holds the row, and the time for the write is over";
-    if (result->timed_out)
-        return "the write took too long and was undone";
-    return result->message;
 }
 
 /* ---- going on ---- */
@@ -249,7 +216,8 @@ static void on_done(void *context, uint32_t number, const leat_engine_job_result
         TAILQ_INSERT_HEAD(&at->waiting, job, link);
         at->waiting_count++;
     } else {
-        answer(pool, job, outcome_of(result), result->sqlstate, message_of(result));
+        answer(pool, job, leat_direct_outcome_of(result), result->sqlstate,
+               leat_direct_message_of(result));
         free_job(job);
     }
     go_on(pool, at);
@@ -307,12 +275,26 @@ static void on_look(uv_timer_t *timer)
 
 /* ---- taking ---- */
 
-static const char *trouble_of(const shard *at)
+/* As it follows the shard's name, and as the client of a write is told. */
+typedef struct trouble {
+    const char *of_shard, *of_write;
+} trouble;
+
+static const trouble *trouble_of(const shard *at)
 {
+    static const trouble none = {"has no connection", "the shard of this write has no connection"};
+    static const trouble silent = {"does not answer", "the shard of this write does not answer"};
     if (at->none_since_us && leat_mono_us() - at->none_since_us > NONE_AFTER_US)
-        return "the shard of this write has no connection";
-    return at->usable > 0 && at->overdue >= at->usable ? "the shard of this write does not answer"
-                                                       : NULL;
+        return &none;
+    return at->usable > 0 && at->overdue >= at->usable ? &silent : NULL;
+}
+
+static const char *trouble_of_shard(const leat_direct *base, uint32_t index)
+{
+    const direct_pool *pool = (const direct_pool *)base;
+    LEAT_ASSERT(index < pool->shard_count);
+    const trouble *found = trouble_of(&pool->shards[index]);
+    return found ? found->of_shard : NULL;
 }
 
 /* Of a write that has to wait, behind so many to its row: a row that is locked must not take the
@@ -369,7 +351,8 @@ static bool take(leat_direct *base, const leat_direct_write *write, const char *
     uint32_t of_row = count_row(at, write->row);
     bool at_once = of_row == 0 && at->running_count < at->usable &&
                    !is_row_busy(pool, at, write->row);
-    *ret_why = trouble_of(at);
+    const trouble *found = trouble_of(at);
+    *ret_why = found ? found->of_write : NULL;
     if (!*ret_why && !at_once)
         *ret_why = no_room(pool, at, of_row);
     if (*ret_why)
@@ -428,7 +411,8 @@ static void free_pool(leat_direct *base)
     uv_close((uv_handle_t *)&pool->look, on_look_closed);
 }
 
-static const leat_direct_ops pool_ops = {.write = take, .free = free_pool};
+static const leat_direct_ops pool_ops = {
+    .write = take, .trouble = trouble_of_shard, .free = free_pool};
 
 uint32_t leat_direct_part(uint32_t queue_max)
 {

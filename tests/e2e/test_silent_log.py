@@ -74,6 +74,26 @@ def test_brokers_that_answer_nothing(broker, make_world):
     assert world.metric(edge, "leat_edge_log_clients_renewed_total") >= 1
 
 
+def test_an_edge_that_does_not_need_the_log(broker, make_world):
+    """All its routes write into the database: without brokers it stays ready, says so, writes, and does not end."""
+    sync = {**COUNTER, "route": {**COUNTER["route"], "mode": "sync"}}
+    world = make_world(shards=1, partitions=2, brokers=broker.brokers, **sync)
+    world.settings["log"]["kafka"].update({"renew_after": "3s", "give_up_after": "4s"})
+    world.write_config()
+    world.init()
+    edge = world.start("edge")
+    wait_until(lambda: write(world, edge) == 200, "the edge to have a connection")
+    with frozen(broker), world.client(edge) as http:
+        wait_until(lambda: "the log cannot be reached" in http.get("/readyz").text, "the edge to see it")
+        edge.wait_for("another client takes this one's place", count=2)  # later than it would give up
+        ready = http.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        assert "the log cannot be reached" in ready.json()["degraded"]
+        assert write(world, edge) == 200
+    with world.client(edge) as http:
+        wait_until(lambda: http.get("/readyz").json() == {"status": "ok"}, "the edge to see that it is over")
+
+
 def test_a_client_that_never_joins_its_group(make_world):
     """The brokers answer it all the while. Another one takes its place, and joins; that the old one never ends holds up nobody,
     the drain neither."""

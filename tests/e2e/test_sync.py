@@ -94,9 +94,13 @@ def test_a_write_is_answered_with_what_the_database_did(world_of):
         server.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
         wait_until(lambda: "has no connection" in http.put("/things/8", json={"n": 8}).text, "the shard to be known as gone")
         assert said(http.put("/things/8", json={"n": 8})) == (503, "overloaded", None)
+        ready = http.get("/readyz")
+        assert (ready.status_code, ready.json()["reason"]) == (503, "no shard takes writes")
+        assert "shard a has no connection" in ready.json()["degraded"]
         server.execute(f"alter database {name} allow_connections true")
         server.close()
         wait_until(lambda: http.put("/things/8", json={"n": 9}).status_code == 200, "the shard to be back")
+        assert http.get("/readyz").status_code == 200
     assert world.rows("select id, n from things order by id") == [(0, 0), (5, 50), (7, 7), (8, 9)]
     metrics = world.metrics(edge)
     assert metrics['leat_sync_writes_total{outcome="refused"}'] == 4 and metrics["leat_sync_waiting"] == 0

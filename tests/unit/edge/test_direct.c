@@ -14,6 +14,7 @@ typedef struct fake_direct {
     leat_direct base;
     leat_direct_events events;
     const char *trouble; /* nothing is taken */
+    const char *troubles[LEAT_SHARDS_MAX];
     uint32_t count;
     void *tags[WRITES_MAX]; /* NULL: answered */
     char keys[WRITES_MAX][64], bodies[WRITES_MAX][64], idempotency[WRITES_MAX][64];
@@ -73,7 +74,13 @@ static void free_fake(leat_direct *direct)
             answer(i, LEAT_DIRECT_UNKNOWN, "", "the edge ended");
 }
 
-static const leat_direct_ops fake_ops = {.write = take, .free = free_fake};
+static const char *trouble_of(const leat_direct *direct, uint32_t shard)
+{
+    ck_assert_ptr_eq(direct, &fake.base);
+    return fake.troubles[shard];
+}
+
+static const leat_direct_ops fake_ops = {.write = take, .trouble = trouble_of, .free = free_fake};
 
 static leat_direct *open_fake(void *context, uv_loop_t *loop, leat_standstill *standstill,
                               const leat_direct_events *events, leat_error *error)
@@ -264,6 +271,94 @@ START_TEST(a_log_in_trouble_is_no_matter)
     ck_assert_int_eq(fake.ops[0], LEAT_DELETE);
     answer(0, LEAT_DIRECT_APPLIED, "", "");
     expect_answer(world, 200);
+    world_free(world);
+}
+END_TEST
+
+static void expect_ready(edge_world *world, int status, const char *body)
+{
+    send_request(world, "GET /readyz", "", "");
+    expect_answer(world, status);
+    ck_assert_str_eq(world->answer.body, body);
+}
+
+/* One that writes into databases only is ready without the log, and says that it is away. */
+START_TEST(without_the_log_an_edge_that_does_not_need_it_is_ready)
+{
+    edge_world *world = sync_world();
+    expect_ready(world, 200, "{\"status\":\"ok\"}");
+    world->log->broken = true;
+    world->log->oldest_us[1] = 5000 * 1000; /* of a shadow */
+    expect_ready(
+        world, 200,
+        "{\"status\":\"degraded\",\"degraded\":[\"partition 1: a record has waited for the log for "
+        "5000 ms\",\"the log cannot be reached\"]}");
+    world->log->broken = false;
+    expect_ready(
+        world, 200,
+        "{\"status\":\"degraded\",\"degraded\":[\"partition 1: a record has waited for the log for 5000 ms\"]}");
+    world_free(world);
+}
+END_TEST
+
+/* A live route needs it once a share of its keys goes there. */
+START_TEST(a_live_route_may_need_the_log)
+{
+    leat_modes *modes = leat_modes_new(1, 1);
+    edge_world *world = live_world(modes);
+    world->log->broken = true;
+    expect_ready(world, 200,
+                 "{\"status\":\"degraded\",\"degraded\":[\"the log cannot be reached\"]}");
+    publish(modes, 1, 0);
+    expect_ready(world, 200,
+                 "{\"status\":\"degraded\",\"degraded\":[\"the log cannot be reached\"]}");
+    publish(modes, 2, 1);
+    expect_ready(world, 503, "{\"status\":\"unready\",\"reason\":\"the log cannot be reached\"}");
+    world->log->broken = false;
+    fake.troubles[0] = "has no connection";
+    expect_ready(world, 503,
+                 "{\"status\":\"unready\",\"reason\":\"no shard takes writes\","
+                 "\"degraded\":[\"shard a has no connection\"]}");
+    world_free(world);
+    leat_modes_free(modes);
+}
+END_TEST
+
+/* Shards without a connection are named; without any the edge is unready, unless it has a route
+ * that does without them. */
+START_TEST(shards_that_are_away_are_named)
+{
+    edge_world *world = world_new();
+    leat_layout_even(&world->layout, 4, 2, (const char *const[]){"a", "b"});
+    leat_schema_versions_free(world->schema_versions);
+    world->schema_versions = leat_schema_versions_new(2, on_ask, world);
+    world->config.schema_versions = world->schema_versions;
+    for (uint32_t shard = 0; shard < 2; shard++) {
+        leat_schema_version *version = version_new();
+        leat_route *routes = version->routes.routes;
+        routes[0].mode = LEAT_MODE_SYNC;
+        if (_i == 1) {
+            routes[1] = fixture_route(&version->tables[0], "/others/{app_id}/{device}");
+            strcpy(routes[1].name, "others");
+            routes[1].index = 1;
+            version->routes.count = 2;
+        }
+        leat_schema_versions_publish(world->schema_versions, shard, version, 1);
+    }
+    world->config.direct = (leat_direct_source){.open = open_fake, .batch_items = 2};
+    world_open(world);
+    fake.troubles[1] = "does not answer";
+    expect_ready(world, 200,
+                 "{\"status\":\"degraded\",\"degraded\":[\"shard b does not answer\"]}");
+    fake.troubles[0] = "has no connection";
+    expect_ready(world, _i == 0 ? 503 : 200,
+                 _i == 0
+                     ? "{\"status\":\"unready\",\"reason\":\"no shard takes writes\",\"degraded\":"
+                       "[\"shard a has no connection\",\"shard b does not answer\"]}"
+                     : "{\"status\":\"degraded\",\"degraded\":"
+                       "[\"shard a has no connection\",\"shard b does not answer\"]}");
+    fake.troubles[0] = fake.troubles[1] = NULL;
+    expect_ready(world, 200, "{\"status\":\"ok\"}");
     world_free(world);
 }
 END_TEST
@@ -532,6 +627,9 @@ static Suite *suite(void)
     tcase_add_test(tests, an_idempotency_key_is_handed_over);
     tcase_add_test(tests, an_item_is_told_the_sqlstate);
     tcase_add_test(tests, a_log_in_trouble_is_no_matter);
+    tcase_add_test(tests, without_the_log_an_edge_that_does_not_need_it_is_ready);
+    tcase_add_test(tests, a_live_route_may_need_the_log);
+    tcase_add_loop_test(tests, shards_that_are_away_are_named, 0, 2);
     tcase_add_test(tests, a_batch_keeps_the_order_of_a_row);
     tcase_add_test(tests, a_batch_takes_no_more_than_its_part);
     tcase_add_test(tests, a_record_for_a_shadow_has_its_age);

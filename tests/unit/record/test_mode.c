@@ -98,6 +98,25 @@ START_TEST(a_lease_ends)
 }
 END_TEST
 
+/* In any shard, also while its keys are only on their way there; not while they leave. */
+START_TEST(some_routes_use_the_log)
+{
+    leat_modes *modes = leat_modes_new(2, 2);
+    const leat_mode_setting all[2] = {{.version = 1, .async = 10000, .async_before = 10000}, {0}};
+    const leat_mode_setting begins[2] = {{.version = 2, .async = 1}, {.version = 1}};
+    const leat_mode_setting leaves[2] = {{.version = 3, .async_before = 1}, {.version = 1}};
+    ck_assert(!leat_modes_uses_log(modes, 0));
+    leat_modes_publish(modes, 1, all, 1000);
+    ck_assert(leat_modes_uses_log(modes, 0));
+    ck_assert(!leat_modes_uses_log(modes, 1));
+    leat_modes_publish(modes, 1, leaves, 1000);
+    ck_assert(!leat_modes_uses_log(modes, 0));
+    leat_modes_publish(modes, 0, begins, 1000);
+    ck_assert(leat_modes_uses_log(modes, 0));
+    leat_modes_free(modes);
+}
+END_TEST
+
 /* A change is settled only when no edge can go by what it had read before. */
 START_TEST(a_lease_ends_before_a_change_is_settled)
 {
@@ -113,6 +132,7 @@ static Suite *suite(void)
     tcase_add_loop_test(tests, each_way, 0, COUNT_OF(ways));
     tcase_add_test(tests, points_are_even);
     tcase_add_test(tests, a_lease_ends);
+    tcase_add_test(tests, some_routes_use_the_log);
     tcase_add_test(tests, a_lease_ends_before_a_change_is_settled);
     suite_add_tcase(s, tests);
     return s;
