@@ -2,7 +2,8 @@
  * answer.c - answers, and their order. An owner may answer requests in any order, but HTTP/1.1
  * sends answers in the order of the requests. So an answer whose turn has come is written straight
  * into the connection's output, and one that is early into a buffer of its own request, which moves
- * when everything before it has left. Nearly all answers take the first way: no copy.
+ * when everything before it has left. Nearly all answers take the first way: no copy. Whoever waits
+ * for its turn keeps its answer, and nothing of the request.
  *
  * A status line is text from the table, and the date is formatted once a second: both stand in
  * every answer.
@@ -113,6 +114,7 @@ void http_answer_complete(leat_http_request *request)
         http_answers_advance(conn);
     } else {
         http_request_enter(request, HTTP_ANSWERED);
+        http_request_drop_input(request);
     }
     http_conn_mark_dirty(conn);
 }

@@ -11,8 +11,7 @@ bool http_h2_has_room(const http_conn *conn, size_t size)
     const leat_http_config *config = &conn->server->config;
     size_t share = config->bodies_max / 4 > config->body_max ? config->bodies_max / 4
                                                              : config->body_max;
-    return size <= config->bodies_max && conn->server->bodies <= config->bodies_max - size &&
-           conn->h2->bodies + size <= share;
+    return http_has_room(conn->server, size) && conn->h2->bodies + size <= share;
 }
 
 static int take_piece(http_conn *conn, leat_http_request *request, leat_slice piece)
@@ -81,6 +80,7 @@ int http_h2_on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, 
         http_h2_refuse(request, LEAT_HTTP_TOO_LARGE, "the body is too large");
         return 0;
     }
+    http_request_find_memory(conn->server, &request->body);
     if (http_h2_has_room(conn, size))
         leat_buf_append(&request->body, data, size);
     else

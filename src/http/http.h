@@ -101,8 +101,8 @@ typedef struct leat_http_config {
     uint32_t pipeline_max;     /* requests of one connection without an answer yet; at this many,
                                   reading stops; default 64 */
     leat_http_tls_config tls;  /* HTTP/2 is then chosen by ALPN */
-    size_t bodies_max; /* bytes of all bodies (HTTP/2: and of headers) held at once, 256 MiB;
-                          beyond: 503 and closed */
+    size_t bodies_max; /* bytes of all bodies and headers held at once, 256 MiB; beyond: 503 and
+                          closed */
     /* Bytes of one streamed body that its owner has not taken; at this many, reading stops; default
      * 256 KiB. Over HTTP/2 perhaps at half of it: a window is opened again by halves. So an owner
      * that takes nothing before it has N bytes needs twice as many. */

@@ -32,6 +32,7 @@ enum {
     HTTP_LINGER_MS = 1000,     /* after the last answer, bytes of the client are discarded for this
                                   long: a reset could destroy the answer */
     HTTP_EXTENSION_MAX = 4096, /* bytes of chunk extensions in one body */
+    HTTP_SPARES_MAX = 256,     /* buffers that are kept for the next requests */
 };
 
 #define HTTP_TOO_MANY_BYTES "too many bytes are being received at once"
@@ -72,14 +73,12 @@ struct leat_http_request {
     /* HTTP/2 */
     bool is_h2;         /* in its connection's list */
     bool is_input_over; /* its END_STREAM has come */
-    bool is_slow;       /* its answer takes long */
     bool is_in_pieces;  /* its answer was begun */
     bool is_room_due;   /* all of its begun answer is framed, and on_room not yet called */
     int32_t stream_id;  /* 0: the stream was cancelled */
     LIST_ENTRY(leat_http_request) of_conn;
     size_t header_bytes;
     size_t trailer_bytes;
-    size_t head_counted;  /* bytes of `head` among those of all bodies */
     size_t answer_at;     /* framed up to here */
     int64_t since;        /* it waits for the body; 0: it does not */
     int64_t answer_since; /* the client is to take the answer; 0: there is none */
@@ -92,12 +91,15 @@ struct leat_http_request {
     bool http_1_0;
     bool keep_alive;
     bool wants_continue;
-    bool in_hook;      /* on_headers is being asked */
-    bool untold;       /* in the server's list of those whose owner is to be told */
-    bool is_told;      /* its owner knows that its client has gone */
-    bool streamed;     /* its body goes to on_body; HANDED from its headers on */
-    bool answer_begun; /* in pieces, and not ended yet */
-    size_t held;       /* bytes of a streamed body that its owner has not taken */
+    bool in_hook;                   /* on_headers is being asked */
+    bool is_slow;                   /* its answer takes long */
+    bool untold;                    /* in the server's list of those whose owner is to be told */
+    bool is_told;                   /* its owner knows that its client has gone */
+    leat_http_request *next_untold; /* in that list */
+    bool streamed;                  /* its body goes to on_body; HANDED from its headers on */
+    bool answer_begun;              /* in pieces, and not ended yet */
+    size_t held;                    /* bytes of a streamed body that its owner has not taken */
+    size_t head_counted;            /* bytes of `head` among those of all bodies */
     void *slots[LEAT_HTTP_SLOTS];
     uint32_t target_at; /* in `head`, as all offsets */
     uint32_t target_size;
@@ -195,7 +197,7 @@ struct leat_http_server {
     bool draining;
     bool drained;
     bool closing;
-    size_t bodies; /* bytes, those of heads of HTTP/2 too */
+    size_t bodies; /* bytes, those of heads too */
     llhttp_settings_t settings;
     http_tls_context *tls_context; /* NULL: cleartext */
     struct bio_method_st *tls_method;
@@ -208,6 +210,8 @@ struct leat_http_server {
     leat_http_request *untold; /* they have lost their client */
     leat_http_request *pool;
     uint32_t pool_count;
+    leat_buf spares[HTTP_SPARES_MAX]; /* empty buffers */
+    uint32_t spare_count;
     time_t date_second;
     char date[32]; /* "Fri, 02 Jan 2026 03:04:05 GMT" */
     char read_buffer[HTTP_READ_SIZE];
@@ -218,6 +222,13 @@ struct leat_http_server {
 static inline int64_t http_now_ms(leat_http_server *server)
 {
     return leat_standstill_turn_us(&server->standstill) / 1000;
+}
+
+/* May so many more bytes of bodies or heads be held? */
+static inline bool http_has_room(const leat_http_server *server, size_t size)
+{
+    size_t max = server->config.bodies_max;
+    return size <= max && server->bodies <= max - size;
 }
 
 /* ---- listen.c ---- */
@@ -293,6 +304,10 @@ leat_http_request *http_request_take(http_conn *conn);
 leat_http_request *http_request_begin(http_conn *conn);
 /* The only way to change a state: asserts that the edge is legal. */
 void http_request_enter(leat_http_request *request, http_request_state state);
+/* Its head and its body are needed no longer (HTTP/1.1). */
+void http_request_drop_input(leat_http_request *request);
+/* A buffer without memory gets some that was used before, if there is any. */
+void http_request_find_memory(leat_http_server *server, leat_buf *buf);
 /* Back to the pool; it is no longer linked to a connection. */
 void http_request_recycle(leat_http_request *request);
 void http_request_pool_free(leat_http_server *server);

@@ -4,6 +4,11 @@
  * to the connection, and knows by its state whose it is. It carries three buffers and its table of
  * headers, some kilobytes: allocating and freeing those for every request would be most of a small
  * request's cost, hence the pool. Buffers that one large request made grow are not kept.
+ *
+ * A request may wait for long, and thousands may, so what it needs no longer is given back before
+ * its end: the body once its owner has it elsewhere, the head too once it is answered behind
+ * another. That is a matter of microseconds for most bodies, so a few such buffers are kept, and
+ * the next requests take them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +19,9 @@
 
 enum {
     POOL_MAX = 4096,
-    KEEP_BYTES = 16 * 1024, /* a larger buffer is given back with its request */
+    /* A larger buffer is freed. Of most requests and answers none is; and since what is counted is
+     * what a buffer holds, one that waits must not sit on much more. */
+    KEEP_BYTES = 2 * 1024,
 };
 
 /* ---- states ---- */
@@ -43,6 +50,25 @@ static void reset_buffer(leat_buf *buf)
         leat_buf_clear(buf);
 }
 
+/* For other requests: its content counts no longer. */
+static void give_memory(leat_http_server *server, leat_buf *buf)
+{
+    if (buf->capacity == 0 || buf->capacity > KEEP_BYTES ||
+        server->spare_count == HTTP_SPARES_MAX) {
+        leat_buf_free(buf);
+        return;
+    }
+    leat_buf_clear(buf);
+    server->spares[server->spare_count++] = *buf;
+    *buf = (leat_buf){0};
+}
+
+void http_request_find_memory(leat_http_server *server, leat_buf *buf)
+{
+    if (!buf->data && server->spare_count > 0)
+        *buf = server->spares[--server->spare_count];
+}
+
 static leat_http_request *take(leat_http_server *server)
 {
     leat_http_request *request = server->pool;
@@ -69,6 +95,7 @@ leat_http_request *http_request_take(http_conn *conn)
     http_request_enter(request, HTTP_READING);
     request->server = conn->server;
     request->conn = conn;
+    http_request_find_memory(conn->server, &request->head);
     return request;
 }
 
@@ -95,6 +122,18 @@ static void free_request(leat_http_request *request)
     free(request);
 }
 
+void http_request_drop_input(leat_http_request *request)
+{
+    leat_http_server *server = request->server;
+    size_t counted = request->head_counted + request->body.size;
+    LEAT_ASSERT(!request->is_h2 && server->bodies >= counted);
+    server->bodies -= counted;
+    request->head_counted = 0;
+    request->header_count = request->target_size = request->path_size = 0;
+    give_memory(server, &request->head);
+    give_memory(server, &request->body);
+}
+
 void http_request_recycle(leat_http_request *request)
 {
     leat_http_server *server = request->server;
@@ -106,7 +145,7 @@ void http_request_recycle(leat_http_request *request)
         return;
     }
     reset_buffer(&request->head);
-    reset_buffer(&request->body);
+    give_memory(server, &request->body);
     reset_buffer(&request->answer);
     request->next = server->pool;
     server->pool = request;
@@ -122,6 +161,8 @@ void http_request_pool_free(leat_http_server *server)
         free_request(request);
     }
     server->pool_count = 0;
+    while (server->spare_count > 0)
+        leat_buf_free(&server->spares[--server->spare_count]);
 }
 
 /* ---- for the owner ---- */
@@ -201,5 +242,5 @@ void leat_http_request_drop_body(leat_http_request *request)
     request->server->bodies -= request->body.size;
     if (request->is_h2)
         http_h2_drop_body(request);
-    reset_buffer(&request->body);
+    give_memory(request->server, &request->body);
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "http/internal.h"
 #include "world.h"
 
 START_TEST(test_header_limit_is_exact)
@@ -89,7 +90,7 @@ END_TEST
 START_TEST(test_bodies_budget)
 {
     http_world *world = world_new();
-    world->config.bodies_max = 100;
+    world->config.bodies_max = 130; /* a head is 23 */
     world->holds = true;
     world_open(world);
     world_connect(world);
@@ -115,6 +116,105 @@ START_TEST(test_bodies_budget)
     world_echo(world->held[1]);
     world_expect(world, 200);
     close(first);
+    world_free(world);
+}
+END_TEST
+
+/* A head of somewhat more than a thousand bytes; without the line that ends it. */
+static void send_head(http_world *world, const char *line)
+{
+    leat_buf text = {0};
+    leat_buf_printf(&text, "%s HTTP/1.1\r\nHost: a\r\nX: %01000d\r\n", line, 1);
+    test_send(&world->loop, world->reader.fd, text.data, text.size);
+    leat_buf_free(&text);
+}
+
+/* Heads count like bodies, whole or not. */
+START_TEST(test_heads_budget)
+{
+    enum { HELD = 3 };
+    http_world *world = world_new();
+    world->config.bodies_max = (HELD + 1) * 1000;
+    world->holds = true;
+    world_open(world);
+    world_connect(world);
+    for (uint32_t i = 0; i < HELD; i++) {
+        send_head(world, "GET /a");
+        world_send(world, "\r\n");
+        world_wait_held(world, i + 1);
+    }
+    int first = world->reader.fd;
+    for (int is_whole = 0; is_whole < 2; is_whole++) {
+        world->reader.fd = -1;
+        world_connect(world);
+        send_head(world, "GET /a");
+        if (is_whole)
+            world_send(world, "\r\n");
+        world_expect(world, 503);
+        world_expect_eof(world);
+        close(world->reader.fd);
+    }
+    for (uint32_t i = 0; i < HELD; i++)
+        world_echo(world->held[i]);
+    world->holds = false;
+    world->reader.fd = -1;
+    world_connect(world);
+    send_head(world, "GET /b");
+    world_send(world, "\r\n");
+    world_expect_body(world, 200, "GET /b ");
+    close(first);
+    world_free(world);
+}
+END_TEST
+
+/* Behind one that is not answered, others are answered: of these only the answers are kept. */
+START_TEST(test_an_answer_that_waits_keeps_no_request)
+{
+    enum { COUNT = 60 };
+    http_world *world = world_new();
+    world->config.bodies_max = 3000;
+    world->holds = true;
+    world_open(world);
+    world_connect(world);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        send_head(world, "PUT /a");
+        world_send(world, "Content-Length: 5\r\n\r\nhello");
+        world_wait_held(world, i + 1);
+        if (i == 0)
+            continue;
+        world_echo(world->held[i]);
+        ck_assert_ptr_null(world->held[i]->head.data);
+        ck_assert_ptr_null(world->held[i]->body.data);
+    }
+    world_echo(world->held[0]);
+    for (int i = 0; i < COUNT; i++)
+        world_expect_body(world, 200, "PUT /a hello");
+    world_free(world);
+}
+END_TEST
+
+/* A body that is dropped is memory for the next one, not of a request that waits. */
+START_TEST(test_a_dropped_body_is_given_back)
+{
+    static const char put[] = "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    http_world *world = world_new();
+    world->holds = true;
+    world_open(world);
+    world_connect(world);
+    const char *memory = NULL;
+    for (uint32_t i = 0; i < 10; i++) {
+        world_send(world, put);
+        world_wait_held(world, i + 1);
+        leat_http_request *request = world->held[i];
+        ck_assert(leat_slice_is(leat_http_request_body(request), "hello"));
+        ck_assert(!memory || request->body.data == memory);
+        memory = request->body.data;
+        leat_http_request_drop_body(request);
+        ck_assert_ptr_null(request->body.data);
+        ck_assert_uint_eq(leat_http_request_body(request).size, 0);
+        world_echo(request);
+        world_expect_body(world, 200, "PUT /a ");
+    }
     world_free(world);
 }
 END_TEST
@@ -334,6 +434,9 @@ static Suite *suite(void)
     tcase_add_test(limits, test_body_limit);
     tcase_add_test(limits, test_refusal_reaches_a_busy_sender);
     tcase_add_test(limits, test_bodies_budget);
+    tcase_add_test(limits, test_heads_budget);
+    tcase_add_test(limits, test_an_answer_that_waits_keeps_no_request);
+    tcase_add_test(limits, test_a_dropped_body_is_given_back);
     tcase_add_test(limits, test_header_deadline);
     tcase_add_loop_test(limits, test_body_deadline, 0, 2);
     tcase_add_test(limits, test_idle_deadline);
