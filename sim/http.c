@@ -101,6 +101,12 @@ leat_slice leat_http_request_header_line(const leat_http_request *request, const
     return is_key ? leat_slice_of(request->key) : (leat_slice){NULL, 0};
 }
 
+leat_http_client leat_http_request_client(const leat_http_request *request)
+{
+    (void)request;
+    return LEAT_HTTP_CLIENT_HERE;
+}
+
 bool leat_http_request_may_wait(leat_http_request *request)
 {
     (void)request;

@@ -85,6 +85,12 @@ static leat_http_body_mode on_headers(void *context, leat_http_request *request)
     return edge_batch_is_one(request) ? edge_batch_begin(edge, request) : LEAT_HTTP_BODY_WHOLE;
 }
 
+static void on_gone(void *context, leat_http_request *request)
+{
+    if (!edge_waiting_gone(context, request))
+        edge_batch_gone(context, request);
+}
+
 /* Writes of clients that went away still wait for their answers. */
 static bool is_owing(const leat_edge *edge)
 {
@@ -175,7 +181,7 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
         .on_headers = on_headers,
         .on_body = edge_batch_bytes,
         .on_room = edge_batch_room,
-        .on_gone = edge_batch_gone,
+        .on_gone = on_gone,
     };
     size_t window = edge_batch_window(&http);
     http.stream_window = http.stream_window > window ? http.stream_window : window;

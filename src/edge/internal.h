@@ -108,7 +108,7 @@ typedef struct edge_batch edge_batch;
 typedef struct edge_ticket edge_ticket;
 
 /* What the edge keeps with a request (leat_http_request_keep). */
-enum { EDGE_SLOT_BATCH, EDGE_SLOT_TOKEN, EDGE_SLOT_TRACE };
+enum { EDGE_SLOT_BATCH, EDGE_SLOT_TOKEN, EDGE_SLOT_TRACE, EDGE_SLOT_WAITER };
 
 /* What the limit that is nearest has left for whoever has written, as a 202 tells it. */
 typedef struct edge_left {

@@ -58,17 +58,35 @@ static void answer_waiter(leat_edge *edge, edge_waiter *waiter, const leat_write
     end_waiter(edge, waiter);
 }
 
+static void answer_pending(leat_edge *edge, edge_waiter *waiter)
+{
+    leat_write_waits_remove(edge->config.writes.waits, waiter->id);
+    answer_waiter(edge, waiter, &not_known);
+}
+
 /* Its time is over. A question that got no answer in time was answered by nobody. */
 static void answer_late(leat_edge *edge, edge_waiter *waiter)
 {
-    leat_write_waits_remove(edge->config.writes.waits, waiter->id);
     if (!waiter->is_question || waiter->wait_s > 0) {
-        answer_waiter(edge, waiter, &not_known);
+        answer_pending(edge, waiter);
         return;
     }
+    leat_write_waits_remove(edge->config.writes.waits, waiter->id);
     edge_answer_error(edge, waiter->request, LEAT_HTTP_UNAVAILABLE, NULL,
                       "the shard of this write does not answer");
     end_waiter(edge, waiter);
+}
+
+/* Who has only shut its side of the connection may still read: it hears what is known. A question
+ * that waits for nothing else is answered in a moment as ever. */
+bool edge_waiting_gone(leat_edge *edge, leat_http_request *request)
+{
+    edge_waiter *waiter = leat_http_request_kept(request, EDGE_SLOT_WAITER);
+    if (!waiter)
+        return false;
+    if (waiter->wait_s > 0 || leat_http_request_client(request) == LEAT_HTTP_CLIENT_GONE)
+        answer_pending(edge, waiter);
+    return true;
 }
 
 static void take_decided(leat_edge *edge)
@@ -148,6 +166,7 @@ static bool add_waiter(leat_edge *edge, const edge_waiter *from)
         return false;
     }
     LIST_INSERT_HEAD(&edge->waiting.all, waiter, link);
+    leat_http_request_keep(waiter->request, EDGE_SLOT_WAITER, waiter);
     edge->waiting.count++;
     leat_gauge_set(edge->metrics.waiting, edge->waiting.count);
     if (!uv_is_active((uv_handle_t *)&edge->waiting.look))
@@ -157,11 +176,16 @@ static bool add_waiter(leat_edge *edge, const edge_waiter *from)
 
 /* ---- writes ---- */
 
+static bool is_there(const leat_http_request *request)
+{
+    return leat_http_request_client(request) == LEAT_HTTP_CLIENT_HERE;
+}
+
 /* While it drains, a question is answered and nothing is waited for. */
 uint32_t edge_waiting_wish(const leat_edge *edge, const leat_http_request *request)
 {
     const leat_edge_writes *config = &edge->config.writes;
-    if (!config->waits || !edge_takes_long_ones(edge))
+    if (!config->waits || !edge_takes_long_ones(edge) || !is_there(request))
         return 0;
     int64_t wish_s = edge_prefer_wait(request);
     return wish_s <= 0 ? 0 : wish_s < config->wait_max_s ? (uint32_t)wish_s : config->wait_max_s;
@@ -181,9 +205,11 @@ void edge_waiting_begin(leat_edge *edge, leat_http_request *request, const leat_
                         uint32_t wait_s, const edge_left *left)
 {
     const edge_waiter waiter = {.request = request, .place = *place, .wait_s = wait_s};
-    if (edge_takes_long_ones(edge) && add_waiter(edge, &waiter))
+    bool has_client = is_there(request);
+    if (has_client && edge_takes_long_ones(edge) && add_waiter(edge, &waiter))
         return;
-    leat_count(edge->metrics.waits_refused, 1);
+    if (has_client)
+        leat_count(edge->metrics.waits_refused, 1);
     edge_answer_accepted(edge, request, place, left);
 }
 

@@ -166,7 +166,7 @@ size_t leat_http_unsent(const leat_http_server *server)
 void leat_http_abandon(leat_http_request *request)
 {
     LEAT_ASSERT(request->state == HTTP_HANDED);
-    request->streamed = request->answer_begun = false; /* so that its owner is not told */
+    request->is_told = true; /* its owner knows */
     if (request->conn && !request->is_h2)
         http_conn_close(request->conn);
     if (!http_take_back(request))

@@ -134,6 +134,8 @@ static int wanted_events(const http_conn *conn)
     if (conn->state == HTTP_CONN_LINGER)
         return UV_READABLE;
     int events = conn->blocked ? UV_WRITABLE : 0;
+    if (conn->slow > 0 && !conn->left)
+        events |= UV_DISCONNECT; /* for when nothing is read */
     bool takes = !conn->eof && !conn->blocked;
     if (conn->h2)
         takes = takes && http_h2_takes(conn);
@@ -293,6 +295,8 @@ void http_conn_end_input(http_conn *conn)
         http_h2_on_eof(conn);
     if (conn->current)
         http_break_off(conn);
+    if (conn->state == HTTP_CONN_OPEN)
+        http_client_left(conn);
     if (conn->state != HTTP_CONN_OPEN)
         return;
     bool is_empty = !conn->first && (!conn->h2 || http_h2_is_idle(conn));
@@ -408,8 +412,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         conn->blocked = false;
         http_conn_flush(conn);
     }
-    if (events & UV_READABLE)
+    if (events & UV_READABLE) { /* the end of what is read tells that it has left, too */
         http_conn_read(conn);
+    } else if ((events & UV_DISCONNECT) && conn->state == HTTP_CONN_OPEN) {
+        http_client_left(conn);
+        update_events(conn);
+    }
 }
 
 http_conn *http_conn_new(leat_http_server *server, int fd)

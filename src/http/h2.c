@@ -114,7 +114,7 @@ void http_h2_release(http_conn *conn)
         else
             http_request_recycle(request);
     }
-    conn->h2->in_flight = conn->h2->slow = 0;
+    conn->h2->in_flight = 0;
 }
 
 void http_h2_drop_body(leat_http_request *request)
@@ -273,6 +273,16 @@ void http_h2_on_eof(http_conn *conn)
         }
     }
     http_tell_gone(conn->server);
+}
+
+void http_h2_note_left(http_conn *conn)
+{
+    leat_http_request *request;
+    LIST_FOREACH(request, &conn->h2->requests, of_conn)
+    {
+        if (request->state == HTTP_HANDED && request->is_slow)
+            http_note_gone(request);
+    }
 }
 
 /* Owners may end requests, so the list is begun anew after each. */

@@ -44,7 +44,6 @@ struct http_h2 {
     nghttp2_session *session;
     LIST_HEAD(http_streams, leat_http_request) requests; /* every one of this connection */
     uint32_t in_flight;    /* handed to the owner and not answered, cancelled or not */
-    uint32_t slow;         /* of these, those whose answers take long */
     size_t bodies;         /* bytes, of these requests, and of their heads */
     int64_t headers_since; /* a header block is arriving; 0: none is */
     int64_t notice_since;  /* the drain's notice was sent; 0: it was not */

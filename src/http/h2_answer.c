@@ -169,21 +169,8 @@ static void take_back(leat_http_request *request)
     http_h2 *h2 = request->conn->h2;
     if (request->state == HTTP_READING)
         return;
-    LEAT_ASSERT(h2->in_flight > 0 && h2->slow >= request->is_slow);
+    LEAT_ASSERT(h2->in_flight > 0);
     h2->in_flight--;
-    h2->slow -= request->is_slow;
-}
-
-bool leat_http_request_may_wait(leat_http_request *request)
-{
-    LEAT_ASSERT(request->state == HTTP_HANDED && !request->is_slow);
-    if (!request->conn || !request->is_h2)
-        return true;
-    if (request->conn->h2->slow >= request->server->config.streams_max / 2)
-        return false;
-    request->conn->h2->slow++;
-    request->is_slow = true;
-    return true;
 }
 
 /* It was cancelled. The last one of a connection that is leaving lets it go. */

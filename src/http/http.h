@@ -61,9 +61,11 @@ typedef struct leat_http_hooks {
     void (*on_body)(void *context, leat_http_request *request, leat_slice piece, bool is_last);
     /* All that was written of a begun answer is on its way: it may go on. */
     void (*on_room)(void *context, leat_http_request *request);
-    /* Once, for a streamed request or a begun answer: its body broke off, or its client has gone.
-     * No other callback follows. The owner still ends the request, now or later; nobody gets that
-     * answer. */
+    /* Once, for a streamed request, a begun answer, or a request that may wait
+     * (leat_http_request_may_wait): its body broke off, or its client has gone. Of one that waits
+     * also when its client has only shut its side of the connection, as clients do that go; it may
+     * still read (leat_http_request_client). No other callback follows. The owner still ends the
+     * request, now or later; who is gone gets no answer. */
     void (*on_gone)(void *context, leat_http_request *request);
 } leat_http_hooks;
 
@@ -139,6 +141,16 @@ void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context)
  * answered (or abandoned) every request that it holds. */
 void leat_http_close(leat_http_server *server);
 
+/* Who would get the answer. */
+typedef enum leat_http_client {
+    LEAT_HTTP_CLIENT_HERE,
+    LEAT_HTTP_CLIENT_LEFT, /* it has shut its side of the connection: it is gone, or only reads */
+    LEAT_HTTP_CLIENT_GONE, /* nobody */
+} leat_http_client;
+/* Of a request that is with its owner. That a client has left is known while the connection reads,
+ * or a request of it waits. */
+leat_http_client leat_http_request_client(const leat_http_request *request);
+
 /* Valid until the answer. */
 leat_http_method leat_http_request_method(const leat_http_request *request);
 /* Not decoded, without query. */
@@ -156,16 +168,17 @@ leat_slice leat_http_request_header_line(const leat_http_request *request, const
 int64_t leat_http_request_arrived_us(const leat_http_request *request);
 
 /* Pointers of the owner's, kept with the request until it is ended; NULL at its beginning. */
-enum { LEAT_HTTP_SLOTS = 3 };
+enum { LEAT_HTTP_SLOTS = 4 };
 void leat_http_request_keep(leat_http_request *request, uint32_t slot, void *value);
 void *leat_http_request_kept(const leat_http_request *request, uint32_t slot);
 
 /* Streamed requests of its connection that are with their owner; this one too, once it is. 0: its
  * client has gone. */
 uint32_t leat_http_streamed_beside(const leat_http_request *request);
-/* The answer will take long, seconds perhaps: is there room for that? False: half of the requests
- * that its connection may have at once do so already (HTTP/2), and the others need the rest. At
- * most once for a request. */
+/* The answer will take long, seconds perhaps: is there somebody to wait, and room for that? False:
+ * the client is gone; or half of the requests that its connection may have at once do so already
+ * (HTTP/2), and the others need the rest. At most once for a request. From then on the owner is
+ * told when the client goes (on_gone). */
 bool leat_http_request_may_wait(leat_http_request *request);
 /* Frees the body before the answer, so that a request that waits for a long time costs little. */
 void leat_http_request_drop_body(leat_http_request *request);

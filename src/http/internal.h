@@ -136,6 +136,7 @@ struct http_conn {
     bool dirty;
     bool blocked; /* the socket takes no more for now */
     bool eof;
+    bool left;       /* the client has shut its side, whatever of it was read so far */
     bool no_more;    /* no request is read after those that are here */
     bool refused;    /* over the limit of connections: it gets that answer and no other */
     bool discarding; /* the rest of a body whose request was answered by its headers */
@@ -159,6 +160,7 @@ struct http_conn {
     leat_http_request *last;
     leat_http_request *current; /* being read; always the last */
     uint32_t waiting;           /* handed or answered, not yet in `out` */
+    uint32_t slow;              /* with their owner, those whose answers take long; of HTTP/2 too */
 
     leat_buf pending; /* read, but not parsed yet: too many requests wait */
     size_t pending_at;
@@ -353,6 +355,9 @@ void http_break_off(http_conn *conn);
 void http_lose_client(leat_http_request *request);
 /* The same for one that stays with its connection. */
 void http_note_gone(leat_http_request *request);
+/* The client has shut its side of the connection: owners of requests that wait are told. They may
+ * do anything. */
+void http_client_left(http_conn *conn);
 void http_tell_gone(leat_http_server *server);
 /* The owner is ending its request (also inside on_headers). False: nobody waits for the answer, and
  * the request is gone. */
@@ -389,6 +394,8 @@ void http_h2_drain(http_conn *conn);
 /* The final GOAWAY at once. */
 void http_h2_leave(http_conn *conn);
 void http_h2_on_eof(http_conn *conn);
+/* Notes that the client has left those that wait. */
+void http_h2_note_left(http_conn *conn);
 /* True: a deadline has passed; it acts on it only if it `acts`. */
 bool http_h2_sweep(http_conn *conn, int64_t now, bool acts);
 void http_h2_drop_body(leat_http_request *request);

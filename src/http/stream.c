@@ -69,8 +69,7 @@ void http_tell_gone(leat_http_server *server)
 {
     while (server->untold) {
         leat_http_request *request = server->untold;
-        server->untold = request->next;
-        request->next = NULL;
+        server->untold = request->next_untold;
         request->untold = false;
         request->is_told = true;
         if (server->config.hooks.on_gone)
@@ -81,19 +80,34 @@ void http_tell_gone(leat_http_server *server)
 void http_note_gone(leat_http_request *request)
 {
     LEAT_ASSERT(request->state == HTTP_HANDED);
-    if (request->untold || request->is_told || (!request->streamed && !request->answer_begun))
+    bool has_part = request->streamed || request->answer_begun || request->is_slow;
+    if (request->untold || request->is_told || !has_part)
         return;
     request->untold = true;
-    request->next = request->server->untold;
+    request->next_untold = request->server->untold;
     request->server->untold = request;
 }
 
 void http_lose_client(leat_http_request *request)
 {
+    LEAT_ASSERT(request->conn->slow >= request->is_slow);
+    request->conn->slow -= request->is_slow;
     request->conn = NULL;
-    if (!request->untold)
-        request->next = NULL;
+    request->next = NULL;
     http_note_gone(request);
+}
+
+/* The end of the client's bytes may be that of the client, or all that it has to say: nobody can
+ * know before the answer is sent. A request whose answer comes soon is answered as ever. */
+void http_client_left(http_conn *conn)
+{
+    conn->left = true;
+    if (conn->h2)
+        http_h2_note_left(conn);
+    for (leat_http_request *request = conn->first; request; request = request->next)
+        if (request->state == HTTP_HANDED && request->is_slow)
+            http_note_gone(request);
+    http_tell_gone(conn->server);
 }
 
 static void forget_untold(leat_http_request *request)
@@ -102,9 +116,8 @@ static void forget_untold(leat_http_request *request)
         return;
     leat_http_request **link = &request->server->untold;
     while (*link != request)
-        link = &(*link)->next;
-    *link = request->next;
-    request->next = NULL;
+        link = &(*link)->next_untold;
+    *link = request->next_untold;
     request->untold = false;
 }
 
@@ -126,6 +139,28 @@ void http_break_off(http_conn *conn)
     else
         http_request_recycle(request);
     http_tell_gone(conn->server);
+}
+
+leat_http_client leat_http_request_client(const leat_http_request *request)
+{
+    const http_conn *conn = request->conn;
+    if (!conn || (request->is_h2 && request->stream_id == 0))
+        return LEAT_HTTP_CLIENT_GONE;
+    return conn->left ? LEAT_HTTP_CLIENT_LEFT : LEAT_HTTP_CLIENT_HERE;
+}
+
+bool leat_http_request_may_wait(leat_http_request *request)
+{
+    http_conn *conn = request->conn;
+    LEAT_ASSERT(request->state == HTTP_HANDED && !request->is_slow);
+    if (leat_http_request_client(request) == LEAT_HTTP_CLIENT_GONE)
+        return false;
+    if (request->is_h2 && conn->slow >= request->server->config.streams_max / 2)
+        return false;
+    conn->slow++;
+    request->is_slow = true;
+    http_conn_mark_dirty(conn); /* it looks from now on whether its client leaves */
+    return true;
 }
 
 /* ---- the request comes back ---- */
@@ -156,6 +191,8 @@ bool http_take_back(leat_http_request *request)
         http_give_up(request);
         return false;
     }
+    LEAT_ASSERT(conn->slow >= request->is_slow);
+    conn->slow -= request->is_slow;
     request->server->handed--;
     forget_untold(request);
     if (request == conn->current) { /* the rest of its body has no reader: the connection ends */

@@ -79,8 +79,8 @@ static const leat_metric metrics[] = {
      "`Prefer: wait` and `GET /writes/TOKEN`; at most `limits.waiting`."},
     {"leat_edge_waits_total", EDGE(COUNTER), "outcome",
      "Requests that waited for a write, by what they were told of it.",
-     "`applied`, `dead_letter`, `held`, `skipped`, `pending` (their time passed first), and `refused`: writes that could not "
-     "wait because there were too many, or the edge drained."},
+     "`applied`, `dead_letter`, `held`, `skipped`, `pending` (their time passed first, or their client left), and `refused`: "
+     "writes that could not wait because there were too many, or the edge drained."},
     {"leat_edge_wait_seconds", EDGE(LATENCY), "",
      "How long requests have waited for their write, after the log had it.", NULL},
     {"leat_edge_write_questions_total", EDGE(COUNTER), "",

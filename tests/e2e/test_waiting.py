@@ -4,6 +4,7 @@ import socket
 import threading
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from lib.harness import wait_until
 
@@ -127,3 +128,42 @@ def test_a_worker_is_killed_while_a_thousand_wait(world_of):
     assert [s for i in range(SOCKETS) for s in statuses[i]] == [200] * SOCKETS * EACH
     assert world.rows("select count(*), sum(n) from things") == [(SOCKETS * EACH + 1, SOCKETS * EACH + 1)]
     assert world.metric(edge, "leat_edge_waiting") == 0
+
+
+def test_clients_that_leave_give_their_places_back(world_of):
+    """Of those that wait; with nobody who applies, each would keep its place for its whole time."""
+    world = world_of(limits={"waiting": 4})
+    edge = world.start("edge")
+    host, _, port = edge.address("edge listens").rpartition(":")
+    request = "PATCH /things/{} HTTP/1.1\r\nHost: a\r\nPrefer: wait=30\r\nContent-Length: 7\r\n{}\r\n{{\"n\":1}}"
+    with world.client(edge) as http:
+        for _ in range(3):
+            clients = [socket.create_connection((host, int(port))) for _ in range(4)]
+            for i, client in enumerate(clients):  # nginx closes its connections unless it is told not to
+                client.sendall(request.format(i, "Connection: close\r\n" * (i % 2)).encode())
+            wait_until(lambda: world.metric(edge, "leat_edge_waiting") == 4, "all to wait")
+            assert wait_for(http, "/things/5", 1)[::2] == (202, None)  # too many wait
+            for client in clients:
+                client.close()
+            wait_until(lambda: world.metric(edge, "leat_edge_waiting") == 0, "their places to be free")
+        world.start("apply")
+        status, said, applied = wait_for(http, "/things/5", 1)
+        assert (status, said["state"], applied) == (200, "applied", "wait=20")
+    wait_until(lambda: world.rows("select sum(n) from things") == [(3 * 5 + 1,)], "the writes of those that left to be applied, too")
+    metrics = world.metrics(edge)
+    assert metrics['leat_edge_waits_total{outcome="pending"}'] == 12 and metrics['leat_edge_waits_total{outcome="refused"}'] == 3
+
+
+def test_without_places_there_is_nothing_to_wait_for(world_of):
+    """No token, no path, no Prefer; and the description says so."""
+    world = world_of(limits={"waiting": 0})
+    edge = world.start("edge")
+    with world.client(edge) as http:
+        answer = http.patch("/things/1", json={"n": 1}, headers={"prefer": "wait=5"})
+        assert answer.status_code == 202 and set(answer.json()) == {"topic", "partition", "offset"}
+        batch = http.post("/batch", json=[{"method": "DELETE", "path": "/things/1"}]).json()
+        assert set(batch[0]) == {"status", "partition", "offset"}
+        assert http.get("/writes/AQoLDA0AAAADABAAAAAAAAAibPmWcQ9kqKbl").json()["error"] == "no_route"
+        document = http.get("/openapi.json")
+        OpenAPIV31SpecValidator(document.json()).validate()
+        assert "/writes" not in document.text and "token" not in document.text and "Prefer" not in document.text

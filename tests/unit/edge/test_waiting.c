@@ -2,6 +2,7 @@
  * is a fake one; the test is the worker and the shard. */
 #include "../record/fixture.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "edge/edge.h"
@@ -145,6 +146,30 @@ static void expect_answer(world *w, int status, const char *preference, const ch
         snprintf(w->token, sizeof w->token, "%s", token + sizeof "\"token\":\"" - 1);
 }
 
+/* Nobody waits for a write of this partition any more. */
+static void turn_until_unwanted(world *w, uint32_t partition)
+{
+    for (int i = 0; leat_write_waits_is_wanted(w->waits, partition); i++) {
+        test_turn(&w->loop);
+        usleep(100);
+        ck_assert_msg(i < 50000, "it is still waited for");
+    }
+}
+
+/* Its client is gone, without doubt. */
+static void reset(world *w)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(w->reader.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close(w->reader.fd);
+    w->reader.fd = test_connect(leat_edge_port(w->edge));
+}
+
+static void shut(world *w)
+{
+    shutdown(w->reader.fd, SHUT_WR);
+}
+
 /* ---- writes ---- */
 
 START_TEST(a_202_says_where_the_write_is)
@@ -255,13 +280,54 @@ START_TEST(too_many_wait)
     send_request(w, leat_buf_cstr(&line), "");
     leat_buf_free(&line);
     expect_answer(w, 503, "", "\"overloaded\"");
-    /* Clients that have gone are told, too, and nobody hears it. */
-    for (int i = 0; i < waiting; i++)
+    for (int i = 0; i < waiting; i++) /* their places are free again */
         close(fds[i]);
-    test_turn(&w->loop);
-    tell(w, partition, LEAT_WRITE_APPLIED);
+    turn_until_unwanted(w, partition);
     tell(w, write_and_append(w, "Prefer: wait=20\r\n"), LEAT_WRITE_APPLIED);
     expect_answer(w, 200, "wait=20", "\"applied\"");
+    world_free(w);
+}
+END_TEST
+
+static const struct {
+    const char *headers;
+    void (*leave)(world *w);
+} leaves[] = {
+    {"Prefer: wait=20\r\n", shut},
+    {"Prefer: wait=20\r\n", reset},
+    {"Prefer: wait=20\r\nConnection: close\r\n", shut},
+    {"Prefer: wait=20\r\nConnection: close\r\n", reset},
+};
+
+/* It gives its place back at once; and if it has only shut its side, it hears what is known. */
+START_TEST(a_client_that_leaves_does_not_wait)
+{
+    world *w = world_open();
+    uint32_t partition = write_and_append(w, leaves[_i].headers);
+    test_turn(&w->loop);
+    ck_assert(leat_write_waits_is_wanted(w->waits, partition));
+    leaves[_i].leave(w);
+    turn_until_unwanted(w, partition);
+    if (leaves[_i].leave == shut)
+        expect_answer(w, 202, "wait=20", "\"state\":\"pending\"");
+    world_free(w);
+}
+END_TEST
+
+/* It has left before the log has its write: nothing is waited for. */
+START_TEST(a_client_that_has_left_does_not_begin_to_wait)
+{
+    world *w = world_open();
+    uint32_t partition = begin_write(w, "Prefer: wait=20\r\n");
+    leaves[_i].leave(w);
+    for (int i = 0; i < 50; i++) {
+        test_turn(&w->loop);
+        usleep(100);
+    }
+    fake_log_answer(w->log, 0, LEAT_APPENDED, OFFSET, NULL);
+    ck_assert(!leat_write_waits_is_wanted(w->waits, partition));
+    if (leaves[_i].leave == shut)
+        expect_answer(w, 202, "", "\"token\":\"");
     world_free(w);
 }
 END_TEST
@@ -423,6 +489,33 @@ START_TEST(a_question_may_wait)
 }
 END_TEST
 
+/* Who asks for what is known, and shuts its side, is answered as ever; who would wait does not. */
+START_TEST(a_client_that_has_left_may_ask)
+{
+    world *w = world_open();
+    ask(w, SOURCE, 2, _i == 0 ? "" : "Prefer: wait=20\r\n");
+    shutdown(w->reader.fd, SHUT_WR);
+    if (_i == 0)
+        answer_question(w, LEAT_WRITE_APPLIED);
+    expect_answer(w, 200, _i == 0 ? "" : "wait=20",
+                  _i == 0 ? "\"state\":\"applied\"" : "\"state\":\"pending\"");
+    world_free(w);
+}
+END_TEST
+
+/* A question is nobody's once its client is gone. */
+START_TEST(a_question_of_a_client_that_is_gone)
+{
+    world *w = world_open();
+    ask(w, SOURCE, 2, "");
+    while (!leat_write_waits_is_wanted(w->waits, 2))
+        test_turn(&w->loop);
+    reset(w);
+    turn_until_unwanted(w, 2);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(what_is_no_question)
 {
     world *w = world_open();
@@ -462,6 +555,8 @@ int main(void)
     tcase_add_test(tests, time_passes_first);
     tcase_add_test(tests, a_write_that_is_not_stored_is_not_waited_for);
     tcase_add_test(tests, too_many_wait);
+    tcase_add_loop_test(tests, a_client_that_leaves_does_not_wait, 0, COUNT_OF(leaves));
+    tcase_add_loop_test(tests, a_client_that_has_left_does_not_begin_to_wait, 0, 2);
     tcase_add_test(tests, a_drain_answers_who_waits);
     tcase_add_test(tests, a_write_that_is_stored_during_a_drain_is_not_waited_for);
     tcase_add_test(tests, an_edge_ends_while_requests_wait);
@@ -470,6 +565,8 @@ int main(void)
     tcase_add_test(tests, a_request_may_wait_while_the_edge_leaves);
     tcase_add_loop_test(tests, a_token_for_one_tenant_hears_no_reason, 0, 2);
     tcase_add_test(tests, a_question_may_wait);
+    tcase_add_loop_test(tests, a_client_that_has_left_may_ask, 0, 2);
+    tcase_add_test(tests, a_question_of_a_client_that_is_gone);
     tcase_add_test(tests, what_is_no_question);
     tcase_add_test(tests, without_waits_a_202_has_no_token);
     suite_add_tcase(suite, tests);

@@ -36,6 +36,141 @@ static void reset(int fd)
     close(fd);
 }
 
+static leat_http_request *gone;
+static uint32_t gone_count;
+
+static void on_gone(void *context, leat_http_request *request)
+{
+    (void)context;
+    gone = request;
+    gone_count++;
+}
+
+static void shut(int fd)
+{
+    shutdown(fd, SHUT_WR);
+}
+
+static void quietly(int fd)
+{
+    close(fd);
+}
+
+static const struct {
+    void (*leave)(int fd);
+    leat_http_client client; /* then */
+} leaves[] = {{shut, LEAT_HTTP_CLIENT_LEFT},
+              {quietly, LEAT_HTTP_CLIENT_LEFT},
+              {reset, LEAT_HTTP_CLIENT_GONE}};
+static const struct {
+    const char *requests;
+    uint32_t pipeline_max;
+} takes[] = {{GET("/a"), 64},
+             {GET("/a"), 1}, /* nothing is read any more */
+             {"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 64}};
+
+/* The owner of a request that may take long hears once that its client leaves, also where nothing
+ * is read; whoever still reads gets the answer. */
+START_TEST(test_a_request_that_waits_is_left)
+{
+    http_world *world = world_new();
+    int way = _i % 3, take = _i / 3;
+    world->config.hooks.on_gone = on_gone;
+    world->config.pipeline_max = takes[take].pipeline_max;
+    world->holds = true;
+    world_open(world);
+    world_connect(world);
+    world_send(world, takes[take].requests);
+    world_wait_held(world, 1);
+    leat_http_request *request = world->held[0];
+    ck_assert(leat_http_request_may_wait(request));
+    ck_assert_int_eq(leat_http_request_client(request), LEAT_HTTP_CLIENT_HERE);
+    for (int i = 0; i < 20; i++)
+        test_turn(&world->loop);
+    ck_assert_uint_eq(gone_count, 0);
+    leaves[way].leave(world->reader.fd);
+    for (int i = 0; gone_count == 0; i++) {
+        test_turn(&world->loop);
+        usleep(100);
+        ck_assert(i < 50000);
+    }
+    ck_assert_ptr_eq(gone, request);
+    ck_assert_int_eq(leat_http_request_client(request), leaves[way].client);
+    for (int i = 0; i < 20; i++)
+        test_turn(&world->loop);
+    ck_assert_uint_eq(gone_count, 1);
+    world_echo(request);
+    if (way == 0) {
+        world_expect_body(world, 200, "GET /a ");
+        world_expect_eof(world);
+    } else {
+        world->reader.fd = -1;
+    }
+    world_free(world);
+}
+END_TEST
+
+/* Nobody is left to wait for anything, and nobody is told. */
+START_TEST(test_a_request_without_a_client_does_not_wait)
+{
+    http_world *world = world_new();
+    world->config.hooks.on_gone = on_gone;
+    world->holds = true;
+    world_open(world);
+    world_connect(world);
+    world_send(world, GET("/a") GET("/b"));
+    world_wait_held(world, 2);
+    reset(world->reader.fd);
+    world->reader.fd = -1;
+    while (leat_http_count(world->server)->open > 0)
+        test_turn(&world->loop);
+    for (uint32_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(leat_http_request_client(world->held[i]), LEAT_HTTP_CLIENT_GONE);
+        ck_assert(!leat_http_request_may_wait(world->held[i]));
+        world_echo(world->held[i]);
+    }
+    ck_assert_uint_eq(gone_count, 0);
+    world_free(world);
+}
+END_TEST
+
+static bool closes_server;
+
+/* Each may end the others, or the server. */
+static void end_all(void *context, leat_http_request *request)
+{
+    http_world *world = context;
+    (void)request;
+    gone_count++;
+    for (uint32_t i = 0; i < world->held_count; i++)
+        world_echo(world->held[i]);
+    world->held_count = 0;
+    if (closes_server)
+        world_close_server(world);
+}
+
+START_TEST(test_an_owner_that_is_told_may_do_anything)
+{
+    http_world *world = world_new();
+    world->config.hooks.on_gone = end_all;
+    world->holds = true;
+    world_open(world);
+    world_connect(world);
+    world_send(world, GET("/a") GET("/b") GET("/c"));
+    world_wait_held(world, 3);
+    closes_server = _i == 1;
+    for (uint32_t i = 0; i < 3; i++)
+        ck_assert(leat_http_request_may_wait(world->held[i]));
+    shut(world->reader.fd);
+    while (gone_count == 0)
+        test_turn(&world->loop);
+    for (int i = 0; i < 20; i++)
+        test_turn(&world->loop);
+    ck_assert_uint_eq(gone_count, 1);
+    world_free(world);
+}
+END_TEST
+
 /* Half of them go with a reset, half quietly; the answers are dropped, everybody else is served. */
 START_TEST(test_clients_gone_before_the_answer)
 {
@@ -301,6 +436,9 @@ static Suite *suite(void)
     TCase *ends = tcase_create("ends");
     tcase_set_timeout(ends, 30);
     tcase_add_test(ends, test_half_closed_client_gets_its_answer);
+    tcase_add_loop_test(ends, test_a_request_that_waits_is_left, 0, 9);
+    tcase_add_test(ends, test_a_request_without_a_client_does_not_wait);
+    tcase_add_loop_test(ends, test_an_owner_that_is_told_may_do_anything, 0, 2);
     tcase_add_test(ends, test_clients_gone_before_the_answer);
     tcase_add_test(ends, test_abandon);
     tcase_add_test(ends, test_answer_after_server_close);

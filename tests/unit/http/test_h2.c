@@ -213,6 +213,55 @@ START_TEST(test_half_of_the_streams_may_wait)
 }
 END_TEST
 
+static uint32_t gone_count;
+
+static void on_gone(void *context, leat_http_request *request)
+{
+    (void)context;
+    gone_count++;
+    world_echo(request);
+}
+
+static void cancel(stream_client *client, test_stream *stream)
+{
+    nghttp2_submit_rst_stream(client->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
+    STREAM_UNTIL(client, stream->is_closed);
+}
+
+/* A stream that is cancelled waits for nothing: the owner of one that waits hears of it at once,
+ * and another may wait in its place. */
+START_TEST(test_a_cancelled_stream_does_not_wait)
+{
+    http_world *world = world_new();
+    world->config.streams_max = 2;
+    world->config.hooks.on_gone = on_gone;
+    world->holds = true;
+    world_open(world);
+    stream_client *client = stream_client_new(world, NULL);
+    test_stream *first = stream_send(client, "GET", "/a", NULL);
+    STREAM_UNTIL(client, world->held_count == 1);
+    cancel(client, first);
+    STREAM_UNTIL(client, leat_http_request_client(world->held[0]) == LEAT_HTTP_CLIENT_GONE);
+    ck_assert_uint_eq(gone_count, 0);
+    ck_assert(!leat_http_request_may_wait(world->held[0]));
+    world_echo(world->held[0]);
+    for (uint32_t i = 1; i < 4; i++) {
+        test_stream *stream = stream_send(client, "GET", "/a", NULL);
+        STREAM_UNTIL(client, world->held_count == i + 1);
+        ck_assert(leat_http_request_may_wait(world->held[i]));
+        if (i < 3)
+            cancel(client, stream);
+        else
+            shutdown(client->fd, SHUT_WR);
+        STREAM_UNTIL(client, gone_count == i);
+        if (i == 3)
+            stream_expect(client, stream, 200, "GET /a ");
+    }
+    stream_client_free(client);
+    world_free(world);
+}
+END_TEST
+
 /* A cancelled stream whose work is on its way counts until the owner has answered. */
 START_TEST(test_open_and_cancel)
 {
@@ -794,6 +843,7 @@ static Suite *suite(void)
     tcase_add_test(h2, test_too_many_streams_on_purpose);
     tcase_add_test(h2, test_open_and_cancel);
     tcase_add_test(h2, test_half_of_the_streams_may_wait);
+    tcase_add_test(h2, test_a_cancelled_stream_does_not_wait);
     tcase_add_test(h2, test_header_list);
     tcase_add_test(h2, test_too_many_fields);
     tcase_add_test(h2, test_bodies);
