@@ -151,7 +151,7 @@ void sim_schema_begin(sim_schema *schema, const sim_options *options)
     schema->schema_versions = leat_schema_versions_new(shards, ask_nobody, NULL);
     schema->controls = leat_controls_new(shards);
     for (uint32_t shard = 0; shard < shards; shard++) {
-        leat_schema_version *version = leat_must_calloc(1, sizeof *version);
+        leat_schema_version *version = leat_schema_version_new();
         version->table_count = SIM_TABLES;
         version->tables = make_tables();
         make_routes(version, options);

@@ -67,7 +67,7 @@ int64_t leat_wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static _Noreturn void out_of_memory(void)
+_Noreturn void leat_out_of_memory(void)
 {
     fputs("leat: out of memory\n", stderr);
     _exit(1); // not exit(): libraries would tear down what other threads still use
@@ -77,7 +77,7 @@ void *leat_must_calloc(size_t count, size_t size)
 {
     void *memory = calloc(count ? count : 1, size ? size : 1);
     if (!memory)
-        out_of_memory();
+        leat_out_of_memory();
     return memory;
 }
 
@@ -85,7 +85,7 @@ char *leat_must_strdup(const char *text)
 {
     char *copy = text ? strdup(text) : NULL;
     if (!copy)
-        out_of_memory();
+        leat_out_of_memory();
     return copy;
 }
 

@@ -86,6 +86,8 @@ int64_t leat_wall_ms(void);
 /* Zeroed memory; out of memory, the process ends with a message. For start-up, where nothing could
  * be released instead. */
 void *leat_must_calloc(size_t count, size_t size);
+/* That end. */
+_Noreturn void leat_out_of_memory(void);
 /* The same; NULL (leat_buf_cstr of a buffer that failed) ends the process too. */
 char *leat_must_strdup(const char *text);
 

@@ -28,6 +28,16 @@ void *leat_pages_new(size_t bytes)
     return pages;
 }
 
+void *leat_must_pages(size_t count, size_t size)
+{
+    size_t bytes;
+    LEAT_ASSERT(count > 0 && size > 0);
+    void *pages = __builtin_mul_overflow(count, size, &bytes) ? NULL : leat_pages_new(bytes);
+    if (!pages)
+        leat_out_of_memory();
+    return pages;
+}
+
 void leat_pages_free(void *pages, size_t bytes)
 {
     if (FROM_HEAP)

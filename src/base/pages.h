@@ -10,6 +10,9 @@
 
 /* NULL: out of memory, or nothing was asked for. Any thread. */
 void *leat_pages_new(size_t bytes);
+/* `count` above 0 elements of `size`; out of memory, the process ends with a message: as
+ * leat_must_calloc. To be given back as `count` times `size` bytes. */
+void *leat_must_pages(size_t count, size_t size);
 /* `pages` may be NULL; `bytes` is what was asked for. */
 void leat_pages_free(void *pages, size_t bytes);
 

@@ -110,7 +110,7 @@ static int add_shadow(const leat_assembly *assembly, uint32_t index, const leat_
 leat_schema_version *leat_assembly_build_version(const leat_assembly *assembly, leat_table *tables,
                                                  uint32_t count, leat_error *error)
 {
-    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_schema_version_new();
     version->tables = tables;
     version->table_count = count;
     const leat_catalog over = {.table_count = count, .tables = tables};

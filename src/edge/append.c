@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "base/pages.h"
 #include "edge/trace.h"
 
 /* Who waits for a record's answer; it is the record's tag. */
@@ -34,13 +35,13 @@ void edge_tickets_init(leat_edge *edge)
     edge->in_flight_of = leat_must_calloc(edge->partition_count, sizeof *edge->in_flight_of);
     edge->oldest_us = leat_must_calloc(edge->partition_count, sizeof *edge->oldest_us);
     leat_shares_init(&edge->shares, edge->config.in_flight_max, edge->partition_count);
-    edge->tickets = leat_must_calloc(edge->config.in_flight_max, sizeof *edge->tickets);
+    edge->tickets = leat_must_pages(edge->config.in_flight_max, sizeof *edge->tickets);
 }
 
 void edge_tickets_fini(leat_edge *edge)
 {
     LEAT_ASSERT(edge->in_flight == 0);
-    free(edge->tickets);
+    leat_pages_free(edge->tickets, edge->config.in_flight_max * sizeof *edge->tickets);
     free(edge->in_flight_of);
     free(edge->oldest_us);
 }

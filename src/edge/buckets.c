@@ -5,7 +5,7 @@
  */
 #include "edge/buckets.h"
 
-#include <stdlib.h>
+#include "base/pages.h"
 
 #define SECOND_NS INT64_C(1000000000)
 
@@ -19,12 +19,13 @@ void leat_buckets_init(leat_buckets *buckets, uint64_t rate, uint64_t burst, uin
     while ((uint64_t)buckets->rows * LEAT_BUCKETS_WAYS < names)
         buckets->rows *= 2;
     buckets->buckets =
-        leat_must_calloc((size_t)buckets->rows * LEAT_BUCKETS_WAYS, sizeof *buckets->buckets);
+        leat_must_pages((size_t)buckets->rows * LEAT_BUCKETS_WAYS, sizeof *buckets->buckets);
 }
 
 void leat_buckets_fini(leat_buckets *buckets)
 {
-    free(buckets->buckets);
+    leat_pages_free(buckets->buckets,
+                    (size_t)buckets->rows * LEAT_BUCKETS_WAYS * sizeof *buckets->buckets);
     *buckets = (leat_buckets){0};
 }
 

@@ -7,8 +7,7 @@
  */
 #include "edge/internal.h"
 
-#include <stdlib.h>
-
+#include "base/pages.h"
 #include "record/idempotency.h"
 
 enum { PLACES = 65536 };
@@ -72,7 +71,7 @@ void edge_idempotency_note(leat_edge *edge, const edge_seen_key *key)
     if (key->id == 0)
         return;
     if (!edge->seen)
-        edge->seen = calloc(PLACES, sizeof *edge->seen);
+        edge->seen = leat_pages_new(PLACES * sizeof *edge->seen);
     if (!edge->seen)
         return;
     edge_seen_key *place = &edge->seen[key->id % PLACES];
@@ -84,5 +83,5 @@ void edge_idempotency_note(leat_edge *edge, const edge_seen_key *key)
 
 void edge_idempotency_fini(leat_edge *edge)
 {
-    free(edge->seen);
+    leat_pages_free(edge->seen, PLACES * sizeof *edge->seen);
 }

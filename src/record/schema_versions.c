@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
+
 /* A version that was published, newest first. */
 typedef struct published {
     leat_schema_version *version;
@@ -32,12 +34,17 @@ struct leat_schema_versions {
 
 /* ---- versions ---- */
 
+leat_schema_version *leat_schema_version_new(void)
+{
+    return leat_must_pages(1, sizeof(leat_schema_version));
+}
+
 void leat_schema_version_free(leat_schema_version *version)
 {
     if (!version)
         return;
     leat_tables_free(version->tables, version->table_count);
-    free(version);
+    leat_pages_free(version, sizeof *version);
 }
 
 static int key_follows(const leat_table *from, const leat_table *to, leat_error *error)

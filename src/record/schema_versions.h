@@ -22,6 +22,8 @@ typedef struct leat_schema_version {
     leat_routes routes;
 } leat_schema_version;
 
+/* Empty; the places of routes that it does not have take no memory. */
+leat_schema_version *leat_schema_version_new(void);
 void leat_schema_version_free(leat_schema_version *version);
 /* May `to` follow `from`? Not when a key is another: it needs a restart, after which records are
  * decoded again. */

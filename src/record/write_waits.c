@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/pages.h"
 #include "base/thread.h"
 #include "record/idempotency.h"
 
@@ -455,9 +456,9 @@ leat_write_waits *leat_write_waits_new(const leat_layout *layout, uint32_t max)
     waits->wanted = leat_must_calloc(layout->partition_count, sizeof *waits->wanted);
     waits->expected = leat_must_calloc(layout->partition_count, sizeof *waits->expected);
     waits->owned = leat_must_calloc(layout->partition_count, sizeof *waits->owned);
-    waits->slots = leat_must_calloc(max, sizeof *waits->slots);
-    waits->bucket = leat_must_calloc(waits->buckets, sizeof(write_wait *));
-    waits->recent = leat_must_calloc(RECENT, sizeof *waits->recent);
+    waits->slots = leat_must_pages(max, sizeof *waits->slots);
+    waits->bucket = leat_must_pages(waits->buckets, sizeof(write_wait *));
+    waits->recent = leat_must_pages(RECENT, sizeof *waits->recent);
     int status = pthread_mutex_init(&waits->lock, NULL);
     LEAT_ASSERT(status == 0);
     TAILQ_INIT(&waits->free);
@@ -476,8 +477,8 @@ void leat_write_waits_free(leat_write_waits *waits)
     free((void *)(uintptr_t)waits->wanted);
     free((void *)(uintptr_t)waits->expected);
     free((void *)(uintptr_t)waits->owned);
-    free(waits->slots);
-    free(waits->bucket);
-    free(waits->recent);
+    leat_pages_free(waits->slots, waits->max * sizeof *waits->slots);
+    leat_pages_free(waits->bucket, waits->buckets * sizeof(write_wait *));
+    leat_pages_free(waits->recent, RECENT * sizeof *waits->recent);
     free(waits);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/diag.h"
+#include "base/pages.h"
 #include "base/rate_limit.h"
 #include "base/thread.h"
 
@@ -79,7 +80,7 @@ static void *run_thread(void *argument)
 static void free_shard(write_watch_shard *at)
 {
     leat_shard_reporter_free(at->reporter);
-    free(at);
+    leat_pages_free(at, sizeof *at);
 }
 
 leat_write_watch *leat_write_watch_new(const leat_write_watch_config *config, leat_error *error)
@@ -88,7 +89,7 @@ leat_write_watch *leat_write_watch_new(const leat_write_watch_config *config, le
     leat_write_watch *watch = leat_must_calloc(1, sizeof *watch);
     watch->config = *config;
     for (uint32_t i = 0; i < config->shard_count; i++) {
-        write_watch_shard *at = leat_must_calloc(1, sizeof *at);
+        write_watch_shard *at = leat_must_pages(1, sizeof *at); /* few are asked about at once */
         at->watch = watch;
         at->shard = i;
         at->durably = config->commits_async[i];

@@ -199,7 +199,7 @@ static void forget(leat_kafka_writer *writer)
     leat_kafka_config_free(&writer->config, writer->user_properties);
     leat_writer_watch_fini(writer);
     free(writer->partitions);
-    free(writer->slots);
+    leat_writer_free_slots(writer);
     free(writer);
 }
 

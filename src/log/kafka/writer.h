@@ -96,8 +96,10 @@ typedef struct leat_kafka_writer {
     rd_kafka_queue_t *reports; /* delivery reports and errors */
     rd_kafka_queue_t *answers; /* about the topic and its settings */
     int wake_fd;
-    leat_writer_slot *slots;
+    leat_writer_slot *slots; /* [slot_count]; those from slots_used on were never used */
     leat_writer_slot *free_slots;
+    size_t slot_count;
+    size_t slots_used;
     leat_writer_partition *partitions; /* as many as were seen or set up */
     uint32_t partition_count;
     leat_shares bytes; /* the client's queue.buffering.max.kbytes, divided among the partitions */
@@ -159,6 +161,7 @@ void leat_writer_answer_rest(leat_kafka_writer *writer);
 /* ---- writer_slots.c ---- */
 
 int leat_writer_make_slots(leat_kafka_writer *writer, leat_error *error) LEAT_MUST_CHECK;
+void leat_writer_free_slots(leat_kafka_writer *writer);
 /* NULL: no slot is left for the partition, or for anyone, for now. */
 leat_writer_slot *leat_writer_take_slot(leat_kafka_writer *writer, const leat_record *record,
                                         void *tag);

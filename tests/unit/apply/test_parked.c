@@ -39,7 +39,7 @@ static void set_up(void)
     static const char *const names[] = {"s"};
     leat_chunk_writer writer = {0};
     leat_error error;
-    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_schema_version_new();
     version->tables = leat_must_calloc(1, sizeof *version->tables);
     version->table_count = 1;
     version->tables[0] = fixture_table();

@@ -34,7 +34,7 @@ static void no_ask(void *context)
 
 static leat_schema_version *version_new(void)
 {
-    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_schema_version_new();
     version->table_count = 1;
     version->tables = leat_must_calloc(1, sizeof *version->tables);
     version->tables[0] = fixture_table();

@@ -55,7 +55,7 @@ static leat_schema_version *build(void *context, leat_table *tables, uint32_t co
                                   leat_error *error)
 {
     const world *w = context;
-    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_schema_version_new();
     version->tables = tables;
     version->table_count = count;
     if (!w->refuse)

@@ -144,7 +144,7 @@ static inline void count_ask(void *context)
 /* Makes the fixture's routes the newest version. */
 static inline void world_publish(world *w)
 {
-    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_schema_version_new();
     version->routes = w->f->routes;
     leat_schema_versions_publish(w->schema_versions, 0, version, WORLD_LOOKED_US);
 }

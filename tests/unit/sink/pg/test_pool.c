@@ -653,7 +653,7 @@ static void look_again(world *w, int64_t catalog_read_us)
     leat_error error = {""};
     leat_route_spec spec = {
         .path = "/things/{id}", .column_count = 1, .column_names = names, .column_ops = ops};
-    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_schema_version_new();
     version->tables = leat_must_calloc(1, sizeof *version->tables);
     version->table_count = 1;
     version->routes.count = 1;

@@ -100,7 +100,7 @@ static void set_up(void)
     leat_layout_even(&layout, 2, 1, names);
     ck_assert_int_eq(leat_shard_init(sqlite_address(&f), &source, &layout, 0, starts, &f.error), 0);
     sqlite_route(&f, "CREATE TABLE t (id text PRIMARY KEY, c int)", "c", LEAT_OP_ADD);
-    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_schema_version_new();
     version->tables = leat_must_calloc(1, sizeof *version->tables);
     version->table_count = 1;
     version->tables[0] = f.table;
