@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/send_lane.h"
 #include "config/config.h"
+#include "http/status.h"
 #include "record/idempotency.h"
 
 enum {
@@ -45,6 +46,7 @@ typedef struct send_run {
     leat_send_lanes *lanes;
     leat_send_item next; /* read, and its lane was full; text NULL: none */
     uint64_t left_out;   /* of an earlier run, which may have applied them */
+    uint64_t misfits;    /* refused here */
     bool is_read;        /* the file's end has come, or reading ended */
     bool is_broken;      /* the file, with `why` */
     leat_error why;
@@ -194,6 +196,14 @@ static int open_all(send_run *run, leat_error *error)
 
 /* ---- progress ---- */
 
+static leat_send_counts all_counts(const send_run *run)
+{
+    leat_send_counts counts = *leat_send_lanes_counts(run->lanes);
+    counts.unknown += run->left_out;
+    counts.refused += run->misfits;
+    return counts;
+}
+
 /* Skipped lines are done, too: they are not in the counts, but in the place in the file. What has
  * been read and has no answer is not. */
 static double done_share(const send_run *run)
@@ -207,8 +217,8 @@ static double done_share(const send_run *run)
 
 static void show_progress(send_run *run)
 {
-    const leat_send_counts *counts = leat_send_lanes_counts(run->lanes);
-    uint64_t not_accepted = counts->refused + counts->unknown;
+    leat_send_counts counts = all_counts(run);
+    uint64_t not_accepted = counts.refused + counts.unknown;
     const char *trouble = leat_send_lanes_trouble(run->lanes);
     leat_buf more = {0};
     if (!leat_bar_is_due(&run->bar))
@@ -218,7 +228,7 @@ static void show_progress(send_run *run)
     if (trouble)
         leat_buf_printf(&more, "  trying again: %.60s", trouble);
     leat_bar_show(&run->bar, &(leat_bar_state){.share = done_share(run),
-                                               .done = counts->accepted + not_accepted,
+                                               .done = counts.accepted + not_accepted,
                                                .unit = "items",
                                                .more = more.size > 0 ? leat_buf_cstr(&more) : ""});
     leat_buf_free(&more);
@@ -232,6 +242,35 @@ static bool has_bytes(const send_run *run)
     return poll(&wish, 1, 0) > 0;
 }
 
+/* Keeps the item instead of sending it. One that cannot be kept stays, so that the line to go on
+ * from is its own. */
+static void keep_unsent(send_run *run, leat_slice answer, uint64_t *count)
+{
+    if (leat_send_kept_add(run->to.kept, &run->next, answer, &run->why) != 0) {
+        run->is_read = run->is_broken = true;
+        return;
+    }
+    (*count)++;
+    free(run->next.text);
+    run->next.text = NULL;
+}
+
+/* The edge could not refuse it: what is not JSON is a text here, and a column of JSON takes one.
+ * True: refused. */
+static bool refuse_misfit(send_run *run)
+{
+    char message[64];
+    leat_buf answer = {0};
+    if (!run->next.misfit)
+        return false;
+    snprintf(message, sizeof message, "the cell is not %s",
+             leat_send_kind_words(run->next.misfit_kind));
+    leat_http_error_item(&answer, LEAT_HTTP_INVALID, run->next.misfit, message, 0);
+    keep_unsent(run, (leat_slice){answer.data, answer.size}, &run->misfits);
+    leat_buf_free(&answer);
+    return true;
+}
+
 /* What an earlier run kept because nobody knows about it (504) goes on being unknown: sent again it
  * could be applied twice. An --idempotency of now is not the key of that time. True: left out. */
 static bool leave_out(send_run *run)
@@ -241,12 +280,7 @@ static bool leave_out(send_run *run)
                               "--repeat-unknown sends it again\"}";
     if (!run->next.may_be_applied || run->options->repeat_unknown)
         return false;
-    if (leat_send_kept_add(run->to.kept, &run->next, leat_slice_of(why), &run->why) != 0)
-        run->is_read = run->is_broken = true;
-    else
-        run->left_out++;
-    free(run->next.text);
-    run->next.text = NULL;
+    keep_unsent(run, leat_slice_of(why), &run->left_out);
     return true;
 }
 
@@ -273,7 +307,7 @@ static bool read_one(send_run *run, bool *ret_waits)
             return false;
         }
     }
-    if (leave_out(run))
+    if (leave_out(run) || refuse_misfit(run))
         return !run->is_broken;
     if (!leat_send_lanes_have_room(run->lanes, run->next.row))
         return false;
@@ -309,7 +343,8 @@ static int send_all(send_run *run, leat_error *error)
         bool waits = false;
         while (!run->is_read && interrupts == 0 && read_one(run, &waits))
             continue;
-        if (run->is_read && leat_send_lanes_left(run->lanes) == 0 && !run->next.text)
+        if (run->is_read && leat_send_lanes_left(run->lanes) == 0 &&
+            (run->is_broken || !run->next.text))
             return 0;
         int fd = waits ? leat_send_source_fd(run->source) : -1;
         if (leat_send_lanes_turn(run->lanes, fd, TURN_MS, error) != 0)
@@ -329,13 +364,6 @@ static uint64_t line_to_go_on(const send_run *run)
         line = run->next.line;
     bool is_at_end = run->is_read && !run->is_broken && interrupts == 0;
     return line > 0 || is_at_end ? line : leat_send_source_line(run->source) + 1;
-}
-
-static leat_send_counts all_counts(const send_run *run)
-{
-    leat_send_counts counts = *leat_send_lanes_counts(run->lanes);
-    counts.unknown += run->left_out;
-    return counts;
 }
 
 /* What was refused has to be mended; what is unknown may be right, and applied already. */

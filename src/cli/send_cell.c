@@ -1,6 +1,6 @@
 /*
- * send_cell.c - only what PostgreSQL writes otherwise than the edge reads it is changed; whether
- * a cell is right is for the edge to say.
+ * send_cell.c - only what PostgreSQL writes otherwise than the edge reads it is changed. Whether a
+ * cell is right for its column is for the edge to say; here it is only held against its kind.
  */
 #include "cli/send_cell.h"
 
@@ -22,19 +22,32 @@ bool leat_send_kind_named(leat_slice name, leat_send_kind *ret)
     return false;
 }
 
-static bool is_any_json(leat_slice cell)
+const char *leat_send_kind_words(leat_send_kind kind)
+{
+    static const char *const words[] = {
+        [LEAT_SEND_TEXT] = "a text",        [LEAT_SEND_NUMBER] = "a number",
+        [LEAT_SEND_BOOL] = "true or false", [LEAT_SEND_JSON] = "JSON",
+        [LEAT_SEND_TIMESTAMP] = "a time",   [LEAT_SEND_JSON_OR_TEXT] = "JSON or a text"};
+    LEAT_ASSERT(kind < sizeof words / sizeof *words);
+    return words[kind];
+}
+
+/* One value, and nothing behind it but space. */
+static bool is_any_json(leat_slice cell, bool is_number)
 {
     yyjson_doc *doc = yyjson_read(cell.data, cell.size, YYJSON_READ_NUMBER_AS_RAW);
+    bool is_it = doc && (!is_number || yyjson_is_raw(yyjson_doc_get_root(doc)));
     yyjson_doc_free(doc);
-    return doc != NULL;
+    return is_it;
 }
 
 bool leat_send_cell_is_json(leat_slice cell)
 {
-    return cell.size > 0 && strchr("{[", *cell.data) && is_any_json(cell);
+    return cell.size > 0 && strchr("{[", *cell.data) && is_any_json(cell, false);
 }
 
-static void append_bool(leat_buf *out, leat_slice cell)
+/* NULL: it is none. */
+static const char *find_bool(leat_slice cell)
 {
     static const struct {
         const char *text;
@@ -42,11 +55,9 @@ static void append_bool(leat_buf *out, leat_slice cell)
     } words[] = {{"t", "true"},  {"true", "true"},   {"1", "true"},
                  {"f", "false"}, {"false", "false"}, {"0", "false"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (leat_slice_is_nocase(cell, words[i].text)) {
-            leat_buf_text(out, words[i].value);
-            return;
-        }
-    leat_buf_json_string(out, cell);
+        if (leat_slice_is_nocase(cell, words[i].text))
+            return words[i].value;
+    return NULL;
 }
 
 /* JSON as it stands, on one line: line feeds are space there, and inside strings they are no JSON.
@@ -81,30 +92,38 @@ void leat_send_cell_text(leat_buf *out, leat_send_kind kind, leat_slice cell)
         leat_buf_slice(out, cell);
 }
 
-void leat_send_cell_value(leat_buf *out, leat_send_kind kind, leat_slice cell)
+static void append_json(leat_buf *out, leat_slice cell, bool is_raw)
+{
+    if (is_raw)
+        append_raw(out, cell);
+    else
+        leat_buf_json_string(out, cell);
+}
+
+bool leat_send_cell_value(leat_buf *out, leat_send_kind kind, leat_slice cell)
 {
     leat_buf text = {0};
-    switch (cell.size == 0 ? LEAT_SEND_TEXT : kind) {
+    const char *value;
+    bool is_raw;
+    switch (kind) {
     case LEAT_SEND_BOOL:
-        append_bool(out, cell);
-        return;
+        value = find_bool(cell);
+        append_json(out, value ? leat_slice_of(value) : cell, value != NULL);
+        return value != NULL;
+    case LEAT_SEND_NUMBER:
+    case LEAT_SEND_JSON:
     case LEAT_SEND_JSON_OR_TEXT:
-        if (is_any_json(cell))
-            append_raw(out, cell);
-        else
-            leat_buf_json_string(out, cell);
-        return;
+        is_raw = is_any_json(cell, kind == LEAT_SEND_NUMBER);
+        append_json(out, cell, is_raw);
+        return is_raw || kind == LEAT_SEND_JSON_OR_TEXT;
     case LEAT_SEND_TIMESTAMP:
         append_timestamp(&text, cell);
         leat_buf_json_string(out, (leat_slice){text.data, text.size});
         leat_buf_free(&text);
-        return;
-    case LEAT_SEND_NUMBER:
-    case LEAT_SEND_JSON:
-        append_raw(out, cell);
-        return;
+        return true;
     case LEAT_SEND_TEXT:
-        leat_buf_json_string(out, cell);
-        return;
+        break;
     }
+    leat_buf_json_string(out, cell);
+    return true;
 }

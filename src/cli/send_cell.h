@@ -19,9 +19,12 @@ typedef enum leat_send_kind {
 
 /* False: no kind has this name. */
 bool leat_send_kind_named(leat_slice name, leat_send_kind *ret);
-/* Appends a cell that is not null. What the kind cannot be stays as it is: the edge says what is
- * wrong with it. */
-void leat_send_cell_value(leat_buf *out, leat_send_kind kind, leat_slice cell);
+/* What a cell of this kind is, for a person: "a number". */
+const char *leat_send_kind_words(leat_send_kind kind);
+/* Appends a cell that is not null, as one value of JSON whatever is in it: a cell may come from
+ * somebody who must not write other columns. False: it is not what its kind says, and became a
+ * text, which is not to be sent, because some columns would take it. */
+bool leat_send_cell_value(leat_buf *out, leat_send_kind kind, leat_slice cell) LEAT_MUST_CHECK;
 /* The text of a cell for a path, not percent-encoded yet. */
 void leat_send_cell_text(leat_buf *out, leat_send_kind kind, leat_slice cell);
 /* Whether a text is an object or an array of JSON. */

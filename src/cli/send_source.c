@@ -162,7 +162,8 @@ static void maybe_warn(leat_send_source *source, uint32_t column, leat_slice cel
                      name, name);
 }
 
-static void append_cell(leat_buf *out, leat_send_source *source, uint32_t column)
+static void append_cell(leat_buf *out, leat_send_source *source, uint32_t column,
+                        leat_send_item *item)
 {
     leat_slice cell = leat_csv_text(&source->row, column);
     if (cell.size == 0 && !source->row.fields[column].is_quoted) {
@@ -170,7 +171,10 @@ static void append_cell(leat_buf *out, leat_send_source *source, uint32_t column
         return;
     }
     maybe_warn(source, column, cell);
-    leat_send_cell_value(out, source->kinds[column], cell);
+    if (leat_send_cell_value(out, source->kinds[column], cell) || item->misfit)
+        return;
+    item->misfit = source->names[column];
+    item->misfit_kind = source->kinds[column];
 }
 
 static void append_path(leat_buf *out, const leat_send_source *source)
@@ -187,7 +191,7 @@ static void append_path(leat_buf *out, const leat_send_source *source)
     leat_buf_slice(out, source->path_end);
 }
 
-static void append_body(leat_buf *out, leat_send_source *source)
+static void append_body(leat_buf *out, leat_send_source *source, leat_send_item *item)
 {
     bool is_first = true;
     leat_buf_text(out, ",\"body\":{");
@@ -198,7 +202,7 @@ static void append_body(leat_buf *out, leat_send_source *source)
         is_first = false;
         leat_buf_json_string(out, leat_slice_of(source->names[i]));
         leat_buf_byte(out, ':');
-        append_cell(out, source, i);
+        append_cell(out, source, i, item);
     }
     leat_buf_byte(out, '}');
 }
@@ -211,7 +215,7 @@ static void row_item(leat_send_source *source, leat_send_item *ret)
     leat_buf_printf(&text, "{\"method\":\"%s\",\"path\":", source->form.method);
     leat_buf_json_string(&text, (leat_slice){path.data, path.size});
     if (strcmp(source->form.method, "DELETE") != 0)
-        append_body(&text, source);
+        append_body(&text, source, ret);
     leat_buf_byte(&text, '}');
     LEAT_ASSERT(!text.failed);
     ret->text = text.data;

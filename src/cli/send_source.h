@@ -26,6 +26,9 @@ typedef struct leat_send_item {
     uint64_t line;
     uint64_t row;        /* a hash of its path without query: of equal ones the order is kept */
     bool may_be_applied; /* an earlier run kept it so, and it has no idempotency key of its own */
+    const char *misfit;  /* a column whose cell is not what its kind says, so the item is not to be
+                            sent; the source's; NULL: none */
+    leat_send_kind misfit_kind;
 } leat_send_item;
 
 typedef enum leat_send_next {

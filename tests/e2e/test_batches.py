@@ -204,6 +204,31 @@ def test_json_that_nobody_knows_of_is_warned_about(tmp_path):
         {"a": '{"x":1}', "b": "[2]", "at": "2026-01-02T03:04:05.5+00:00"}, {"a": '{"x":1}', "b": "{no", "at": None}]
 
 
+def test_a_cell_writes_its_own_column_and_no_other(tmp_path):
+    """What is not of the kind that --types says is refused with its column; whatever is in a cell, it is one value."""
+    source, refused = tmp_path / "rows.csv", tmp_path / "refused"
+    cells = ['{},"balance":1000', '1,"balance":1000', "1}}", "{no", '"a" "b"', "", 'yes,"balance":1']
+    write_csv(source, ["id", "a", "n", "b"], [[1, "[1]", 2, "t"]])
+    with open(source, "a", newline="") as file:
+        rows = csv.writer(file, quoting=csv.QUOTE_ALL)
+        rows.writerows([[1, cell, 2, "f"] for cell in cells] + [[1, "[1]", cell, "f"] for cell in cells] +
+                       [[1, "[1]", 2, cell] for cell in cells])
+    edge = Scripted(answer_of(lines(202)))
+    done = subprocess.run([LEAT, "send", source, "--url", edge.url, "--path", "/rows/{id}", "--types", "a:json,n:number,b:bool",
+                           "--refused", refused], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3 and f"1 accepted, {3 * len(cells)} refused, 0 unknown" in done.stdout, (done.stdout, done.stderr)
+    assert [json.loads(line)["body"] for line in edge.batches[0]] == [{"a": [1], "n": 2, "b": True}]
+    kept = [json.loads(line) for line in refused.read_text().splitlines()]
+    assert [(k["status"], k["field"], k["item"]["body"][k["field"]]) for k in kept] == [
+        (422, column, cell) for column in ("a", "n", "b") for cell in cells]
+    assert {k["message"] for k in kept} == {"the cell is not JSON", "the cell is not a number", "the cell is not true or false"}
+    assert [k["line"] for k in kept] == list(range(3, 3 + len(kept))) and all(len(k["item"]["body"]) == 3 for k in kept)
+
+    done = subprocess.run([LEAT, "send", source, "--url", "http://127.0.0.1:1", "--path", "/rows/{id}", "--types", "a:json,n:number,b:bool",
+                           "--refused", "/dev/full", "--from", "3"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "cannot write /dev/full" in done.stderr, (done.stdout, done.stderr)
+
+
 def test_what_cannot_be_sent_is_said(sending):
     world, edge = sending
     source = world.directory / "rows.csv"
