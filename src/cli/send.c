@@ -162,6 +162,7 @@ static int read_options(send_run *run, leat_error *error)
                    .header = options->header,
                    .header_count = options->header_count},
         .lanes = LANES,
+        .give_up_s = LEAT_SEND_GIVE_UP_S,
         .repeats_unknown = options->repeat_unknown || options->idempotency,
     };
     uint64_t batch;

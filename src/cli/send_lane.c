@@ -13,16 +13,16 @@
 #include <yyjson.h>
 
 #include "base/diag.h"
+#include "cli/send_patience.h"
+#include "http/status.h"
 
 enum {
     BATCH_BYTES = 1024 * 1024,
     LANE_BATCHES = 2,
     LANE_BYTES = LANE_BATCHES * BATCH_BYTES,
     ANSWER_MAX = 1024 * 1024, /* of one line */
-    RETRY_MS = 1000,
-    GIVE_UP_S = 10 * 60, /* nothing was accepted or refused for this long */
-    FIRST_S = 10,        /* until the first connection: is the address right? */
-    LOST_MAX = 3,        /* batches of a lane, one after the other */
+    FIRST_S = 10,             /* until the first connection: is the address right? */
+    LOST_MAX = 3,             /* batches of a lane, one after the other */
 };
 
 typedef struct send_item {
@@ -62,7 +62,7 @@ struct leat_send_lanes {
     leat_error why;
     bool is_troubled;
     char trouble[256];
-    int64_t moved_us;
+    leat_send_patience patience;
 };
 
 /* Ends the run once no batch is on its way; the first reason stands. */
@@ -84,7 +84,7 @@ static void settle(lane *at, send_item *item, uint64_t *count)
         at->unknown++;
     } else {
         at->known++;
-        lanes->moved_us = leat_mono_us();
+        leat_send_patience_moved(&lanes->patience, leat_mono_us());
     }
     lanes->left--;
     at->count--;
@@ -123,9 +123,7 @@ static bool leave_unknown(lane *at, send_item *item, const char *why)
     if (at->lanes->config.repeats_unknown)
         return false;
     leat_buf answer = {0};
-    leat_buf_text(&answer, "{\"status\":504,\"error\":\"unknown\",\"field\":null,\"message\":");
-    leat_buf_json_string(&answer, leat_slice_of(why));
-    leat_buf_byte(&answer, '}');
+    leat_http_error_item(&answer, LEAT_HTTP_UNKNOWN, NULL, why, 0);
     bool is_kept = keep(at->lanes, item, (leat_slice){answer.data, answer.size});
     leat_buf_free(&answer);
     if (is_kept)
@@ -143,10 +141,15 @@ static void break_by_answer(lane *at, int64_t status, leat_slice text)
 
 /* ---- the answer of an item ---- */
 
+static void wait_for(lane *at, int64_t ms)
+{
+    at->delay_ms = ms > at->delay_ms ? ms : at->delay_ms;
+}
+
+/* 0: it asks for none. */
 static void ask_for_delay(lane *at, int64_t seconds)
 {
-    int64_t ms = seconds > 0 ? seconds * 1000 : RETRY_MS;
-    at->delay_ms = ms > at->delay_ms ? ms : at->delay_ms;
+    wait_for(at, leat_send_patience_asked(&at->lanes->patience, leat_mono_us(), seconds));
 }
 
 /* True: it is decided. */
@@ -289,7 +292,7 @@ static void count_lost(lane *at)
     if (at->known > 0 || at->unknown == 0)
         return;
     at->lost++;
-    ask_for_delay(at, at->lost);
+    wait_for(at, at->lost * INT64_C(1000));
     if (at->lost < LOST_MAX)
         return;
     leat_error why;
@@ -361,9 +364,9 @@ int leat_send_lanes_turn(leat_send_lanes *lanes, int fd, int wait_ms, leat_error
         return -1;
     }
     bool is_first = !lanes->has_connected && !lanes->has_answered && lanes->busy == 0;
-    int give_up_s = is_first ? FIRST_S : GIVE_UP_S;
-    if (lanes->left > 0 && leat_mono_us() - lanes->moved_us > give_up_s * INT64_C(1000000))
-        return leat_fail(error, "nothing was taken for %d s: %s", give_up_s, lanes->trouble);
+    uint32_t give_up_s = is_first ? FIRST_S : lanes->config.give_up_s;
+    if (lanes->left > 0 && leat_send_patience_is_over(&lanes->patience, leat_mono_us(), give_up_s))
+        return leat_fail(error, "nothing was taken for %u s: %s", give_up_s, lanes->trouble);
     if (left != lanes->left) /* there may be room again */
         return 0;
     struct curl_waitfd wish = {.fd = fd, .events = CURL_WAIT_POLLIN};
@@ -388,7 +391,7 @@ void leat_send_lanes_add(leat_send_lanes *lanes, const leat_send_item *item)
     send_item *own = leat_must_calloc(1, sizeof *own);
     own->is = *item;
     if (lanes->left == 0)
-        lanes->moved_us = leat_mono_us();
+        leat_send_patience_moved(&lanes->patience, leat_mono_us());
     TAILQ_INSERT_TAIL(&at->waiting, own, link);
     at->count++;
     at->bytes += item->size;
@@ -421,9 +424,7 @@ uint64_t leat_send_lanes_first_line(const leat_send_lanes *lanes)
     uint64_t least = 0;
     for (uint32_t i = 0; i < lanes->config.lanes; i++) {
         const lane *at = &lanes->lanes[i];
-        const send_item *item;
-        TAILQ_FOREACH(item, &at->waiting, link)
-        take_smaller(&least, item);
+        take_smaller(&least, TAILQ_FIRST(&at->waiting)); /* in the file's order */
         for (uint32_t k = 0; at->is_busy && k < at->batch_size; k++)
             take_smaller(&least, at->batch[k]);
     }

@@ -14,6 +14,7 @@ enum {
     LEAT_SEND_LANES_MAX = 64,
     LEAT_SEND_BATCH = 500, /* items, usually */
     LEAT_SEND_BATCH_MAX = 1000,
+    LEAT_SEND_GIVE_UP_S = 10 * 60, /* usually */
 };
 
 /* What became of items. */
@@ -29,6 +30,8 @@ typedef struct leat_send_config {
     leat_send_target target;
     uint32_t lanes;
     uint32_t batch;       /* items, at most; LEAT_SEND_BATCH_MAX at most */
+    uint32_t give_up_s;   /* it ends when nothing was accepted or refused for this long, beside
+                             what the edge asks to wait (send_patience.h) */
     bool repeats_unknown; /* sends again what may have been applied */
     leat_send_kept *kept; /* gets the items that were not accepted */
 } leat_send_config;
