@@ -9,9 +9,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "daemon/certificate.h"
 #include "daemon/descriptors.h"
-
-enum { EXPIRES_SOON_S = 14 * 24 * 60 * 60 };
 
 static void check_configuration(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
@@ -107,13 +106,14 @@ static void check_certificate(leat_examination *about, uint32_t shard, leat_find
     struct tm utc;
     time_t end = (time_t)expires_s;
     strftime(day, sizeof day, "%Y-%m-%d", gmtime_r(&end, &utc));
-    int64_t left_s = expires_s - leat_wall_ms() / 1000;
-    leat_finding_set(ret,
-                     left_s <= 0               ? LEAT_CHECK_FAILED
-                     : left_s < EXPIRES_SOON_S ? LEAT_CHECK_WARNING
-                                               : LEAT_CHECK_OK,
-                     "the certificate in %s %s on %s", config.certificate,
-                     left_s <= 0 ? "has expired" : "expires", day);
+    static const leat_check_verdict verdicts[] = {
+        [LEAT_CERTIFICATE_LASTS] = LEAT_CHECK_OK,
+        [LEAT_CERTIFICATE_ENDS_SOON] = LEAT_CHECK_WARNING,
+        [LEAT_CERTIFICATE_HAS_ENDED] = LEAT_CHECK_FAILED,
+    };
+    leat_certificate_state state = leat_certificate_judge(expires_s, leat_wall_ms() / 1000);
+    leat_finding_set(ret, verdicts[state], "the certificate in %s %s on %s", config.certificate,
+                     state == LEAT_CERTIFICATE_HAS_ENDED ? "has expired" : "expires", day);
 }
 
 static const leat_check rows[] = {

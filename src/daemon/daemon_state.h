@@ -59,7 +59,8 @@ typedef struct leat_daemon {
     leat_tracer *tracer; /* NULL: there are no spans */
     leat_reload *reload; /* the files that are read again: each part adds its own as it is made */
     leat_admin *admin;
-    leat_culprits culprits; /* while they are put together: large for a stack frame */
+    leat_culprits culprits;          /* while they are put together: large for a stack frame */
+    leat_gauge *certificate_expires; /* NULL: the edge speaks in cleartext */
     leat_edge_thread *edge;
     leat_worker_shard *shards; /* in layout order */
     const char **shard_names;  /* theirs */

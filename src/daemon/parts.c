@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "daemon/certificate.h"
 #include "daemon/daemon_state.h"
 #include "daemon/log_identity.h"
 #include "daemon/shard_tables.h"
@@ -161,6 +162,13 @@ static leat_edge_rate edge_rate(int64_t rate, int64_t burst)
     return (leat_edge_rate){(uint64_t)rate, (uint64_t)(burst > 0 ? burst : rate)};
 }
 
+static void tell_certificate(const leat_daemon *daemon, int64_t expires_s)
+{
+    if (daemon->certificate_expires)
+        leat_certificate_tell(daemon->assembly.config.tls_certificate, expires_s,
+                              leat_wall_ms() / 1000, daemon->certificate_expires);
+}
+
 /* Checked here, on the main thread; the edge then takes them over on its own. */
 static int read_tls(void *context, leat_error *error)
 {
@@ -170,6 +178,7 @@ static int read_tls(void *context, leat_error *error)
     if (leat_assembly_tls(&daemon->assembly.config, &config, &expires_s, error) != 0)
         return -1;
     leat_edge_thread_reload(daemon->edge);
+    tell_certificate(daemon, expires_s);
     return 0;
 }
 
@@ -254,9 +263,13 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
     config.http.idle_timeout_ms = from->idle_timeout_ms;
     config.http.connections_max = (uint32_t)from->edge_connections;
     config.http.streams_max = (uint32_t)from->edge_streams;
-    int64_t certificate_expires_s;
-    if (leat_assembly_tls(from, &config.http.tls, &certificate_expires_s, error) != 0)
+    int64_t expires_s;
+    if (leat_assembly_tls(from, &config.http.tls, &expires_s, error) != 0)
         return -1;
+    if (config.http.tls.certificate)
+        daemon->certificate_expires =
+            leat_metrics_gauge(daemon->metrics, "leat_edge_tls_certificate_expires_seconds", NULL);
+    tell_certificate(daemon, expires_s);
     daemon->edge = leat_edge_thread_new(&config, error);
     if (!daemon->edge)
         return leat_config_blame(&daemon->assembly.config, error, "listen");

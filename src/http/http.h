@@ -86,8 +86,9 @@ typedef struct leat_http_tls_config {
     bool is_1_3_only;              /* else TLS 1.2 too */
 } leat_http_tls_config;
 
-/* Are the files fit for use? 0: `*ret_expires_s` is when the certificate ends, in Unix time; a
- * reload takes one that has ended too. -1: `*ret_member` is the member that names the bad file. */
+/* Are the files fit for use? 0: `*ret_expires_s` is when the certificate ends, in Unix time, or the
+ * first of those that are sent with it; a reload takes one that has ended too. -1: `*ret_member` is
+ * the member that names the bad file. */
 int leat_http_tls_check(const leat_http_tls_config *config, int64_t *ret_expires_s,
                         const char **ret_member, leat_error *error) LEAT_MUST_CHECK;
 

@@ -261,11 +261,23 @@ void http_tls_context_sweep(http_tls_context *context, int64_t now_ms)
 }
 
 /* 0: it says so in a way that nobody reads. */
-static int64_t expires_s(const SSL_CTX *ctx)
+static int64_t end_of(const X509 *certificate)
 {
     struct tm utc = {0};
-    X509 *certificate = SSL_CTX_get0_certificate(ctx);
     return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &utc) == 1 ? timegm(&utc) : 0;
+}
+
+/* Clients refuse the chain once one of it has ended. */
+static int64_t expires_s(SSL_CTX *ctx)
+{
+    STACK_OF(X509) *others = NULL;
+    int64_t first = end_of(SSL_CTX_get0_certificate(ctx));
+    SSL_CTX_get0_chain_certs(ctx, &others);
+    for (int i = 0; i < sk_X509_num(others); i++) {
+        int64_t end = end_of(sk_X509_value(others, i));
+        first = end < first ? end : first;
+    }
+    return first;
 }
 
 int leat_http_tls_check(const leat_http_tls_config *config, int64_t *ret_expires_s,

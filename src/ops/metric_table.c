@@ -125,6 +125,10 @@ static const leat_metric metrics[] = {
     {"leat_edge_tls_failures_total", EDGE(COUNTER), "",
      "Connections that ended by a fault of TLS, most in the handshake.",
      "The client speaks no TLS, does not trust the certificate, has none of its own."},
+    {"leat_edge_tls_certificate_expires_seconds", EDGE(GAUGE_MS), "",
+     "When the edge's certificate ends, as Unix time; where `http.tls` is set.",
+     "With those between it and a root, the first that ends. More than two weeks ahead: "
+     "`leat_edge_tls_certificate_expires_seconds - time()`."},
     {"leat_edge_log_silent_seconds", EDGE(GAUGE_MS), "",
      "How long no broker has answered the edge; 0: they answer.", "0 below 6 s."},
     {"leat_edge_log_clients_renewed_total", EDGE(COUNTER), "",

@@ -73,8 +73,8 @@ def test_one_port_speaks_both(make_world, program):
     assert edge.terminate() == 0
 
 
-def make_certificate(directory, name):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+def make_certificate(directory, name, days=2):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days),
                     "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", directory / "next.key",
                     "-out", directory / "next.pem"], check=True, capture_output=True)
     (directory / "next.key").rename(directory / "key.pem")
@@ -152,6 +152,34 @@ def test_check_looks_at_the_certificate(make_world, tmp_path):
     (tmp_path / "key.pem").write_text("nonsense")
     result, what = found()
     assert result == "failed" and "http.tls.key" in what and "key.pem" in what
+
+
+def test_a_certificate_that_ends_is_told_of(make_world, tmp_path):
+    """By a line of the log at a start and whenever it is read again, and by a metric; a renewed one is not."""
+    make_certificate(tmp_path, "short")
+    world = make_world(shards=1, http={"tls": {"certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}})
+    world.init()
+    edge = world.start("run")
+
+    def end():
+        text = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-in", tmp_path / "cert.pem"], check=True, capture_output=True,
+                              text=True).stdout
+        return ssl.cert_time_to_seconds(text.strip().partition("=")[2])
+
+    def metric():
+        return world.metric(edge, "leat_edge_tls_certificate_expires_seconds")
+
+    edge.wait_for("certificate expires soon")
+    assert metric() == end()
+    make_certificate(tmp_path, "short again")
+    edge.signal(signal.SIGHUP)
+    edge.wait_for("certificate expires soon", count=2)
+    wait_until(lambda: metric() == end(), "the metric")
+    make_certificate(tmp_path, "long", days=90)
+    edge.signal(signal.SIGHUP)
+    wait_until(lambda: metric() == end(), "the metric")
+    assert edge.text().count("certificate expires soon") in (2, 3)  # a look may have come between
+    assert edge.terminate() == 0
 
 
 def test_a_bad_certificate_is_an_error_at_start(make_world, tmp_path):

@@ -14,6 +14,8 @@ typedef struct test_pem {
 void pem_make(test_pem *ret, const char *name);
 /* Writes another one into the same files. */
 void pem_write(const test_pem *pem, const char *name);
+/* One more behind it, as of an authority in between. */
+void pem_add(const test_pem *pem, const char *name, long lasts_s);
 void pem_remove(const test_pem *pem);
 
 #endif

@@ -373,6 +373,29 @@ END_TEST
 
 /* ---- certificates ---- */
 
+/* Clients check all that they are sent. */
+START_TEST(test_the_first_that_ends_counts)
+{
+    static const long lasts_s[] = {2 * 3600, 60, 1800}; /* beside an hour */
+    int64_t ends_s[4];
+    test_pem pem;
+    pem_make(&pem, "first");
+    const leat_http_tls_config config = {.certificate = pem.certificate, .key = pem.key};
+    for (size_t i = 0; i < 4; i++) {
+        const char *member = NULL;
+        leat_error error = {""};
+        if (i > 0)
+            pem_add(&pem, "between", lasts_s[i - 1]);
+        ck_assert_msg(leat_http_tls_check(&config, &ends_s[i], &member, &error) == 0, "%s",
+                      error.text);
+    }
+    ck_assert_int_eq(ends_s[1], ends_s[0]);
+    ck_assert_int_lt(ends_s[2], ends_s[0] - 1800);
+    ck_assert_int_eq(ends_s[3], ends_s[2]);
+    pem_remove(&pem);
+}
+END_TEST
+
 START_TEST(test_bad_files)
 {
     test_pem pem, other;
@@ -614,6 +637,7 @@ static Suite *suite(void)
     tcase_add_test(tls, test_versions);
     tcase_add_test(tls, test_bad_files);
     tcase_add_test(tls, test_reload);
+    tcase_add_test(tls, test_the_first_that_ends_counts);
     tcase_add_test(tls, test_resumption);
     tcase_add_test(tls, test_client_certificate_optional);
     tcase_add_test(tls, test_same);
