@@ -34,12 +34,14 @@ static const leat_config_route *find_route(const leat_config *config, const char
     return NULL;
 }
 
-static void use(const leat_measurement *measured, leat_plan_input *ret)
+static void use(const leat_measurement *measured, const leat_config_shard *shard,
+                leat_plan_input *ret)
 {
     leat_plan_fit(measured->sizes, measured->batch_us, measured->size_count, &ret->fixed_us,
                   &ret->row_us);
     ret->serial = leat_plan_serial(LEAT_MEASURE_CONNECTIONS, measured->speed_up);
-    fprintf(stderr, "measured with %u rows, one connection:", measured->copied);
+    fprintf(stderr, "measured with %u rows%s, one connection:", measured->copied,
+            leat_config_commits_async(shard) ? " and commit: async" : "");
     for (uint32_t i = 0; i < measured->size_count; i++)
         fprintf(stderr, "%s %u in %.2f ms", i ? "," : "", measured->sizes[i],
                 measured->batch_us[i] / 1e3);
@@ -66,10 +68,10 @@ static int measure(const leat_config *config, const leat_options *options, leat_
         struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
         sigaction(SIGINT, &action, NULL);
         sigaction(SIGTERM, &action, NULL);
-        status = leat_measure(at, table, &stop, &measured, error);
+        status = leat_measure(at, table, leat_config_commits_async(shard), &stop, &measured, error);
     }
     if (status == 0) {
-        use(&measured, ret);
+        use(&measured, shard, ret);
         ret->shards = config->shard_count;
         ret->records_max = (double)config->records_max;
         ret->memory_max = (double)config->memory_max;

@@ -8,8 +8,8 @@
  * over after LEAT_MEASURE_SECONDS of writing, over LEAT_MEASURE_CONNECTIONS connections at most.
  *
  * A batch is what leat sends: one row of progress and one MERGE of rows that come as arrays, in one
- * pipeline with one commit. Foreign keys and triggers are not copied, so what they cost is not in
- * the figures.
+ * pipeline with one commit, which waits for the disk as those of the shard do. Foreign keys and
+ * triggers are not copied, so what they cost is not in the figures.
  */
 #ifndef LEAT_SINK_MEASURE_H
 #define LEAT_SINK_MEASURE_H
@@ -41,9 +41,10 @@ typedef struct leat_measurement {
     double speed_up;
 } leat_measurement;
 
-/* Stops soon, with an error, once `*stop` is set; a signal handler may do that. 0, 2 the database
- * does not answer, -1 error: too few rows, no right to create a schema, ... */
-int leat_measure(leat_shard_address at, const leat_table *table, const atomic_bool *stop,
-                 leat_measurement *ret, leat_error *error) LEAT_MUST_CHECK;
+/* `commits_async`: as leat_sink_config. Stops soon, with an error, once `*stop` is set; a signal
+ * handler may do that. 0, 2 the database does not answer, -1 error: too few rows, no right to
+ * create a schema, ... */
+int leat_measure(leat_shard_address at, const leat_table *table, bool commits_async,
+                 const atomic_bool *stop, leat_measurement *ret, leat_error *error) LEAT_MUST_CHECK;
 
 #endif

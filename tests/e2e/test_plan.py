@@ -21,6 +21,15 @@ TABLE = """create type colour as enum ('red', 'green');
 FILL = """insert into things (app, id, n, colour, tags, doc, at, price, code)
           select i % 7, i, i, case i % 3 when 0 then 'red'::colour when 1 then 'green' end, array['a,b', '"', null, i::text],
                  jsonb_build_object('k', i, 't', E'\\\\'), now(), i / 3.0, 'code ' || i from generate_series(1, 600) i"""
+SPY = """create table seen (setting text);
+         create function spy() returns trigger language plpgsql as
+         $$begin insert into public.seen values (current_setting('synchronous_commit')); return null; end$$;
+         create function watch() returns event_trigger language plpgsql as $$begin
+             if exists (select from pg_event_trigger_ddl_commands() where object_identity = 'leat_plan_scratch.progress') then
+                 create constraint trigger spy after insert on leat_plan_scratch.progress deferrable initially deferred
+                     for each row execute function public.spy();
+             end if; end$$;
+         create event trigger watch on ddl_command_end when tag in ('CREATE TABLE') execute function watch()"""
 SCRATCH = "select 1 from pg_namespace where nspname = 'leat_plan_scratch'"
 
 
@@ -115,6 +124,21 @@ def test_a_table_in_use_is_measured(measured):
             finally:
                 over.set()
             busy.result()
+
+
+@pytest.mark.parametrize("commit, says", [("sync", "on"), ("async", "off")])
+def test_batches_are_measured_as_the_shard_commits_them(measured, commit, says):
+    """Each transaction that writes the row of progress tells at its end whether its commit waits, whatever the database says."""
+    measured.settings["shards"][0]["commit"] = commit
+    measured.write_config()
+    with measured.db("a") as db:
+        db.execute(FILL)
+        db.execute(SPY)
+        db.execute("do $$ begin execute format('alter database %I set synchronous_commit = %s', current_database(), '"
+                   + ("off" if commit == "sync" else "on") + "'); end $$")
+        done = measure(measured)
+        assert ("commit: async" in done.stderr) == (commit == "async"), done.stderr
+        assert db.execute("select distinct setting from seen").fetchall() == [(says,)]
 
 
 @pytest.mark.parametrize("keys", [0, 60_000])

@@ -338,13 +338,14 @@ static void drop_schema(const leat_measure_world *world)
                          error.text);
 }
 
-int leat_measure(leat_shard_address at, const leat_table *table, const atomic_bool *stop,
-                 leat_measurement *ret, leat_error *error)
+int leat_measure(leat_shard_address at, const leat_table *table, bool commits_async,
+                 const atomic_bool *stop, leat_measurement *ret, leat_error *error)
 {
     memset(ret, 0, sizeof *ret);
     if (!at.dsn)
         return leat_fail(error, "--measure needs a PostgreSQL shard");
-    leat_measure_world world = {.dsn = at.dsn, .table = table, .stop = stop};
+    leat_measure_world world = {
+        .dsn = at.dsn, .table = table, .commits_async = commits_async, .stop = stop};
     world.pg = leat_measure_connect(at.dsn, error);
     if (!world.pg)
         return 2;

@@ -18,6 +18,7 @@ typedef struct leat_measure_columns {
 typedef struct leat_measure_world {
     const char *dsn;
     const leat_table *table;
+    bool commits_async;
     const atomic_bool *stop;
     PGconn *pg;
     leat_measure_columns columns;

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sink/pg/commit_sql.h"
+
 enum {
     VARIANTS_MAX = 16,    /* batches of one size */
     LARGEST_VARIANTS = 4, /* of the largest, while several connections write */
@@ -162,12 +164,15 @@ static int run_batch(runner *on, const measure_batch *batch, double *ret_us)
     return status;
 }
 
+#define PROGRESS_SQL                                                                               \
+    "insert into " LEAT_MEASURE_SCHEMA                                                             \
+    ".progress select 1, $1::int, $2::bigint, $3::smallint[], $4::bigint[], 0 where "
+
 static int prepare(runner *on)
 {
-    PGresult *result = PQprepare(on->pg, "progress",
-                                 "insert into " LEAT_MEASURE_SCHEMA
-                                 ".progress values (1, $1::int, $2::bigint, $3, $4, 0)",
-                                 0, NULL);
+    const char *progress = on->world->commits_async ? PROGRESS_SQL LEAT_PG_COMMITS_ASYNC_SQL
+                                                    : PROGRESS_SQL LEAT_PG_COMMITS_SYNC_SQL;
+    PGresult *result = PQprepare(on->pg, "progress", progress, 0, NULL);
     bool is_good = PQresultStatus(result) == PGRES_COMMAND_OK;
     PQclear(result);
     result = PQprepare(on->pg, "rows", on->world->sql.data, 0, NULL);
