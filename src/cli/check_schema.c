@@ -149,7 +149,9 @@ static void check_privileges(leat_examination *about, uint32_t shard, leat_findi
     const leat_schema_version *version = about->assembly->versions[shard];
     const char *role = about->servers[shard].role;
     if (leat_shard_missing_privileges(leat_examined_address(about, shard), version->tables,
-                                      version->table_count, &missing, &grants, &error) != 0) {
+                                      version->table_count,
+                                      leat_config_commits_async(leat_examined_shard(about, shard)),
+                                      &missing, &grants, &error) != 0) {
         leat_finding_set_error(ret, &error);
     } else if (missing.size > 0) {
         leat_finding_set(ret, LEAT_CHECK_FAILED, "role %s lacks %s", role, leat_buf_cstr(&missing));

@@ -144,10 +144,13 @@ int leat_shard_read_server(leat_shard_address at, leat_shard_server *ret, leat_e
 }
 
 int leat_shard_missing_privileges(leat_shard_address at, const leat_table *tables, uint32_t count,
-                                  leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
+                                  bool commits_async, leat_buf *ret_missing, leat_buf *ret_grants,
+                                  leat_error *error)
 {
     const leat_shard_privileges_ops *ops = backend_of(at)->privileges;
-    return ops ? ops->read_missing(text_of(at), tables, count, ret_missing, ret_grants, error) : 0;
+    return ops ? ops->read_missing(text_of(at), tables, count, commits_async, ret_missing,
+                                   ret_grants, error)
+               : 0;
 }
 
 int leat_shard_read_progress(leat_shard_address at, const char *topic, leat_shard_partition **ret,

@@ -117,11 +117,11 @@ typedef struct leat_shard_server {
 } leat_shard_server;
 int leat_shard_read_server(leat_shard_address at, leat_shard_server *ret,
                            leat_error *error) LEAT_MUST_CHECK;
-/* Appends the privileges that the role lacks on these tables and schema leat: "INSERT, UPDATE on
- * public.t; ...", and the GRANT statements for them, one a line; nothing when it has all. SQLite
- * has no privileges. */
+/* Appends the privileges that the role lacks on these tables and schema leat, and for answers about
+ * commits that do not wait for the disk (`commits_async`): "INSERT, UPDATE on public.t; ...", and
+ * the GRANT statements for them, one a line; nothing when it has all. SQLite has no privileges. */
 int leat_shard_missing_privileges(leat_shard_address at, const leat_table *tables, uint32_t count,
-                                  leat_buf *ret_missing, leat_buf *ret_grants,
+                                  bool commits_async, leat_buf *ret_missing, leat_buf *ret_grants,
                                   leat_error *error) LEAT_MUST_CHECK;
 
 /* A shard's record of one partition. */

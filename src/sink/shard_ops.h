@@ -40,7 +40,8 @@ typedef struct leat_shard_source_ops {
 
 typedef struct leat_shard_privileges_ops {
     int (*read_missing)(const char *address, const leat_table *tables, uint32_t count,
-                        leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error);
+                        bool commits_async, leat_buf *ret_missing, leat_buf *ret_grants,
+                        leat_error *error);
 } leat_shard_privileges_ops;
 
 typedef struct leat_shard_inspect_ops {

@@ -144,6 +144,40 @@ def test_a_role_without_privileges(world, expected):
             server.execute(f"drop role if exists {role}")
 
 
+def test_the_function_by_which_answers_wait_for_the_disk(make_world):
+    """Only where a shard has `commit: async`; everybody may call it unless somebody has revoked that."""
+    world = make_world(shards=1)
+    world.init()
+    role = "r" + world.name
+    try:
+        on_shard(world, "a", f"create role {role} login", f"grant usage on schema leat to {role}",
+                 f"grant select, insert, update, delete on all tables in schema leat, public to {role}")
+        world.settings["shards"][0] |= {"commit": "async", "dsn": world.dsns["a"] + f" user={role}"}
+        world.write_config()
+        assert check(world)[1]["privileges", "a"]["result"] == "ok"
+        on_shard(world, "a", """do $$ declare f regprocedure; begin
+            for f in select oid from pg_proc where proname = 'pg_logical_emit_message' loop
+                execute format('revoke execute on function %s from public', f);
+            end loop; end $$""")
+        code, findings = check(world)
+        found = findings["privileges", "a"]
+        assert code == 3 and found["result"] == "failed"
+        assert found["what"].startswith(f"role {role} lacks EXECUTE on function pg_catalog.pg_logical_emit_message(boolean, text, text")
+        world.settings["shards"][0]["commit"] = "sync"
+        world.write_config()
+        assert check(world)[1]["privileges", "a"]["result"] == "ok"
+        world.settings["shards"][0]["commit"] = "async"
+        world.write_config()
+        assert found["do"].startswith("GRANT EXECUTE ON FUNCTION pg_catalog.pg_logical_emit_message(")
+        for statement in found["do"].splitlines():
+            on_shard(world, "a", statement)
+        assert check(world)[1]["privileges", "a"]["result"] == "ok"
+    finally:
+        world.close()
+        with psycopg.connect(world.env["PG_DSN_1"], autocommit=True) as server:
+            server.execute(f"drop role if exists {role}")
+
+
 def test_what_to_do_is_exact(make_world):
     """The statement or the setting that mends just this, with the role, database or route."""
     world = make_world(shards=1)

@@ -18,7 +18,9 @@
  * Everything else that a write runs counts too: sequences and functions of defaults, checks,
  * domains and indexes, also those of partitions. A domain's default belongs to its type. leat
  * writes out types and defaults (`is_text`), so it must find them in their schemas too; to leat the
- * sequence of an identity "by default" is such a default. */
+ * sequence of an identity "by default" is such a default. Where commits do not wait for the disk
+ * ($2), an answer about them does, by LEAT_PG_WRITES_LEAST_SQL: versions differ in what else that
+ * function takes. */
 static const char missing_sql[] =
     "WITH wanted AS (SELECT t.schema, t.name FROM jsonb_to_recordset($1::jsonb) AS t (schema text, name text)),"
     "     roots AS (SELECT c.oid FROM wanted AS w JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema"
@@ -75,7 +77,10 @@ static const char missing_sql[] =
     "       SELECT 'EXECUTE', 1, CASE f.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END,"
     "              format('%I.%I(%s)', n.nspname, f.proname, pg_catalog.oidvectortypes(f.proargtypes))"
     "         FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace"
-    "        WHERE (n.nspname = 'leat' OR f.oid IN (SELECT oid FROM functions)) AND NOT has_function_privilege(f.oid, 'EXECUTE')),"
+    "        WHERE (n.nspname = 'leat' OR f.oid IN (SELECT oid FROM functions)"
+    "               OR ($2::boolean AND n.nspname = 'pg_catalog' AND f.proname = 'pg_logical_emit_message'"
+    "                   AND f.proargtypes[2] = 'text'::regtype))"
+    "          AND NOT has_function_privilege(f.oid, 'EXECUTE')),"
     "     lacking AS (SELECT kind, object, string_agg(privilege, ', ' ORDER BY at) AS privileges FROM missing GROUP BY 1, 2)"
     "SELECT kind, privileges, string_agg(object, ', ' ORDER BY object), quote_ident(current_user) FROM lacking"
     " GROUP BY 1, 2 ORDER BY array_position(ARRAY['SCHEMA', 'TABLE', 'SEQUENCE', 'FUNCTION', 'PROCEDURE'], kind), 2";
@@ -97,12 +102,13 @@ static char *tables_json(const leat_table *tables, uint32_t count)
     return text;
 }
 
-static int query_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing,
+static int query_missing(leat_pg *pg, const char *tables, bool commits_async, leat_buf *ret_missing,
                          leat_buf *ret_grants, leat_error *error)
 {
     enum { KIND, PRIVILEGES, OBJECTS, ROLE };
     static const char table[] = "TABLE";
-    PGresult *result = leat_pg_query(pg, missing_sql, 1, &tables, error);
+    const char *const values[] = {tables, commits_async ? "true" : "false"};
+    PGresult *result = leat_pg_query(pg, missing_sql, 2, values, error);
     if (!result)
         return -1;
     for (int row = 0; row < PQntuples(result); row++) {
@@ -123,7 +129,8 @@ static int query_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing,
 
 /* Without a search_path types are spelled out, so anybody can run the statements. */
 static int read_missing(const char *dsn, const leat_table *tables, uint32_t count,
-                        leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
+                        bool commits_async, leat_buf *ret_missing, leat_buf *ret_grants,
+                        leat_error *error)
 {
     leat_pg pg;
     char *text = tables_json(tables, count);
@@ -131,7 +138,7 @@ static int read_missing(const char *dsn, const leat_table *tables, uint32_t coun
     if (status == 0)
         status = leat_pg_run(&pg, "SET LOCAL search_path TO ''", error);
     if (status == 0)
-        status = text ? query_missing(&pg, text, ret_missing, ret_grants, error)
+        status = text ? query_missing(&pg, text, commits_async, ret_missing, ret_grants, error)
                       : leat_fail(error, "out of memory");
     leat_pg_close(&pg);
     free(text);
