@@ -69,6 +69,14 @@ void leat_report_add(leat_buf *report, const char *name, const leat_buf *value)
     LEAT_ASSERT(report->size <= LEAT_REPORT_BYTES_MAX);
 }
 
+void leat_report_add_commit(leat_buf *report, bool commits_async)
+{
+    leat_buf text = {0};
+    leat_buf_text(&text, commits_async ? "\"async\"" : "\"sync\"");
+    leat_report_add(report, "commit", &text);
+    leat_buf_free(&text);
+}
+
 static void put_number(leat_buf *out, const char *name, double value, bool is_known)
 {
     if (is_known)

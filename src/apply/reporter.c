@@ -272,6 +272,7 @@ static leat_worker_waits gather_report(reporter_shard *at, leat_buf *report)
     }
     add_waits(at, waits, &facts);
     leat_report_write(&partitions, &facts, report);
+    leat_report_add_commit(report, config->shards[at->shard].commits_async);
     leat_buf_free(&partitions);
     leat_buf_free(&facts);
     return waits;

@@ -110,6 +110,34 @@ static void overview_free(overview *all)
     free(all);
 }
 
+/* ---- whether the processes agree about `commit` ---- */
+
+static const char *const commit_words[] = {
+    [LEAT_STATUS_COMMIT_UNSAID] = NULL,
+    [LEAT_STATUS_COMMIT_SYNC] = "sync",
+    [LEAT_STATUS_COMMIT_ASYNC] = "async",
+};
+
+static leat_status_commit own_commit(const shard_status *shard)
+{
+    return shard->commits_async ? LEAT_STATUS_COMMIT_ASYNC : LEAT_STATUS_COMMIT_SYNC;
+}
+
+/* It works, and has another setting than the configuration here. */
+static bool differs(const shard_status *shard, const leat_status_process *process)
+{
+    return process->works && process->commit != LEAT_STATUS_COMMIT_UNSAID &&
+           process->commit != own_commit(shard);
+}
+
+static bool any_differs(const shard_status *shard)
+{
+    for (uint32_t i = 0; i < shard->troubles.process_count; i++)
+        if (differs(shard, &shard->troubles.processes[i]))
+            return true;
+    return false;
+}
+
 /* ---- text ---- */
 
 static void print_process(const leat_troubles *troubles, const leat_status_process *process)
@@ -128,6 +156,20 @@ static void print_process(const leat_troubles *troubles, const leat_status_proce
     const char *line = leat_buf_cstr(&text);
     leat_told_print_line("    ", line ? line : "");
     leat_buf_free(&text);
+}
+
+/* No trouble: it is so while the setting is being changed, and then records move. */
+static void print_commits(const shard_status *shard)
+{
+    for (uint32_t i = 0; i < shard->troubles.process_count; i++) {
+        const leat_status_process *process = &shard->troubles.processes[i];
+        char text[sizeof process->name + 80];
+        if (!differs(shard, process))
+            continue;
+        snprintf(text, sizeof text, "process %s has commit: %s, this configuration %s",
+                 process->name, commit_words[process->commit], commit_words[own_commit(shard)]);
+        leat_told_print_line("    ", text);
+    }
 }
 
 /* A control is what somebody wants, not a trouble, but whoever wonders why a row stays as it is
@@ -195,6 +237,7 @@ static void print_shard(const overview *all, const shard_status *shard)
            shard->commits_async ? ", commit: async" : "");
     for (uint32_t i = 0; i < troubles->process_count; i++)
         print_process(troubles, &troubles->processes[i]);
+    print_commits(shard);
     if (troubles->is_pooled)
         printf("    behind a pooler: a session has the name of the process that used it last\n");
     print_parked(shard);
@@ -235,6 +278,7 @@ static void add_process(yyjson_mut_doc *doc, yyjson_mut_val *list,
     yyjson_mut_obj_add_uint(doc, object, "busy", process->busy);
     yyjson_mut_obj_add_uint(doc, object, "partitions", process->partition_count);
     leat_json_add_seconds(doc, object, "heard", process->heard_ms);
+    leat_json_add_text(doc, object, "commit", commit_words[process->commit]);
 }
 
 /* Of a shard that could be read. */
@@ -275,7 +319,8 @@ static void add_shard(yyjson_mut_doc *doc, yyjson_mut_val *list, const overview 
     const leat_troubles *troubles = &shard->troubles;
     yyjson_mut_val *object = yyjson_mut_arr_add_obj(doc, list);
     leat_json_add_text(doc, object, "shard", shard->name);
-    leat_json_add_text(doc, object, "commit", shard->commits_async ? "async" : "sync");
+    leat_json_add_text(doc, object, "commit", commit_words[own_commit(shard)]);
+    yyjson_mut_obj_add_bool(doc, object, "commit_differs", any_differs(shard));
     leat_json_add_reason(doc, object, "error", shard->error);
     leat_json_add_text(doc, object, "trouble",
                        troubles->count > 0 ? troubles->lines[0].text : NULL);

@@ -107,14 +107,18 @@ static bool has_row(const leat_shard_work *work, const leat_shard_process *proce
     return false;
 }
 
-static uint32_t count_reported_partitions(const leat_shard_worker *worker)
+static void read_report(const leat_shard_worker *worker, leat_status_process *ret)
 {
     yyjson_doc *doc = yyjson_read(worker->report, strlen(worker->report), 0);
-    yyjson_val *partitions = yyjson_obj_get(yyjson_doc_get_root(doc), "partitions");
+    yyjson_val *root = yyjson_doc_get_root(doc), *commit = yyjson_obj_get(root, "commit"),
+               *partitions = yyjson_obj_get(root, "partitions");
     uint64_t count = yyjson_is_int(partitions) ? yyjson_get_uint(partitions)
                                                : yyjson_arr_size(partitions);
+    ret->partition_count = (uint32_t)count;
+    ret->commit = yyjson_equals_str(commit, "async")  ? LEAT_STATUS_COMMIT_ASYNC
+                  : yyjson_equals_str(commit, "sync") ? LEAT_STATUS_COMMIT_SYNC
+                                                      : LEAT_STATUS_COMMIT_UNSAID;
     yyjson_doc_free(doc);
-    return (uint32_t)count;
 }
 
 /* A process that has not missed a report counts as working if it has sessions; where sessions have
@@ -134,9 +138,9 @@ static void find_processes(leat_shard_address at, const leat_shard_work *work, l
         const leat_shard_process *sessions = sessions_of(work, worker);
         leat_status_process *process = &ret->processes[ret->process_count++];
         *process = (leat_status_process){.heard_ms = worker->heard_ms,
-                                         .partition_count = count_reported_partitions(worker),
                                          .sessions = sessions ? sessions->sessions : 0,
                                          .busy = sessions ? sessions->busy : 0};
+        read_report(worker, process);
         snprintf(process->name, sizeof process->name, "%s %" PRId64, worker->host, worker->pid);
         process->works = (worker->heard_ms < LEAT_REPORT_LATE_MS || cannot_report) &&
                          (sessions || !counts_sessions) && !work->is_closed;

@@ -22,12 +22,20 @@ typedef struct leat_trouble_line {
     bool is_least;  /* so long or longer */
 } leat_trouble_line;
 
+/* shards[].commit, as a process has reported it; one of an older version says nothing. */
+typedef enum leat_status_commit {
+    LEAT_STATUS_COMMIT_UNSAID,
+    LEAT_STATUS_COMMIT_SYNC,
+    LEAT_STATUS_COMMIT_ASYNC,
+} leat_status_commit;
+
 typedef struct leat_status_process {
     char name[96];            /* host and process id */
     bool works;               /* as far as can be seen from outside */
     uint32_t sessions, busy;  /* in the shard; of a SQLite file none is known */
     uint32_t partition_count; /* that it reports to have here */
     int64_t heard_ms;         /* ago; -1: never */
+    leat_status_commit commit;
 } leat_status_process;
 
 enum { LEAT_TROUBLES_MAX = 64 };

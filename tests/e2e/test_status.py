@@ -335,6 +335,28 @@ def test_lag_counts_what_no_worker_has_applied(world):
     assert all(p["low"] == p["applied"] == p["end"] - 1 for p in done["partitions"])
 
 
+def test_a_process_that_commits_otherwise_is_named(make_world):
+    """Otherwise than the configuration of whoever asks says: in the text and in JSON, and it is no trouble."""
+    world = make_world(shards=2)
+    world.init()
+    apply = world.start("apply")
+
+    def shards():
+        done = world.leat("status", "--json")
+        assert done.returncode == 0, done.stdout
+        return [(s["commit"], s["commit_differs"], [p["commit"] for p in s["processes"]]) for s in json.loads(done.stdout)["shards"]]
+
+    wait_until(lambda: shards() == [("sync", False, ["sync"])] * 2, "the reports")
+    assert "commit" not in world.leat("status").stdout
+    world.settings["shards"][1]["commit"] = "async"
+    world.write_config()
+    assert shards() == [("sync", False, ["sync"]), ("async", True, ["sync"])]
+    text = world.leat("status").stdout
+    assert re.search(r"shard b: .*, commit: async\n(    .*\n)*    process \S+ \d+ has commit: sync, this configuration async\n", text), text
+    assert text.endswith("all is well\n") and text.count("has commit:") == 1
+    assert apply.terminate() == 0
+
+
 def test_lag_over_the_bound_is_exit_3(world):
     """The age is that of the oldest record that is not applied: its accept time, however new the others are."""
     from confluent_kafka import Producer

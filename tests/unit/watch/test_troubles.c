@@ -112,6 +112,32 @@ START_TEST(a_process_that_cannot_report_works)
 }
 END_TEST
 
+/* One of another version may say nothing, or something else. */
+START_TEST(a_process_says_how_it_commits)
+{
+    static const struct {
+        const char *report;
+        leat_status_commit commit;
+    } cases[] = {
+        {"{\"partitions\":[0],\"facts\":[],\"commit\":\"async\"}", LEAT_STATUS_COMMIT_ASYNC},
+        {"{\"partitions\":7,\"facts\":[],\"commit\":\"sync\"}", LEAT_STATUS_COMMIT_SYNC},
+        {"{\"partitions\":[0],\"facts\":[],\"commit\":\"later\"}", LEAT_STATUS_COMMIT_UNSAID},
+        {"{\"partitions\":[0],\"facts\":[]}", LEAT_STATUS_COMMIT_UNSAID},
+        {"[]", LEAT_STATUS_COMMIT_UNSAID}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        scene s;
+        set(&s, "x", 1000, 0);
+        free(work_of(&s)->workers[0].report);
+        work_of(&s)->workers[0].report = leat_must_strdup(cases[i].report);
+        leat_troubles_find(s.at, s.lag, 0, 0, &s.found);
+        ck_assert_int_eq(s.found.processes[0].commit, cases[i].commit);
+        leat_troubles_fini(&s.found);
+        leat_lag_fini(s.lag);
+        free(s.lag);
+    }
+}
+END_TEST
+
 START_TEST(nobody_is_missed_where_nobody_was_and_nothing_waits)
 {
     scene s;
@@ -140,6 +166,7 @@ int main(void)
     tcase_add_test(tests, a_process_without_sessions_does_not_work);
     tcase_add_test(tests, a_process_whose_file_nobody_has_open_does_not_work);
     tcase_add_test(tests, a_process_that_cannot_report_works);
+    tcase_add_test(tests, a_process_says_how_it_commits);
     tcase_add_test(tests, nobody_is_missed_where_nobody_was_and_nothing_waits);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
