@@ -434,6 +434,12 @@ static void on_doubted(void *context, uint32_t shard)
     leat_engine_doubted(worker->engine, leat_worker_event_us(worker), shard);
 }
 
+static void on_pooled(void *context, uint32_t shard, bool is_pooled)
+{
+    leat_worker *worker = context;
+    leat_engine_pooled(worker->engine, leat_worker_event_us(worker), shard, is_pooled);
+}
+
 static void on_done(void *context, uint32_t job_id, const leat_engine_job_result *result)
 {
     leat_worker *worker = context;
@@ -451,6 +457,9 @@ static void on_done(void *context, uint32_t job_id, const leat_engine_job_result
 
 leat_sink_events leat_worker_sink_events(leat_worker *worker)
 {
-    return (leat_sink_events){
-        .context = worker, .slots = on_slots, .doubted = on_doubted, .done = on_done};
+    return (leat_sink_events){.context = worker,
+                              .slots = on_slots,
+                              .doubted = on_doubted,
+                              .pooled = on_pooled,
+                              .done = on_done};
 }

@@ -2,9 +2,10 @@
  * compact.c - when a partition's rows in the shard are folded into a new base, which base, and what
  * the compaction carries. One runs soon after something was applied, and rarely while nothing
  * moves: then it only verifies that the shard has not lost progress, which an idle partition would
- * not notice otherwise. The base must stay below every seq that is still open: it replaces every
- * row up to it, so the row of a batch that commits later would be deleted, and its records applied
- * again.
+ * not notice otherwise. Where a crash may be hidden (durable.h) that is not rare: a base that stays
+ * as it is writes nothing, so nothing waits for the disk. The base must stay below every seq that
+ * is still open: it replaces every row up to it, so the row of a batch that commits later would be
+ * deleted, and its records applied again.
  */
 #include "engine/compact.h"
 
@@ -13,6 +14,15 @@
 #include "engine/outcome.h"
 #include "engine/schedule.h"
 #include "engine/timers.h"
+
+/* How long after the last one, or after the first batch since, the next one is made. */
+static int64_t every_us(const leat_engine *engine, const leat_partition *partition)
+{
+    bool is_veiled = engine->shards[partition->shard].is_veiled;
+    int64_t look_us = is_veiled ? engine->config.look_every_us : engine->config.verify_every_us;
+    int64_t write_us = engine->config.compact_every_us;
+    return !partition->uncompacted || (is_veiled && look_us < write_us) ? look_us : write_us;
+}
 
 void leat_compaction_plan(leat_engine *engine, leat_partition *partition)
 {
@@ -26,8 +36,7 @@ void leat_compaction_plan(leat_engine *engine, leat_partition *partition)
     }
     if (partition->in_doubt)
         return; /* the timer is set: see leat_compaction_failed */
-    int64_t at_us = engine->now_us + (partition->uncompacted ? engine->config.compact_every_us
-                                                             : engine->config.verify_every_us);
+    int64_t at_us = engine->now_us + every_us(engine, partition);
     if (leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT) &&
         partition->compact_at_us <= at_us)
         return;
@@ -55,8 +64,24 @@ void leat_compaction_dropped(leat_partition *partition)
     partition->compact_running = false;
 }
 
-void leat_compaction_look(leat_partition *partition, leat_engine_compaction *compaction)
+void leat_compaction_claimed(leat_engine *engine, leat_partition *partition)
 {
+    partition->written_us = engine->now_us;
+    leat_compaction_plan(engine, partition);
+}
+
+bool leat_compaction_looks(const leat_engine *engine, const leat_partition *partition)
+{
+    return partition->in_doubt || engine->shards[partition->shard].is_veiled;
+}
+
+void leat_compaction_made(leat_engine *engine, leat_partition *partition,
+                          leat_engine_compaction *compaction)
+{
+    if (compaction->base_seq > partition->progress.base_seq) {
+        partition->uncompacted = false;
+        partition->written_us = engine->now_us;
+    }
     compaction->is_look = partition->in_doubt;
     partition->in_doubt = false;
 }
@@ -83,10 +108,8 @@ bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard)
     const leat_partition *partition = &engine->partitions[id];
     /* One that only verifies is not urgent: it must not take a slow shard's connection from
      * batches. */
-    int64_t late_us = partition->uncompacted ? engine->config.compact_every_us
-                                             : engine->config.verify_every_us;
     return partition->state == LEAT_ENGINE_REVOKING || partition->in_doubt ||
-           engine->now_us - partition->compact_at_us >= late_us;
+           engine->now_us - partition->compact_at_us >= every_us(engine, partition);
 }
 
 int64_t leat_compaction_base(const leat_engine *engine, const leat_partition *partition)
@@ -121,8 +144,18 @@ bool leat_compaction_moves_base(const leat_engine *engine, const leat_partition 
            leat_compaction_base(engine, partition) > partition->progress.base_seq;
 }
 
+/* Where looks come more often than there is to be written, most of them only read. */
+static bool may_write(const leat_engine *engine, const leat_partition *partition)
+{
+    return !engine->shards[partition->shard].is_veiled ||
+           partition->state == LEAT_ENGINE_REVOKING ||
+           engine->now_us - partition->written_us >= engine->config.compact_every_us;
+}
+
 int64_t leat_compaction_take_base(leat_engine *engine, leat_partition *partition)
 {
+    if (!may_write(engine, partition))
+        return partition->progress.base_seq;
     if (partition->uncompacted && is_idle_at_base(partition))
         partition->progress.next_seq++;
     return leat_compaction_base(engine, partition);

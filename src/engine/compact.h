@@ -10,8 +10,13 @@
 void leat_compaction_plan(leat_engine *engine, leat_partition *partition);
 /* It is made before anything else, also if there is nothing to write; after the one that runs. */
 void leat_compaction_hurry(leat_engine *engine, leat_partition *partition);
-/* It is made now, so what is in doubt is looked at. */
-void leat_compaction_look(leat_partition *partition, leat_engine_compaction *compaction);
+/* The partition is claimed: all that is in the shard was just read. */
+void leat_compaction_claimed(leat_engine *engine, leat_partition *partition);
+/* Is one made even if it can write nothing now? */
+bool leat_compaction_looks(const leat_engine *engine, const leat_partition *partition);
+/* It is filled and made now, so what is in doubt is looked at. */
+void leat_compaction_made(leat_engine *engine, leat_partition *partition,
+                          leat_engine_compaction *compaction);
 /* The shard has refused it, or was out of order, and nothing is written: a look is made again after
  * a pause, for it has seen nothing. */
 void leat_compaction_failed(leat_engine *engine, leat_partition *partition,
@@ -23,7 +28,7 @@ bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard)
 /* The base_seq a compaction could write now. */
 int64_t leat_compaction_base(const leat_engine *engine, const leat_partition *partition);
 /* The same for a compaction that is made now: a base that brings nothing but a new low water uses
- * up a seq. */
+ * up a seq, and one that is only to look stays as it is. */
 int64_t leat_compaction_take_base(leat_engine *engine, leat_partition *partition);
 /* Could a compaction write something? Not while the batch after the base is open. */
 bool leat_compaction_moves_base(const leat_engine *engine, const leat_partition *partition);

@@ -37,6 +37,16 @@ void leat_engine_doubted(leat_engine *engine, int64_t now_us, uint32_t shard)
     }
 }
 
+void leat_engine_pooled(leat_engine *engine, int64_t now_us, uint32_t shard, bool is_pooled)
+{
+    leat_timers_advance(engine, now_us);
+    LEAT_ASSERT(shard < engine->config.shard_count);
+    leat_shard *at = &engine->shards[shard];
+    at->is_veiled = at->commits_async && is_pooled;
+    for (uint32_t i = 0; i < at->partition_count; i++)
+        leat_compaction_plan(engine, &engine->partitions[at->partitions[i]]);
+}
+
 void leat_engine_make_durable(leat_engine *engine, uint32_t job_id)
 {
     LEAT_ASSERT(job_id < engine->config.jobs_max);

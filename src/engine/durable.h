@@ -14,6 +14,8 @@
  *     compaction are the last batches of all subpartitions, idle ones included. Nothing wrong is
  *     written without it, but what is lost in an idle subpartition would stay so for a minute.
  *     A look that the shard refuses has seen nothing: it is made again after a pause.
+ *   - Behind a pooler no connection of ours need be lost (`is_veiled`). Any moment may have been a
+ *     crash, so no look is urgent: each partition is looked at in turn, as when it is verified.
  */
 #ifndef LEAT_ENGINE_DURABLE_H
 #define LEAT_ENGINE_DURABLE_H

@@ -75,6 +75,8 @@ typedef struct leat_engine_config {
     int64_t verify_every_us; /* a partition in which nothing moves is verified in its shard at this
                                 interval: it may have lost the last batches, and a sink notices
                                 only that another server answers */
+    int64_t look_every_us;   /* the same for every partition of a shard where a crash may be hidden
+                                (leat_engine_pooled) */
     int64_t commit_every_us;
     int64_t drain_us; /* how long a revoke waits for batches in flight before it gives the partition
                          up */
@@ -116,9 +118,9 @@ typedef struct leat_engine_config {
     uint64_t seed;            /* of the jitter */
 } leat_engine_config;
 
-/* Defaults for the fields that are not settings: verify_every_us, retry_min_us, retry_max_us,
- * reclaim_min_us, table_count, those of parking and chunks but the first, and seed. All others are
- * 0, and leat_engine_new refuses a 0 where more is needed. */
+/* Defaults for the fields that are not settings: verify_every_us, look_every_us, retry_min_us,
+ * retry_max_us, reclaim_min_us, table_count, those of parking and chunks but the first, and seed.
+ * All others are 0, and leat_engine_new refuses a 0 where more is needed. */
 void leat_engine_config_defaults(leat_engine_config *config);
 
 /* How many records from chunks may be held, beside `records_max`; of bytes as large a part. */
@@ -198,6 +200,11 @@ void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint
  * looked at, by a compaction, before it runs anything else; where one runs already, after that one.
  * (When the slots fall to 0 this is not needed: it is claimed again.) */
 void leat_engine_doubted(leat_engine *engine, int64_t now_us, uint32_t shard);
+/* The shard's connections come from a pooler, or no longer do; until it is said, they do not. A
+ * pooler keeps them when a crash ends its own, and nothing tells. So where `commits_async`, each of
+ * the shard's partitions is looked at every `look_every_us`: by the compaction that is due then, or
+ * by one that writes nothing. Either takes its turn with batches until it is as late again. */
+void leat_engine_pooled(leat_engine *engine, int64_t now_us, uint32_t shard, bool is_pooled);
 
 /* What parked records take up on the disk of the shard, with what was deleted and cannot be given
  * back yet, as it was measured. Room for them is bounded by `parked_max_bytes`, and that by nothing

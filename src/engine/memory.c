@@ -30,6 +30,7 @@ void leat_engine_config_defaults(leat_engine_config *config)
 {
     *config = (leat_engine_config){
         .verify_every_us = 60000000,
+        .look_every_us = 5000000,
         .retry_min_us = 20000,
         .retry_max_us = 10000000,
         .table_count = 1,
@@ -93,6 +94,7 @@ static int check_times(const leat_engine_config *config, leat_error *error)
         {"age_bound_us", config->age_bound_us},
         {"compact_every_us", config->compact_every_us},
         {"verify_every_us", config->verify_every_us},
+        {"look_every_us", config->look_every_us},
         {"commit_every_us", config->commit_every_us},
         {"drain_us", config->drain_us},
         {"retry_min_us", config->retry_min_us},

@@ -198,7 +198,7 @@ void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
     partition->uncompacted = progress->next_seq - 1 > progress->base_seq;
     leat_emit(engine, partition, LEAT_EMIT_SEEK);
     leat_partition_commit(engine, partition, false);
-    leat_compaction_plan(engine, partition);
+    leat_compaction_claimed(engine, partition);
     leat_suspects_spread(engine, partition, leat_backlog_spread(engine, partition));
     leat_park_plan(engine, partition);
     leat_key_retry_plan(engine, partition);

@@ -140,7 +140,7 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
     partition->compact_queued = false;
     int64_t base_seq = leat_compaction_take_base(engine, partition);
     bool moves_base = base_seq > partition->progress.base_seq;
-    if (partition->uncompacted && !moves_base && !partition->in_doubt) {
+    if (partition->uncompacted && !moves_base && !leat_compaction_looks(engine, partition)) {
         /* An old batch is still open: there is nothing to write yet. */
         leat_compaction_plan(engine, partition);
         LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
@@ -150,8 +150,7 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
     slot->job.partition = id;
     slot->job.incarnation = partition->incarnation;
     leat_compaction_fill(engine, &slot->job.compaction, partition, base_seq);
-    partition->uncompacted = partition->uncompacted && !moves_base;
-    leat_compaction_look(partition, &slot->job.compaction);
+    leat_compaction_made(engine, partition, &slot->job.compaction);
     partition->compact_running = true;
     if (partition->state == LEAT_ENGINE_REVOKING)
         partition->revoke_step = LEAT_REVOKE_COMPACTING;

@@ -168,6 +168,7 @@ typedef struct leat_partition {
     bool uncompacted;     /* something is applied, or low is new, since the last was made */
     bool in_doubt;        /* durable.h */
     int64_t durable_low;  /* likewise */
+    int64_t written_us;   /* when a compaction that moves the base was last made, or a claim */
     bool compact_running; /* of this incarnation */
     bool compact_queued;  /* in the shard's list */
     int64_t compact_at_us;
@@ -248,6 +249,7 @@ typedef struct leat_shard {
     int64_t key_retries_after_us; /* none before */
     bool looks;                   /* at each held key (leave_out.c) */
     bool commits_async;           /* durable.h */
+    bool is_veiled;               /* likewise: a pooler may hide a crash */
     leat_list loads[2]; /* queues whose next chunk is wanted; the second one: of those that stall */
     uint32_t parking;   /* in flight, stale ones too, as is the next */
     uint32_t loading;

@@ -49,10 +49,13 @@ typedef struct leat_sink_events {
      * They all belong to one start of one server: before those of another one, 0 is reported. */
     void (*slots)(void *context, uint32_t shard, uint32_t usable);
     /* Where commits do not wait for the disk: what was acknowledged may be gone, though some
-     * connections are usable, because one was lost, or because behind a pooler nobody can tell.
-     * Comes before the `slots` of a loss, if both come. NULL: nothing that was acknowledged can be
-     * gone, since all jobs wait for the disk. */
+     * connections are usable, because one was lost. Comes before the `slots` of that loss. NULL:
+     * nothing that was acknowledged can be gone, since all jobs wait for the disk. */
     void (*doubted)(void *context, uint32_t shard);
+    /* A pooler is between us and the shard, or no longer is; before any of that, it is not. It may
+     * keep a connection whose server has crashed, so `doubted` need not come. Before the `slots` of
+     * the connection that has shown it. NULL: as `doubted`. */
+    void (*pooled)(void *context, uint32_t shard, bool is_pooled);
     /* Exactly once for each submitted job. A job on a connection that dies is reported
      * (LEAT_ENGINE_UNKNOWN) before `slots`. */
     void (*done)(void *context, uint32_t job_id, const leat_engine_job_result *result);

@@ -202,7 +202,6 @@ static void on_tick(uv_timer_t *timer)
     if (pool->nameless_ms > 0 && uv_now(pool->shared.loop) - pool->nameless_ms >= NAMELESS_MS)
         leat_pg_pool_use_names(pool);
     leat_pg_pool_ask_which_server(pool);
-    leat_pg_pool_doubt_pooled(pool);
 }
 
 static void allow(leat_sink *base, uint32_t connections)

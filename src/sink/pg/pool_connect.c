@@ -162,6 +162,14 @@ static void check_server(leat_pg_pool *pool, const leat_pg_server *server)
     leat_pg_pool_leave_server(pool, "another server answers");
 }
 
+static void note_pooled(leat_pg_pool *pool, bool is_pooled)
+{
+    bool was_pooled = pool->is_pooled;
+    pool->is_pooled = is_pooled;
+    if (is_pooled != was_pooled && pool->shared.commits_async && pool->events.pooled)
+        pool->events.pooled(pool->events.context, pool->shared.shard, is_pooled);
+}
+
 void leat_pg_pool_on_opened(void *context)
 {
     leat_pg_member *member = context;
@@ -173,7 +181,7 @@ void leat_pg_pool_on_opened(void *context)
     if (pool->usable == 0)
         leat_pg_pool_use_names(pool);
     enter(member, LEAT_MEMBER_USABLE);
-    pool->is_pooled = leat_pg_conn_is_pooled(member->conn);
+    note_pooled(pool, leat_pg_conn_is_pooled(member->conn));
     pool->shared.counters.connects++;
     member->has_served = false;
     member->opened_us = leat_standstill_now_us(pool->shared.standstill);
@@ -215,7 +223,8 @@ static void count_loss(leat_pg_member *member, const char *message)
         leat_pg_pool_log_trouble(pool, message);
 }
 
-void leat_pg_pool_doubt(leat_pg_pool *pool)
+/* Where commits do not wait for the disk, what was acknowledged may be gone. May free the pool. */
+static void doubt(leat_pg_pool *pool)
 {
     if (pool->shared.commits_async && pool->usable > 0 && pool->events.doubted)
         pool->events.doubted(pool->events.context, pool->shared.shard);
@@ -231,7 +240,7 @@ static void act_on_loss(leat_pg_member *member, const char *sqlstate)
     if (leat_sqlstate_is_crash(sqlstate))
         leat_pg_pool_leave_server(pool, "the server has crashed and recovers");
     else if (!leat_pg_session_is_worn(member->session))
-        leat_pg_pool_doubt(pool);
+        doubt(pool);
 }
 
 static void connection_lost(leat_pg_member *member, const char *sqlstate, const char *message)

@@ -44,16 +44,6 @@ void leat_pg_pool_ask_which_server(leat_pg_pool *pool)
     leat_pg_conn_ask(member->conn);
 }
 
-void leat_pg_pool_doubt_pooled(leat_pg_pool *pool)
-{
-    LEAT_ASSERT(!pool->freed);
-    uint64_t now_ms = uv_now(pool->shared.loop);
-    if (!pool->is_pooled || now_ms - pool->doubted_ms < SERVER_SILENT_MS)
-        return;
-    pool->doubted_ms = now_ms;
-    leat_pg_pool_doubt(pool);
-}
-
 /* ---- the probe ---- */
 
 /* The probe only needs an answer: the server is slow, or another one has taken its place. */

@@ -61,7 +61,6 @@ struct leat_pg_pool {
     bool knows_server;
     leat_pg_server server; /* of the connections that are usable or were so last */
     uint64_t heard_ms;     /* when it last showed that, or was asked */
-    uint64_t doubted_ms;   /* when a pooler last gave a reason to look */
     uint64_t nameless_ms;  /* since when no names are used; 0: they are */
     bool has_logged_nameless;
 
@@ -105,20 +104,15 @@ void leat_pg_pool_want_connection(leat_pg_pool *pool);
 void leat_pg_pool_check_server(leat_pg_pool *pool, const leat_pg_server *server);
 /* Ends all open connections and reports that there is none. May free the pool. */
 void leat_pg_pool_leave_server(leat_pg_pool *pool, const char *message);
-/* What was acknowledged may be gone: where commits do not wait for the disk, that is reported. May
- * free the pool. */
-void leat_pg_pool_doubt(leat_pg_pool *pool);
 /* Names are tried again now and then, and when the pooler may be another. */
 void leat_pg_pool_use_names(leat_pg_pool *pool);
 
 /* ---- pool_silence.c ---- */
 
 void leat_pg_pool_make_probe(leat_pg_pool *pool);
-/* All are called by each tick; the first may free the pool. */
+/* Both are called by each tick; the first may free the pool. */
 void leat_pg_pool_watch_silence(leat_pg_pool *pool, int64_t now_us);
 void leat_pg_pool_ask_which_server(leat_pg_pool *pool);
-/* A pooler keeps our connection when a crash ends its own. */
-void leat_pg_pool_doubt_pooled(leat_pg_pool *pool);
 
 /* ---- pool_log.c ---- */
 

@@ -145,6 +145,93 @@ START_TEST(a_look_leaves_what_is_to_be_written_for_later)
 }
 END_TEST
 
+/* One connection, a batch of 0/1 on it, and a further record behind that. */
+static void begin_pooled(story *s)
+{
+    begin(s, 1, NEVER_US, 1);
+    leat_engine_pooled(s->engine, s->now_us, 0, true);
+    ck_assert_int_eq(story_read(s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(s, 0, 1, 1), LEAT_ENGINE_TAKEN);
+    story_told(s, "batch 0/1:0\n");
+}
+
+START_TEST(behind_a_pooler_a_look_takes_its_turn_and_only_reads)
+{
+    story s;
+    begin_pooled(&s);
+    story_pass(&s, s.config.look_every_us);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "batch 0/1:1\n");
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "compact 0 to 0\n"); /* what is to be written has time */
+    ck_assert_uint_eq(story_job(&s, 0)->compaction.needs_count, 1);
+    story_pass(&s, 2 * s.config.look_every_us);
+    story_told(&s, ""); /* one at a time */
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "");
+    story_pass(&s, s.config.look_every_us);
+    story_told(&s, "compact 0 to 0\n");
+    story_done(&s, 0, LEAT_ENGINE_WENT_BACK);
+    story_told(&s, "pause 0\nclaim 0\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(behind_a_pooler_a_look_that_is_late_goes_first)
+{
+    story s;
+    begin_pooled(&s);
+    story_pass(&s, s.config.look_every_us);
+    story_pass(&s, s.config.look_every_us);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "compact 0 to 0\n");
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_told(&s, "batch 0/1:1\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(behind_a_pooler_it_is_looked_at_while_an_old_batch_is_open)
+{
+    story s;
+    begin(&s, 1, 1000, 2);
+    leat_engine_pooled(s.engine, s.now_us, 0, true);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 2, 1), LEAT_ENGINE_TAKEN);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_told(&s, "batch 0/1:0\nbatch 0/2:1\n");
+    story_pass(&s, 1000);
+    story_told(&s, "compact 0 to 0\n");
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_pass(&s, 1000);
+    story_told(&s, "compact 0 to 2\n"); /* the one that is due is a look, too */
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(without_a_pooler_nothing_is_looked_at_for_nothing)
+{
+    story s;
+    begin(&s, 1, NEVER_US, 1);
+    leat_engine_pooled(s.engine, s.now_us, 0, true);
+    leat_engine_pooled(s.engine, s.now_us, 0, false);
+    story_pass(&s, s.config.look_every_us); /* it was planned */
+    story_told(&s, "compact 0 to 0\n");
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_pass(&s, 2 * s.config.look_every_us);
+    story_told(&s, "");
+    story_end(&s);
+
+    story_begin(&s, 1); /* nor where every commit waits */
+    story_reading(&s, 1);
+    leat_engine_pooled(s.engine, s.now_us, 0, true);
+    story_pass(&s, 2 * s.config.look_every_us);
+    story_told(&s, "");
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(where_every_commit_waits_nothing_is_held_back)
 {
     story s;
@@ -167,4 +254,8 @@ STORY_MAIN("durable", the_log_is_told_of_what_a_compaction_has_written,
            after_a_doubt_each_partition_is_looked_at_before_anything_else,
            a_doubt_during_a_look_makes_another_one, a_look_that_fails_is_made_again,
            a_look_leaves_what_is_to_be_written_for_later,
+           behind_a_pooler_a_look_takes_its_turn_and_only_reads,
+           behind_a_pooler_a_look_that_is_late_goes_first,
+           behind_a_pooler_it_is_looked_at_while_an_old_batch_is_open,
+           without_a_pooler_nothing_is_looked_at_for_nothing,
            where_every_commit_waits_nothing_is_held_back)

@@ -32,6 +32,7 @@ typedef struct world {
     uint32_t asked;     /* for reading the tables */
     bool commits_async; /* of the sink that is started next */
     uint32_t doubts;    /* how often it has reported one */
+    bool is_pooled;     /* as it has reported */
     uint32_t usable;
     char slots_reported[256]; /* all that `slots` has reported: "1 2" */
     bool in_call;
@@ -62,6 +63,14 @@ static inline void on_doubted(void *context, uint32_t shard)
     ck_assert(!w->in_call && w->commits_async && w->usable > 0);
     ck_assert_uint_eq(shard, 0);
     w->doubts++;
+}
+
+static inline void on_pooled(void *context, uint32_t shard, bool is_pooled)
+{
+    world *w = context;
+    ck_assert(!w->in_call && w->commits_async && is_pooled != w->is_pooled);
+    ck_assert_uint_eq(shard, 0);
+    w->is_pooled = is_pooled;
 }
 
 static inline void submit(world *w, const leat_engine_job *job)
@@ -127,8 +136,11 @@ static inline void start_sink(world *w, const char *dsn, uint32_t connections,
                                .commits_async = w->commits_async,
                                .seed = 7,
                                .standstill = &w->standstill};
-    leat_sink_events events = {
-        .context = w, .slots = on_slots, .doubted = on_doubted, .done = on_done};
+    leat_sink_events events = {.context = w,
+                               .slots = on_slots,
+                               .doubted = on_doubted,
+                               .pooled = on_pooled,
+                               .done = on_done};
     w->in_call = true;
     w->sink = leat_sink_new(&w->loop, &config, &events, &error);
     w->in_call = false;
