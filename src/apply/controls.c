@@ -103,7 +103,8 @@ bool leat_worker_answer_held_back(leat_worker *worker)
                                          .bad_record = (int32_t)own->index,
                                          .partition = -1,
                                          .catalog_read_us = INT64_MAX,
-                                         .is_hold = !own->is_look};
+                                         .is_hold = !own->is_look,
+                                         .is_unsent = true};
         snprintf(result.message, sizeof result.message, "%s", own->message);
         leat_engine_job_done(worker->engine, leat_worker_event_us(worker), own->job_id, &result);
     }

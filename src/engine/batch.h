@@ -250,8 +250,10 @@ typedef struct leat_engine_job_result {
                                 was first refused alone. INT64_MAX: the refusal relies on none (it
                                 is the database's, or the record's key is malformed) */
     bool timed_out;          /* a time limit cut it short: fewer records might pass */
-    bool is_hold; /* BAD_DATA of the caller's own: the key of `bad_record` is to be held, whatever
-                     its `on_refused` is */
+    bool is_hold;   /* BAD_DATA of the caller's own: the key of `bad_record` is to be held, whatever
+                       its `on_refused` is */
+    bool is_unsent; /* the caller's own answer, whatever it is: nothing was sent to the shard, so it
+                       says nothing of how well that is */
     char sqlstate[6];
     char message[256]; /* for people */
     /* an applied claim: what it read, `parked` by subpartition, ascending. Borrowed for the call,

@@ -16,7 +16,7 @@
 
 #include "engine/state.h"
 
-/* A job has ended. */
+/* A job has ended that was sent. */
 void leat_breaker_done(leat_engine *engine, leat_shard *shard, leat_engine_outcome outcome);
 /* The shard has no connection: what is known is forgotten. */
 void leat_breaker_reset(leat_engine *engine, leat_shard *shard);

@@ -308,7 +308,8 @@ uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_
                              result->from_rows;
     shard->trouble += result->outcome == LEAT_ENGINE_OUTAGE ||
                       result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD;
-    leat_breaker_done(engine, shard, result->outcome);
+    if (!result->is_unsent)
+        leat_breaker_done(engine, shard, result->outcome);
     uint32_t taken = 0;
     bool is_retry = slot->job.kind == LEAT_ENGINE_JOB_BATCH && slot->job.batch.retry_key != 0;
     if (is_retry)

@@ -214,6 +214,7 @@ static void end_unsent(leat_pg_session *session, leat_engine_outcome outcome, co
 {
     LEAT_ASSERT(session->state == SESSION_IDLE);
     leat_pg_session_fail(session, outcome, "", message);
+    session->result.is_unsent = true;
     leat_pg_session_enter(session, SESSION_OVER);
 }
 

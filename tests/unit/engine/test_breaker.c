@@ -74,6 +74,27 @@ START_TEST(any_other_answer_closes_it)
 }
 END_TEST
 
+START_TEST(what_was_not_sent_says_nothing)
+{
+    story s;
+    begin(&s);
+    open_it(&s);
+    story_wait_for_job(&s);
+    story_result(&s, 0,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_BAD_DATA,
+                                           .bad_record = 0,
+                                           .partition = -1,
+                                           .catalog_read_us = INT64_MAX,
+                                           .is_hold = true,
+                                           .is_unsent = true});
+    ck_assert(is_open(&s));
+    ck_assert_uint_eq(s.open_count, 1); /* the next one has the turn */
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    ck_assert(!is_open(&s));
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(one_that_passes_in_between_keeps_it_closed)
 {
     story s;
@@ -117,6 +138,6 @@ START_TEST(a_partition_is_given_back_without_asking_a_database_that_is_unwell)
 END_TEST
 
 STORY_MAIN("breaker", after_five_outages_in_a_row_one_job_runs_at_a_time,
-           any_other_answer_closes_it, one_that_passes_in_between_keeps_it_closed,
-           without_a_connection_it_is_forgotten,
+           any_other_answer_closes_it, what_was_not_sent_says_nothing,
+           one_that_passes_in_between_keeps_it_closed, without_a_connection_it_is_forgotten,
            a_partition_is_given_back_without_asking_a_database_that_is_unwell)
