@@ -17,12 +17,16 @@ typedef struct forwarder {
     int port;      /* its own */
     int to_port;   /* where the next connection leads */
     bool swallows; /* what it takes goes nowhere */
+    /* The next client that a server sends something gets these bytes instead, and is left; NULL:
+     * none does. */
+    const char *last_words;
+    size_t last_words_size;
 } forwarder;
 
 typedef struct forwarded {
     uv_tcp_t ends[2]; /* the client, the server */
     uv_connect_t connect;
-    const forwarder *by;
+    forwarder *by;
     uint32_t open;
     bool is_closing;
 } forwarded;
@@ -62,25 +66,44 @@ static inline void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *ret)
     *ret = uv_buf_init(leat_must_calloc(1, size), (unsigned)size);
 }
 
-static inline void on_bytes(uv_stream_t *from, ssize_t size, const uv_buf_t *bytes)
+/* Takes the bytes. */
+static inline void forward(forwarded *link, uv_tcp_t *to, char *bytes, size_t size)
 {
-    forwarded *link = from->data;
-    if (size > 0 && link->by->swallows)
-        size = 0;
-    if (size <= 0) {
-        free(bytes->base);
-        if (size < 0)
-            forwarded_close(link);
-        return;
-    }
-    uv_tcp_t *to = from == (uv_stream_t *)&link->ends[0] ? &link->ends[1] : &link->ends[0];
     forwarded_write *write = leat_must_calloc(1, sizeof *write);
-    uv_buf_t out = uv_buf_init(bytes->base, (unsigned)size);
-    write->bytes = bytes->base;
+    uv_buf_t out = uv_buf_init(bytes, (unsigned)size);
+    write->bytes = bytes;
     if (uv_write(&write->write, (uv_stream_t *)to, &out, 1, on_forwarded) < 0) {
         on_forwarded(&write->write, 0);
         forwarded_close(link);
     }
+}
+
+static inline void say_last_words(forwarded *link)
+{
+    forwarder *by = link->by;
+    char *words = leat_must_calloc(1, by->last_words_size);
+    memcpy(words, by->last_words, by->last_words_size);
+    by->last_words = NULL;
+    forward(link, &link->ends[0], words, by->last_words_size);
+    forwarded_close(link);
+}
+
+static inline void on_bytes(uv_stream_t *from, ssize_t size, const uv_buf_t *bytes)
+{
+    forwarded *link = from->data;
+    bool is_client = from == (uv_stream_t *)&link->ends[0];
+    bool is_last = size > 0 && !is_client && link->by->last_words;
+    if (size > 0 && link->by->swallows)
+        size = 0;
+    if (size > 0 && !is_last) {
+        forward(link, is_client ? &link->ends[1] : &link->ends[0], bytes->base, (size_t)size);
+        return;
+    }
+    free(bytes->base);
+    if (is_last)
+        say_last_words(link);
+    else if (size < 0)
+        forwarded_close(link);
 }
 
 static inline void on_server_connected(uv_connect_t *connect, int status)

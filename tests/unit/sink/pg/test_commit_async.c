@@ -2,6 +2,8 @@
  * it says when a connection is lost. */
 #include "sink_world.h"
 
+#include "forwarder.h"
+
 /* Each transaction that writes rows of `things`, or the row of a partition, says how it commits, at
  * its end. */
 static const char spy_sql[] =
@@ -150,6 +152,33 @@ START_TEST(the_loss_of_the_last_one_is_told_by_the_slots)
 }
 END_TEST
 
+/* What a server says to each session when another one of it has crashed. */
+static const char crash_notice[] = "N\0\0\0\x27"
+                                   "SWARNING\0VWARNING\0C57P02\0Ma crash\0";
+
+/* A session that is there afterwards is of the time after the crash, though no other one was seen
+ * to end: so all are given up, and what they had acknowledged is claimed again. */
+START_TEST(after_a_crash_no_connection_is_left)
+{
+    forwarder proxy = {0};
+    char dsn[1200];
+    world *w = world_prepare();
+    w->commits_async = true;
+    forwarder_start(&proxy, &w->loop, atoi(PQport(w->f->pg)));
+    snprintf(dsn, sizeof dsn, "%s host=127.0.0.1 port=%d", w->f->dsn, proxy.port);
+    start_sink(w, dsn, 2, 10000);
+    wait_usable(w, 2);
+    proxy.last_words = crash_notice;
+    proxy.last_words_size = sizeof crash_notice;
+    end_one(w);
+    wait_usable(w, 0);
+    wait_usable(w, 2);
+    ck_assert_uint_eq(w->doubts, 0);
+    forwarder_stop(&proxy);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(where_every_commit_waits_it_is_none)
 {
     world *w = open_world(false, 2, NULL);
@@ -175,6 +204,7 @@ int main(void)
     tcase_add_test(tests, what_the_role_or_database_says_of_standbys_stays);
     tcase_add_test(tests, a_lost_connection_is_a_reason_to_look);
     tcase_add_test(tests, the_loss_of_the_last_one_is_told_by_the_slots);
+    tcase_add_test(tests, after_a_crash_no_connection_is_left);
     tcase_add_test(tests, where_every_commit_waits_it_is_none);
     return fixture_main(suite);
 }
