@@ -55,8 +55,9 @@ typedef struct sim_record {
         uint64_t life; /* of the process that read it */
         /* when it did first in this life, less the time in which it had stood still */
         int64_t at_us;
-        uint64_t refused; /* world.serial when its worker last got bad data for it, alone; 0: not
-                             in this life, or since then its letter failed */
+        uint64_t refused;   /* world.serial when its worker last got bad data for it, alone; 0: not
+                               in this life, or since then its letter failed */
+        uint64_t held_back; /* the same, when that was the worker's own: a control holds its key */
     } read[SIM_PROCESSES_MAX];
 } sim_record;
 

@@ -18,16 +18,18 @@
  *                 half of the connections to others, and nobody is served while another one waits
  *                 that was served less
  *   turns         batches that must be alone take turns with those that several share; parks have a
- *                 quarter of a shard's connections, or of their time; and what a claim has found
- *                 parked is not tried all at once
+ *                 quarter of a shard's connections, or of their time; what a claim has found parked
+ *                 is not tried all at once; and a compaction that is not late goes after batches
  *   limits        how many batches a shard is given follows from those that say what it can do, and
- *                 is never less than two
+ *                 is never less than two; and of the connections that all processes together may
+ *                 have, each has its part
  *   locks         a subpartition whose row may be locked shares no batch, those that wait for
  *                 locked rows leave a connection to the others, or most of its time if there are
  *                 few, and a batch that several share does not wait for long
  *   ownership     no work for a partition that was given back, or in another shard's database
  *   scope         no shard is halted for records alone; nothing is parked where nothing gets
- *                 through, nor record by record, nor what is deep where it holds nobody up
+ *                 through, nor record by record, nor what is deep where it holds nobody up, or
+ *                 does not fill the partition
  *   memory        records and bytes held stay below their bounds, and are released
  *   acknowledged  a write answered with 202 is in the log, one answered with 4xx or 503 is not
  *   dead_letters  only a record that the database refuses for good is kept as a dead letter, and
@@ -45,11 +47,13 @@
  *   tables        the tables equal those of a sequential oracle over the log
  *   others        once only records that end their session go wrong, every record is applied that
  *                 is not after one of those
- *   controls      a batch leaves out the records of tenants that are blocked when it is sent, and
- *                 no others
+ *   controls      a batch leaves out the records of tenants and rows that are blocked when it is
+ *                 sent, and no others; those that are to be held it keeps
+ *   retries       a shard has one retry of a held key at a time, these have a quarter of its time,
+ *                 and a key that has ended two sessions is left to people
  *   looks         after the loss of a connection to a shard whose batches do not wait for the disk,
  *                 each partition there is looked at before it runs a batch, unless a compaction of
- *                 it runs already
+ *                 it runs already; and behind a pooler regularly
  *   told          nobody who waits for a write hears what no database has on its disk
  *   modes         a key that changes its way never has writes under way on both sides: what goes to
  *                 the database finds nothing of its row in the log that was accepted and is not
@@ -89,6 +93,13 @@ void sim_check_claim_done(sim_process *process, uint32_t partition,
 void sim_check_asked(sim_world *world, sim_process *process, uint32_t shard, uint32_t in_flight);
 void sim_check_answered(sim_process *process, uint32_t shard, leat_engine_outcome outcome);
 void sim_check_slots(sim_process *process, uint32_t shard, uint32_t slots);
+/* A connection to the shard is lost, others are not; a pooler is before it. Then a job is given to
+ * it, and one is answered. */
+void sim_check_doubted(const sim_world *world, sim_process *process, uint32_t shard);
+void sim_check_pooled(sim_process *process, uint32_t shard);
+void sim_check_look(sim_world *world, sim_process *process, uint32_t shard,
+                    const leat_engine_job *job);
+void sim_check_looked(sim_process *process, uint32_t job_id, leat_engine_outcome outcome);
 /* The same for what is in it; `ret` is for the answer. */
 void sim_check_fair_sent(sim_world *world, sim_process *process, uint32_t shard,
                          const leat_engine_job *job, sim_served *ret);
@@ -105,8 +116,22 @@ void sim_check_process(sim_world *world, sim_process *process);
  * trouble was reported to it at `trouble` (world.serial). */
 void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record,
                        const leat_engine_batch *batch, uint64_t trouble);
-/* A worker gives the record to a sink, to be written or not. */
-void sim_check_left_out(sim_world *world, const sim_record *record, bool is_skipped);
+/* A worker gives the record to a sink, to be written, left out, or kept. */
+void sim_check_left_out(sim_world *world, const sim_record *record, bool is_skipped, bool is_kept);
+/* A batch is about to be sent, or is held back by the worker: whose turn was it? */
+void sim_check_turn(sim_world *world, sim_process *process, const leat_engine_job *job);
+/* A job of a held key's retry is given to the shard, beside so many; it is answered; a claim has
+ * found these keys held; the partition is assigned anew. */
+void sim_check_retry(sim_world *world, sim_process *process, uint32_t shard, const sim_retry *retry,
+                     uint32_t in_flight);
+void sim_check_retry_done(sim_process *process, uint32_t shard, const sim_retry *retry,
+                          int64_t sent_us, leat_engine_outcome outcome);
+void sim_check_retries_claimed(sim_process *process, uint32_t partition,
+                               const leat_engine_held *held, uint32_t count);
+void sim_check_assigned(sim_process *process, uint32_t partition);
+/* A worker has the sink of the shard use at most so many connections. */
+void sim_check_allowed(sim_world *world, const sim_process *process, uint32_t shard,
+                       uint32_t connections);
 void sim_check_drained(sim_world *world, const sim_process *process);
 /* A worker counts a record that it has read for its tenant; those that it parks; it has measured
  * how late its shards are, and halved what it has counted; it says who is loud. */

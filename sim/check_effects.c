@@ -84,15 +84,19 @@ void sim_check_verdict(sim_world *world, const sim_process *process, const sim_r
 {
     const leat_item *item = batch->records[0].payload;
     leat_on_refused policy = item->route ? item->route->on_refused : LEAT_ON_REFUSED_SKIP;
-    bool may_hold = policy == LEAT_ON_REFUSED_HOLD && leat_item_held_hash(item) != 0;
-    bool may_give_up = policy != LEAT_ON_REFUSED_STOP && !may_hold;
+    uint64_t refused = record->read[process->index].refused;
+    bool is_held_back = refused != 0 && record->read[process->index].held_back == refused;
+    bool may_hold = (policy == LEAT_ON_REFUSED_HOLD || is_held_back) &&
+                    leat_item_held_hash(item) != 0;
+    bool may_give_up = policy != LEAT_ON_REFUSED_STOP && !may_hold && !is_held_back;
+    world->sometimes->count[SOMETIMES_HELD_BY_CONTROL] += batch->hold && is_held_back;
     if (batch->dead)
         check_patience(world, process, record, batch->dead);
     if (batch->dead ? !may_give_up : !may_hold)
-        sim_fail(world, "dead_letters", "partition %u offset %lld is %s, against its route",
+        sim_fail(world, "dead_letters",
+                 "partition %u offset %lld is %s, against its route or control",
                  record->record.partition, (long long)record->record.offset,
                  batch->dead ? "given up" : "to be kept");
-    uint64_t refused = record->read[process->index].refused;
     if (refused == 0 || refused < trouble)
         sim_fail(
             world, "dead_letters",

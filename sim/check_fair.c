@@ -135,18 +135,18 @@ static void note_records(const sim_world *world, const leat_engine_batch *batch,
 }
 
 /* As many batches of others come between two shared ones as there are kinds of them. */
-static void check_turn(sim_world *world, sim_process *process, uint32_t shard, bool is_shared)
+void sim_check_turn(sim_world *world, sim_process *process, const leat_engine_job *job)
 {
-    sim_service *service = &process->services[shard];
-    const leat_shard *at = &process->worker->engine->shards[shard];
-    bool is_passed = !is_shared && at->probe == LEAT_INDEX_NONE &&
-                     leat_fair_lead(at) != LEAT_PAIRING_NONE;
+    sim_service *service = &process->services[job->shard];
+    const leat_shard *at = &process->worker->engine->shards[job->shard];
+    bool is_passed = !process->worker->engine->jobs[job->id].shared &&
+                     at->probe == LEAT_INDEX_NONE && leat_fair_lead(at) != LEAT_PAIRING_NONE;
     service->passed = is_passed ? service->passed + 1 : 0;
     if (service->passed > OTHER_LANES)
         sim_fail(world, "turns",
                  "process %u, shard %u: %u batches of subpartitions that must be alone in a row, "
                  "while others could run",
-                 process->index, shard, service->passed);
+                 process->index, job->shard, service->passed);
 }
 
 /* The one that is expensive is not protected from others: half of the connections are kept from
@@ -180,6 +180,27 @@ static void check_limit(sim_world *world, const sim_process *process, uint32_t s
                  process->index, shard, limit);
 }
 
+/* Of the connections that all may have it takes its part by the partitions that it owns, and at
+ * least one. */
+void sim_check_allowed(sim_world *world, const sim_process *process, uint32_t shard,
+                       uint32_t connections)
+{
+    uint64_t total = (uint64_t)world->options.values[OPT_CONNECTIONS_TOTAL];
+    uint32_t owned = 0, count = 0;
+    for (uint32_t p = 0; p < world->broker.partition_count; p++) {
+        bool is_here = sim_world_shard_of(world, p) == shard;
+        count += is_here;
+        owned += is_here && process->reader && sim_reader_holds(process->reader, p, true);
+    }
+    uint64_t part = total * owned / count;
+    world->sometimes->count[SOMETIMES_SHARED_OUT] += owned > 0 && part < total;
+    if (total == 0 || connections > (part > 1 ? part : 1))
+        sim_fail(world, "limits",
+                 "process %u may have %u connections to shard %u, where it owns %u of %u "
+                 "partitions and all together may have %llu",
+                 process->index, connections, shard, owned, count, (unsigned long long)total);
+}
+
 bool sim_check_is_sample(const leat_engine_job *job)
 {
     return job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.record_count > 1 &&
@@ -210,7 +231,7 @@ void sim_check_fair_sent(sim_world *world, sim_process *process, uint32_t shard,
     note_records(world, &job->batch, ret);
     note_waiting(world, process, shard);
     if (job->batch.retry_key == 0)
-        check_turn(world, process, shard, slot->shared);
+        sim_check_turn(world, process, job);
     if (!slot->shared)
         return;
     sim_check_wait(world, process, shard, &job->batch);

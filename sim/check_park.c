@@ -1,7 +1,8 @@
 /*
  * check_park.c - scope, turns: what is parked, when, and how often. Parking is for others: it comes
- * where some get through, in chunks worth a commit, and of what is deep only where that holds
- * others up. It leaves most of a shard's time to them, and so do the first tries after a claim.
+ * where some get through, in chunks worth a commit, and of what is deep only where that fills the
+ * partition and holds others up. It leaves most of a shard's time to them, and so do the first
+ * tries after a claim.
  */
 #include "check.h"
 #include "engine/deep.h"
@@ -18,6 +19,7 @@ enum {
     TRIES = 10, /* so many first tries are not within such a part of their time, by chance: */
     TRIES_PART = 8,
     DEEP_SHARES = 4,
+    DEEP_PERCENT = 75, /* of what the partition may hold, all deep ones together */
 };
 
 /* ---- who is held up ---- */
@@ -49,10 +51,25 @@ static bool are_held_up(const leat_engine *engine, uint32_t p)
     return others_us == 0 || deep_us > DEEP_LONGER * others_us + DEEP_LONGER_US;
 }
 
+/* Else the others do, and what is deep is so by chance. */
+static bool do_fill(const leat_engine *engine, uint32_t p)
+{
+    const leat_partition *partition = &engine->partitions[p];
+    uint64_t records = 0, bytes = 0;
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
+        leat_run memory = leat_queue_memory(&engine->queues[leat_queue_id(engine, p, i)]);
+        bool is_deep = is_deep_run(engine, p, memory);
+        records += is_deep ? memory.count : 0;
+        bytes += is_deep ? memory.bytes : 0;
+    }
+    return 100 * records >= DEEP_PERCENT * (uint64_t)partition->room.records ||
+           100 * bytes >= DEEP_PERCENT * partition->room.bytes;
+}
+
 static bool may_be_deep(const leat_engine *engine, uint32_t p)
 {
     const leat_partition *partition = &engine->partitions[p];
-    if (!partition->paused_for_room)
+    if (!partition->paused_for_room || !do_fill(engine, p))
         return false;
     return engine->shards[partition->shard].ready.tenants.ready == 0 || are_held_up(engine, p);
 }
@@ -111,7 +128,8 @@ static void check_deep(sim_world *world, const sim_process *process, uint32_t p,
     world->sometimes->count[SOMETIMES_PARKED_DEEP]++;
     if (!process->held_up[p] && engine->now_us - process->held_up_to_us[p] > LOOK_US + SLACK_US)
         sim_fail(world, "scope",
-                 "process %u parks subpartition %u/%u, which is not stalled and holds nobody up",
+                 "process %u parks subpartition %u/%u, which is not stalled, and holds nobody up "
+                 "or does not fill the partition",
                  process->index, p, leat_queue_subpartition(engine, id));
 }
 

@@ -13,7 +13,7 @@ void sim_faults_heal(sim_world *world);
 /* Nothing is stuck any longer either. */
 void sim_faults_mend(sim_world *world);
 
-/* controls.c: blocks a tenant for a while. */
+/* controls.c: skips or holds a tenant or a row for a while. */
 void sim_controls_block(sim_world *world);
 
 #endif

@@ -124,6 +124,8 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_MODE] = {"mode", RARE, 1500, 20000, 0},
     [OPT_EDGES] = {"edges", UNIFORM, 1, SIM_EDGES_MAX, 1},
     [OPT_EDGE_CRASH] = {"edge_crash", FAULT, 2000, 30000, 0},
+    [OPT_LOOK_EVERY_MS] = {"look_every_ms", SCALE, 500, 5000, 500},
+    [OPT_CONNECTIONS_TOTAL] = {"connections_total", FAULT, 1, 12, 0},
 };
 
 /* A power of two below the span is drawn first, so that no logarithm's rounding depends on the

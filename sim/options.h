@@ -100,7 +100,7 @@ typedef enum sim_option {
     OPT_PARK_AFTER_MS,
     OPT_PARK_TAIL_MS,
     OPT_CHUNK_RECORDS_MAX,
-    OPT_BLOCK, /* an operator has the records of a tenant left out for a while */
+    OPT_BLOCK, /* an operator has the records of a tenant or a row left out, or held, for a while */
     /* Where records are worked on. Drawn last, so that a seed's other options do not depend on it.
      */
     OPT_SUBPARTITIONS, /* of each partition */
@@ -124,6 +124,8 @@ typedef enum sim_option {
                   the log */
     OPT_EDGES, /* that clients write through */
     OPT_EDGE_CRASH, /* one ends at once */
+    OPT_LOOK_EVERY_MS,
+    OPT_CONNECTIONS_TOTAL, /* of all processes, to each shard; 0: no limit */
     OPTION_COUNT,
 } sim_option;
 

@@ -187,6 +187,7 @@ static leat_engine_config engine_config(sim_world *world)
     config.age_bound_us = 1000 * option[OPT_AGE_BOUND_MS];
     config.compact_every_us = 1000 * option[OPT_COMPACT_EVERY_MS];
     config.verify_every_us = 1000 * option[OPT_VERIFY_EVERY_MS];
+    config.look_every_us = 1000 * option[OPT_LOOK_EVERY_MS];
     config.commit_every_us = 1000 * option[OPT_COMMIT_EVERY_MS];
     config.drain_us = 1000 * option[OPT_DRAIN_MS];
     config.retry_min_us = 1000 * option[OPT_RETRY_MIN_MS];
@@ -214,6 +215,7 @@ static void make_worker(sim_world *world, sim_process *process)
         process->shards[shard] = (leat_worker_shard){
             .name = layout->shards[shard].name,
             .connections = (uint32_t)world->options.values[OPT_CONNECTIONS],
+            .connections_total = (uint32_t)world->options.values[OPT_CONNECTIONS_TOTAL],
             .parked_max = 1024 * (uint64_t)world->options.values[OPT_PARKED_MAX_KB],
             .commits_async = world->options.values[OPT_ASYNC] >> shard & 1};
     process->metrics = leat_metrics_new();

@@ -39,6 +39,38 @@ typedef struct sim_service {
     uint32_t passed;                            /* batches in a row, while a shared one could run */
 } sim_service;
 
+/* check_looks.c: the partitions of shards whose batches do not wait for the disk; by the worker's
+ * clock. */
+typedef struct sim_looks {
+    bool is_pooled[SIM_SHARDS_MAX];         /* its worker knows that a pooler may hide a crash */
+    bool is_due[SIM_PARTITIONS_MAX];        /* a look is, since the last doubt */
+    int64_t look_by_us[SIM_PARTITIONS_MAX]; /* one that failed is made again by then; 0: none */
+    int64_t looked_us[SIM_PARTITIONS_MAX];  /* when a compaction or a claim was last answered; 0:
+                                               none was */
+} sim_looks;
+
+/* check_retries.c: a load or a batch of what is kept of a held key; what has come of them. */
+enum { SIM_RETRIED_MAX = 32 };
+
+typedef struct sim_retry {
+    uint32_t partition;
+    uint64_t key;
+    leat_engine_claim claim;
+    bool is_batch;
+    bool is_written; /* the batch is, and not left out */
+} sim_retry;
+
+typedef struct sim_retried {
+    uint32_t partition;
+    uint64_t key;      /* 0: none */
+    uint32_t sessions; /* that have ended while it was written, since it was assigned */
+} sim_retried;
+
+typedef struct sim_retries {
+    int64_t rest_us[SIM_SHARDS_MAX]; /* none before; the worker's clock */
+    sim_retried ended[SIM_RETRIED_MAX];
+} sim_retries;
+
 struct sim_process {
     uint32_t index;
     bool is_alive;
@@ -66,6 +98,8 @@ struct sim_process {
     int64_t held_up_to_us[SIM_PARTITIONS_MAX]; /* until then, before that; the engine's clock */
     bool is_claimed[SIM_PARTITIONS_MAX];       /* in this step */
     int64_t park_rest_us[SIM_SHARDS_MAX];      /* no park before; the worker's clock */
+    sim_looks looks;
+    sim_retries retries;
     sim_breaker_seen breakers[SIM_SHARDS_MAX];
     sim_service services[SIM_SHARDS_MAX];
     int64_t rows_us[SIM_PARTITIONS_MAX]; /* when a batch of records from the log was last applied;

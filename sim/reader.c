@@ -94,6 +94,7 @@ static void take_assignment(leat_log_reader *reader, uint32_t partition)
                           .next_epoch = -1,
                           .seen = -1,
                           .seen_epoch = -1};
+    sim_check_assigned(reader->process, partition);
     reader->events.assigned(reader->events.context, partition);
 }
 

@@ -190,9 +190,14 @@ uint32_t sim_schema_app(const sim_schema *schema, uint32_t row)
     return row % (schema->apps * schema->ids) / schema->ids;
 }
 
+const char *sim_schema_table(const sim_schema *schema, uint32_t row)
+{
+    LEAT_ASSERT(row < schema->row_count);
+    return table_names[row / (schema->apps * schema->ids)];
+}
+
 void sim_schema_name_row(const sim_schema *schema, uint32_t row, char *ret, size_t size)
 {
-    uint32_t per_table = schema->apps * schema->ids;
-    snprintf(ret, size, "%s(a%u, %u)", table_names[row / per_table], sim_schema_app(schema, row),
+    snprintf(ret, size, "%s(a%u, %u)", sim_schema_table(schema, row), sim_schema_app(schema, row),
              row % schema->ids);
 }

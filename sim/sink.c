@@ -36,6 +36,7 @@ typedef struct pool_member {
     sim_record *only; /* the batch's single record, else NULL */
     bool unparks;     /* a batch of parked records, or of a held key's */
     bool is_retry;    /* the latter */
+    sim_retry retry;  /* that, or the load before it; key 0: neither */
     bool is_letter;   /* and the batch keeps it as a dead letter, or as the first of a held key */
     uint64_t verdict; /* the refusal that it is kept for */
     bool is_sample;   /* its time may say how much the shard can do */
@@ -51,6 +52,7 @@ struct leat_sink {
     leat_sink_events events;
     leat_rows *rows;
     pool_member connections[CONNECTIONS_MAX];
+    uint32_t allowed; /* connections, of those there could be */
     uint32_t usable;
     bool is_trying;
     uint32_t failures;
@@ -58,9 +60,7 @@ struct leat_sink {
     int64_t heard_us; /* when one of them last showed that, or was asked */
     uint64_t trouble; /* world.serial when the worker last got an outage, or an error that is not
                          understood */
-    bool is_due[SIM_PARTITIONS_MAX];        /* a look is, since the last doubt */
-    int64_t look_by_us[SIM_PARTITIONS_MAX]; /* one that failed must be made again by then; 0: none
-                                             */
+    bool is_pooled;   /* the worker was told so */
     leat_sink_counters counters;
 };
 
@@ -82,7 +82,7 @@ static int64_t retry_delay_us(leat_sink *sink)
 
 static void want_connection(leat_sink *sink)
 {
-    if (sink->is_trying || sink->usable == sink->config.connections)
+    if (sink->is_trying || sink->usable >= sink->allowed)
         return;
     sink->is_trying = true;
     sim_process_plan(sink->world, sink->process, sink->world->clock.now_us + retry_delay_us(sink),
@@ -115,21 +115,6 @@ static void note(pool_member *connection, const leat_engine_job_result *result)
     }
 }
 
-/* A look that has seen nothing; not of a partition that was dropped meanwhile. */
-static void note_look(leat_sink *sink, uint32_t job_id, leat_engine_outcome outcome)
-{
-    const leat_engine *engine = sink->process->worker->engine;
-    const leat_engine_job *job = &engine->jobs[job_id].job;
-    if (job->kind != LEAT_ENGINE_JOB_COMPACT || !job->compaction.is_look ||
-        outcome == LEAT_ENGINE_APPLIED || outcome == LEAT_ENGINE_FENCED ||
-        outcome == LEAT_ENGINE_WENT_BACK || outcome == LEAT_ENGINE_UNKNOWN)
-        return;
-    const leat_partition *partition = &engine->partitions[job->partition];
-    if (partition->incarnation == job->incarnation && partition->state == LEAT_ENGINE_READING)
-        sink->look_by_us[job->partition] = leat_worker_now_us(sink->process->worker) +
-                                           engine->config.retry_max_us;
-}
-
 static void report(pool_member *connection, leat_engine_job_result *result)
 {
     leat_sink *sink = connection->sink;
@@ -141,8 +126,14 @@ static void report(pool_member *connection, leat_engine_job_result *result)
                              connection->served.sent_us, result);
     if (connection->kind == LEAT_ENGINE_JOB_PARK)
         sim_check_park_done(sink->process, sink->shard, connection->served.sent_us);
-    if (result->progress)
+    if (connection->retry.key != 0)
+        sim_check_retry_done(sink->process, sink->shard, &connection->retry,
+                             connection->served.sent_us, result->outcome);
+    if (result->progress) {
         sim_check_claim_done(sink->process, connection->partition, result->progress);
+        sim_check_retries_claimed(sink->process, connection->partition, result->held,
+                                  result->held_count);
+    }
     bool is_rows = connection->kind == LEAT_ENGINE_JOB_BATCH && !connection->unparks;
     for (uint32_t i = 0; is_rows && i < connection->part_count; i++)
         if (result->outcome == LEAT_ENGINE_APPLIED)
@@ -150,20 +141,44 @@ static void report(pool_member *connection, leat_engine_job_result *result)
                 leat_worker_now_us(sink->process->worker);
     sim_trace(sink->world, "process %u: job %u %s %s", sink->process->index, connection->job,
               leat_engine_outcome_name(result->outcome), result->sqlstate);
-    sim_check_answered(sink->process, sink->shard, result->outcome);
+    if (!result->is_unsent)
+        sim_check_answered(sink->process, sink->shard, result->outcome);
     sim_check_fair_done(sink->world, sink->process, sink->shard, &connection->served);
     const leat_concurrency before =
         sink->process->worker->engine->shards[sink->shard].fair.concurrency;
     bool is_sample = connection->is_sample && result->outcome == LEAT_ENGINE_APPLIED;
-    note_look(sink, connection->job, result->outcome);
+    sim_check_looked(sink->process, connection->job, result->outcome);
     sink->events.done(sink->events.context, connection->job, result);
     sim_check_sampled(sink->world, sink->process, sink->shard, &before, is_sample);
 }
 
 static void report_slots(const leat_sink *sink)
 {
-    sim_check_slots(sink->process, sink->shard, sink->usable);
-    sink->events.slots(sink->events.context, sink->shard, sink->usable);
+    uint32_t slots = sink->usable < sink->allowed ? sink->usable : sink->allowed;
+    sim_check_slots(sink->process, sink->shard, slots);
+    sink->events.slots(sink->events.context, sink->shard, slots);
+}
+
+/* Those above the limit that have no job are closed. */
+static void on_limit(sim_world *world, void *object, uint64_t argument)
+{
+    (void)argument;
+    leat_sink *sink = object;
+    for (uint32_t i = 0; i < sink->config.connections && sink->usable > sink->allowed; i++) {
+        pool_member *connection = &sink->connections[i];
+        if (!connection->is_open || connection->has_job)
+            continue;
+        sim_session_cut(world, connection->session, false);
+        connection->is_open = false;
+        sink->usable--;
+    }
+    want_connection(sink);
+    report_slots(sink);
+}
+
+static void keep_limit(leat_sink *sink)
+{
+    sim_process_plan(sink->world, sink->process, sink->world->clock.now_us, on_limit, sink, 0);
 }
 
 static bool moves(const leat_engine_job *job)
@@ -177,32 +192,19 @@ static void doubt(leat_sink *sink)
     if (!sink->config.commits_async || sink->usable == 0)
         return;
     sink->world->sometimes->count[SOMETIMES_DOUBTED]++;
-    for (uint32_t p = 0; p < sink->world->broker.partition_count; p++) {
-        const leat_partition *partition = &sink->process->worker->engine->partitions[p];
-        sink->is_due[p] = sink->is_due[p] ||
-                          (sim_world_shard_of(sink->world, p) == sink->shard &&
-                           partition->state == LEAT_ENGINE_READING && !partition->compact_running);
-    }
+    sim_check_doubted(sink->world, sink->process, sink->shard);
     sink->events.doubted(sink->events.context, sink->shard);
 }
 
-/* After a doubt nothing goes before the look; a claim is one. A halted shard runs its probe only.
- */
-static void check_looks(leat_sink *sink, const leat_engine_job *job)
+/* A pooler may hide a crash, now and then. */
+static void say_pooled(leat_sink *sink)
 {
-    bool is_halted = sink->process->worker->engine->shards[sink->shard].probe != LEAT_INDEX_NONE;
-    int64_t now_us = leat_worker_now_us(sink->process->worker);
-    if (job->kind == LEAT_ENGINE_JOB_COMPACT || job->kind == LEAT_ENGINE_JOB_CLAIM) {
-        uint32_t at = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
-                                                           : job->partition;
-        sink->is_due[at] = false;
-        sink->look_by_us[at] = 0;
-    }
-    for (uint32_t i = 0; moves(job) && !is_halted && i < job->batch.part_count; i++) {
-        uint32_t at = job->batch.parts[i].partition;
-        if (sink->is_due[at] || (sink->look_by_us[at] > 0 && now_us > sink->look_by_us[at]))
-            sim_fail(sink->world, "looks", "partition %u has a batch before it is looked at", at);
-    }
+    if (sink->is_pooled || !sink->config.commits_async ||
+        sink->world->options.values[OPT_POOLER] == 0)
+        return;
+    sink->is_pooled = true;
+    sim_check_pooled(sink->process, sink->shard);
+    sink->events.pooled(sink->events.context, sink->shard, true);
 }
 
 /* The connection is lost. `notify`: otherwise the caller reports slots. */
@@ -277,6 +279,9 @@ static void opened(leat_sink *sink, pool_member *connection, sim_session *sessio
     sink->usable++;
     sink->failures = 0;
     want_connection(sink);
+    say_pooled(sink);
+    if (sink->usable > sink->allowed) /* it has changed since the attempt began */
+        keep_limit(sink);
     report_slots(sink);
 }
 
@@ -488,7 +493,8 @@ static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_engi
         pipeline->fates[i] = fate_of(batch, &batch->records[i]);
         if (!batch->dead && !batch->hold && batch->cut_count == 0)
             sim_check_left_out(sink->world, pipeline->records[i],
-                               batch->records[i].skip && !batch->records[i].repeat);
+                               batch->records[i].skip && !batch->records[i].repeat,
+                               batch->records[i].keep);
         if (batch->is_look && !batch->records[i].skip)
             sim_fail(sink->world, "controls", "partition %u offset %lld is written by a look",
                      batch->records[i].partition, (long long)batch->records[i].offset);
@@ -548,6 +554,7 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
             &fault) < 0) {
         *ret = no_result;
         ret->outcome = fault.outcome;
+        ret->is_unsent = true;
         ret->bad_record = fault.bad_record;
         if (fault.relies_on_table)
             ret->catalog_read_us = sink->world->clock.now_us; /* it was just read */
@@ -668,6 +675,28 @@ static uint32_t parks_in_flight(const leat_sink *sink)
     return count;
 }
 
+static uint32_t retries_in_flight(const leat_sink *sink)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sink->config.connections; i++)
+        count += sink->connections[i].has_job && sink->connections[i].retry.key != 0;
+    return count;
+}
+
+static sim_retry retry_of(const leat_engine_job *job)
+{
+    if (job->kind == LEAT_ENGINE_JOB_LOAD)
+        return (sim_retry){
+            .partition = job->partition, .key = job->load.key, .claim = job->load.claim};
+    if (job->kind != LEAT_ENGINE_JOB_BATCH || job->batch.retry_key == 0)
+        return (sim_retry){0};
+    return (sim_retry){.partition = job->batch.parts[0].partition,
+                       .key = job->batch.retry_key,
+                       .claim = job->batch.parts[0].claim,
+                       .is_batch = true,
+                       .is_written = !job->batch.is_look};
+}
+
 /* ---- which server it is, when no job shows it ---- */
 
 static void on_told(sim_world *world, void *object, uint64_t life)
@@ -694,8 +723,6 @@ static void on_tick(sim_world *world, void *object, uint64_t argument)
         sim_process_plan(world, sink->process, now_us + 2 * sim_latency_us(world), on_told,
                          connection, connection->life);
     }
-    if (world->options.values[OPT_POOLER] > 0)
-        doubt(sink);
     sim_process_plan(world, sink->process, now_us + SERVER_SILENT_US / 2, on_tick, sink, argument);
 }
 
@@ -724,6 +751,7 @@ static void take_job(pool_member *connection, const leat_engine_job *job)
     connection->only =
         connection->record_count == 1 ? record_of(connection->sink, &job->batch.records[0]) : NULL;
     connection->is_sample = sim_check_is_sample(job);
+    connection->retry = retry_of(job);
     connection->verdict =
         connection->only ? connection->only->read[connection->sink->process->index].refused : 0;
     for (uint32_t i = 0; i < connection->part_count; i++) {
@@ -774,13 +802,17 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     sim_world *world = sink->world;
     pool_member *connection = find_free(sink);
     sim_check_job(world, sink->process, sink->shard, job);
-    check_looks(sink, job);
+    sim_check_look(world, sink->process, sink->shard, job);
     if (job->kind == LEAT_ENGINE_JOB_PARK) {
         sim_check_park(world, sink->process, sink->shard, job, parks_in_flight(sink));
         sim_check_parks(world, sink->process, &job->batch);
     }
-    sim_check_asked(world, sink->process, sink->shard, in_flight(sink));
+    uint32_t beside = in_flight(sink);
+    sim_retry retry = retry_of(job);
+    if (retry.key != 0)
+        sim_check_retry(world, sink->process, sink->shard, &retry, retries_in_flight(sink));
     if (!connection) {
+        sim_check_asked(world, sink->process, sink->shard, beside);
         leave_orphan(sink, job->id);
         return;
     }
@@ -793,14 +825,15 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     if (connection->is_letter)
         sim_check_verdict(world, sink->process, connection->only, &job->batch, sink->trouble);
     sim_pipeline *pipeline = build(connection, job);
-    if (pipeline)
-        pipeline->is_async = sink->config.commits_async && moves(job) && !job->batch.is_durable;
     world->sometimes->count[SOMETIMES_MADE_DURABLE] += moves(job) && job->batch.is_durable;
-    if (pipeline)
-        sim_session_send(world, connection->session, pipeline);
-    else
+    if (!pipeline) {
         sim_process_plan(world, sink->process, world->clock.now_us, on_turn, connection,
                          connection->life);
+        return;
+    }
+    pipeline->is_async = sink->config.commits_async && moves(job) && !job->batch.is_durable;
+    sim_check_asked(world, sink->process, sink->shard, beside);
+    sim_session_send(world, connection->session, pipeline);
 }
 
 bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch *batch,
@@ -838,6 +871,7 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,
                         .process = world->starting,
                         .shard = config->shard,
                         .config = *config,
+                        .allowed = config->connections,
                         .events = *events,
                         .rows = leat_rows_new()};
     for (uint32_t i = 0; i < config->connections; i++)
@@ -849,10 +883,14 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,
     return sink;
 }
 
-/* No world has a limit of all processes together. */
 void leat_sink_allow(leat_sink *sink, uint32_t connections)
 {
     LEAT_ASSERT(connections > 0 && connections <= sink->config.connections);
+    sim_check_allowed(sink->world, sink->process, sink->shard, connections);
+    if (connections == sink->allowed)
+        return;
+    sink->allowed = connections;
+    keep_limit(sink);
 }
 
 const leat_sink_counters *leat_sink_count(const leat_sink *sink)

@@ -83,6 +83,8 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_REFUSED_PARKED, /* because it is full of what is parked */
     SOMETIMES_LEFT_OUT,
     SOMETIMES_KEPT_LEFT_OUT, /* one that was kept */
+    SOMETIMES_HELD_BY_CONTROL,
+    SOMETIMES_SHARED_OUT, /* a process has fewer connections, as others have some */
     SOMETIMES_KEY_HELD,
     SOMETIMES_KEPT, /* behind the first one of its key */
     SOMETIMES_CLAIMED_HELD,
