@@ -42,7 +42,7 @@ void leat_blame_batch(leat_blame *blame, const leat_engine_batch *batch, bool is
         return;
     uint32_t looks = looks_at(count);
     double stands_for = (double)count / looks;
-    uint32_t first = blame->phase++ % ((count + looks - 1) / looks);
+    uint32_t first = leat_sample_place(&blame->sample, (count + looks - 1) / looks);
     for (uint32_t i = 0; i < looks; i++) {
         uint32_t at = (uint32_t)((uint64_t)i * count / looks) + first;
         const leat_engine_batch_record *record = &batch->records[at < count ? at : count - 1];

@@ -11,6 +11,7 @@
 #ifndef LEAT_APPLY_BLAME_H
 #define LEAT_APPLY_BLAME_H
 
+#include "base/sample.h"
 #include "engine/batch.h"
 #include "ops/heavy.h"
 
@@ -30,7 +31,7 @@ typedef struct leat_blame {
     double span_us; /* the time that the weights are of, faded as they are */
     int64_t faded_us;
     int64_t seen_us;
-    uint32_t phase; /* which records of the next batch are looked at */
+    leat_sample sample; /* which records of the next batch are looked at */
 } leat_blame;
 
 /* Its job was answered at `wall_ms` after `took_us`. The payloads are leat_items. */
