@@ -47,6 +47,56 @@ void leat_heavy_add(leat_heavy *heavy, uint64_t name, leat_slice text, double we
     entry->text[size] = '\0';
 }
 
+void leat_heavy_add_other(leat_heavy *heavy, double weight)
+{
+    LEAT_ASSERT(weight >= 0);
+    heavy->total += weight;
+}
+
+void leat_heavy_take_other(leat_heavy *heavy, double weight)
+{
+    LEAT_ASSERT(weight >= 0);
+    heavy->total = weight < heavy->total ? heavy->total - weight : 0;
+}
+
+static uint32_t least_certain(const leat_heavy *heavy)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 1; i < LEAT_HEAVY_MAX; i++)
+        if (heavy->entries[i].error > heavy->entries[most].error)
+            most = i;
+    return most;
+}
+
+/* Whoever was forgotten has left its weight to others, as their error. */
+static void take_error(leat_heavy *heavy, double weight)
+{
+    while (weight > 0) {
+        uint32_t at = least_certain(heavy);
+        double *error = &heavy->entries[at].error;
+        double part = *error < weight ? *error : weight;
+        if (part <= 0)
+            return;
+        *error -= part;
+        heavy->weights[at] -= part;
+        weight -= part;
+    }
+}
+
+void leat_heavy_take(leat_heavy *heavy, uint64_t name, double weight)
+{
+    leat_heavy_take_other(heavy, weight);
+    uint32_t at = leat_heavy_find(heavy, name);
+    if (at == LEAT_HEAVY_MAX) {
+        take_error(heavy, weight);
+        return;
+    }
+    double left = heavy->weights[at] - weight;
+    heavy->weights[at] = left > 0 ? left : 0;
+    if (heavy->entries[at].error > heavy->weights[at])
+        heavy->entries[at].error = heavy->weights[at];
+}
+
 void leat_heavy_fade(leat_heavy *heavy, double factor)
 {
     LEAT_ASSERT(factor >= 0 && factor <= 1);

@@ -9,6 +9,11 @@
  *     W / LEAT_HEAVY_MAX. The weight without it accuses nobody of what others did.
  * That is about what is added; where that is a sample of something (apply/blame.h), all of it is an
  * estimate of the whole. All of it fades alike, so both hold for the faded weights too.
+ *
+ * What was added may be taken out again. Then the weight without its error still accuses nobody of
+ * what others did; but whoever was forgotten with little may have more than W / LEAT_HEAVY_MAX once
+ * W is small, and is known again when something of it is added. Who has never been forgotten is
+ * known exactly.
  */
 #ifndef LEAT_OPS_HEAVY_H
 #define LEAT_OPS_HEAVY_H
@@ -32,6 +37,11 @@ typedef struct leat_heavy {
 
 /* `name` stands for the whole text: a hash of it. `weight` is 0 or more. */
 void leat_heavy_add(leat_heavy *heavy, uint64_t name, leat_slice text, double weight);
+/* Of somebody without a name: it is in the total. */
+void leat_heavy_add_other(leat_heavy *heavy, double weight);
+/* The contrary of the two: so much of what was added is there no longer. */
+void leat_heavy_take(leat_heavy *heavy, uint64_t name, double weight);
+void leat_heavy_take_other(leat_heavy *heavy, double weight);
 /* All weights become `factor` (0 to 1) of what they were. */
 void leat_heavy_fade(leat_heavy *heavy, double factor);
 /* Its place; LEAT_HEAVY_MAX: it is not among them. */

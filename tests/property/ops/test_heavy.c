@@ -117,6 +117,40 @@ START_TEST(the_bounds_hold)
 }
 END_TEST
 
+/* Something of what was added is taken out again, whoever's it is and whether or not it is known.
+ */
+START_TEST(what_is_taken_out)
+{
+    leat_prng prng = {setting("LEAT_TEST_SEED", 1)};
+    for (uint64_t round = setting("LEAT_TEST_ROUNDS", ROUNDS); round > 0; round--) {
+        leat_heavy heavy = {0};
+        naive truth = {0};
+        uint32_t names = 1 +
+                         (uint32_t)leat_prng_below(&prng, round % 2 ? NAMES_MAX : LEAT_HEAVY_MAX);
+        for (int step = 0; step < STEPS; step++) {
+            uint32_t name = (uint32_t)leat_prng_below(&prng, names);
+            double part = (double)leat_prng_below(&prng, 1 + (uint64_t)truth.weights[name]);
+            if (leat_prng_below(&prng, 2) == 0) {
+                add(&heavy, &truth, name, (double)leat_prng_below(&prng, 1000));
+                continue;
+            }
+            leat_heavy_take(&heavy, name + 1, part);
+            truth.weights[name] -= part;
+            truth.total -= part;
+        }
+        ck_assert_double_eq(heavy.total, truth.total);
+        for (uint32_t name = 0; name < names; name++) {
+            uint32_t place = leat_heavy_find(&heavy, name + 1);
+            double certain = place < LEAT_HEAVY_MAX ? leat_heavy_certain(&heavy, place) : 0;
+            ck_assert_double_le(certain, truth.weights[name]);
+            ck_assert_double_ge(certain, 0);
+            if (names <= LEAT_HEAVY_MAX)
+                ck_assert_double_eq(certain, truth.weights[name]);
+        }
+    }
+}
+END_TEST
+
 /* A name that fades away leaves its place; a long text is cut; weights of 0 are nobody's. */
 START_TEST(the_ends)
 {
@@ -144,6 +178,7 @@ int main(void)
     Suite *suite = suite_create("heavy");
     TCase *tests = tcase_create("heavy");
     tcase_add_test(tests, the_bounds_hold);
+    tcase_add_test(tests, what_is_taken_out);
     tcase_add_test(tests, the_ends);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
