@@ -66,6 +66,16 @@ void leat_control_describe(const leat_control *control, char *ret, size_t size)
     name_between(before, control->table, control->what, after, ret, size);
 }
 
+leat_slice leat_flood_name(leat_slice tenant, char room[LEAT_FLOOD_NAME_SIZE])
+{
+    enum { HASH_SIZE = 17 }; /* with its # */
+    if (tenant.size < LEAT_FLOOD_NAME_SIZE)
+        return tenant;
+    snprintf(room, LEAT_FLOOD_NAME_SIZE, "%.*s#%016" PRIx64, LEAT_FLOOD_NAME_SIZE - 1 - HASH_SIZE,
+             tenant.data, leat_hash(tenant));
+    return leat_slice_of(room);
+}
+
 /* ---- a set ---- */
 
 leat_control_set *leat_control_set_new(void)

@@ -43,6 +43,12 @@ typedef struct leat_control {
 #define LEAT_FLOOD_KIND "flood"
 #define LEAT_LATE_KIND  "late"
 
+/* The name of a tenant in these facts and in that set, by which worker and edge mean the same one:
+ * its text, percent-encoded; of one that is too long its begin, `#` and a hash of all of it, put
+ * into `room`. No text has a `#`. */
+enum { LEAT_FLOOD_NAME_SIZE = 128 };
+leat_slice leat_flood_name(leat_slice tenant, char room[LEAT_FLOOD_NAME_SIZE]);
+
 typedef struct leat_control_set leat_control_set;
 
 /* "skipped by control 5 of tenant 7 until 2026-01-01T00:00:00.000Z: reason", or "held by ...".

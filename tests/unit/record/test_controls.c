@@ -180,6 +180,31 @@ START_TEST(the_later_read_counts_and_only_a_change_is_one)
 }
 END_TEST
 
+/* A worker's name for a tenant is an edge's, however long its text is, and no other one's. */
+START_TEST(the_name_of_a_flood)
+{
+    char text[LEAT_KEY_BYTES_MAX], one[LEAT_FLOOD_NAME_SIZE], other[LEAT_FLOOD_NAME_SIZE];
+    memset(text, 'x', sizeof text);
+    leat_slice fits = {text, LEAT_FLOOD_NAME_SIZE - 1};
+    ck_assert(leat_slice_equal(leat_flood_name(fits, one), fits));
+    ck_assert(leat_slice_is(leat_flood_name(LEAT_SLICE("a%20b"), one), "a%20b"));
+    for (size_t size = fits.size + 1; size < sizeof text; size++) {
+        leat_slice is = leat_flood_name((leat_slice){text, size}, one),
+                   longer = leat_flood_name((leat_slice){text, size + 1}, other);
+        ck_assert_uint_eq(is.size, LEAT_FLOOD_NAME_SIZE - 1);
+        ck_assert(memcmp(is.data, text, 100) == 0 && memchr(is.data, '#', is.size));
+        ck_assert(!leat_slice_equal(is, longer));
+    }
+    leat_slice tenant = {text, sizeof text};
+    leat_control flood = control(1, NULL, "", 100);
+    leat_flood_name(tenant, one);
+    flood.what = one;
+    leat_control_set *set = set_of(&flood, 1);
+    ck_assert_ptr_nonnull(leat_control_set_find_tenant(set, leat_flood_name(tenant, other), 50));
+    leat_control_set_drop(set);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("controls");
@@ -194,5 +219,6 @@ int main(void)
     tcase_add_test(tests, without_a_tenant_in_the_route_no_control_of_one_applies);
     tcase_add_test(tests, a_full_set_takes_no_more_and_finds_each);
     tcase_add_test(tests, the_later_read_counts_and_only_a_change_is_one);
+    tcase_add_test(tests, the_name_of_a_flood);
     return fixture_run(suite);
 }
