@@ -352,8 +352,8 @@ static const leat_setting settings[] = {
     {"limits.lag", TOP(lag_limit_ms), TIME(0, 24 * HOUR, "0s"),
      .help =
          "How long what waits for a shard may take to apply, as its workers estimate it: what waits, divided by what was applied a "
-         "second lately. Beyond, the edges answer the tenants to which most of it belongs with 429 until it is less than half "
-         "of this. Read where records are applied. 0: no limit."},
+         "second lately. Beyond, the edges answer the tenants to which most of it belongs with 429, where their writes go into the log, "
+         "until it is less than half of this. Read where records are applied. 0: no limit."},
 
     {"limits.tenant", GROUP, .help = "How often one tenant may write, at each edge."},
     {"limits.tenant.rate", TOP(tenant_rate), COUNT(0, 10000000, "0"),

@@ -1,8 +1,11 @@
 /*
- * admission.c - which writes the edge does not take although the log would: those of a tenant, a
- * key or a token that writes more often than the configuration allows. Each edge counts for itself,
- * so the limits of several edges add up. A write is counted when it is let through, whatever
- * becomes of it; one that a limit refuses counts against none.
+ * admission.c - which writes the edge does not take although the log, or the database, would: those
+ * of a tenant, a key or a token that writes more often than the configuration allows. Each edge
+ * counts for itself, so the limits of several edges add up. A write is counted when it is let
+ * through, whatever becomes of it; one that a limit refuses counts against none.
+ *
+ * Into the log it also takes none of a tenant of which too much waits there already. A write into
+ * the database adds nothing to that, and is no matter of it.
  *
  * Nobody writes a line for each refusal: once a minute the one that was refused most often is
  * named, by what the last of its refused writes was called.
@@ -94,6 +97,7 @@ static void refuse(leat_edge *edge, const edge_asker *asker, edge_limit limit,
 static const leat_control *find_flood(leat_edge *edge, uint32_t partition, leat_slice tenant,
                                       int64_t now_us)
 {
+    char room[LEAT_FLOOD_NAME_SIZE];
     leat_controls *floods = edge->config.floods;
     if (!floods || tenant.size == 0)
         return NULL;
@@ -105,7 +109,15 @@ static const leat_control *find_flood(leat_edge *edge, uint32_t partition, leat_
         own->set = leat_controls_hold(floods, shard);
         own->version = version;
     }
-    return own->set ? leat_control_set_find_tenant(own->set, tenant, now_us) : NULL;
+    return own->set ? leat_control_set_find_tenant(own->set, leat_flood_name(tenant, room), now_us)
+                    : NULL;
+}
+
+bool edge_admission_takes_shadow(leat_edge *edge, const leat_route *shadow,
+                                 const leat_record *record)
+{
+    leat_slice tenant = leat_route_tenant(shadow, record->key);
+    return !find_flood(edge, record->partition, tenant, leat_mono_us());
 }
 
 static void refuse_flood(leat_edge *edge, const edge_asker *asker, const leat_control *flood)
@@ -178,7 +190,8 @@ bool edge_admission_admit(leat_edge *edge, edge_write *write)
     int64_t now_us = write->arrived_us, wait_us; /* it came just now */
     leat_slice key = {edge->key.canonical, edge->key.canonical_size};
     leat_slice tenant = leat_route_tenant(write->route, key);
-    const leat_control *flood = find_flood(edge, write->partition, tenant, now_us);
+    const leat_control *flood =
+        write->way == LEAT_WAY_LOG ? find_flood(edge, write->partition, tenant, now_us) : NULL;
     if (flood) {
         refuse_flood(edge, asker, flood);
         return false;

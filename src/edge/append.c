@@ -142,8 +142,8 @@ void edge_append(leat_edge *edge, const edge_write *write)
         leat_http_request_drop_body(write->asker.request);
 }
 
-/* It is not admitted as others are: a write that is applied already has had its turn, and the log's
- * own limits hold. */
+/* It counts against no rate: a write that is applied already has had its turn. What holds is what
+ * protects the log and the shards behind it. */
 void edge_shadow_append(leat_edge *edge, const leat_route *shadow, const leat_record *applied)
 {
     leat_error error;
@@ -152,7 +152,8 @@ void edge_shadow_append(leat_edge *edge, const leat_route *shadow, const leat_re
     record.route = leat_slice_of(shadow->name);
     record.idempotency = (leat_slice){"", 0}; /* repeats have been found already */
     uint64_t *in_flight = &edge->in_flight_of[record.partition];
-    if (edge->in_flight >= edge->config.in_flight_max ||
+    if (!edge_admission_takes_shadow(edge, shadow, &record) ||
+        edge->in_flight >= edge->config.in_flight_max ||
         !leat_shares_take(&edge->shares, in_flight, 1)) {
         leat_count(edge->metrics.shadow_lost, 1);
         return;

@@ -4,8 +4,10 @@
  * 200 applied, 422 refused, 503 not applied, 504 unknown. The log has nothing of them, but where
  * the route has a shadow: then what was applied is appended for the shadow's table, before the
  * answer, so that a client that waits for its answers writes both in one order. An append that
- * fails is counted and harms nobody. A repeat has written nothing, and neither does its shadow:
- * so one that may have been applied is lost to the shadow, also where it is sent again.
+ * fails, or is left out because too much of its tenant waits behind the log already, is counted and
+ * harms nobody: no trouble of the log refuses a write of the table. A repeat has written nothing,
+ * and neither does its shadow: so one that may have been applied is lost to the shadow, also where
+ * it is sent again.
  *
  * Items of a batch to one row keep their order here too: where one was not applied, those behind it
  * that wait are refused before they are sent.

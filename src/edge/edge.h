@@ -55,8 +55,8 @@ typedef struct leat_edge_config {
                                               Retry-After */
     leat_edge_rate token_rate;             /* of each token; only with `auth` */
     int64_t idempotency_ms;                /* lifetime of idempotency keys, above 0 */
-    leat_controls *floods; /* tenants whose writes are refused for now: 429, `keep` is Retry-After;
-                              outlives the edge. NULL: none are */
+    leat_controls *floods; /* tenants whose writes into the log are refused for now: 429, `keep` is
+                              Retry-After; outlives the edge. NULL: none are */
     int64_t ready_age_ms;  /* a partition whose record waits longer for the log is in trouble; above
                               0 */
     bool docs;             /* /openapi.json and /docs are there */

@@ -437,9 +437,13 @@ leat_slice edge_auth_tenant(leat_edge *edge, leat_http_request *request);
 
 void edge_admission_init(leat_edge *edge);
 void edge_admission_fini(leat_edge *edge);
-/* May the write of edge->key be taken by the limits of its key and its tenant? Answers it and
- * returns false when not. */
+/* May the write of edge->key, whose way is known, be taken by the limits of its key, its token and
+ * its tenant, and into the log by what waits there of its tenant? Answers it and returns false when
+ * not. */
 bool edge_admission_admit(leat_edge *edge, edge_write *write);
+/* May what was applied go into the log for its shadow, by what waits there of its tenant? */
+bool edge_admission_takes_shadow(leat_edge *edge, const leat_route *shadow,
+                                 const leat_record *record);
 /* The limit as clients are told of it. */
 edge_policy edge_admission_policy(const leat_edge *edge, edge_limit limit);
 /* Logs who was refused most often, once a minute. */

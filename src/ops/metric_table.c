@@ -70,8 +70,8 @@ static const leat_metric metrics[] = {
      "A log that answers keeps it small, however many there are."},
     {"leat_edge_limited_total", EDGE(COUNTER), "by", "Writes answered 429, by what was too much.",
      "`tenant`, `key` (row), `token`: one of them writes more often than `limits.tenant`, `limits.key` or `limits.token` "
-     "allows. `parked`: a tenant fills its shard with parked records. `lag`: much of what waits for a shard beyond "
-     "`limits.lag` is a tenant's. Once a minute a log line names the one that was refused most often."},
+     "allows. Of writes that go into the log: `parked`: a tenant fills its shard with parked records; `lag`: much of what waits "
+     "for a shard beyond `limits.lag` is a tenant's. Once a minute a log line names the one that was refused most often."},
     {"leat_edge_tokens_verified_total", EDGE(COUNTER), "",
      "JSON Web Tokens whose signature was checked.",
      "A good one is remembered until it expires, at most 2048 at a time."},
@@ -91,8 +91,8 @@ static const leat_metric metrics[] = {
      "(422), `not_now` (503), `unknown` (504)."},
     {"leat_shadow_writes_total", EDGE(COUNTER), "outcome",
      "Writes that were applied to a table that has a shadow, by whether the log has them for it.",
-     "`appended`, `lost`: the log did not take them, or the database's answer was lost (504), and the shadow table differs from "
-     "now on, in the second case if they were applied."},
+     "`appended`, `lost`: the log did not take them, or their tenant is refused there for now (429 on a route that goes into it), or "
+     "the database's answer was lost (504); and the shadow table differs from now on, in the last case if they were applied."},
     {"leat_sync_seconds", EDGE(LATENCY), "",
      "From the last byte of such a write to the database's answer.", NULL},
     {"leat_sync_waiting", EDGE(GAUGE), "", "Such writes that are not answered yet.", NULL},

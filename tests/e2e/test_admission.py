@@ -74,6 +74,35 @@ def test_who_fills_a_shard_with_parked_records_is_refused_until_that_is_less(mak
     assert metrics['leat_edge_limited_total{by="parked"}'] >= 2 and metrics['leat_edge_limited_total{by="lag"}'] >= 1
 
 
+THINGS = "(app int, id int, n int not null default 0, primary key (app, id))"
+
+
+def test_a_flood_behind_the_log_refuses_no_write_of_a_table_with_a_shadow(make_world):
+    """What waits for the shadow table is no reason to refuse a write of the real one: that goes on, and its shadow without it."""
+    tables = "".join(f"create table {name} {THINGS};" for name in ("things", "things_shadow", "logged"))
+    world = make_world(shards=1, partitions=2, catalog_every="200ms", table_sql=tables, apply={"compact_every": "200ms"}, routes=[
+        {"path": "/apps/{app}/things/{id}", "table": "things", "tenant": "app", "mode": "shadow", "shadow_table": "things_shadow"},
+        {"path": "/apps/{app}/logged/{id}", "table": "logged", "tenant": "app"}])
+    world.init()
+    process = world.start("run")
+    with world.client(process) as client:
+        wait_until(lambda: client.put("/apps/8/things/0", json={}).status_code == 200, "the edge to have a connection")
+
+        def put(path):
+            report(world, "7", 90)
+            return client.put(path, json={}).status_code
+        wait_until(lambda: put("/apps/7/logged/1") == 429, "the loud one to be refused where it goes into the log")
+        assert [put(f"/apps/7/things/{n}") for n in range(5)] == [200] * 5
+        assert put("/apps/8/things/1") == 200
+        assert world.rows("select app, id from things order by 1, 2") == [(7, n) for n in range(5)] + [(8, 0), (8, 1)]
+        done = world.leat("mode", "compare", "things", "--json")
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == 3 and sorted(row["key"]["id"] for row in rows) == list(range(5)), done.stdout
+        assert {(row["key"]["app"], row["shadow"]) for row in rows} == {(7, None)}
+    metrics = world.metrics(process)
+    assert metrics['leat_shadow_writes_total{outcome="lost"}'] == 5 and metrics['leat_shadow_writes_total{outcome="appended"}'] == 2
+
+
 def test_a_flood_behind_a_locked_row_ends_at_the_edge_and_goes_on_when_it_is_applied(make_world):
     world = make_world(shards=1, partitions=1, catalog_every="200ms", table_sql="create table things (app int, id int, t text, primary key (app, id))",
                        route={"path": "/apps/{app}/things/{id}", "table": "things", "tenant": "app"},

@@ -1,5 +1,5 @@
-/* Writes of routes with mode sync: what the edge hands over, and each answer of the database as the
- * client gets it. */
+/* Writes of routes whose writes go to the database: what the edge hands over, and each answer of
+ * the database as the client gets it. */
 #include "../record/fixture.h"
 
 #include <unistd.h>
@@ -408,18 +408,23 @@ START_TEST(a_batch_takes_no_more_than_its_part)
 }
 END_TEST
 
+static void add_shadow(leat_routes *routes)
+{
+    leat_route *of = &routes->routes[0], *shadow = &routes->routes[1];
+    *shadow = *of;
+    strcpy(shadow->name, "other.shadow");
+    shadow->index = 1;
+    shadow->is_shadow = true;
+    of->shadow = 1;
+    routes->count = 2;
+    routes->shadow_count = 1;
+}
+
 static edge_world *shadow_world(void)
 {
     edge_world *world = world_new();
-    leat_route *routes = world->version->routes.routes;
-    routes[1] = routes[0];
-    strcpy(routes[1].name, "other.shadow");
-    routes[1].index = 1;
-    routes[1].is_shadow = true;
-    routes[0].shadow = 1;
-    routes[0].mode = LEAT_MODE_SHADOW;
-    world->version->routes.count = 2;
-    world->version->routes.shadow_count = 1;
+    add_shadow(&world->version->routes);
+    world->version->routes.routes[0].mode = LEAT_MODE_SHADOW;
     world->config.direct = (leat_direct_source){.open = open_fake, .batch_items = 8};
     world_open(world);
     return world;
@@ -467,6 +472,123 @@ START_TEST(a_write_whose_answer_is_lost_is_lost_to_the_shadow)
     ck_assert_uint_eq(world->log->count, 0);
     ck_assert(metrics_say(world, "leat_shadow_writes_total{outcome=\"lost\"} 1\n"));
     world_free(world);
+}
+END_TEST
+
+/* ---- tenants that are refused for what waits of them behind the log ---- */
+
+static leat_controls *floods_of(const char *tenant, const char *kind)
+{
+    leat_controls *floods = leat_controls_new(1);
+    leat_control_set *set = leat_control_set_new();
+    const leat_control flood = {
+        .what = tenant, .keep = 5, .until_us = leat_mono_us() + MINUTE_US, .reason = kind};
+    ck_assert_int_eq(leat_control_set_add(set, &flood), 0);
+    leat_controls_publish(floods, 0, set, 1);
+    return floods;
+}
+
+static const struct {
+    leat_mode mode;
+    uint32_t async, shadow; /* of a live route */
+    bool is_log, is_shadow;
+} ways[] = {
+    {LEAT_MODE_ASYNC, 0, 0, true, false},  {LEAT_MODE_SYNC, 0, 0, false, false},
+    {LEAT_MODE_SHADOW, 0, 0, false, true}, {LEAT_MODE_LIVE, LEAT_MODE_POINTS, 0, true, false},
+    {LEAT_MODE_LIVE, 0, 0, false, false},  {LEAT_MODE_LIVE, 0, LEAT_MODE_POINTS, false, true}};
+
+static edge_world *world_of_way(uint32_t way, leat_modes *modes, leat_controls *floods)
+{
+    const leat_mode_setting setting = {.version = 1,
+                                       .async = ways[way].async,
+                                       .async_before = ways[way].async,
+                                       .shadow = ways[way].shadow};
+    edge_world *world = world_new();
+    leat_routes *routes = &world->version->routes;
+    routes->routes[0].mode = ways[way].mode;
+    routes->routes[0].tenant_key_position = 0;
+    add_shadow(routes);
+    leat_modes_publish(modes, 0, &setting, leat_mode_now_us() + MINUTE_US);
+    world->config.modes = modes;
+    world->config.floods = floods;
+    world->config.direct = (leat_direct_source){.open = open_fake, .batch_items = 8};
+    world_open(world);
+    return world;
+}
+
+/* A write of another tenant, however many writes and records there were before. */
+static void expect_taken(edge_world *world, uint32_t way, uint32_t writes)
+{
+    send_request(world, "PATCH /apps/8/devices/x", "", "{}");
+    if (ways[way].is_log) {
+        wait_record(world, 1);
+    } else {
+        wait_write(world, writes + 1);
+        answer(writes, LEAT_DIRECT_APPLIED, "", "");
+        expect_answer(world, 200);
+    }
+    ck_assert_uint_eq(world->log->count, ways[way].is_log || ways[way].is_shadow);
+    if (world->log->count > 0)
+        fake_log_answer(world->log, 0, LEAT_APPENDED, 1, NULL);
+    if (ways[way].is_log)
+        expect_answer(world, 202);
+}
+
+/* It is refused where its write goes into the log, and there only: the shadow goes without. */
+START_TEST(a_flood_is_no_matter_of_the_database)
+{
+    static const char *const kinds[][2] = {{LEAT_FLOOD_KIND, "parked"}, {LEAT_LATE_KIND, "lag"}};
+    uint32_t way = (uint32_t)_i / 2, kind = (uint32_t)_i % 2;
+    leat_modes *modes = leat_modes_new(1, 2);
+    leat_controls *floods = floods_of("7", kinds[kind][0]);
+    edge_world *world = world_of_way(way, modes, floods);
+    char line[96];
+    send_request(world, "PATCH /apps/7/devices/x", "", "{}");
+    if (!ways[way].is_log) {
+        wait_write(world, 1);
+        answer(0, LEAT_DIRECT_APPLIED, "", "");
+    }
+    expect_answer(world, ways[way].is_log ? 429 : 200);
+    ck_assert_uint_eq(world->log->count, 0);
+    ck_assert_uint_eq(fake.count, !ways[way].is_log);
+    snprintf(line, sizeof line, "leat_shadow_writes_total{outcome=\"lost\"} %d\n",
+             ways[way].is_shadow);
+    ck_assert(metrics_say(world, line));
+    snprintf(line, sizeof line, "leat_edge_limited_total{by=\"%s\"} %d\n", kinds[kind][1],
+             ways[way].is_log);
+    ck_assert(metrics_say(world, line));
+    expect_taken(world, way, fake.count);
+    world_free(world);
+    leat_controls_free(floods);
+    leat_modes_free(modes);
+}
+END_TEST
+
+#define EMOJI "%F0%9F%98%80"
+#define FIVE  EMOJI EMOJI EMOJI EMOJI EMOJI
+
+/* The set has only the begin of its text, and a hash. */
+START_TEST(a_flood_may_have_a_long_name)
+{
+    static const char path[] = "PATCH /apps/7/devices/" FIVE FIVE FIVE FIVE,
+                      other[] = "PATCH /apps/7/devices/" FIVE FIVE FIVE FIVE "x";
+    leat_slice tenant = leat_slice_of(FIVE FIVE FIVE FIVE);
+    char room[LEAT_FLOOD_NAME_SIZE];
+    ck_assert_uint_lt(leat_flood_name(tenant, room).size, tenant.size);
+    leat_controls *floods = floods_of(room, LEAT_FLOOD_KIND);
+    edge_world *world = world_new();
+    world->version->routes.routes[0].tenant_key_position = 1;
+    world->version->tables[0].columns[2].type_modifier = -1;
+    world->config.floods = floods;
+    world_open(world);
+    send_request(world, path, "", "{}");
+    expect_answer(world, 429);
+    send_request(world, other, "", "{}");
+    wait_record(world, 1);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 1, NULL);
+    expect_answer(world, 202);
+    world_free(world);
+    leat_controls_free(floods);
 }
 END_TEST
 
@@ -634,6 +756,8 @@ static Suite *suite(void)
     tcase_add_test(tests, a_batch_takes_no_more_than_its_part);
     tcase_add_test(tests, a_record_for_a_shadow_has_its_age);
     tcase_add_test(tests, a_write_whose_answer_is_lost_is_lost_to_the_shadow);
+    tcase_add_loop_test(tests, a_flood_is_no_matter_of_the_database, 0, 2 * COUNT_OF(ways));
+    tcase_add_test(tests, a_flood_may_have_a_long_name);
     tcase_add_test(tests, a_key_that_came_back_is_not_accepted_by_an_old_lease);
     tcase_add_test(tests, the_log_waits_for_earlier_writes_of_a_row);
     tcase_add_test(tests, a_batch_does_not_wait_for_another_shard);
