@@ -42,8 +42,8 @@
  *                 tried it for as long as it must, not counting the time in which it stood still
  *   room          nothing is parked beyond a partition's and a subpartition's share of parked_max;
  *                 and only what stalls, then nothing, while what was parked takes up the disk
- *   admission     a tenant is refused only while its shard is late, or full of what is parked, and
- *                 most of that is its own; and then it is
+ *   admission     a tenant is refused only into the log, while its shard is late, or full of what
+ *                 is parked, and most of that is its own; and then it is
  *   tables        the tables equal those of a sequential oracle over the log
  *   others        once only records that end their session go wrong, every record is applied that
  *                 is not after one of those
@@ -133,14 +133,14 @@ void sim_check_assigned(sim_process *process, uint32_t partition);
 void sim_check_allowed(sim_world *world, const sim_process *process, uint32_t shard,
                        uint32_t connections);
 void sim_check_drained(sim_world *world, const sim_process *process);
-/* A worker counts a record that it has read for its tenant; those that it parks; it has measured
- * how late its shards are, and halved what it has counted; it says who is loud. */
+/* A worker counts a record that it has read for its tenant; it has measured how late its shards
+ * are, and halved what it has counted; it says who is loud. */
 void sim_check_read(const sim_world *world, sim_process *process, const sim_record *record);
-void sim_check_parks(const sim_world *world, sim_process *process, const leat_engine_batch *batch);
 void sim_check_measured(const sim_world *world, sim_process *process, bool is_measured,
                         bool is_faded);
 void sim_check_said(sim_world *world, sim_process *process, uint32_t shard, const sim_said *said);
-/* The edge has taken a request or answered it; NULL: it has been told nothing of its tenant. */
+/* The edge has taken a request or answered it; NULL: it has been told nothing of its tenant, or
+ * the request goes into the database. */
 void sim_check_admitted(sim_world *world, const sim_request *request, const sim_refusal *told);
 /* A worker gives a park to the sink of the shard; the next one beside so many; one is answered. */
 void sim_check_room(sim_world *world, const sim_process *process, uint32_t shard,

@@ -48,12 +48,12 @@ static void read_fact(const sim_world *world, yyjson_val *fact, sim_said *ret)
             ret->wait_s[why][app] = yyjson_get_sint(yyjson_obj_get(fact, "wait_s"));
 }
 
-static sim_said read_facts(const sim_world *world, const leat_buf *facts)
+static sim_said read_facts(const sim_world *world, const leat_facts *facts)
 {
     sim_said said = {.at_us = world->clock.now_us};
     leat_buf list = {0};
     leat_buf_byte(&list, '[');
-    leat_buf_append(&list, facts->data, facts->size);
+    leat_buf_append(&list, facts->json.data, facts->json.size);
     leat_buf_byte(&list, ']');
     yyjson_doc *doc = yyjson_read(list.data, list.size, 0);
     LEAT_ASSERT(doc);
@@ -67,10 +67,10 @@ static sim_said read_facts(const sim_world *world, const leat_buf *facts)
 
 static void report(sim_world *world, sim_process *process, uint32_t shard)
 {
-    leat_buf facts = {0};
+    leat_facts facts = {0};
     leat_worker_flood_facts(process->worker, shard, &facts);
     sim_said said = read_facts(world, &facts);
-    leat_buf_free(&facts);
+    leat_facts_free(&facts);
     sim_check_said(world, process, shard, &said);
     if (is_up(world, shard))
         world->floods.said[shard][process->index] = said;
@@ -166,7 +166,17 @@ void sim_floods_end(sim_world *world)
 
 /* ---- questions ---- */
 
-const sim_refusal *sim_floods_find(const sim_world *world, const struct leat_http_request *request)
+static bool goes_into_database(const sim_edge *edge, uint32_t shard, const leat_route *route,
+                               const leat_key *key)
+{
+    return route->mode == LEAT_MODE_LIVE &&
+           leat_modes_way(edge->board, shard, route->index, leat_mode_point(key->hash),
+                          leat_mode_now_us())
+                   .way == LEAT_WAY_DATABASE;
+}
+
+const sim_refusal *sim_floods_find(const sim_world *world, const sim_edge *edge,
+                                   const struct leat_http_request *request)
 {
     unsigned app, id;
     char name[16], text[32];
@@ -181,8 +191,10 @@ const sim_refusal *sim_floods_find(const sim_world *world, const struct leat_htt
     if (!route || leat_key_decode(route, leat_slice_of(text), &key, &error) != 0)
         return NULL;
     uint32_t partition = leat_layout_partition_of_key(&world->schema.catalog.layout, route, &key);
-    const sim_refusal *told = &world->floods.told[sim_world_shard_of(world, partition)][app];
-    return told->until_us > world->clock.now_us ? told : NULL;
+    uint32_t shard = sim_world_shard_of(world, partition);
+    const sim_refusal *told = &world->floods.told[shard][app];
+    bool is_told = told->until_us > world->clock.now_us;
+    return is_told && !goes_into_database(edge, shard, route, &key) ? told : NULL;
 }
 
 bool sim_floods_are_over(const sim_world *world)

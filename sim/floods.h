@@ -7,6 +7,7 @@
 #define SIM_FLOODS_H
 
 #include "broker.h"
+#include "edges.h"
 #include "record/controls.h"
 
 typedef struct sim_process sim_process;
@@ -31,12 +32,13 @@ typedef struct sim_floods {
     sim_refusal told[SIM_SHARDS_MAX][SIM_APPS_MAX];
 } sim_floods;
 
-/* check_admission.c, of a process: bytes by tenant, as its worker has to count them, ... */
+/* check_admission.c, of a process: bytes by tenant of what it has read, as its worker has to count
+ * them, ... */
 typedef struct sim_heard {
-    uint64_t bytes;
-    uint64_t of[SIM_APPS_MAX];
-    uint64_t unclear; /* of them, of records whose tenant the simulator does not know */
-    bool has_grown;   /* since they were halved last */
+    double bytes;
+    double of[SIM_APPS_MAX];
+    double unclear; /* of them, of records whose tenant the simulator does not know */
+    bool has_grown; /* since they were halved last */
 } sim_heard;
 
 /* ... and whether a shard is late. */
@@ -51,10 +53,11 @@ void sim_floods_begin(sim_world *world); /* before the clients */
 void sim_floods_end(sim_world *world);   /* after them */
 /* The process looks at its shards now and then, from now on. */
 void sim_floods_follow(sim_world *world, sim_process *process);
-/* Whom a request is for, and what the edge has been told of it; NULL: nothing, or the request is of
- * no row. */
+/* Whom a request to this edge is for, and what the edge has been told of it; NULL: nothing, or the
+ * request is of no row, or goes into the database. */
 struct leat_http_request;
-const sim_refusal *sim_floods_find(const sim_world *world, const struct leat_http_request *request);
+const sim_refusal *sim_floods_find(const sim_world *world, const sim_edge *edge,
+                                   const struct leat_http_request *request);
 /* Is nobody refused? */
 bool sim_floods_are_over(const sim_world *world);
 

@@ -199,8 +199,9 @@ void leat_http_abandon(leat_http_request *request)
 
 void sim_http_request(sim_world *world, sim_request *request)
 {
-    const sim_refusal *told = sim_floods_find(world, request);
-    leat_http_server *server = sim_edges_any(world)->server;
+    const sim_edge *edge = sim_edges_any(world);
+    const sim_refusal *told = sim_floods_find(world, edge, request);
+    leat_http_server *server = edge->server;
     request->arrived_us = world->clock.now_us;
     world->clients.handled = request;
     server->handler(server->context, request);

@@ -26,6 +26,7 @@ static sim_chunk chunk_of(sim_world *world, const leat_engine_batch *batch,
                        .last_offset = records[cut->record_count - 1].offset,
                        .done = records[0].offset - 1,
                        .records = cut->record_count,
+                       .claim = batch->parts[0].claim,
                        .oldest_ms = INT64_MAX};
     for (uint32_t i = 0; i < cut->record_count; i++) {
         const leat_item *item = records[i].payload;

@@ -21,7 +21,8 @@ typedef struct sim_chunk {
     uint16_t subpartition;
     int64_t first_offset, last_offset;
     int64_t done;
-    uint32_t records; /* still parked */
+    uint32_t records;        /* still parked */
+    leat_engine_claim claim; /* that it was parked under */
     int64_t oldest_ms;
     const char *bytes; /* the world's */
     size_t size;

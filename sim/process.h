@@ -104,7 +104,7 @@ struct sim_process {
     sim_service services[SIM_SHARDS_MAX];
     int64_t rows_us[SIM_PARTITIONS_MAX]; /* when a batch of records from the log was last applied;
                                             the worker's clock */
-    sim_heard heard[LOUD_COUNT][SIM_SHARDS_MAX];
+    sim_heard heard[SIM_SHARDS_MAX];
     sim_lateness lateness[SIM_SHARDS_MAX];
     uint64_t parked_size[SIM_SHARDS_MAX]; /* that its worker was told last */
 };

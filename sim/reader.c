@@ -382,9 +382,11 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
     reader->held++;
     sim_reader_note(world, reader->process, record);
     sim_broker_saw(&world->broker, partition, record->record.offset);
-    uint32_t unseen = reader->process->worker->reads_unseen;
+    const leat_worker_shard_state *shard =
+        &reader->process->worker->shards[sim_world_shard_of(world, partition)];
+    double counted = shard->read.bytes.total;
     bool is_taken = reader->events.record(reader->events.context, &record->record, record);
-    if (reader->process->worker->reads_unseen < unseen)
+    if (shard->read.bytes.total > counted)
         sim_check_read(world, reader->process, record);
     if (!is_taken) {
         reader->held--;

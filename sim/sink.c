@@ -803,10 +803,8 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     pool_member *connection = find_free(sink);
     sim_check_job(world, sink->process, sink->shard, job);
     sim_check_look(world, sink->process, sink->shard, job);
-    if (job->kind == LEAT_ENGINE_JOB_PARK) {
+    if (job->kind == LEAT_ENGINE_JOB_PARK)
         sim_check_park(world, sink->process, sink->shard, job, parks_in_flight(sink));
-        sim_check_parks(world, sink->process, &job->batch);
-    }
     uint32_t beside = in_flight(sink);
     sim_retry retry = retry_of(job);
     if (retry.key != 0)

@@ -7,6 +7,8 @@
  */
 #include "apply/facts.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <yyjson.h>
@@ -76,18 +78,79 @@ static char *write_fact(const leat_fact *fact, size_t *ret_size)
     return text;
 }
 
-bool leat_facts_add(leat_buf *out, const leat_fact *fact)
+/* ---- several ---- */
+
+/* For the fact that says how many are left out. */
+enum { LAST_BYTES = 256, FACTS_BYTES_MAX = LEAT_FACTS_BYTES_MAX - LAST_BYTES };
+
+size_t leat_facts_room(const leat_facts *facts)
+{
+    return facts->json.size < FACTS_BYTES_MAX ? FACTS_BYTES_MAX - facts->json.size : 0;
+}
+
+void leat_facts_free(leat_facts *facts)
+{
+    leat_buf_free(&facts->json);
+    *facts = (leat_facts){0};
+}
+
+static void append(leat_buf *json, leat_slice fact)
+{
+    if (json->size > 0)
+        leat_buf_byte(json, ',');
+    leat_buf_slice(json, fact);
+}
+
+/* False: it has no room in `most` bytes, with its comma. */
+static bool put(leat_facts *facts, leat_slice fact, size_t most)
+{
+    if (facts->count == LEAT_FACTS_MAX || fact.size + 1 > most)
+        return false;
+    append(&facts->json, fact);
+    facts->ends[facts->count++] = (uint32_t)facts->json.size;
+    return true;
+}
+
+void leat_facts_add(leat_facts *facts, const leat_fact *fact)
 {
     LEAT_ASSERT(fact->kind && *fact->kind && fact->text);
-    size_t before = out->size, size = 0;
+    size_t size = 0;
     char *text = write_fact(fact, &size);
-    if (text && before > 0)
-        leat_buf_byte(out, ',');
-    if (text)
-        leat_buf_append(out, text, size);
+    bool is_put = text && put(facts, (leat_slice){text, size}, leat_facts_room(facts));
+    facts->left_out += !is_put;
     free(text);
-    if (text && !out->failed && out->size <= LEAT_FACTS_BYTES_MAX)
-        return true;
-    out->size = before;
-    return false;
+}
+
+void leat_facts_join(leat_facts *facts, const leat_facts *from, size_t most)
+{
+    size_t room = leat_facts_room(facts), begin = 0;
+    size_t end = facts->json.size + (most < room ? most : room);
+    for (uint32_t i = 0; i < from->count; i++) {
+        leat_slice fact = {from->json.data + begin, from->ends[i] - begin};
+        facts->left_out += !put(facts, fact, end - facts->json.size);
+        begin = from->ends[i] + 1;
+    }
+    facts->left_out += from->left_out;
+}
+
+void leat_facts_end(leat_facts *facts)
+{
+    char text[LAST_BYTES / 2];
+    if (facts->left_out == 0)
+        return;
+    snprintf(text, sizeof text, "%" PRIu32 " more facts of this process have no room here",
+             facts->left_out);
+    leat_fact last = {.kind = "left_out",
+                      .text = text,
+                      .since_ms = -1,
+                      .partition = -1,
+                      .subpartition = -1,
+                      .offset = -1,
+                      .count = facts->left_out};
+    size_t size = 0;
+    char *written = write_fact(&last, &size);
+    if (written)
+        append(&facts->json, (leat_slice){written, size});
+    free(written);
+    LEAT_ASSERT(facts->json.size <= LEAT_FACTS_BYTES_MAX);
 }

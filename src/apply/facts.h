@@ -5,7 +5,8 @@
  * shows the sentence of a kind that it does not know.
  *
  * ASCII only, so that any database encoding can store it; bytes that are not valid UTF-8 are
- * replaced. Bounded: a fact that does not fit is left out; earlier facts stay.
+ * replaced. Bounded: a fact that has no room is left out and counted; earlier ones stay. So what
+ * edges go by comes first, and the last fact says how many are not there.
  */
 #ifndef LEAT_APPLY_FACTS_H
 #define LEAT_APPLY_FACTS_H
@@ -13,13 +14,25 @@
 #include "base/buf.h"
 #include "sink/shard.h"
 
-enum { LEAT_FACTS_BYTES_MAX = 24 * 1024, LEAT_FACT_TEXT_SIZE = 1024 };
+enum {
+    LEAT_FACTS_BYTES_MAX = 24 * 1024, /* with the one that says how many are left out */
+    LEAT_FACTS_MAX = 200,
+    LEAT_FACT_TEXT_SIZE = 1024,
+};
+
+/* Zeroed: none yet. */
+typedef struct leat_facts {
+    leat_buf json; /* an object for each, with commas between them */
+    uint32_t count;
+    uint32_t left_out;
+    uint32_t ends[LEAT_FACTS_MAX]; /* of each in `json` */
+} leat_facts;
 
 typedef struct leat_fact {
     const char *kind;  /* "stalled", "halted", "table", "stopped", "full", "stuck", "parked_full",
-                          "unanswered", "slow", "outage", "lock", "commit", ... */
+                          "unanswered", "slow", "outage", "lock", "commit", "left_out", ... */
     const char *text;  /* one sentence; the member "words" */
-    int64_t since_ms;  /* since 1970, this process's clock */
+    int64_t since_ms;  /* since 1970, this process's clock; -1: not known */
     bool is_least;     /* it has been so since then or longer; the member "at_least" */
     int64_t partition; /* -1: of none; likewise the next two */
     int64_t subpartition;
@@ -35,7 +48,15 @@ typedef struct leat_fact {
     leat_slice tenant;
 } leat_fact;
 
-/* Appends it, with a comma before it unless `out` is empty. False: it does not fit. */
-bool leat_facts_add(leat_buf *out, const leat_fact *fact);
+void leat_facts_free(leat_facts *facts);
+/* Adds it, or counts it as left out. */
+void leat_facts_add(leat_facts *facts, const leat_fact *fact);
+/* Adds those of `from`, the first ones first, each that has room in `most` bytes; and what `from`
+ * has left out. */
+void leat_facts_join(leat_facts *facts, const leat_facts *from, size_t most);
+/* Once, after all others: if any are left out, a fact that says so. There is room for it. */
+void leat_facts_end(leat_facts *facts);
+/* How many bytes are free now for facts. */
+size_t leat_facts_room(const leat_facts *facts);
 
 #endif

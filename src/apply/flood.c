@@ -1,33 +1,53 @@
 /*
- * flood.c - a table of the largest: whoever is not in it takes the place of the smallest.
+ * flood.c - tenants are told apart by a hash of their whole text, and shown by the name that edges
+ * know them by.
  */
 #include "apply/flood.h"
 
 #include <string.h>
 
-static leat_flood_tenant *place_of(leat_flood *flood, uint64_t name, leat_slice text)
-{
-    leat_flood_tenant *least = &flood->tenants[0];
-    for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS; i++) {
-        leat_flood_tenant *at = &flood->tenants[i];
-        if (at->name == name && leat_slice_is(text, at->text))
-            return at;
-        if (at->bytes < least->bytes)
-            least = at;
-    }
-    least->name = name;
-    least->is_late = false;
-    memcpy(least->text, text.data, text.size);
-    least->text[text.size] = '\0';
-    return least;
-}
+#include "record/controls.h"
+
+_Static_assert((int)LEAT_FLOOD_NAME_SIZE <= (int)LEAT_HEAVY_TEXT_MAX + 1, "a name is kept whole");
 
 void leat_flood_add(leat_flood *flood, leat_slice tenant, uint64_t bytes)
 {
+    char room[LEAT_FLOOD_NAME_SIZE];
+    leat_heavy *heavy = &flood->bytes;
     flood->has_grown = true;
-    flood->bytes += bytes;
-    if (tenant.size > 0 && tenant.size <= LEAT_FLOOD_TEXT_MAX)
-        place_of(flood, leat_hash(tenant), tenant)->bytes += bytes;
+    if (tenant.size == 0) {
+        leat_heavy_add_other(heavy, (double)bytes);
+        return;
+    }
+    uint64_t hash = leat_hash(tenant);
+    bool was_known = leat_heavy_find(heavy, hash) < LEAT_HEAVY_MAX;
+    leat_heavy_add(heavy, hash, leat_flood_name(tenant, room), (double)bytes);
+    uint32_t at = leat_heavy_find(heavy, hash);
+    if (!was_known && at < LEAT_HEAVY_MAX)
+        flood->is_late[at] = false;
+}
+
+void leat_flood_take(leat_flood *flood, leat_slice tenant, uint64_t bytes)
+{
+    if (tenant.size == 0)
+        leat_heavy_take_other(&flood->bytes, (double)bytes);
+    else
+        leat_heavy_take(&flood->bytes, leat_hash(tenant), (double)bytes);
+}
+
+void leat_flood_join(leat_flood *flood, const leat_flood *more, double other)
+{
+    const leat_heavy *from = &more->bytes;
+    double known = 0;
+    for (uint32_t i = 0; i < LEAT_HEAVY_MAX; i++) {
+        double certain = leat_heavy_certain(from, i);
+        if (certain <= 0)
+            continue;
+        leat_heavy_add(&flood->bytes, from->names[i], leat_slice_of(from->entries[i].text),
+                       certain);
+        known += certain;
+    }
+    leat_heavy_add_other(&flood->bytes, other + (from->total > known ? from->total - known : 0));
 }
 
 void leat_flood_fade(leat_flood *flood)
@@ -35,53 +55,56 @@ void leat_flood_fade(leat_flood *flood)
     if (!flood->has_grown)
         return;
     flood->has_grown = false;
-    flood->bytes /= 2;
-    for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS; i++)
-        flood->tenants[i].bytes /= 2;
-}
-
-uint32_t leat_flood_loud(const leat_flood *flood, const leat_flood_tenant **ret)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS && count < LEAT_FLOOD_LOUD_MAX; i++)
-        if (flood->tenants[i].bytes > flood->bytes / 4)
-            ret[count++] = &flood->tenants[i];
-    return count;
+    leat_heavy_fade(&flood->bytes, 0.5);
 }
 
 /* Keeps the largest, in front the largest of all. */
-static uint32_t put_largest(const leat_flood_tenant **ret, uint32_t count,
+static uint32_t put_largest(leat_flood_tenant *ret, uint32_t count, uint32_t max,
                             const leat_flood_tenant *tenant)
 {
-    uint32_t at = count < LEAT_FLOOD_LATE_MAX ? count++ : LEAT_FLOOD_LATE_MAX - 1;
-    if (at == LEAT_FLOOD_LATE_MAX - 1 && ret[at] && ret[at]->bytes >= tenant->bytes)
+    if (count == max && ret[max - 1].bytes >= tenant->bytes)
         return count;
-    for (; at > 0 && ret[at - 1]->bytes < tenant->bytes; at--)
+    uint32_t at = count < max ? count++ : max - 1;
+    for (; at > 0 && ret[at - 1].bytes < tenant->bytes; at--)
         ret[at] = ret[at - 1];
-    ret[at] = tenant;
+    ret[at] = *tenant;
     return count;
 }
 
-uint32_t leat_flood_late(leat_flood *flood, uint32_t parts, const leat_flood_tenant **ret)
+static leat_flood_tenant tenant_at(const leat_flood *flood, uint32_t at)
+{
+    return (leat_flood_tenant){.name = flood->bytes.entries[at].text,
+                               .bytes = leat_heavy_certain(&flood->bytes, at)};
+}
+
+uint32_t leat_flood_loud(const leat_flood *flood, leat_flood_tenant *ret)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < LEAT_HEAVY_MAX; i++) {
+        leat_flood_tenant tenant = tenant_at(flood, i);
+        if (tenant.bytes > flood->bytes.total / 4)
+            count = put_largest(ret, count, LEAT_FLOOD_LOUD_MAX, &tenant);
+    }
+    return count;
+}
+
+uint32_t leat_flood_late(leat_flood *flood, uint32_t parts, leat_flood_tenant *ret)
 {
     LEAT_ASSERT(parts >= 4 && parts <= 8);
     uint32_t count = 0;
-    for (uint32_t i = 0; i < LEAT_FLOOD_LATE_MAX; i++)
-        ret[i] = NULL;
-    for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS; i++) {
-        leat_flood_tenant *at = &flood->tenants[i];
-        uint64_t least = flood->bytes / (at->is_late ? 2 * parts : parts);
-        at->is_late = at->bytes > least;
-        if (at->is_late)
-            count = put_largest(ret, count, at);
+    for (uint32_t i = 0; i < LEAT_HEAVY_MAX; i++) {
+        leat_flood_tenant tenant = tenant_at(flood, i);
+        double least = flood->bytes.total / (flood->is_late[i] ? 2 * parts : parts);
+        flood->is_late[i] = tenant.bytes > least;
+        if (flood->is_late[i])
+            count = put_largest(ret, count, LEAT_FLOOD_LATE_MAX, &tenant);
     }
     return count;
 }
 
 void leat_flood_not_late(leat_flood *flood)
 {
-    for (uint32_t i = 0; i < LEAT_FLOOD_TENANTS; i++)
-        flood->tenants[i].is_late = false;
+    memset(flood->is_late, 0, sizeof flood->is_late);
 }
 
 int64_t leat_flood_wait_s(uint64_t records, double drained_per_s)

@@ -1,48 +1,48 @@
 /*
  * flood.h - whose records most of what waits for a shard are: of what is parked there, or of what
- * was read for it. Pure, of fixed size: a record is counted for its tenant when it is parked, or
- * read (the space-saving algorithm of Metwally, Agrawal and El
- * Abbadi: a tenant that is not known takes the place of the smallest, and its count). A tenant with
- * more than a sixteenth of the bytes is always among those that are known, and none is counted too
- * low, or too high by more than a sixteenth of all.
+ * was read for it. Pure, of fixed size (ops/heavy.h): bytes by tenant, of which only those count
+ * for one that are its own for certain. A tenant with more than a thirty-second of them is always
+ * among those that are known while none is taken out, and up to a thirty-second of all bytes may be
+ * missing from what it has. So nobody is told to be loud for what others did.
  */
 #ifndef LEAT_APPLY_FLOOD_H
 #define LEAT_APPLY_FLOOD_H
 
-#include "base/base.h"
+#include "ops/heavy.h"
 
 enum {
-    LEAT_FLOOD_TENANTS = 16,
-    LEAT_FLOOD_TEXT_MAX = 128,
     LEAT_FLOOD_LOUD_MAX = 3, /* more cannot have above a quarter */
     LEAT_FLOOD_LATE_MAX = 7, /* more cannot have above an eighth */
 };
 
-typedef struct leat_flood_tenant {
-    uint64_t name; /* hash of the text */
-    uint64_t bytes;
-    bool is_late;                       /* among those of leat_flood_late the last time */
-    char text[LEAT_FLOOD_TEXT_MAX + 1]; /* percent-encoded; a longer one is not counted */
-} leat_flood_tenant;
-
 typedef struct leat_flood {
-    uint64_t bytes; /* of all tenants, and of records without one */
-    bool has_grown; /* since it was faded last */
-    leat_flood_tenant tenants[LEAT_FLOOD_TENANTS];
+    leat_heavy bytes;             /* of all tenants, and of records without one */
+    bool is_late[LEAT_HEAVY_MAX]; /* who was among those of leat_flood_late the last time */
+    bool has_grown;               /* since it was faded last */
 } leat_flood;
 
-/* A record was parked, or read; `tenant` may be empty. */
+typedef struct leat_flood_tenant {
+    const char *name; /* leat_flood_name; the flood's, until it changes */
+    double bytes;
+} leat_flood_tenant;
+
+/* Bytes of this tenant (percent-encoded, of any length; empty: of none) have come; are there no
+ * longer. */
 void leat_flood_add(leat_flood *flood, leat_slice tenant, uint64_t bytes);
-/* Halves all counts, if any has grown since the last time: what was parked long ago, and may have
- * been applied since, weighs less than what is parked now. While nothing is parked the shares stay.
- */
+void leat_flood_take(leat_flood *flood, leat_slice tenant, uint64_t bytes);
+/* All that is in `more` has come, and `other` bytes beside it of which nobody knows whose they
+ * are. */
+void leat_flood_join(leat_flood *flood, const leat_flood *more, double other);
+/* Halves all bytes, if any have come since the last time: what was read long ago, and may have been
+ * applied since, weighs less than what is read now. While nothing is read the shares stay. */
 void leat_flood_fade(leat_flood *flood);
-/* The tenants with more than a quarter of all bytes, at most LEAT_FLOOD_LOUD_MAX; how many. */
-uint32_t leat_flood_loud(const leat_flood *flood, const leat_flood_tenant **ret);
+/* The tenants with more than a quarter of all bytes, the largest first, at most
+ * LEAT_FLOOD_LOUD_MAX; how many. */
+uint32_t leat_flood_loud(const leat_flood *flood, leat_flood_tenant *ret);
 /* The tenants with more than one of `parts` (4 to 8) of all bytes. One that was among them the last
  * time stays with half of that: refused, it has ever less, and would come and go. At most
- * LEAT_FLOOD_LATE_MAX, the largest; how many. */
-uint32_t leat_flood_late(leat_flood *flood, uint32_t parts, const leat_flood_tenant **ret);
+ * LEAT_FLOOD_LATE_MAX, the largest first; how many. */
+uint32_t leat_flood_late(leat_flood *flood, uint32_t parts, leat_flood_tenant *ret);
 /* Nobody was among them. */
 void leat_flood_not_late(leat_flood *flood);
 

@@ -110,8 +110,6 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
         leat_worker_mark_repeats(worker, job);
         leat_worker_make_durable(worker, job);
     }
-    if (is_park)
-        leat_worker_note_parked(worker, job);
     if (job->kind == LEAT_ENGINE_JOB_LOAD)
         leat_worker_note_load(worker, job);
     leat_worker_note_run(worker, job, now_us);
@@ -447,6 +445,7 @@ static void on_done(void *context, uint32_t job_id, const leat_engine_job_result
     own.catalog_read_us = by_own_clock(worker, result->catalog_read_us);
     leat_worker_take_repeats(worker, job_id, &own);
     leat_worker_account(worker, job_id, &own);
+    leat_worker_follow_parks(worker, job_id, &own);
     leat_worker_trace_done(worker, job_id, &own);
     leat_worker_tell_writes(worker, job_id, &own);
     leat_worker_chunk *chunk = leat_worker_read_chunk(worker, job_id, &own);

@@ -37,6 +37,7 @@ enum {
     CHANGED_MS = 2000,              /* between two rows, at least */
     CULPRITS_BYTES_MAX = 15 * 1024, /* with the rest less than LEAT_REPORT_BYTES_MAX */
     CULPRITS_ROWS = 3,              /* of each kind */
+    WAITS_BYTES = 3 * 1024,         /* of the facts: who is waited for is not left out for them */
     RETRY_MS = 2000,                /* after a failure: a server that crashed has lost the row */
     REMEMBER_MS = 15000, /* a wait is reported for this long after it was seen: a job that met a
                             lock pauses between two attempts */
@@ -137,7 +138,7 @@ static void read_waits(reporter_shard *at)
 }
 
 /* `waits` may be stale, for up to REMEMBER_MS. */
-static void add_waits(reporter_shard *at, leat_worker_waits waits, leat_buf *facts)
+static void add_waits(reporter_shard *at, leat_worker_waits waits, leat_facts *facts)
 {
     if (waits == LEAT_WAITS_NOT || mono_ms() - at->waits_ms > REMEMBER_MS)
         at->waits.count = 0;
@@ -260,21 +261,26 @@ static void add_culprits(reporter_shard *at, leat_buf *report)
     leat_buf_free(&culprits);
 }
 
+/* Each worker has a part of the room for facts, and what those before it have left of theirs. */
 static leat_worker_waits gather_report(reporter_shard *at, leat_buf *report)
 {
     const leat_reporter_config *config = &at->reporter->config;
-    leat_buf partitions = {0}, facts = {0};
+    leat_buf partitions = {0};
+    leat_facts facts = {0};
     leat_worker_waits waits = LEAT_WAITS_NOT;
     for (uint32_t i = 0; i < config->worker_count; i++) {
+        size_t room = leat_facts_room(&facts), left = config->worker_count - i;
+        size_t most = room > WAITS_BYTES ? (room - WAITS_BYTES) / left : 0;
         leat_worker_waits own =
-            leat_worker_append_report(config->workers[i], at->shard, &partitions, &facts);
+            leat_worker_append_report(config->workers[i], at->shard, &partitions, &facts, most);
         waits = own > waits ? own : waits;
     }
     add_waits(at, waits, &facts);
-    leat_report_write(&partitions, &facts, report);
+    leat_facts_end(&facts);
+    leat_report_write(&partitions, &facts.json, report);
     leat_report_add_commit(report, config->shards[at->shard].commits_async);
     leat_buf_free(&partitions);
-    leat_buf_free(&facts);
+    leat_facts_free(&facts);
     return waits;
 }
 

@@ -179,7 +179,7 @@ static void release_memory(leat_worker *worker)
     leat_repeats_fini(&worker->repeats);
     leat_engine_free(worker->engine);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
-        leat_buf_free(&worker->shards[shard].report.facts);
+        leat_facts_free(&worker->shards[shard].report.facts);
         leat_buf_free(&worker->shards[shard].report.partitions);
         leat_control_set_drop(worker->shards[shard].controls);
     }
@@ -192,6 +192,9 @@ static void release_memory(leat_worker *worker)
     free(worker->held_back);
     free(worker->held_keys);
     free(worker->fills);
+    for (uint32_t partition = 0; partition < worker->partition_count; partition++)
+        leat_worker_forget_parked(worker, partition);
+    free(worker->parked_shares);
     free(worker->low_seen);
     free(worker->low_since_ms);
     free(worker->stalled_ms);
@@ -231,6 +234,7 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->low_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->low_since_ms);
     worker->stalled_ms = leat_must_calloc(worker->partition_count, sizeof *worker->stalled_ms);
     worker->held_keys = leat_must_calloc(worker->partition_count, sizeof *worker->held_keys);
+    worker->parked_shares = leat_must_calloc(worker->partition_count, sizeof(leat_parked_shares *));
     worker->fills = leat_must_calloc((size_t)2 * worker->partition_count, sizeof *worker->fills);
     int locked = pthread_mutex_init(&worker->report_lock, NULL);
     LEAT_ASSERT(locked == 0);

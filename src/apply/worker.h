@@ -7,6 +7,7 @@
 #define LEAT_APPLY_WORKER_H
 
 #include "apply/culprits.h"
+#include "apply/facts.h"
 #include "apply/late.h"
 #include "engine/engine.h"
 #include "log/log.h"
@@ -77,10 +78,11 @@ typedef enum leat_worker_waits {
     LEAT_WAITS_NOW,     /* some of it has not been answered for a second */
 } leat_worker_waits;
 
-/* Appends the worker's report about a shard: its partitions ("0,2") and facts (facts.h), each after
- * a comma unless the buffer is empty. Any thread; at most half a second old. */
+/* Appends the worker's report about a shard: its partitions ("0,2"), after a comma unless the
+ * buffer is empty, and its facts, as many of the first ones as have room in `most` bytes. Any
+ * thread; at most half a second old. */
 leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
-                                            leat_buf *partitions, leat_buf *facts);
+                                            leat_buf *partitions, leat_facts *facts, size_t most);
 /* Adds the worker's. Any thread; some seconds old at most. */
 void leat_worker_add_drain(leat_worker *worker, uint32_t shard, leat_drain *to);
 /* Adds who is to blame for a shard's lag, as far as this worker knows. Any thread; at most half a

@@ -32,7 +32,7 @@ typedef struct report_draft {
     const char *name;
     int64_t now_ms;
     int64_t now_us;
-    leat_buf *facts;
+    leat_facts *facts;
 } report_draft;
 
 static int64_t wall_of(const report_draft *draft, int64_t us)
@@ -430,7 +430,8 @@ static void add_log(const report_draft *draft)
 static void update_report(leat_worker *worker, uint32_t shard)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
-    leat_buf facts = {0}, partitions = {0};
+    leat_facts facts = {0};
+    leat_buf partitions = {0};
     char stopped[LEAT_FACT_TEXT_SIZE] = "";
     report_draft draft = {.worker = worker,
                           .shard = shard,
@@ -442,6 +443,7 @@ static void update_report(leat_worker *worker, uint32_t shard)
     leat_engine_flight(worker->engine, shard, &flight);
     bool is_slow = flight.kind != LEAT_ENGINE_JOB_NONE &&
                    draft.now_us - flight.since_us >= SLOW_MS * 1000;
+    leat_worker_flood_facts(worker, shard, &facts); /* first: edges go by them */
     add_log(&draft);
     bool is_contended = add_troubles(&draft);
     if (is_slow && draft.now_us - flight.since_us >= 2 * SLOW_MS * 1000)
@@ -449,12 +451,12 @@ static void update_report(leat_worker *worker, uint32_t shard)
     add_shard(&draft);
     add_partitions(&draft, is_slow, &partitions, stopped);
     add_parked(&draft);
-    leat_worker_flood_facts(worker, shard, &facts);
     leat_worker_waits waits = is_slow        ? LEAT_WAITS_NOW
                               : is_contended ? LEAT_WAITS_BETWEEN
                                              : LEAT_WAITS_NOT;
     pthread_mutex_lock(&worker->report_lock);
-    leat_buf old_facts = state->report.facts, old_partitions = state->report.partitions;
+    leat_facts old_facts = state->report.facts;
+    leat_buf old_partitions = state->report.partitions;
     state->report = (leat_worker_report){.facts = facts,
                                          .partitions = partitions,
                                          .waits = waits,
@@ -462,7 +464,7 @@ static void update_report(leat_worker *worker, uint32_t shard)
                                                                  : (leat_drain){0}};
     memcpy(state->report.stopped, stopped, sizeof stopped);
     pthread_mutex_unlock(&worker->report_lock);
-    leat_buf_free(&old_facts);
+    leat_facts_free(&old_facts);
     leat_buf_free(&old_partitions);
 }
 

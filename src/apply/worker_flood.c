@@ -4,13 +4,14 @@
  *
  *   - who fills a shard with parked records, from the moment on at which a partition has used half
  *     of what it may park. Never because somebody's records are parked: a quiet tenant behind a
- *     locked row has done nothing;
+ *     locked row has done nothing. That goes by what is parked now, whenever it was parked;
  *   - where there is a limit for it: to whom most of what waits for a shard belongs, once that will
  *     take longer than the limit. What waits in the log is not known by tenant; what was read of it
  *     lately is.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "apply/worker_state.h"
 
@@ -21,27 +22,103 @@ enum {
     READ_SAMPLE = 17, /* one of so many records that are read is counted */
 };
 
-static void count_record(leat_flood *flood, const leat_item *item)
+static leat_slice tenant_of(const leat_item *item)
 {
-    leat_slice tenant = item->route ? leat_route_tenant(item->route, item->canonical_key)
-                                    : (leat_slice){0};
-    leat_flood_add(flood, tenant, item->record.key.size + item->record.value.size);
+    return item->route ? leat_route_tenant(item->route, item->canonical_key) : (leat_slice){0};
 }
 
-void leat_worker_note_parked(leat_worker *worker, const leat_engine_job *job)
+static uint64_t bytes_of(const leat_item *item)
 {
-    LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_PARK);
-    for (uint32_t i = 0; i < job->batch.record_count; i++)
-        count_record(&worker->shards[job->shard].flood, job->batch.records[i].payload);
+    return item->record.key.size + item->record.value.size;
 }
 
 void leat_worker_note_read(leat_worker *worker, const leat_item *item)
 {
-    if (worker->config.lag_limit_ms == 0 || ++worker->reads_unseen < READ_SAMPLE)
-        return;
-    worker->reads_unseen = 0;
-    count_record(&worker->shards[worker->shard_of[item->record.partition]].read, item);
+    if (worker->config.lag_limit_ms > 0 && leat_sample_takes(&worker->reads, READ_SAMPLE))
+        leat_flood_add(&worker->shards[worker->shard_of[item->record.partition]].read,
+                       tenant_of(item), bytes_of(item));
 }
+
+/* ---- what is parked ---- */
+
+static leat_parked_shares *shares_of(leat_worker *worker, uint32_t partition)
+{
+    leat_parked_shares **shares = &worker->parked_shares[partition];
+    if (!*shares)
+        *shares = leat_parked_shares_new(worker->config.catalog->source.placement.subpartitions);
+    return *shares;
+}
+
+void leat_worker_forget_parked(leat_worker *worker, uint32_t partition)
+{
+    free(worker->parked_shares[partition]);
+    worker->parked_shares[partition] = NULL;
+}
+
+static void follow_claim(leat_worker *worker, const leat_engine_job *job,
+                         const leat_engine_job_result *result)
+{
+    leat_worker_forget_parked(worker, job->partition);
+    if (result->parked_count > 0)
+        leat_parked_shares_claimed(shares_of(worker, job->partition), result->parked,
+                                   result->parked_count);
+}
+
+static void follow_park(leat_worker *worker, const leat_engine_job *job,
+                        const leat_engine_job_result *result)
+{
+    leat_worker_shard_state *state = &worker->shards[job->shard];
+    leat_parked_shares *shares = shares_of(worker, job->batch.parts[0].partition);
+    for (uint32_t i = 0; i < job->batch.record_count; i++) {
+        const leat_item *item = job->batch.records[i].payload;
+        leat_parked_shares_add(shares, tenant_of(item), bytes_of(item));
+        state->parked_bytes += (double)bytes_of(item);
+    }
+    state->parked_stored += (double)result->parked_bytes;
+}
+
+static void follow_unpark(leat_worker *worker, const leat_engine_job *job)
+{
+    leat_parked_shares *shares = shares_of(worker, job->batch.parts[0].partition);
+    for (uint32_t i = 0; i < job->batch.record_count; i++) {
+        const leat_engine_batch_record *record = &job->batch.records[i];
+        leat_parked_shares_take(shares, record->subpartition, record->offset,
+                                tenant_of(record->payload), bytes_of(record->payload));
+    }
+}
+
+/* What was done under an older claim the next one finds. */
+void leat_worker_follow_parks(leat_worker *worker, uint32_t job_id,
+                              const leat_engine_job_result *result)
+{
+    const leat_engine_job *job = worker->running[job_id];
+    LEAT_ASSERT(job && job->id == job_id);
+    bool is_park = job->kind == LEAT_ENGINE_JOB_PARK,
+         is_unpark = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.chunk_count > 0;
+    if (result->outcome != LEAT_ENGINE_APPLIED)
+        return;
+    if (job->kind == LEAT_ENGINE_JOB_CLAIM)
+        follow_claim(worker, job, result);
+    if ((!is_park && !is_unpark) || !leat_engine_is_current(worker->engine, &job->batch))
+        return;
+    if (is_park)
+        follow_park(worker, job, result);
+    else
+        follow_unpark(worker, job);
+}
+
+static leat_flood sum_parked(const leat_worker *worker, uint32_t shard)
+{
+    const leat_worker_shard_state *state = &worker->shards[shard];
+    double ratio = state->parked_stored > 0 ? state->parked_bytes / state->parked_stored : 1;
+    leat_flood sum = {0};
+    for (uint32_t i = 0; i < worker->partition_count; i++)
+        if (worker->shard_of[i] == shard && worker->parked_shares[i])
+            leat_parked_shares_sum(worker->parked_shares[i], ratio, &sum);
+    return sum;
+}
+
+/* ---- how fast it is drained, and how late a shard is ---- */
 
 static void follow_unparking(leat_worker *worker, uint32_t shard, int64_t passed_us)
 {
@@ -116,14 +193,14 @@ void leat_worker_follow_drain(leat_worker *worker)
             follow_unparking(worker, shard, drain_us);
         if (measures)
             follow_late(worker, shard, late_us);
-        if (fades) {
-            leat_flood_fade(&worker->shards[shard].flood);
+        if (fades)
             leat_flood_fade(&worker->shards[shard].read);
-        }
     }
 }
 
-static void add_fact(leat_buf *facts, const char *kind, const char *text, int64_t since_ms,
+/* ---- facts ---- */
+
+static void add_fact(leat_facts *facts, const char *kind, const char *text, int64_t since_ms,
                      int64_t wait_s, const leat_flood_tenant *tenant)
 {
     leat_fact fact = {.kind = kind,
@@ -133,7 +210,7 @@ static void add_fact(leat_buf *facts, const char *kind, const char *text, int64_
                       .subpartition = -1,
                       .offset = -1,
                       .wait_s = wait_s,
-                      .tenant = leat_slice_of(tenant->text)};
+                      .tenant = leat_slice_of(tenant->name)};
     leat_facts_add(facts, &fact);
 }
 
@@ -142,30 +219,31 @@ static void follow_since(int64_t *since_ms, bool is_so)
     *since_ms = !is_so ? 0 : *since_ms > 0 ? *since_ms : leat_wall_ms();
 }
 
-static void add_parking(leat_worker *worker, uint32_t shard, leat_buf *facts)
+static void add_parking(leat_worker *worker, uint32_t shard, leat_facts *facts)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
     const leat_parked_sum *sum = &state->parked.sum;
-    const leat_flood_tenant *loud[LEAT_FLOOD_LOUD_MAX];
+    leat_flood parked = {0};
+    leat_flood_tenant loud[LEAT_FLOOD_LOUD_MAX];
     char text[LEAT_FACT_TEXT_SIZE];
-    if (sum->records == 0)
-        state->flood = (leat_flood){0};
-    uint32_t count = sum->half > 0 ? leat_flood_loud(&state->flood, loud) : 0;
+    if (sum->half > 0)
+        parked = sum_parked(worker, shard);
+    uint32_t count = sum->half > 0 ? leat_flood_loud(&parked, loud) : 0;
     follow_since(&state->flood_since_ms, count > 0);
     for (uint32_t i = 0; i < count; i++) {
         snprintf(
             text, sizeof text,
             "more than a quarter of what is parked is of one tenant, and half of parked_max is "
             "used: its writes are answered 429 until that is less tenant=%s parked=%" PRIu64,
-            loud[i]->text, sum->records);
+            loud[i].name, sum->records);
         add_fact(facts, LEAT_FLOOD_KIND, text, state->flood_since_ms,
-                 leat_flood_wait_s(sum->records, state->unparking.per_s), loud[i]);
+                 leat_flood_wait_s(sum->records, state->unparking.per_s), &loud[i]);
     }
 }
 
 /* The loudest first: those with more than an eighth only once it is twice as late. */
 static uint32_t find_late(leat_worker *worker, leat_worker_shard_state *state,
-                          const leat_flood_tenant **ret)
+                          leat_flood_tenant *ret)
 {
     if (!state->late.is_late) {
         leat_flood_not_late(&state->read);
@@ -175,10 +253,10 @@ static uint32_t find_late(leat_worker *worker, leat_worker_shard_state *state,
     return leat_flood_late(&state->read, is_twice ? 8 : 4, ret);
 }
 
-static void add_late(leat_worker *worker, uint32_t shard, leat_buf *facts)
+static void add_late(leat_worker *worker, uint32_t shard, leat_facts *facts)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
-    const leat_flood_tenant *loud[LEAT_FLOOD_LATE_MAX];
+    leat_flood_tenant loud[LEAT_FLOOD_LATE_MAX];
     char text[LEAT_FACT_TEXT_SIZE];
     uint32_t count = find_late(worker, state, loud);
     follow_since(&state->late_since_ms, state->late.is_late);
@@ -188,13 +266,13 @@ static void add_late(leat_worker *worker, uint32_t shard, leat_buf *facts)
             "what waits will take longer than limits.lag, and much of it is of one tenant: its "
             "writes are answered 429 until that is less tenant=%s records=%" PRIu64
             " left_s=%" PRId64,
-            loud[i]->text, state->late.backlog, leat_late_estimate_ms(&state->late) / 1000);
+            loud[i].name, state->late.backlog, leat_late_estimate_ms(&state->late) / 1000);
         add_fact(facts, LEAT_LATE_KIND, text, state->late_since_ms,
-                 leat_flood_wait_s(state->late.backlog, state->late.per_s), loud[i]);
+                 leat_flood_wait_s(state->late.backlog, state->late.per_s), &loud[i]);
     }
 }
 
-void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts)
+void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_facts *facts)
 {
     add_parking(worker, shard, facts);
     add_late(worker, shard, facts);

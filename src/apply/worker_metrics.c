@@ -316,6 +316,8 @@ void leat_worker_metrics_show(leat_worker *worker)
             add_partition(worker, partition, &view, &sums[worker->shard_of[partition]]);
         else
             worker->behind_since_ms[partition] = 0;
+        if (view.parked_records == 0)
+            leat_worker_forget_parked(worker, partition);
     }
     leat_gauge_set(worker->partitions_held, held);
     /* The group takes away the partitions of a topic that no longer exists: nobody holds or

@@ -4,24 +4,16 @@
  */
 #include "apply/worker_state.h"
 
-static void append(leat_buf *out, const leat_buf *from, size_t max)
-{
-    LEAT_ASSERT(out->size <= max);
-    if (from->size == 0 || out->size + from->size + 1 > max)
-        return;
-    if (out->size > 0)
-        leat_buf_byte(out, ',');
-    leat_buf_append(out, from->data, from->size);
-}
-
 leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
-                                            leat_buf *partitions, leat_buf *facts)
+                                            leat_buf *partitions, leat_facts *facts, size_t most)
 {
     LEAT_ASSERT(shard < worker->shard_count);
     pthread_mutex_lock(&worker->report_lock);
     const leat_worker_report *report = &worker->shards[shard].report;
-    append(partitions, &report->partitions, SIZE_MAX);
-    append(facts, &report->facts, LEAT_FACTS_BYTES_MAX);
+    if (partitions->size > 0 && report->partitions.size > 0)
+        leat_buf_byte(partitions, ',');
+    leat_buf_append(partitions, report->partitions.data, report->partitions.size);
+    leat_facts_join(facts, &report->facts, most);
     leat_worker_waits waits = report->waits;
     pthread_mutex_unlock(&worker->report_lock);
     return waits;

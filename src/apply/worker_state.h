@@ -12,17 +12,19 @@
 #include "apply/heads.h"
 #include "apply/items.h"
 #include "apply/late.h"
+#include "apply/parked_shares.h"
 #include "apply/repeats.h"
 #include "apply/signature.h"
 #include "apply/skew.h"
 #include "apply/worker.h"
 #include "base/rate_limit.h"
+#include "base/sample.h"
 #include "base/standstill.h"
 #include "engine/budget_view.h"
 
 /* What a worker reports about a shard: see worker_facts.c. */
 typedef struct leat_worker_report {
-    leat_buf facts;
+    leat_facts facts;
     leat_buf partitions; /* "0,2": assigned to it */
     leat_worker_waits waits;
     leat_drain drain;
@@ -95,11 +97,11 @@ typedef struct leat_worker_shard_state {
     leat_gauge *idempotency_bytes;
     leat_worker_parked parked;
     struct {
-        uint64_t unparked;   /* records, then */
-        double per_s;        /* in the seconds before */
-    } unparking;             /* how fast what is parked is applied */
-    leat_flood flood;        /* whose records are parked */
-    int64_t flood_since_ms;  /* since when somebody is told to be loud; 0: nobody is */
+        uint64_t unparked;              /* records, then */
+        double per_s;                   /* in the seconds before */
+    } unparking;                        /* how fast what is parked is applied */
+    double parked_bytes, parked_stored; /* of records that were parked, ever; as stored */
+    int64_t flood_since_ms;             /* since when somebody is told to be loud; 0: nobody is */
     leat_flood read;         /* whose records were read; where there is a limit of the lag */
     leat_late_sample sample; /* as of the last metrics */
     bool is_held;            /* then: the worker has a partition of it */
@@ -193,8 +195,10 @@ struct leat_worker {
                          the fullest subpartition of each */
     int64_t drain_us; /* when `unparking` of all shards was last taken */
     int64_t late_us;  /* when `late` of all shards was last measured */
-    int64_t fade_us;  /* when `flood` and `read` of all shards were last faded */
-    uint32_t reads_unseen; /* since one was counted for `read` */
+    int64_t fade_us;  /* when `read` of all shards was last faded */
+    leat_sample reads;                  /* which records are counted for `read` */
+    leat_parked_shares **parked_shares; /* [partition_count]; owned. NULL: nothing is parked there
+                                         */
     leat_heads heads;
     leat_buf headers;           /* of the record that is being copied */
     leat_rate_limit rate_limit; /* of the lines of worker_facts.c and worker_parked.c */
@@ -332,13 +336,17 @@ void leat_worker_follow_parked_size(leat_worker *worker);
 bool leat_worker_parked_size_fact(leat_worker *worker, uint32_t shard, leat_fact *ret,
                                   char text[LEAT_FACT_TEXT_SIZE]);
 
-/* worker_flood.c: counts what a job parks and what is read, by tenant; how fast it is drained and
- * how late the shards are (a few times a second); and the facts about who is loud. */
-void leat_worker_note_parked(leat_worker *worker, const leat_engine_job *job);
+/* worker_flood.c: counts by tenant what is parked, from a job's answer, before the engine takes it,
+ * and what is read; how fast it is drained and how late the shards are (a few times a second); and
+ * the facts about who is loud. */
+void leat_worker_follow_parks(leat_worker *worker, uint32_t job_id,
+                              const leat_engine_job_result *result);
+/* Nothing is parked in the partition, as far as this worker is concerned. */
+void leat_worker_forget_parked(leat_worker *worker, uint32_t partition);
 void leat_worker_note_read(leat_worker *worker, const leat_item *item);
 void leat_worker_follow_drain(leat_worker *worker);
 void leat_worker_late_show(leat_worker *worker, uint32_t shard);
-void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_buf *facts);
+void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_facts *facts);
 
 /* account.c: counts what a job's answer says; before the engine takes it. */
 void leat_worker_account(leat_worker *worker, uint32_t job_id,
