@@ -145,6 +145,9 @@ void sim_check_admitted(sim_world *world, const sim_request *request, const sim_
 /* A worker gives a park to the sink of the shard; the next one beside so many; one is answered. */
 void sim_check_room(sim_world *world, const sim_process *process, uint32_t shard,
                     const leat_engine_job *job);
+/* The same of a batch, of which some records may be kept of held keys. */
+void sim_check_kept_room(sim_world *world, const sim_process *process, uint32_t shard,
+                         const leat_engine_batch *batch);
 void sim_check_park(sim_world *world, const sim_process *process, uint32_t shard,
                     const leat_engine_job *job, uint32_t in_flight);
 void sim_check_park_done(sim_process *process, uint32_t shard, int64_t sent_us);

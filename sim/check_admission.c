@@ -221,6 +221,18 @@ static void check_parked(sim_world *world, sim_process *process, uint32_t shard,
         check_loud(world, process, shard, &sum, app, said->wait_s[LOUD_PARKED][app] > 0);
 }
 
+/* The worker's own sum: it is as of its last metrics. */
+static void check_kept(sim_world *world, const sim_process *process, uint32_t shard,
+                       const sim_said *said)
+{
+    const leat_held_sum *sum = &process->worker->shards[shard].held.sum;
+    for (uint32_t app = 0; app < world->schema.apps; app++)
+        if (said->wait_s[LOUD_KEPT][app] > 0 && sum->half == 0)
+            sim_fail(world, "admission",
+                     "process %u, shard %u: a%u is refused for what is kept, and there is room",
+                     process->index, shard, app);
+}
+
 /* ---- what a worker says ---- */
 
 static void check_late(sim_world *world, sim_process *process, uint32_t shard, const sim_said *said)
@@ -250,6 +262,7 @@ static void check_late(sim_world *world, sim_process *process, uint32_t shard, c
 void sim_check_said(sim_world *world, sim_process *process, uint32_t shard, const sim_said *said)
 {
     check_parked(world, process, shard, said);
+    check_kept(world, process, shard, said);
     check_late(world, process, shard, said);
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "check.h"
+#include "engine/state.h"
 #include "faults.h"
 #include "world.h"
 
@@ -95,6 +96,18 @@ static const sim_record *first_of_others(const sim_world *world, uint32_t partit
     return NULL;
 }
 
+/* What is to be held finds no room, because of what waits for a person. */
+static bool lacks_room(const sim_world *world, uint32_t partition)
+{
+    const leat_engine *engine = world->processes[world->group.owner[partition]].worker->engine;
+    for (uint32_t i = 0; i < engine->config.subpartitions; i++) {
+        const leat_queue_mark *mark = &engine->marks[leat_queue_id(engine, partition, i)];
+        if (mark->is_set && mark->no_room)
+            return true;
+    }
+    return false;
+}
+
 /* It needs a person; or the records after one that is not applied fill the memory that it may
  * have. */
 static bool is_excused(const sim_world *world, uint32_t partition)
@@ -102,7 +115,7 @@ static bool is_excused(const sim_world *world, uint32_t partition)
     leat_engine_partition_view view;
     if (!view_of(world, partition, &view))
         return false;
-    return view.full || view.parked_full ||
+    return view.full || view.parked_full || lacks_room(world, partition) ||
            (world->broker.partitions[partition].is_damaged && view.state == LEAT_ENGINE_STOPPED);
 }
 

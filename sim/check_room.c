@@ -52,3 +52,22 @@ void sim_check_room(sim_world *world, const sim_process *process, uint32_t shard
         room_fail(world, process, p, "and the table takes up the disk");
     check_cuts(world, process, shard, batch);
 }
+
+void sim_check_kept_room(sim_world *world, const sim_process *process, uint32_t shard,
+                         const leat_engine_batch *batch)
+{
+    uint64_t share = sim_disk_share(world, shard);
+    for (uint32_t i = 0; (batch->hold || batch->kept > 0) && i < batch->record_count; i++) {
+        uint32_t p = batch->records[i].partition;
+        const leat_shard_held_count *kept = &process->kept[p];
+        bool is_full = kept->bytes >= share ||
+                       (kept->most_bytes >= share / SUBPARTITION_PARTS && kept->most_bytes > 0 &&
+                        kept->most == batch->records[i].subpartition);
+        if (is_full && (batch->hold || leat_engine_batch_keeps(&batch->records[i])))
+            sim_fail(world, "room",
+                     "process %u keeps offset %lld of subpartition %u/%u, which has used up its "
+                     "share of held_max",
+                     process->index, (long long)batch->records[i].offset, p,
+                     batch->records[i].subpartition);
+    }
+}

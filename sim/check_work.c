@@ -28,6 +28,7 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
         sim_check_room(world, process, shard, job);
     if (job->kind != LEAT_ENGINE_JOB_BATCH && job->kind != LEAT_ENGINE_JOB_PARK)
         return;
+    sim_check_kept_room(world, process, shard, &job->batch);
     for (uint32_t i = 0; i < job->batch.part_count; i++) {
         const leat_engine_batch_part *part = &job->batch.parts[i];
         check_owned(world, process, shard, part->partition, true);
@@ -46,6 +47,19 @@ static bool nothing_is_given_up(const sim_world *world)
         if (routes->routes[i].on_refused == LEAT_ON_REFUSED_SKIP)
             return false;
     return world->options.values[OPT_FOREIGN] == 0;
+}
+
+/* One subpartition has its share of the keys that may be held, and no more. */
+static void check_keys(sim_world *world, const sim_process *process, uint32_t partition)
+{
+    const leat_engine *engine = process->worker->engine;
+    const leat_held *held = &engine->partitions[partition].held;
+    for (uint32_t i = 0; held->count > 0 && i < engine->config.subpartitions; i++) {
+        world->sometimes->count[SOMETIMES_KEYS_FULL_OF_ONE] += leat_held_is_full_of(held, i);
+        if (held->of[i] > held->each_max)
+            sim_fail(world, "scope", "process %u holds %u keys of subpartition %u/%u, of %u",
+                     process->index, held->of[i], partition, i, held->each_max);
+    }
 }
 
 void sim_check_memory(sim_world *world, const sim_process *process)
@@ -71,6 +85,7 @@ void sim_check_memory(sim_world *world, const sim_process *process)
         loaded += view.loaded;
         world->sometimes->count[SOMETIMES_PARKED_FULL] += view.parked_full;
         world->sometimes->count[SOMETIMES_KEYS_FULL] += view.held_keys == limits->held_keys_max;
+        check_keys(world, process, p);
     }
     if (loaded > leat_engine_loaded_max(limits))
         sim_fail(world, "memory", "process %u holds %llu loaded records, more than it may",

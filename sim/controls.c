@@ -174,7 +174,7 @@ static void check_held_back(sim_world *world, sim_process *process, const leat_e
                                                   : NULL;
     if (batch->retry_key == 0)
         sim_check_turn(world, process, job);
-    if (answer->is_look)
+    if (!answer->is_hold)
         return;
     if (!control || !control->holds)
         sim_fail(world, "controls", "partition %u offset %lld is held back, and nothing holds it",

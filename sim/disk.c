@@ -1,6 +1,7 @@
 /*
- * disk.c - the table of parked records grows and shrinks, mostly to sizes beside a bound. A shard
- * that is down is not measured: then what was measured last counts.
+ * disk.c - the table of parked records grows and shrinks, mostly to sizes beside a bound; what is
+ * kept of held keys is counted. A shard that is down is not measured: then what was measured last
+ * counts.
  */
 #include "disk.h"
 
@@ -50,6 +51,15 @@ void sim_disk_swell(sim_world *world)
                    shard, shard->parked_size);
 }
 
+static void on_measure(sim_world *world, void *object, uint64_t argument);
+
+static void plan_measure(sim_world *world, sim_process *process)
+{
+    if (world->options.values[OPT_SWOLLEN] > 0)
+        sim_process_plan(world, process, world->clock.now_us + sim_around(world, MEASURE_EVERY_US),
+                         on_measure, process, 0);
+}
+
 static void on_measure(sim_world *world, void *object, uint64_t argument)
 {
     (void)argument;
@@ -63,12 +73,56 @@ static void on_measure(sim_world *world, void *object, uint64_t argument)
                                                       2 * sim_disk_most(world, shard);
     }
     leat_worker_follow_parked_size(process->worker);
-    sim_disk_follow(world, process);
+    plan_measure(world, process);
+}
+
+static void count_shard(const sim_world *world, uint32_t shard,
+                        leat_shard_held_count ret[SIM_PARTITIONS_MAX])
+{
+    const sim_state *state = sim_server_view_of(world->shards[shard].primary).state;
+    for (uint32_t p = 0; p < world->broker.partition_count; p++) {
+        const sim_partition_state *partition = &state->partitions[p];
+        ret[p] = (leat_shard_held_count){.keys = partition->held_count,
+                                         .records = partition->kept_count};
+        uint64_t bytes[LEAT_SUBPARTITIONS_MAX] = {0};
+        for (uint32_t i = 0; i < partition->kept_count; i++) {
+            uint32_t at = partition->kept[i].record->subpartition;
+            bytes[at] += partition->kept[i].size;
+            ret[p].bytes += partition->kept[i].size;
+            if (bytes[at] <= ret[p].most_bytes)
+                continue;
+            ret[p].most_bytes = bytes[at];
+            ret[p].most = at;
+        }
+    }
+}
+
+/* Without chance, so that worlds are as they are without it. */
+static void on_count(sim_world *world, void *object, uint64_t argument)
+{
+    (void)argument;
+    sim_process *process = object;
+    leat_shard_held_count counts[SIM_PARTITIONS_MAX];
+    for (uint32_t shard = 0; shard < world->schema.catalog.layout.shard_count; shard++) {
+        if (!sim_server_view_of(world->shards[shard].primary).is_up)
+            continue;
+        count_shard(world, shard, counts);
+        leat_worker_held_keys(process->worker, shard, counts);
+        for (uint32_t p = 0; p < world->broker.partition_count; p++)
+            if (sim_world_shard_of(world, p) == shard) {
+                process->kept[p] = counts[p];
+                world->sometimes->count[SOMETIMES_KEPT_FULL] += counts[p].bytes >=
+                                                                sim_disk_share(world, shard);
+            }
+    }
+    leat_worker_follow_held(process->worker);
+    sim_process_plan(world, process, world->clock.now_us + MEASURE_EVERY_US, on_count, process, 0);
 }
 
 void sim_disk_follow(sim_world *world, sim_process *process)
 {
-    if (world->options.values[OPT_SWOLLEN] > 0)
-        sim_process_plan(world, process, world->clock.now_us + sim_around(world, MEASURE_EVERY_US),
-                         on_measure, process, 0);
+    plan_measure(world, process);
+    if (world->options.values[OPT_ON_REFUSED] > 0)
+        sim_process_plan(world, process, world->clock.now_us + MEASURE_EVERY_US, on_count, process,
+                         0);
 }

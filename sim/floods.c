@@ -17,7 +17,7 @@ enum { LOOK_EVERY_US = 500000, READ_EVERY_US = 1000000 };
 #define STALE_US (INT64_C(1000) * LEAT_REPORT_STALE_MS)
 
 static const char *const kinds[LOUD_COUNT] = {
-    [LOUD_PARKED] = LEAT_FLOOD_KIND, [LOUD_LATE] = LEAT_LATE_KIND};
+    [LOUD_PARKED] = LEAT_FLOOD_KIND, [LOUD_LATE] = LEAT_LATE_KIND, [LOUD_KEPT] = LEAT_FLOOD_KIND};
 
 static bool is_up(const sim_world *world, uint32_t shard)
 {
@@ -43,8 +43,9 @@ static void read_fact(const sim_world *world, yyjson_val *fact, sim_said *ret)
     const char *kind = yyjson_get_str(yyjson_obj_get(fact, "kind"));
     uint32_t app = app_named(world, yyjson_get_str(yyjson_obj_get(fact, "tenant")));
     LEAT_ASSERT(app < world->schema.apps);
+    bool is_kept = strstr(yyjson_get_str(yyjson_obj_get(fact, "words")), "kept of held rows");
     for (sim_loud why = 0; why < LOUD_COUNT; why++)
-        if (strcmp(kind, kinds[why]) == 0)
+        if (strcmp(kind, kinds[why]) == 0 && is_kept == (why == LOUD_KEPT))
             ret->wait_s[why][app] = yyjson_get_sint(yyjson_obj_get(fact, "wait_s"));
 }
 

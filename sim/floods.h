@@ -12,7 +12,8 @@
 
 typedef struct sim_process sim_process;
 
-typedef enum sim_loud { LOUD_PARKED, LOUD_LATE, LOUD_COUNT } sim_loud;
+/* Of those of one kind the words tell which. */
+typedef enum sim_loud { LOUD_PARKED, LOUD_LATE, LOUD_KEPT, LOUD_COUNT } sim_loud;
 
 /* What a process has said of a shard last: its row in leat.workers. */
 typedef struct sim_said {

@@ -95,7 +95,7 @@ const char *sim_held_hold(const sim_partition_state *partition, const sim_comman
 {
     if (sim_held_has(partition, command->kept[0].key))
         return "LT007";
-    tx->hold = (sim_held_key){command->kept[0].key, now_us};
+    tx->hold = (sim_held_key){command->kept[0].key, now_us, command->kept[0].record->subpartition};
     add_kept(tx, command);
     return NULL;
 }
@@ -163,6 +163,7 @@ void sim_held_read(sim_world *world, const sim_partition_state *partition, sim_a
     for (uint32_t i = 0; i < partition->held_count; i++)
         held[i] = (leat_engine_held){
             .key = partition->held[i].key,
+            .subpartition = (uint16_t)partition->held[i].subpartition,
             .since_ms = (world->clock.now_us - partition->held[i].since_us) / 1000};
     qsort(held, partition->held_count, sizeof *held, by_key);
     answer->held = held;

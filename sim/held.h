@@ -19,6 +19,7 @@ typedef struct sim_partition_state sim_partition_state;
 typedef struct sim_held_key {
     uint64_t key;
     int64_t since_us;
+    uint32_t subpartition;
 } sim_held_key;
 
 /* A row of leat.parked_keys. */

@@ -204,6 +204,7 @@ static leat_engine_config engine_config(sim_world *world)
     config.chunk_records_max = (uint32_t)option[OPT_CHUNK_RECORDS_MAX];
     config.chunk_bytes_max = config.batch_bytes_max;
     config.held_keys_max = (uint32_t)option[OPT_HELD_KEYS_MAX];
+    config.held_keys_each_max = (config.held_keys_max + 3) / 4;
     config.seed = leat_prng_next(&world->prng);
     return config;
 }
@@ -217,6 +218,7 @@ static void make_worker(sim_world *world, sim_process *process)
             .connections = (uint32_t)world->options.values[OPT_CONNECTIONS],
             .connections_total = (uint32_t)world->options.values[OPT_CONNECTIONS_TOTAL],
             .parked_max = 1024 * (uint64_t)world->options.values[OPT_PARKED_MAX_KB],
+            .held_max = 1024 * (uint64_t)world->options.values[OPT_PARKED_MAX_KB],
             .commits_async = world->options.values[OPT_ASYNC] >> shard & 1};
     process->metrics = leat_metrics_new();
     leat_worker_config config = {

@@ -106,7 +106,8 @@ struct sim_process {
                                             the worker's clock */
     sim_heard heard[SIM_SHARDS_MAX];
     sim_lateness lateness[SIM_SHARDS_MAX];
-    uint64_t parked_size[SIM_SHARDS_MAX]; /* that its worker was told last */
+    uint64_t parked_size[SIM_SHARDS_MAX]; /* that its worker was told last, as is the next */
+    leat_shard_held_count kept[SIM_PARTITIONS_MAX];
 };
 
 void sim_process_start(sim_world *world, sim_process *process);

@@ -88,7 +88,9 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_KEY_HELD,
     SOMETIMES_KEPT, /* behind the first one of its key */
     SOMETIMES_CLAIMED_HELD,
+    SOMETIMES_KEPT_FULL, /* nothing more of held keys is kept in a partition, or subpartition */
     SOMETIMES_KEYS_FULL, /* a partition may hold no more keys */
+    SOMETIMES_KEYS_FULL_OF_ONE, /* a subpartition may, while others go on */
     SOMETIMES_KEY_TURNED,
     SOMETIMES_OWNER_RETRIED,
     SOMETIMES_OWNER_LET_GO, /* a key */

@@ -9,7 +9,8 @@
  *
  * A batch with a record whose key is to be held does not reach the sink: it is answered as refused
  * because of that record, and the engine does the rest as with a refusal of the database. Nor does
- * a look at a held key whose control has ended meanwhile.
+ * a look at a held key whose control has ended meanwhile, or a batch that keeps more than there is
+ * room for (worker_held.c).
  */
 #include <stdio.h>
 
@@ -64,6 +65,12 @@ static bool is_left_out(const leat_control_set *controls, const leat_item *item,
     return control && !control->holds;
 }
 
+bool leat_worker_is_left_out(const leat_worker *worker, uint32_t shard, const leat_item *item,
+                             int64_t now_us)
+{
+    return is_left_out(worker->shards[shard].controls, item, now_us);
+}
+
 /* A look whose control has ended since its records were loaded. */
 static bool is_outdated(const leat_control_set *controls, const leat_engine_batch *batch,
                         int64_t now_us)
@@ -81,14 +88,23 @@ bool leat_worker_holds_back(leat_worker *worker, const leat_engine_job *job, int
     const leat_control_set *controls = controls_for(worker, job);
     const leat_control *control = controls ? find_hold(controls, &job->batch, now_us, &index)
                                            : NULL;
-    if (!control && !is_outdated(controls, &job->batch, now_us))
-        return false;
+    bool is_look = !control && is_outdated(controls, &job->batch, now_us);
     LEAT_ASSERT(worker->held_back_count < worker->jobs_max);
-    leat_worker_held_back *own = &worker->held_back[worker->held_back_count++];
-    *own =
-        (leat_worker_held_back){.job_id = job->id, .index = index, .is_look = job->batch.is_look};
+    leat_worker_held_back *own = &worker->held_back[worker->held_back_count];
     if (control)
         leat_control_describe(control, own->message, sizeof own->message);
+    else if (is_look)
+        own->message[0] = '\0';
+    else
+        index = leat_worker_no_room_for(worker, job, now_us, own->message, sizeof own->message);
+    if (index == UINT32_MAX)
+        return false;
+    own->job_id = job->id;
+    own->index = index;
+    own->outcome = is_look ? LEAT_ENGINE_CONTENTION : LEAT_ENGINE_BAD_DATA;
+    own->is_hold = control != NULL;
+    own->no_room = !control && !is_look;
+    worker->held_back_count++;
     return true;
 }
 
@@ -98,13 +114,13 @@ bool leat_worker_answer_held_back(leat_worker *worker)
     worker->held_back_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         const leat_worker_held_back *own = &worker->held_back[i];
-        leat_engine_job_result result = {.outcome = own->is_look ? LEAT_ENGINE_CONTENTION
-                                                                 : LEAT_ENGINE_BAD_DATA,
+        leat_engine_job_result result = {.outcome = own->outcome,
                                          .bad_record = (int32_t)own->index,
                                          .partition = -1,
                                          .catalog_read_us = INT64_MAX,
-                                         .is_hold = !own->is_look,
-                                         .is_unsent = true};
+                                         .is_hold = own->is_hold,
+                                         .is_unsent = true,
+                                         .no_room = own->no_room};
         snprintf(result.message, sizeof result.message, "%s", own->message);
         leat_engine_job_done(worker->engine, leat_worker_event_us(worker), own->job_id, &result);
     }

@@ -3,6 +3,7 @@
  * minute, then how many more there were: all of them are in the shard.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "apply/worker_state.h"
 #include "base/diag.h"
@@ -62,6 +63,31 @@ void leat_worker_log_held_key(leat_worker *worker, const leat_engine_effect *eff
     leat_warn("key held: its records are kept in the shard from now on shard=%s partition=%" PRIu32
               " offset=%" PRId64 " %s sqlstate=%s reason=\"%s\" advice=\"`leat dead list --held` "
               "shows it; `leat dead retry` applies them once their cause is gone\"",
+              shard_name(worker, effect), effect->partition, effect->offset,
+              leat_worker_describe_record(worker, effect->table, effect->payload, record),
+              *result->sqlstate ? result->sqlstate : "none", result->message);
+}
+
+static void note_left(leat_worker *worker, const leat_engine_effect *effect)
+{
+    leat_shard_key_note note = {
+        .partition = effect->partition, .hash = (int64_t)effect->key, .offset = effect->offset};
+    memcpy(note.sqlstate, effect->result->sqlstate, sizeof note.sqlstate);
+    memcpy(note.message, effect->result->message, sizeof note.message);
+    leat_worker_note_left(worker, worker->shard_of[effect->partition], &note);
+}
+
+void leat_worker_log_left_key(leat_worker *worker, const leat_engine_effect *effect)
+{
+    const leat_engine_job_result *result = effect->result;
+    char record[LEAT_RECORD_TEXT_SIZE];
+    note_left(worker, effect);
+    if (!may_log(worker))
+        return;
+    leat_warn("held key left to people: leat does not try its records again shard=%s "
+              "partition=%" PRIu32 " offset=%" PRId64
+              " %s sqlstate=%s reason=\"%s\" advice=\"`leat dead list --held` shows it; once the "
+              "cause is gone `leat dead retry` applies them, `leat dead discard` gives them up\"",
               shard_name(worker, effect), effect->partition, effect->offset,
               leat_worker_describe_record(worker, effect->table, effect->payload, record),
               *result->sqlstate ? result->sqlstate : "none", result->message);

@@ -123,6 +123,14 @@ static int add_kept(leat_worker *worker, uint32_t partition, const leat_engine_c
     return check_place(item, chunk->items[0].subpartition, error);
 }
 
+/* The records from this one on. */
+static void drop_from(leat_worker_chunk *chunk, uint32_t first)
+{
+    for (uint32_t i = first; i < chunk->held; i++)
+        leat_item_clear(&chunk->items[i]);
+    chunk->held = chunk->held < first ? chunk->held : first;
+}
+
 static leat_worker_chunk *read_kept(leat_worker *worker, uint32_t partition,
                                     leat_engine_job_result *result)
 {
@@ -132,6 +140,9 @@ static leat_worker_chunk *read_kept(leat_worker *worker, uint32_t partition,
         const leat_engine_chunk *row = &result->kept[i];
         if (add_kept(worker, partition, row, chunk, &error) == 0)
             continue;
+        drop_from(chunk, i);
+        if (i > 0) /* those before it can be applied, and then it is the first */
+            break;
         leat_worker_keep_chunk(chunk, 0);
         result->outcome = LEAT_ENGINE_NOT_UNDERSTOOD;
         snprintf(result->message, sizeof result->message,

@@ -109,6 +109,7 @@ static void do_run(leat_worker *worker, const leat_engine_effect *effect)
         leat_worker_leave_out(worker, job, now_us);
         leat_worker_mark_repeats(worker, job);
         leat_worker_make_durable(worker, job);
+        leat_worker_note_kept(worker, job);
     }
     if (job->kind == LEAT_ENGINE_JOB_LOAD)
         leat_worker_note_load(worker, job);
@@ -188,11 +189,11 @@ static void do_shard_halted(leat_worker *worker, const leat_engine_effect *effec
 static void do_park_failed(leat_worker *worker, const leat_engine_effect *effect)
 {
     const leat_engine_job_result *result = effect->result;
-    leat_warn(
-        "records cannot be parked, or parked ones not be read: leat tries again shard=%s partition=%u offset=%lld "
-        "sqlstate=%s reason=\"%s\"",
-        shard_name(worker, effect->partition), effect->partition, (long long)effect->offset,
-        result->sqlstate[0] ? result->sqlstate : "none", result->message);
+    leat_warn("%s: leat tries again shard=%s partition=%u offset=%lld sqlstate=%s reason=\"%s\"",
+              effect->key != 0 ? "what is kept of a held row cannot be read"
+                               : "records cannot be parked, or parked ones not be read",
+              shard_name(worker, effect->partition), effect->partition, (long long)effect->offset,
+              result->sqlstate[0] ? result->sqlstate : "none", result->message);
 }
 
 static void do_drained(leat_worker *worker, const leat_engine_effect *effect)
@@ -216,6 +217,7 @@ static const effect_fn carry_out[] = {
     [LEAT_ENGINE_DRAINED] = do_drained,
     [LEAT_ENGINE_DEAD_LETTERED] = leat_worker_log_dead_letter,
     [LEAT_ENGINE_KEY_HELD] = leat_worker_log_held_key,
+    [LEAT_ENGINE_KEY_LEFT] = leat_worker_log_left_key,
     [LEAT_ENGINE_TABLE_STOPPED] = do_table_stopped,
     [LEAT_ENGINE_SHARD_HALTED] = do_shard_halted,
     [LEAT_ENGINE_PARK_FAILED] = do_park_failed,

@@ -34,7 +34,8 @@ enum {
     CONTROLS_EVERY_MS = 1000,
     PARKED_SIZE_EVERY_MS = 5000,
     HELD_EVERY_MS = 2000,
-    CHANGED_MS = 2000,              /* between two rows, at least */
+    HELD_REST_TIMES = 20, /* so many times as long as it took: it reads all that is kept */
+    CHANGED_MS = 2000,    /* between two rows, at least */
     CULPRITS_BYTES_MAX = 15 * 1024, /* with the rest less than LEAT_REPORT_BYTES_MAX */
     CULPRITS_ROWS = 3,              /* of each kind */
     WAITS_BYTES = 3 * 1024,         /* of the facts: who is waited for is not left out for them */
@@ -75,7 +76,7 @@ typedef struct reporter_shard {
     int64_t controls_ms;    /* the controls are not read before, monotonic; likewise the next */
     int64_t parked_size_ms;
     int64_t held_ms;
-    uint32_t *held_keys; /* [partition_count]: while they are counted; owned */
+    leat_shard_held_count *held; /* [partition_count]: while it is counted; owned */
     leat_key_rotation rotation;
     leat_rate_limit rate_limit;
 } reporter_shard;
@@ -203,14 +204,31 @@ static void count_held(reporter_shard *at)
     leat_error error;
     if (mono_ms() < at->held_ms)
         return;
-    at->held_ms = mono_ms() + HELD_EVERY_MS;
-    bool is_read = leat_shard_reporter_count_held(at->shard_reporter, config->partition_count,
-                                                  at->held_keys, &error) == 0;
+    int64_t since_ms = mono_ms();
+    bool is_read = leat_shard_reporter_count_held(at->shard_reporter, config->placement,
+                                                  config->partition_count, at->held, &error) == 0;
+    int64_t rest_ms = HELD_REST_TIMES * (mono_ms() - since_ms);
+    at->held_ms = mono_ms() + (rest_ms > HELD_EVERY_MS ? rest_ms : HELD_EVERY_MS);
     for (uint32_t i = 0; is_read && i < config->worker_count; i++)
-        leat_worker_held_keys(config->workers[i], at->shard, at->held_keys);
+        leat_worker_held_keys(config->workers[i], at->shard, at->held);
     if (!is_read)
         leat_debug("held keys not counted shard=%s reason=\"%s\"", config->shards[at->shard].name,
                    error.text);
+}
+
+/* What workers have left to people. */
+static void note_keys(reporter_shard *at)
+{
+    const leat_reporter_config *config = &at->reporter->config;
+    leat_shard_key_note notes[LEAT_KEY_NOTES_MAX];
+    leat_error error;
+    for (uint32_t i = 0; i < config->worker_count; i++) {
+        uint32_t count = leat_worker_take_notes(config->workers[i], at->shard, notes);
+        for (uint32_t k = 0; k < count; k++)
+            if (leat_shard_reporter_note_key(at->shard_reporter, &notes[k], &error) != 0)
+                leat_debug("held key not noted shard=%s reason=\"%s\"",
+                           config->shards[at->shard].name, error.text);
+    }
 }
 
 /* ---- idempotency keys ---- */
@@ -345,8 +363,10 @@ static void run_once(reporter_shard *at)
     leat_buf report = {0};
     read_controls(at);
     read_parked_size(at);
-    if (at->row != ROW_UNKNOWN)
+    if (at->row != ROW_UNKNOWN) {
         count_held(at);
+        note_keys(at);
+    }
     rotate_keys(at);
     if (gather_report(at, &report) == LEAT_WAITS_NOW && at->row != ROW_UNKNOWN)
         read_waits(at);
@@ -416,7 +436,7 @@ leat_reporter *leat_reporter_new(const leat_reporter_config *config, leat_error 
         reporter_shard *at = &reporter->shards[i];
         at->reporter = reporter;
         at->shard = i;
-        at->held_keys = leat_must_calloc(config->partition_count, sizeof *at->held_keys);
+        at->held = leat_must_calloc(config->partition_count, sizeof *at->held);
         leat_key_rotation_init(&at->rotation, (uint64_t)leat_mono_us() + i);
         at->shard_reporter = leat_shard_reporter_new(config->shards[i].at, config->source_id);
         if (pthread_create(&at->thread, NULL, run_thread, at) != 0) {
@@ -445,7 +465,7 @@ void leat_reporter_free(leat_reporter *reporter)
         leat_buf_free(&reporter->shards[i].sent);
     }
     for (uint32_t i = 0; i < reporter->config.shard_count; i++)
-        free(reporter->shards[i].held_keys);
+        free(reporter->shards[i].held);
     pthread_cond_destroy(&reporter->ended);
     pthread_mutex_destroy(&reporter->lock);
     free(reporter->shards);

@@ -22,6 +22,7 @@ typedef struct leat_reporter_config {
     const leat_worker_shard *shards;
     uint32_t shard_count;
     int32_t source_id;
+    const leat_placement *placement;
     const char *owner; /* of the sessions: leat_shard_owner */
     leat_worker *const *workers;
     uint32_t worker_count;

@@ -35,6 +35,7 @@ static void on_show(uv_timer_t *timer)
     leat_worker_follow_controls(timer->data);
     leat_worker_follow_drain(timer->data);
     leat_worker_follow_parked_size(timer->data);
+    leat_worker_follow_held(timer->data);
     leat_worker_metrics_show(timer->data);
     leat_worker_update_culprits(timer->data);
     leat_worker_update_reports(timer->data);
@@ -128,7 +129,7 @@ static int make_sinks(leat_worker *worker, leat_error *error)
             .owner = worker->config.owner,
             .connections = worker->config.shards[shard].connections,
             .source_id = worker->config.catalog->source.id,
-            .subpartitions = worker->config.catalog->source.placement.subpartitions,
+            .placement = worker->config.catalog->source.placement,
             .schema_versions = worker->config.schema_versions,
             .controls = worker->config.controls,
             .lock_timeout_ms = worker->config.lock_timeout_ms,
@@ -190,7 +191,9 @@ static void release_memory(leat_worker *worker)
     free(worker->began_us);
     free(worker->loads);
     free(worker->held_back);
+    free(worker->held_counts);
     free(worker->held_keys);
+    free(worker->kept_rooms);
     free(worker->fills);
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
         leat_worker_forget_parked(worker, partition);
@@ -233,8 +236,10 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->low_seen = leat_must_calloc(worker->partition_count, sizeof *worker->low_seen);
     worker->low_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->low_since_ms);
     worker->stalled_ms = leat_must_calloc(worker->partition_count, sizeof *worker->stalled_ms);
+    worker->held_counts = leat_must_calloc(worker->partition_count, sizeof *worker->held_counts);
     worker->held_keys = leat_must_calloc(worker->partition_count, sizeof *worker->held_keys);
     worker->parked_shares = leat_must_calloc(worker->partition_count, sizeof(leat_parked_shares *));
+    worker->kept_rooms = leat_must_calloc(worker->partition_count, sizeof *worker->kept_rooms);
     worker->fills = leat_must_calloc((size_t)2 * worker->partition_count, sizeof *worker->fills);
     int locked = pthread_mutex_init(&worker->report_lock, NULL);
     LEAT_ASSERT(locked == 0);

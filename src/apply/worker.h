@@ -26,6 +26,7 @@ typedef struct leat_worker_shard {
     uint32_t connections;       /* of this worker: the process's cap divided among its workers */
     uint32_t connections_total; /* of all processes together; 0: no limit */
     uint64_t parked_max;        /* bytes, of all workers together; 0: nothing is parked */
+    uint64_t held_max;          /* likewise, of what is kept of held keys; 0: no bound */
     bool commits_async;         /* leat_sink_config.commits_async */
 } leat_worker_shard;
 
@@ -101,9 +102,14 @@ void leat_worker_append_heat(leat_worker *worker, leat_buf *out);
 void leat_worker_parked_size(leat_worker *worker, uint32_t shard, uint64_t bytes);
 /* What noted idempotency keys take up there, likewise. */
 void leat_worker_idempotency_size(leat_worker *worker, uint32_t shard, uint64_t bytes);
-/* How many keys of each partition the shard holds, as they were counted there: [partition], of
- * which those of other shards do not count. Any thread. */
-void leat_worker_held_keys(leat_worker *worker, uint32_t shard, const uint32_t *keys);
+/* What of each partition is held in the shard, as it was counted there: [partition], of which those
+ * of other shards do not count. Any thread, as is the next. */
+void leat_worker_held_keys(leat_worker *worker, uint32_t shard,
+                           const leat_shard_held_count *counts);
+/* What is to be noted with held keys of the shard; how many, and they are taken. */
+enum { LEAT_KEY_NOTES_MAX = 32 };
+uint32_t leat_worker_take_notes(leat_worker *worker, uint32_t shard,
+                                leat_shard_key_note ret[LEAT_KEY_NOTES_MAX]);
 /* Waits for the thread and frees. */
 void leat_worker_free(leat_worker *worker);
 

@@ -110,7 +110,10 @@ const char *leat_worker_describe_record(const leat_worker *worker, uint32_t tabl
 
 static const char *kind_of(const leat_engine_trouble *trouble)
 {
-    return trouble->halts ? "halted" : trouble->is_guarded ? "table" : "stalled";
+    return trouble->halts        ? "halted"
+           : trouble->is_guarded ? "table"
+           : trouble->no_room    ? "held_full"
+                                 : "stalled";
 }
 
 /* The record may be parked, and not in memory now. */
@@ -140,10 +143,25 @@ static void set_since(const report_draft *draft, const leat_engine_trouble *trou
                      trouble->accepted_ms < wall_of(draft, trouble->claimed_us);
 }
 
+/* Why the record is tried again. */
+static void describe_cause(const leat_engine_trouble *trouble, const char *outcome, char *ret,
+                           size_t size)
+{
+    if (trouble->no_room)
+        snprintf(ret, size,
+                 "no room for more of held rows: a record waits instead, tried again "
+                 "with back-off");
+    else
+        snprintf(ret, size, "stalled by %s, tried again with back-off",
+                 trouble->outcome == LEAT_ENGINE_UNKNOWN
+                     ? "the end of its session each time it is written"
+                     : outcome);
+}
+
 static void add_trouble(const report_draft *draft, const leat_engine_trouble *trouble)
 {
     LEAT_ASSERT(trouble->count > 0 && trouble->partition < draft->worker->partition_count);
-    char record[LEAT_RECORD_TEXT_SIZE], message[128], parked[32] = "";
+    char record[LEAT_RECORD_TEXT_SIZE], message[128], parked[32] = "", room[160];
     fact_text text;
     leat_fact fact = {.kind = kind_of(trouble),
                       .partition = trouble->partition,
@@ -160,20 +178,18 @@ static void add_trouble(const report_draft *draft, const leat_engine_trouble *tr
     describe_record(&fact, record);
     if (trouble->parked > 0)
         snprintf(parked, sizeof parked, " parked=%" PRIu64, trouble->parked);
-    snprintf(message, sizeof message, "stalled by %s, tried again with back-off",
-             trouble->outcome == LEAT_ENGINE_UNKNOWN
-                 ? "the end of its session each time it is written"
-                 : fact.outcome);
+    leat_worker_describe_room(draft->worker, trouble, room, sizeof room);
+    describe_cause(trouble, fact.outcome, message, sizeof message);
     fact.text = put_text(&text, message,
                          "partition=%" PRIu32 " subpartition=%" PRIu32 " offset=%" PRId64
-                         " %s sqlstate=%s%s subpartitions=%" PRIu32 " reason=\"%s\"",
+                         " %s sqlstate=%s%s%s subpartitions=%" PRIu32 " reason=\"%s\"",
                          trouble->partition, trouble->subpartition, trouble->offset, record,
-                         *trouble->sqlstate ? trouble->sqlstate : "none", parked, trouble->count,
-                         trouble->message);
+                         *trouble->sqlstate ? trouble->sqlstate : "none", parked, room,
+                         trouble->count, trouble->message);
     leat_facts_add(draft->facts, &fact);
     if (trouble->halts) /* a halt has a line of its own: pump.c */
         return;
-    if (may_log(draft, fact.outcome, fact.table, fact.sqlstate))
+    if (may_log(draft, trouble->no_room ? fact.kind : fact.outcome, fact.table, fact.sqlstate))
         leat_err("%s shard=%s %s", text.message, draft->name, text.keys);
 }
 
@@ -181,16 +197,19 @@ static void add_trouble(const report_draft *draft, const leat_engine_trouble *tr
 static bool add_troubles(const report_draft *draft)
 {
     bool is_contended = false;
+    uint64_t full = 0;
     leat_engine_trouble troubles[CAUSES_MAX];
     uint32_t count =
         leat_engine_troubles(draft->worker->engine, draft->shard, troubles, CAUSES_MAX);
     LEAT_ASSERT(count <= CAUSES_MAX);
     for (uint32_t i = 0; i < count; i++) {
+        full += troubles[i].no_room ? troubles[i].count : 0;
         if (draft->now_us - troubles[i].since_us < LOG_AFTER_MS * 1000)
             continue;
         add_trouble(draft, &troubles[i]);
         is_contended = is_contended || troubles[i].outcome == LEAT_ENGINE_CONTENTION;
     }
+    leat_worker_held_full(draft->worker, draft->shard, full);
     return is_contended;
 }
 

@@ -5,6 +5,7 @@
  *   - who fills a shard with parked records, from the moment on at which a partition has used half
  *     of what it may park. Never because somebody's records are parked: a quiet tenant behind a
  *     locked row has done nothing. That goes by what is parked now, whenever it was parked;
+ *   - likewise who fills it with what is kept of held rows;
  *   - where there is a limit for it: to whom most of what waits for a shard belongs, once that will
  *     take longer than the limit. What waits in the log is not known by tenant; what was read of it
  *     lately is.
@@ -193,8 +194,10 @@ void leat_worker_follow_drain(leat_worker *worker)
             follow_unparking(worker, shard, drain_us);
         if (measures)
             follow_late(worker, shard, late_us);
-        if (fades)
+        if (fades) {
             leat_flood_fade(&worker->shards[shard].read);
+            leat_flood_fade(&worker->shards[shard].held.flood);
+        }
     }
 }
 
@@ -241,6 +244,26 @@ static void add_parking(leat_worker *worker, uint32_t shard, leat_facts *facts)
     }
 }
 
+static void add_keeping(leat_worker *worker, uint32_t shard, leat_facts *facts)
+{
+    leat_worker_held *held = &worker->shards[shard].held;
+    leat_flood_tenant loud[LEAT_FLOOD_LOUD_MAX];
+    char text[LEAT_FACT_TEXT_SIZE];
+    if (held->sum.records == 0)
+        held->flood = (leat_flood){0};
+    uint32_t count = held->sum.half > 0 ? leat_flood_loud(&held->flood, loud) : 0;
+    follow_since(&held->flood_since_ms, count > 0);
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(text, sizeof text,
+                 "more than a quarter of what is kept of held rows is of one tenant, and half of "
+                 "held_max is used: its writes are answered 429 until that is less tenant=%s "
+                 "kept=%" PRIu64,
+                 loud[i].name, held->sum.records);
+        add_fact(facts, LEAT_FLOOD_KIND, text, held->flood_since_ms,
+                 leat_flood_wait_s(held->sum.records, 0), &loud[i]);
+    }
+}
+
 /* The loudest first: those with more than an eighth only once it is twice as late. */
 static uint32_t find_late(leat_worker *worker, leat_worker_shard_state *state,
                           leat_flood_tenant *ret)
@@ -275,5 +298,6 @@ static void add_late(leat_worker *worker, uint32_t shard, leat_facts *facts)
 void leat_worker_flood_facts(leat_worker *worker, uint32_t shard, leat_facts *facts)
 {
     add_parking(worker, shard, facts);
+    add_keeping(worker, shard, facts);
     add_late(worker, shard, facts);
 }

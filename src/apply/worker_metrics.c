@@ -85,7 +85,6 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         {"leat_catch_up_seconds", &state->catch_up_ms},
         {"leat_drain_records_per_second", &state->drain_rate},
         {"leat_arrival_records_per_second", &state->arrival_rate},
-        {"leat_held_keys", &state->held_keys},
         {"leat_controls_active", &state->controls_active},
         {"leat_idempotency_bytes", &state->idempotency_bytes},
         {"leat_partitions_paused", &state->paused},
@@ -111,6 +110,7 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
     leat_worker_late_show(worker, shard);
     leat_gauge_set(state->idempotency_bytes, INT64_MIN);
     leat_worker_parked_register(worker, shard, own);
+    leat_worker_held_register(worker, shard, own);
     leat_worker_account_register(worker, shard, own);
     leat_worker_budgets_register_shard(worker, shard);
 }
@@ -170,7 +170,7 @@ typedef struct shard_sum {
     int64_t message_lag;
     leat_late_sample sample; /* but for what is done */
     int64_t stalled;
-    int64_t held_keys;
+    leat_held_sum held;
     int64_t paused;
     int64_t records, bytes; /* in memory */
     leat_parked_sum parked;
@@ -225,7 +225,7 @@ static void add_partition(leat_worker *worker, uint32_t partition,
     add_backlog(worker, partition, view, &sum->sample);
     add_end(worker, partition, &sum->sample);
     sum->stalled += view->stalled;
-    sum->held_keys += atomic_load_explicit(&worker->held_keys[partition], memory_order_relaxed);
+    leat_worker_held_add(worker, partition, &sum->held);
     sum->paused += view->full;
     sum->records += view->records;
     sum->bytes += (int64_t)view->bytes;
@@ -241,14 +241,6 @@ static void add_partition(leat_worker *worker, uint32_t partition,
         sum->time_lag_ms = leat_wall_ms() - since;
 }
 
-void leat_worker_held_keys(leat_worker *worker, uint32_t shard, const uint32_t *keys)
-{
-    LEAT_ASSERT(shard < worker->shard_count);
-    for (uint32_t i = 0; i < worker->partition_count; i++)
-        if (worker->shard_of[i] == shard)
-            atomic_store_explicit(&worker->held_keys[i], keys[i], memory_order_relaxed);
-}
-
 static void show_shards(leat_worker *worker, const shard_sum *sums)
 {
     for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
@@ -259,7 +251,7 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         state->sample = sums[shard].sample;
         state->is_held = sums[shard].known;
         leat_gauge_set(state->stalled, sums[shard].stalled);
-        leat_gauge_set(state->held_keys, sums[shard].held_keys);
+        leat_worker_held_show(worker, shard, &sums[shard].held);
         leat_worker_parked_show(worker, shard, &sums[shard].parked);
         leat_engine_flight_view flight;
         leat_engine_flight(worker->engine, shard, &flight);

@@ -11,6 +11,7 @@
 #include "apply/flood.h"
 #include "apply/heads.h"
 #include "apply/items.h"
+#include "apply/kept_room.h"
 #include "apply/late.h"
 #include "apply/parked_shares.h"
 #include "apply/repeats.h"
@@ -62,6 +63,29 @@ typedef struct leat_worker_parked {
     int64_t swollen_since_ms;  /* 0: it is not */
 } leat_worker_parked;
 
+/* What is held in a shard, of the partitions that are held, as it was counted last. */
+typedef struct leat_held_sum {
+    uint64_t keys, keys_limit;
+    uint64_t records, bytes, limit_bytes; /* kept of them */
+    uint32_t half; /* partitions in which half of what may be kept is, or more */
+} leat_held_sum;
+
+typedef struct leat_worker_held {
+    leat_gauge *keys;
+    leat_gauge *keys_limit;
+    leat_gauge *full;
+    leat_gauge *records;
+    leat_gauge *bytes;
+    leat_gauge *limit_bytes;
+    leat_held_sum sum;
+    leat_flood flood;       /* whose records are kept */
+    int64_t flood_since_ms; /* since when somebody is told to be loud; 0: nobody is */
+    uint32_t counts;        /* in the shard, ever; this and the next three under report_lock */
+    uint32_t counts_seen;
+    uint32_t note_count;
+    leat_shard_key_note notes[LEAT_KEY_NOTES_MAX];
+} leat_worker_held;
+
 /* By the class of their SQLSTATE: account.c. */
 enum { LEAT_ERROR_CLASSES = 15 };
 
@@ -93,9 +117,9 @@ typedef struct leat_worker_shard_state {
     leat_gauge *time_lag_ms;
     leat_gauge *message_lag;
     leat_gauge *stalled;
-    leat_gauge *held_keys;
     leat_gauge *idempotency_bytes;
     leat_worker_parked parked;
+    leat_worker_held held;
     struct {
         uint64_t unparked;              /* records, then */
         double per_s;                   /* in the seconds before */
@@ -133,11 +157,13 @@ typedef struct leat_worker_load {
     uint16_t subpartition;
 } leat_worker_load;
 
-/* A batch that is answered without a sink, because of a control. */
+/* A batch that is answered without a sink: because of a control, or for want of room. */
 typedef struct leat_worker_held_back {
     uint32_t job_id;
-    uint32_t index; /* of the record whose key is to be held */
-    bool is_look;   /* or: a look that is outdated */
+    uint32_t index; /* of the record that it is about */
+    leat_engine_outcome outcome;
+    bool is_hold; /* as in leat_engine_job_result, as is the next */
+    bool no_room;
     char message[256];
 } leat_worker_held_back;
 
@@ -189,8 +215,11 @@ struct leat_worker {
     int64_t *low_seen;     /* [partition_count]: at the last report */
     int64_t *low_since_ms; /* [partition_count]: since when it has not moved although it should; 0:
                               it moves, or has no reason to */
-    leat_gauge **stalled_ms;     /* [partition_count] */
-    _Atomic uint32_t *held_keys; /* [partition_count]: in the shard, when they were counted last */
+    leat_gauge **stalled_ms;            /* [partition_count] */
+    leat_shard_held_count *held_counts; /* [partition_count]: in the shard, when they were counted
+                                           last; under report_lock */
+    leat_shard_held_count *held_keys;   /* [partition_count]: of these, the worker's copy */
+    leat_kept_room *kept_rooms;         /* [partition_count] */
     leat_fill *fills; /* [2 * partition_count]: of what is parked in each, then of what is parked in
                          the fullest subpartition of each */
     int64_t drain_us; /* when `unparking` of all shards was last taken */
@@ -277,6 +306,9 @@ int leat_worker_fill_headers(leat_worker *worker, leat_item *item) LEAT_MUST_CHE
  * (leat_mono_us) is the moment by which controls have ended, one for all that is decided about a
  * batch: one that ends between two looks at the clock would have a look write what is kept. */
 bool leat_worker_holds_back(leat_worker *worker, const leat_engine_job *job, int64_t now_us);
+/* Does a control that skips leave out the item? By the controls of the last look. */
+bool leat_worker_is_left_out(const leat_worker *worker, uint32_t shard, const leat_item *item,
+                             int64_t now_us);
 /* Answers those batches, each an event of the engine. False: there was none. */
 bool leat_worker_answer_held_back(leat_worker *worker);
 /* Marks the records of a batch that the shard's controls leave out; before it goes to the sink, and
@@ -309,6 +341,8 @@ void leat_worker_update_heat(leat_worker *worker);
  * bounded number in a minute, then how many more there were. */
 void leat_worker_log_dead_letter(leat_worker *worker, const leat_engine_effect *effect);
 void leat_worker_log_held_key(leat_worker *worker, const leat_engine_effect *effect);
+/* The same of one that is left to people; it is noted with the key, too. */
+void leat_worker_log_left_key(leat_worker *worker, const leat_engine_effect *effect);
 /* Says how many more there were, if the minute is over at `now_us`. */
 void leat_worker_end_minute(leat_worker *worker, int64_t now_us);
 /* worker_facts.c, as the first. */
@@ -335,6 +369,25 @@ void leat_worker_follow_parked_size(leat_worker *worker);
 /* The fact about a shard where that is too much. */
 bool leat_worker_parked_size_fact(leat_worker *worker, uint32_t shard, leat_fact *ret,
                                   char text[LEAT_FACT_TEXT_SIZE]);
+
+/* worker_held.c: takes over the last count, a few times a second; */
+void leat_worker_follow_held(leat_worker *worker);
+/* the index of the batch's first record that is to be kept and for which there is no room, with a
+ * message that says so; UINT32_MAX: there is none; */
+uint32_t leat_worker_no_room_for(leat_worker *worker, const leat_engine_job *job, int64_t now_us,
+                                 char *message, size_t size);
+/* counts what a job keeps, when it goes to the sink; */
+void leat_worker_note_kept(leat_worker *worker, const leat_engine_job *job);
+/* adds up and shows what is held; how many subpartitions wait for room; */
+void leat_worker_held_register(leat_worker *worker, uint32_t shard, const char *labels);
+void leat_worker_held_add(const leat_worker *worker, uint32_t partition, leat_held_sum *sum);
+void leat_worker_held_show(leat_worker *worker, uint32_t shard, const leat_held_sum *sum);
+void leat_worker_held_full(leat_worker *worker, uint32_t shard, uint64_t subpartitions);
+/* says how many there are and may be, where a record waits for that ("" where not); */
+void leat_worker_describe_room(const leat_worker *worker, const leat_engine_trouble *trouble,
+                               char *ret, size_t size);
+/* and has something noted with a key. */
+void leat_worker_note_left(leat_worker *worker, uint32_t shard, const leat_shard_key_note *note);
 
 /* worker_flood.c: counts by tenant what is parked, from a job's answer, before the engine takes it,
  * and what is read; how fast it is drained and how late the shards are (a few times a second); and

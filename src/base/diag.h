@@ -12,8 +12,9 @@
  *     command signal worker loop client brokers url port socket
  *     shard server partition subpartition offset topic group table key tenant file
  *     code facility sqlstate outcome cause state change
- *     records in_flight parked partitions subpartitions sessions statements renewals waiting
- *         refused total controls suppressed
+ *     records in_flight parked held_keys held_keys_max subpartition_keys subpartition_keys_max
+ *         partitions subpartitions sessions statements renewals waiting refused total controls
+ *         suppressed
  *     open found in_sync wanted allowed
  *     held_offsets limit_files kept_files wanted_files max_message_bytes body_max_bytes
  *     parked_bytes relation_bytes parked_max_bytes

@@ -64,8 +64,12 @@ static void print_key(const char *shard, const leat_shard_held_key *key)
            key->records == 1 ? "" : "s");
     if (key->records > 0)
         printf(" from offset %" PRId64 " on", key->first_offset);
-    printf("; refused at %s (%s): ", key->at, key->sqlstate ? key->sqlstate : "by leat");
-    print_text(key->message);
+    if (*key->message) {
+        printf("; refused at %s (%s): ", key->at, key->sqlstate ? key->sqlstate : "by leat");
+        print_text(key->message);
+    } else {
+        printf("; not refused since those before it were done with");
+    }
     putchar('\n');
 }
 

@@ -25,7 +25,8 @@ typedef struct shard_status {
     uint32_t partitions; /* that are known */
     int64_t claims;      /* how often they were claimed, in all */
     leat_lag_sum lag;
-    int64_t parked_max; /* bytes */
+    int64_t parked_max; /* bytes; as is the next */
+    int64_t held_max;
     int64_t dead_letters;
     leat_shard_held held_keys;
     const leat_control_set *controls; /* borrowed; NULL: none is known */
@@ -74,6 +75,7 @@ static void read_shard(overview *all, uint32_t shard, uint32_t max_seconds)
     ret->name = all->assembly->config.shards[shard].name;
     ret->commits_async = leat_config_commits_async(&all->assembly->config.shards[shard]);
     ret->parked_max = all->assembly->config.shards[shard].parked_max;
+    ret->held_max = all->assembly->config.shards[shard].held_max;
     ret->error = lag->errors[shard].text;
     ret->lag = lag->shards[shard];
     ret->dead_letters = lag->works[shard].dead_letters;
@@ -196,15 +198,17 @@ static void print_parked(const shard_status *shard)
 }
 
 /* As with dead letters, what is said of each is elsewhere. */
-static void print_held_keys(const leat_shard_held *held)
+static void print_held_keys(const leat_shard_held *held, int64_t held_max)
 {
-    char text[sizeof held->reason + 120];
+    char text[sizeof held->reason + 160];
     if (held->keys == 0)
         return;
     snprintf(text, sizeof text,
              "%" PRId64 " keys are held with %" PRId64 " records, the first for %" PRId64
-             " s, refused with %s: leat dead list --held",
-             held->keys, held->records, held->since_ms / 1000, held->reason);
+             " s%s%s; kept %.1f MiB of %.1f MiB: leat dead list --held",
+             held->keys, held->records, held->since_ms / 1000,
+             *held->reason ? ", refused with " : "", held->reason, (double)held->bytes / MIB,
+             (double)held_max / MIB);
     leat_told_print_line("    ", text);
 }
 
@@ -241,7 +245,7 @@ static void print_shard(const overview *all, const shard_status *shard)
     if (troubles->is_pooled)
         printf("    behind a pooler: a session has the name of the process that used it last\n");
     print_parked(shard);
-    print_held_keys(&shard->held_keys);
+    print_held_keys(&shard->held_keys, shard->held_max);
     print_controls(shard);
     leat_told_print(&shard->told);
     for (uint32_t i = 0; i < troubles->count; i++)
@@ -288,9 +292,11 @@ static void add_work(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_st
     yyjson_mut_val *held = yyjson_mut_obj_add_obj(doc, object, "held_keys");
     yyjson_mut_obj_add_int(doc, held, "keys", shard->held_keys.keys);
     yyjson_mut_obj_add_int(doc, held, "records", shard->held_keys.records);
+    yyjson_mut_obj_add_int(doc, held, "bytes", shard->held_keys.bytes);
+    yyjson_mut_obj_add_int(doc, held, "max_bytes", shard->held_max);
     bool is_some = shard->held_keys.keys > 0;
     leat_json_add_seconds(doc, held, "seconds", is_some ? shard->held_keys.since_ms : -1);
-    leat_json_add_text(doc, held, "reason", is_some ? shard->held_keys.reason : NULL);
+    leat_json_add_reason(doc, held, "reason", is_some ? shard->held_keys.reason : "");
     yyjson_mut_val *processes = yyjson_mut_obj_add_arr(doc, object, "processes");
     for (uint32_t i = 0; i < shard->troubles.process_count; i++)
         add_process(doc, processes, &shard->troubles.processes[i]);

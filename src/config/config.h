@@ -25,6 +25,7 @@ typedef struct leat_config_shard {
     int64_t connections;
     int64_t connections_total; /* of all processes; 0: no limit */
     int64_t parked_max;        /* bytes; 0: nothing is parked */
+    int64_t held_max;          /* bytes that are kept of held rows */
     char *commit;              /* "sync" or "async" */
     int line;
 } leat_config_shard;

@@ -163,6 +163,11 @@ static const leat_setting settings[] = {
          "How much may be parked in this shard: records that cannot be applied for the time being are kept there, compressed, so "
          "that others go on. Divided among the shard's partitions; one subpartition has at most half of a partition's share. "
          "Beyond it the partition pauses. 0: nothing is parked."},
+    {"shards[].held_max", SHARD(held_max), BYTES(1, 1024 * GIB, "1GiB"),
+     .help =
+         "How much may be kept of held rows in this shard (`on_refused: hold`, `leat control block --hold`). Divided among the "
+         "shard's partitions; one subpartition has at most half of a partition's share. Beyond it the record that would be kept "
+         "waits, and its subpartition with it, as with `on_refused: stop`."},
     {"shards[].commit", SHARD(commit), .kind = LEAT_SETTING_CHOICE, .choices = {"sync", "async"},
      .fallback = "sync",
      .help =

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config/text.h"
+#include "engine/batch.h"
 
 enum { KEEP_DEFAULT = 100 };
 #define FOR_MAX_MS (INT64_C(31) * 24 * 3600 * 1000)
@@ -208,6 +209,12 @@ static int put(const leat_ground *on, const leat_config_shard *shard, const targ
                     "follows within two seconds",
                     put.id, name, control->holds ? "held" : "skipped", shard->name, put.until,
                     put.was_there ? ", its end has changed" : "");
+    if (control->holds)
+        leat_buf_printf(
+            ret_said,
+            ". At most %d rows of a partition are held, %d of them in one subpartition: "
+            "beyond that its records wait",
+            LEAT_HELD_KEYS_MAX, LEAT_HELD_KEYS_EACH_MAX);
     return 0;
 }
 

@@ -80,8 +80,8 @@ void leat_json_add_held(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_
     yyjson_mut_obj_add_int(doc, object, "bytes", key->bytes);
     yyjson_mut_obj_add_uint(doc, object, "tries", key->tries);
     leat_json_add_text(doc, object, "at", key->at);
-    leat_json_add_text(doc, object, "sqlstate", key->sqlstate);
-    leat_json_add_text(doc, object, "message", key->message);
+    leat_json_add_text(doc, object, "sqlstate", *key->message ? key->sqlstate : NULL);
+    leat_json_add_reason(doc, object, "message", key->message);
 }
 
 yyjson_doc *leat_json_read(leat_slice text)

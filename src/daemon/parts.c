@@ -39,6 +39,7 @@ static int match_shards(leat_daemon *daemon, leat_error *error)
                                 .connections = share > 0 ? (uint32_t)share : 1,
                                 .connections_total = (uint32_t)from->connections_total,
                                 .parked_max = (uint64_t)from->parked_max,
+                                .held_max = (uint64_t)from->held_max,
                                 .commits_async = leat_config_commits_async(from)};
         daemon->shard_names[i] = from->name;
     }
@@ -359,6 +360,7 @@ int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error)
         .shards = daemon->shards,
         .shard_count = daemon->assembly.catalog.layout.shard_count,
         .source_id = daemon->assembly.catalog.source.id,
+        .placement = &daemon->assembly.catalog.source.placement,
         .owner = daemon->owner,
         .workers = daemon->workers,
         .worker_count = daemon->worker_count,

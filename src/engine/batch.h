@@ -208,13 +208,16 @@ typedef struct leat_engine_parked {
 /* A held key that a claim has found: its records are kept in the shard, and no later one may be
  * applied before them. */
 typedef struct leat_engine_held {
-    uint64_t key;     /* leat_engine_record.key */
-    int64_t since_ms; /* for how long it has been held */
-    bool is_final;    /* its first record was refused for good: people try it again, nobody else */
+    uint64_t key;          /* leat_engine_record.key */
+    uint16_t subpartition; /* of its records */
+    int64_t since_ms;      /* for how long it has been held */
+    bool is_final; /* its first record was refused for good: people try it again, nobody else */
 } leat_engine_held;
 
-/* Of one partition. A refusal of one key more stops its subpartition as `stop` does. */
-enum { LEAT_HELD_KEYS_MAX = 4096 };
+/* Of one partition, and of one subpartition. A refusal of one key more stops its subpartition as
+ * `stop` does. A tenant has eight subpartitions unless it was set up otherwise (log.tenant_window):
+ * with all their places it has half of those of the partition. */
+enum { LEAT_HELD_KEYS_MAX = 4096, LEAT_HELD_KEYS_EACH_MAX = LEAT_HELD_KEYS_MAX / 16 };
 
 /* A chunk as it was read. */
 typedef struct leat_engine_chunk {
@@ -254,6 +257,8 @@ typedef struct leat_engine_job_result {
                        its `on_refused` is */
     bool is_unsent; /* the caller's own answer, whatever it is: nothing was sent to the shard, so it
                        says nothing of how well that is */
+    bool no_room;   /* BAD_DATA of the caller's own: `bad_record` was to be kept of a held key, and
+                       there is no room for more; the message says so */
     char sqlstate[6];
     char message[256]; /* for people */
     /* an applied claim: what it read, `parked` by subpartition, ascending. Borrowed for the call,

@@ -28,6 +28,17 @@ void leat_effects_dropped(leat_engine *engine, leat_partition *partition)
     leat_emit(engine, partition, 0);
 }
 
+static void forget_borrowed(leat_engine_job_result *result)
+{
+    result->progress = NULL;
+    result->parked = NULL;
+    result->chunk = NULL;
+    result->loaded = NULL;
+    result->held = NULL;
+    result->kept = NULL;
+    result->known = NULL;
+}
+
 void leat_notice_add(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t notice,
                      const leat_engine_job_result *result)
 {
@@ -41,13 +52,21 @@ void leat_notice_add(leat_engine *engine, leat_job_slot *slot, uint32_t queue, u
                                  .share = leat_guard_share(leat_guard_table(engine, queue)),
                                  .offset = head.offset,
                                  .payload = head.payload};
-    slot->notice.result.progress = NULL;
-    slot->notice.result.parked = NULL;
-    slot->notice.result.chunk = NULL;
-    slot->notice.result.loaded = NULL;
-    slot->notice.result.held = NULL;
-    slot->notice.result.kept = NULL;
-    slot->notice.result.known = NULL;
+    forget_borrowed(&slot->notice.result);
+}
+
+void leat_notice_add_key(leat_engine *engine, leat_job_slot *slot, uint8_t notice,
+                         const leat_notice_key *about, const leat_engine_job_result *result)
+{
+    slot->notice = (leat_notice){.pending = slot->notice.pending | notice,
+                                 .result = *result,
+                                 .partition = about->partition,
+                                 .subpartition = about->subpartition,
+                                 .table = engine->config.table_count - 1,
+                                 .key = about->key,
+                                 .offset = about->offset,
+                                 .payload = about->payload};
+    forget_borrowed(&slot->notice.result);
 }
 
 /* ---- emitting ---- */
@@ -124,6 +143,7 @@ static leat_engine_effect_kind take_notice(leat_notice *notice)
         {LEAT_NOTICE_HALTED, LEAT_ENGINE_SHARD_HALTED},
         {LEAT_NOTICE_DEAD, LEAT_ENGINE_DEAD_LETTERED},
         {LEAT_NOTICE_KEY_HELD, LEAT_ENGINE_KEY_HELD},
+        {LEAT_NOTICE_KEY_LEFT, LEAT_ENGINE_KEY_LEFT},
         {LEAT_NOTICE_NOT_PARKED, LEAT_ENGINE_PARK_FAILED},
     };
     uint32_t i = 0;
@@ -148,6 +168,7 @@ static bool notify_next(leat_engine *engine, leat_engine_effect *ret_effect)
     ret_effect->table = notice->table;
     ret_effect->offset = notice->offset;
     ret_effect->payload = notice->payload;
+    ret_effect->key = notice->key;
     ret_effect->result = &notice->result;
     ret_effect->guarded = notice->guarded;
     ret_effect->refused = notice->share.given_up;

@@ -115,7 +115,9 @@ typedef struct leat_engine_config {
     uint64_t park_bytes_max;  /* likewise, of all records that one job parks */
     uint32_t overhead_bytes;  /* of leat_engine_record.bytes: what a record takes in memory only */
     uint32_t held_keys_max;   /* of a partition; at most LEAT_HELD_KEYS_MAX */
-    uint64_t seed;            /* of the jitter */
+    uint32_t held_keys_each_max; /* of a subpartition, so that one does not take the places of all
+                                  */
+    uint64_t seed;               /* of the jitter */
 } leat_engine_config;
 
 /* Defaults for the fields that are not settings: verify_every_us, look_every_us, retry_min_us,
@@ -290,6 +292,10 @@ typedef enum leat_engine_effect_kind {
                                   message */
     LEAT_ENGINE_KEY_HELD, /* the record at `offset` was refused and is kept, committed; from now on
                              so is what follows of its key. `result` as for a dead letter */
+    LEAT_ENGINE_KEY_LEFT, /* a held key is not tried any more by its owner, but left to people: what
+                             is kept of `key` was refused, or cannot be read. `result` says why;
+                             `offset` is of its first record (-1: not known), whose payload is NULL
+                             where it cannot be read */
     LEAT_ENGINE_TABLE_STOPPED, /* an error for people: too many of `table`'s records in the shard of
                                   `partition` are refused, `refused` of the last `decided`; from now
                                   on they wait, first the one at `offset`, for which a STALLED
@@ -300,7 +306,9 @@ typedef enum leat_engine_effect_kind {
                                   `result` */
     LEAT_ENGINE_PARK_FAILED,   /* records of `partition` cannot be parked, or chunks of it not be
                                   read: `result`. At once, then once a minute; `subpartition` is
-                                  one of them, `offset` of its first record */
+                                  one of them, `offset` of its first record. Or what is kept of the
+                                  held `key` cannot be read: then `offset` is -1 where it is not
+                                  known, and `subpartition` means nothing */
     LEAT_ENGINE_DRAINED,
 } leat_engine_effect_kind;
 
@@ -312,6 +320,7 @@ typedef struct leat_engine_effect {
                        `offset` */
     int64_t offset;
     void *payload;   /* likewise; borrowed until leat_engine_released or the next event */
+    uint64_t key;    /* KEY_LEFT, and PARK_FAILED about a held key; else 0 */
     int64_t low;     /* SEEK: everything up to here is applied; -1: nothing */
     int64_t high;    /* SEEK: the highest offset any subpartition has applied
                         (leat_engine_progress_high) */
@@ -409,6 +418,9 @@ typedef struct leat_engine_trouble {
     uint64_t parked;    /* records of theirs that are parked */
     bool halts;         /* one of them is the probe of a halted shard */
     bool is_guarded;    /* one of them waits because its table has had too many dead letters */
+    bool no_room;       /* each of them waits because no more keys can be held, or no more be kept
+                           of them */
+    uint32_t held_keys; /* of its subpartition */
 } leat_engine_trouble;
 /* Returns how many were put into `ret`: the first `max` causes by partition and subpartition. */
 uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_engine_trouble *ret,

@@ -14,14 +14,17 @@ uint32_t leat_held_places(uint32_t max)
     return count;
 }
 
-void leat_held_init(leat_held *held, leat_held_place *places, leat_pairing_node *dues, uint32_t max)
+void leat_held_init(leat_held *held, leat_held_place *places, leat_pairing_node *dues, uint16_t *of,
+                    uint32_t max, uint32_t each_max)
 {
-    LEAT_ASSERT(max > 0 && max <= LEAT_HELD_KEYS_MAX);
+    LEAT_ASSERT(max > 0 && max <= LEAT_HELD_KEYS_MAX && each_max > 0);
     *held = (leat_held){.places = places,
                         .dues = dues,
                         .first_due = LEAT_PAIRING_NONE,
                         .place_count = leat_held_places(max),
-                        .max = max};
+                        .max = max,
+                        .of = of,
+                        .each_max = each_max};
 }
 
 static uint32_t home_of(const leat_held *held, uint64_t key)
@@ -50,18 +53,21 @@ leat_held_place *leat_held_find(const leat_held *held, uint64_t key)
     return found->key != 0 ? found : NULL;
 }
 
-leat_held_place *leat_held_add(leat_held *held, uint64_t key, int64_t since_us)
+leat_held_place *leat_held_add(leat_held *held, uint64_t key, uint16_t subpartition,
+                               int64_t since_us)
 {
     leat_held_place *place = &held->places[place_of(held, key)];
     if (place->key != 0)
         return place;
     LEAT_ASSERT(!leat_held_is_full(held));
     *place = (leat_held_place){.key = key,
+                               .subpartition = subpartition,
                                .since_us = since_us,
                                .due_us = INT64_MAX,
                                .retry_us = INT64_MAX,
                                .look_us = INT64_MAX};
     held->count++;
+    held->of[subpartition]++;
     return place;
 }
 
@@ -120,7 +126,8 @@ static bool must_move(const leat_held *held, uint32_t gap, uint32_t place)
 void leat_held_remove(leat_held *held, uint64_t key)
 {
     uint32_t gap = place_of(held, key);
-    LEAT_ASSERT(held->places[gap].key == key);
+    LEAT_ASSERT(held->places[gap].key == key && held->of[held->places[gap].subpartition] > 0);
+    held->of[held->places[gap].subpartition]--;
     enter(held, &held->places[gap], INT64_MAX);
     for (uint32_t at = after(held, gap); held->places[at].key != 0; at = after(held, at)) {
         if (!must_move(held, gap, at))
@@ -143,6 +150,9 @@ void leat_held_extend(leat_held *held, int64_t by_us)
 
 void leat_held_clear(leat_held *held)
 {
+    for (uint32_t i = 0; held->count > 0 && i < held->place_count; i++)
+        if (held->places[i].key != 0)
+            held->of[held->places[i].subpartition] = 0;
     if (held->count > 0)
         memset(held->places, 0, held->place_count * sizeof *held->places);
     held->count = 0;
@@ -178,7 +188,7 @@ void leat_held_keep_only(leat_held *held, const leat_engine_held *known, uint32_
 
 void leat_held_validate(const leat_held *held)
 {
-    uint32_t count = 0, due = 0;
+    uint32_t count = 0, due = 0, of = 0;
     for (uint32_t i = 0; i < held->place_count && held->count > 0; i++) {
         const leat_held_place *place = &held->places[i];
         if (place->key == 0)
@@ -188,8 +198,9 @@ void leat_held_validate(const leat_held *held)
         LEAT_ASSERT(place->due_us ==
                     (place->look_us < place->retry_us ? place->look_us : place->retry_us));
         count++;
+        of += held->of[place->subpartition] > 0;
         due += place->due_us != INT64_MAX;
     }
-    LEAT_ASSERT(count == held->count && count <= held->max);
+    LEAT_ASSERT(count == held->count && count <= held->max && of == count);
     LEAT_ASSERT(leat_pairing_validate(held->dues, held->first_due) == due);
 }

@@ -12,6 +12,7 @@
 
 typedef struct leat_held_place {
     uint64_t key; /* 0: the place is free */
+    uint16_t subpartition;
     int64_t since_us;
     /* Of the owner's retries (key_retry.c): */
     int64_t due_us; /* of the next one or look; INT64_MAX: there is none, it is left to people.
@@ -30,16 +31,24 @@ typedef struct leat_held {
     uint32_t place_count;    /* a power of two */
     uint32_t count;
     uint32_t max;
+    uint16_t *of;      /* by subpartition: how many keys of it */
+    uint32_t each_max; /* of a subpartition, to which no more should be added */
 } leat_held;
 
 /* How many places a set of at most `max` keys (> 0) needs. */
 uint32_t leat_held_places(uint32_t max);
-/* `places` are zeroed, leat_held_places(max) of them; of `dues` as many, with anything in them. */
-void leat_held_init(leat_held *held, leat_held_place *places, leat_pairing_node *dues,
-                    uint32_t max);
+/* `places` are zeroed, leat_held_places(max) of them; of `dues` as many, with anything in them; of
+ * `of` one for each subpartition, zeroed. */
+void leat_held_init(leat_held *held, leat_held_place *places, leat_pairing_node *dues, uint16_t *of,
+                    uint32_t max, uint32_t each_max);
 static inline bool leat_held_is_full(const leat_held *held)
 {
     return held->count >= held->max;
+}
+/* Does the subpartition have all that it may have? More, where a claim has found more. */
+static inline bool leat_held_is_full_of(const leat_held *held, uint32_t subpartition)
+{
+    return held->of[subpartition] >= held->each_max;
 }
 /* NULL: it is not held. Valid until a key is added or removed. */
 leat_held_place *leat_held_find(const leat_held *held, uint64_t key);
@@ -48,7 +57,8 @@ static inline bool leat_held_has(const leat_held *held, uint64_t key)
     return held->count > 0 && key != 0 && leat_held_find(held, key);
 }
 /* There must be room. One that is there stays as it is. */
-leat_held_place *leat_held_add(leat_held *held, uint64_t key, int64_t since_us);
+leat_held_place *leat_held_add(leat_held *held, uint64_t key, uint16_t subpartition,
+                               int64_t since_us);
 void leat_held_remove(leat_held *held, uint64_t key);
 void leat_held_clear(leat_held *held);
 /* When the key is tried again; INT64_MAX: it is not. A new one is not. O(log n), as is a key that

@@ -20,6 +20,8 @@
 #include "engine/compact.h"
 #include "engine/effects.h"
 #include "engine/fair.h"
+#include "engine/key_jobs.h"
+#include "engine/key_left.h"
 #include "engine/lists.h"
 #include "engine/low_water.h"
 #include "engine/outcome.h"
@@ -29,20 +31,11 @@
 #include "engine/subpartition.h"
 #include "engine/timers.h"
 
-enum {
-    RECORDS_MAX = 1000,
-    ENDED_MAX = 2, /* sessions */
-};
+enum { ENDED_MAX = 2 }; /* sessions */
 
 static leat_held_place *place_of(const leat_partition *partition)
 {
     return leat_held_find(&partition->held, partition->retry.key);
-}
-
-static uint32_t queue_of(const leat_engine *engine, const leat_partition *partition)
-{
-    return leat_queue_id(engine, leat_partition_id(engine, partition),
-                         partition->retry.subpartition);
 }
 
 /* ---- when ---- */
@@ -106,75 +99,11 @@ void leat_key_retry_due(leat_engine *engine, leat_partition *partition)
 
 /* ---- the jobs ---- */
 
-static uint32_t most_records(const leat_engine *engine, const leat_held_place *place)
-{
-    uint32_t most = engine->config.batch_records_max < RECORDS_MAX
-                        ? engine->config.batch_records_max
-                        : RECORDS_MAX;
-    return place->limit > 0 && place->limit < most ? place->limit : most;
-}
-
-static const leat_engine_job *load(leat_engine *engine, leat_shard *shard,
-                                   leat_partition *partition)
-{
-    leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_LOAD);
-    slot->job.partition = leat_partition_id(engine, partition);
-    slot->job.incarnation = partition->incarnation;
-    slot->job.load = (leat_engine_load){.claim = partition->progress.claim,
-                                        .key = partition->retry.key,
-                                        .most = most_records(engine, place_of(partition))};
-    partition->retry.step = LEAT_KEY_RETRY_LOADING;
-    partition->retry.is_look = place_of(partition)->look_us <= engine->now_us;
-    return &slot->job;
-}
-
-static void add_records(const leat_engine *engine, leat_engine_batch *batch,
-                        const leat_partition *partition)
-{
-    const leat_queue *loaded = &partition->retry.records;
-    uint32_t at = loaded->head;
-    for (uint32_t i = 0; i < loaded->count; i++) {
-        const leat_record_slot *slot = &engine->pool.slots[at];
-        batch->records[batch->record_count++] =
-            (leat_engine_batch_record){.payload = slot->payload,
-                                       .offset = slot->offset,
-                                       .partition = leat_partition_id(engine, partition),
-                                       .subpartition = (uint16_t)partition->retry.subpartition,
-                                       .key = slot->key};
-        at = slot->next;
-    }
-}
-
-static const leat_engine_job *apply(leat_engine *engine, leat_shard *shard,
-                                    leat_partition *partition)
-{
-    uint32_t id = queue_of(engine, partition);
-    leat_queue *queue = &engine->queues[id];
-    leat_queue *loaded = &partition->retry.records;
-    leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_BATCH);
-    leat_engine_batch *batch = &slot->job.batch;
-    leat_engine_batch_part *part =
-        leat_schedule_begin_part(engine, batch, leat_partition_id(engine, partition));
-    leat_schedule_part_moves(engine, part, partition->retry.subpartition);
-    part->count = 0; /* what is kept was done with when it was read */
-    batch->retry_key = partition->retry.key;
-    batch->is_look = partition->retry.is_look;
-    add_records(engine, batch, partition);
-    leat_fair_charge(engine, slot, shard, loaded->head, loaded->count);
-    leat_subpartition_deactivate(engine, partition, partition->retry.subpartition);
-    queue->place = LEAT_QUEUE_IN_FLIGHT;
-    queue->retrying = loaded->count;
-    partition->in_flight += loaded->count;
-    partition->retry.step = LEAT_KEY_RETRY_FLYING;
-    slot->queues = 1;
-    return &slot->job;
-}
-
 static bool may_run(const leat_engine *engine, const leat_partition *partition)
 {
     const leat_key_retry *retry = &partition->retry;
     return retry->step == LEAT_KEY_RETRY_WANTED ||
-           engine->queues[queue_of(engine, partition)].place != LEAT_QUEUE_IN_FLIGHT;
+           engine->queues[leat_key_job_queue(engine, partition)].place != LEAT_QUEUE_IN_FLIGHT;
 }
 
 /* One whose subpartition is in flight lets others go first. */
@@ -206,8 +135,9 @@ const leat_engine_job *leat_key_retry_next(leat_engine *engine, leat_shard *shar
     leat_partition *partition = &engine->partitions[id];
     LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
     shard->retrying_keys++;
-    return partition->retry.step == LEAT_KEY_RETRY_WANTED ? load(engine, shard, partition)
-                                                          : apply(engine, shard, partition);
+    return partition->retry.step == LEAT_KEY_RETRY_WANTED
+               ? leat_key_job_load(engine, shard, partition)
+               : leat_key_job_apply(engine, shard, partition);
 }
 
 /* ---- what comes of them ---- */
@@ -246,10 +176,17 @@ static void try_later(leat_engine *engine, leat_partition *partition, leat_held_
     end(engine, partition);
 }
 
-/* For as long as there is patience, or as the error is not about the record. */
-static void refused(leat_engine *engine, leat_partition *partition, leat_held_place *place,
-                    const leat_engine_batch *batch, const leat_engine_job_result *result)
+/* Patience with the key. */
+static bool is_over(const leat_engine *engine, const leat_held_place *place)
 {
+    return engine->now_us - place->since_us >= engine->config.patience_us;
+}
+
+/* For as long as there is patience, or as the error is not about the record. */
+static void refused(leat_engine *engine, leat_job_slot *slot, leat_partition *partition,
+                    leat_held_place *place, const leat_engine_job_result *result)
+{
+    const leat_engine_batch *batch = &slot->job.batch;
     if (batch->is_look) { /* none of them was written */
         try_later(engine, partition, place);
         return;
@@ -263,9 +200,8 @@ static void refused(leat_engine *engine, leat_partition *partition, leat_held_pl
         return;
     }
     try_later(engine, partition, place);
-    bool is_over = engine->now_us - place->since_us >= engine->config.patience_us;
-    if (is_over || result->outcome == LEAT_ENGINE_BAD_DATA)
-        leat_held_set_due(&partition->held, place, INT64_MAX);
+    if (is_over(engine, place) || result->outcome == LEAT_ENGINE_BAD_DATA)
+        leat_key_left(engine, slot, place, &batch->records[0], result);
     leat_key_retry_plan(engine, partition);
 }
 
@@ -298,15 +234,26 @@ static uint32_t take(leat_engine *engine, leat_partition *partition,
     return taken;
 }
 
-/* A key of which nothing is kept, or whose records make no sense, is left to people. */
-static uint32_t loaded(leat_engine *engine, leat_partition *partition, leat_held_place *place,
-                       const leat_engine_job_result *result)
+/* Somebody has let it go, and a record of it will tell; or its records make no sense, and people
+ * decide. */
+static void drop(leat_engine *engine, leat_job_slot *slot, leat_held_place *place,
+                 const leat_engine_job_result *result)
+{
+    leat_engine_job_result mixed = leat_key_mixed(result);
+    if (result->loaded_count > 0)
+        leat_key_left(engine, slot, place, NULL, &mixed);
+    else
+        leat_held_set_due(&engine->partitions[slot->job.partition].held, place, INT64_MAX);
+}
+
+static uint32_t loaded(leat_engine *engine, leat_job_slot *slot, leat_partition *partition,
+                       leat_held_place *place, const leat_engine_job_result *result)
 {
     bool is_look = partition->retry.is_look, makes_sense = make_sense(&partition->retry, result);
     uint32_t most = is_look ? result->left_out : result->loaded_count;
     LEAT_ASSERT(most <= result->loaded_count);
     if (!makes_sense)
-        leat_held_set_due(&partition->held, place, INT64_MAX);
+        drop(engine, slot, place, result);
     if (!makes_sense || most == 0) {
         leat_held_set_look(&partition->held, place, INT64_MAX);
         end(engine, partition);
@@ -322,6 +269,20 @@ static uint32_t loaded(leat_engine *engine, leat_partition *partition, leat_held
     return taken;
 }
 
+/* What cannot be read may be mended, or be read by another version: for that there is the same
+ * patience as with a refusal. */
+static void not_loaded(leat_engine *engine, leat_job_slot *slot, leat_partition *partition,
+                       leat_held_place *place, const leat_engine_job_result *result)
+{
+    bool is_look = partition->retry.is_look;
+    try_later(engine, partition, place);
+    if (result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD && !is_look && is_over(engine, place))
+        leat_key_left(engine, slot, place, NULL, result);
+    else
+        leat_key_unread(engine, slot, place, result);
+    leat_key_retry_plan(engine, partition);
+}
+
 uint32_t leat_key_retry_loaded(leat_engine *engine, leat_job_slot *slot,
                                const leat_engine_job_result *result)
 {
@@ -335,11 +296,11 @@ uint32_t leat_key_retry_loaded(leat_engine *engine, leat_job_slot *slot,
         leat_held_place *place = place_of(partition);
         LEAT_ASSERT(partition->retry.step == LEAT_KEY_RETRY_LOADING && place);
         if (result->outcome == LEAT_ENGINE_APPLIED)
-            taken = loaded(engine, partition, place, result);
+            taken = loaded(engine, slot, partition, place, result);
         else if (result->outcome == LEAT_ENGINE_FENCED)
             leat_partition_fence(engine, partition);
         else
-            try_later(engine, partition, place);
+            not_loaded(engine, slot, partition, place, result);
     }
     return taken;
 }
@@ -348,7 +309,7 @@ uint32_t leat_key_retry_loaded(leat_engine *engine, leat_job_slot *slot,
 static void land(leat_engine *engine, leat_partition *partition)
 {
     uint32_t subpartition = partition->retry.subpartition;
-    leat_queue *queue = &engine->queues[queue_of(engine, partition)];
+    leat_queue *queue = &engine->queues[leat_key_job_queue(engine, partition)];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_IN_FLIGHT && queue->retrying > 0 &&
                 partition->in_flight >= queue->retrying);
     partition->in_flight -= queue->retrying;
@@ -375,7 +336,7 @@ static void applied(leat_engine *engine, leat_partition *partition, leat_held_pl
     engine->counters.records_retried += batch->record_count;
     if (result->is_held) {
         place->failures = place->ended = 0;
-        place->limit = place->limit > RECORDS_MAX / 2 ? 0 : 2 * place->limit;
+        place->limit = place->limit > LEAT_KEY_JOB_RECORDS_MAX / 2 ? 0 : 2 * place->limit;
         set_next(partition, place, batch->is_look, engine->now_us);
     } else {
         leat_held_remove(&partition->held, partition->retry.key);
@@ -387,7 +348,7 @@ static void applied(leat_engine *engine, leat_partition *partition, leat_held_pl
     end(engine, partition);
 }
 
-static void answered(leat_engine *engine, leat_partition *partition, const leat_engine_batch *batch,
+static void answered(leat_engine *engine, leat_job_slot *slot, leat_partition *partition,
                      const leat_engine_job_result *result)
 {
     leat_held_place *place = place_of(partition);
@@ -395,12 +356,12 @@ static void answered(leat_engine *engine, leat_partition *partition, const leat_
     land(engine, partition);
     switch (result->outcome) {
     case LEAT_ENGINE_APPLIED:
-        applied(engine, partition, place, batch, result);
+        applied(engine, partition, place, &slot->job.batch, result);
         break;
     case LEAT_ENGINE_BAD_DATA:
     case LEAT_ENGINE_NOT_YET:
     case LEAT_ENGINE_RECORD_ERROR:
-        refused(engine, partition, place, batch, result);
+        refused(engine, slot, partition, place, result);
         break;
     case LEAT_ENGINE_REPEATED: /* it is loaded again, and the caller knows them by then */
         engine->counters.batches_repeated++;
@@ -414,9 +375,10 @@ static void answered(leat_engine *engine, leat_partition *partition, const leat_
 }
 
 /* Also one whose partition was claimed again meanwhile: a session rarely ends alone. */
-static void ended_session(leat_engine *engine, leat_partition *partition,
-                          const leat_engine_batch *batch)
+static void ended_session(leat_engine *engine, leat_job_slot *slot, leat_partition *partition,
+                          const leat_engine_job_result *result)
 {
+    const leat_engine_batch *batch = &slot->job.batch;
     leat_held_place *place = leat_held_find(&partition->held, batch->retry_key);
     if (!place)
         return;
@@ -425,10 +387,15 @@ static void ended_session(leat_engine *engine, leat_partition *partition,
     set_next(partition, place, batch->is_look,
              place->ended < ENDED_MAX ? engine->now_us + leat_jobs_backoff_us(engine, place->ended)
                                       : INT64_MAX);
+    leat_engine_batch_record first = batch->records[0];
+    if (partition->incarnation != batch->parts[0].incarnation)
+        first.payload = NULL; /* it is given back already */
+    if (place->ended >= ENDED_MAX && !batch->is_look)
+        leat_key_left(engine, slot, place, &first, result);
     leat_key_retry_plan(engine, partition);
 }
 
-static void outcome(leat_engine *engine, leat_partition *partition, const leat_engine_batch *batch,
+static void outcome(leat_engine *engine, leat_job_slot *slot, leat_partition *partition,
                     const leat_engine_job_result *result)
 {
     switch (result->outcome) {
@@ -448,7 +415,7 @@ static void outcome(leat_engine *engine, leat_partition *partition, const leat_e
         leat_partition_reclaim(engine, partition, false);
         break;
     default:
-        answered(engine, partition, batch, result);
+        answered(engine, slot, partition, result);
         break;
     }
 }
@@ -461,13 +428,13 @@ void leat_key_retry_done(leat_engine *engine, leat_job_slot *slot,
     leat_shard *shard = leat_shard_of(engine, partition);
     rest(engine, shard, slot);
     if (result->outcome == LEAT_ENGINE_UNKNOWN)
-        ended_session(engine, partition, &slot->job.batch);
+        ended_session(engine, slot, partition, result);
     if (partition->incarnation != part->incarnation) {
         engine->counters.batches_stale++;
     } else {
         LEAT_ASSERT(partition->batches > 0);
         partition->batches--;
-        outcome(engine, partition, &slot->job.batch, result);
+        outcome(engine, slot, partition, result);
         leat_revoke_advance(engine, partition);
     }
     leat_fair_done(engine, slot, result);

@@ -28,11 +28,27 @@ static const leat_held *held_of(const leat_engine *engine, uint32_t queue)
     return &engine->partitions[leat_queue_partition(engine, queue)].held;
 }
 
+/* Not that of its subpartition: there one batch at most is about to hold a key, its own. */
+static bool is_full_of(const leat_engine *engine, uint32_t queue)
+{
+    return leat_held_is_full_of(held_of(engine, queue), leat_queue_subpartition(engine, queue));
+}
+
 /* With those that are about to be held. */
 static bool is_full(const leat_engine *engine, uint32_t queue)
 {
     const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
-    return partition->held.count + partition->holding_keys >= partition->held.max;
+    return partition->held.count + partition->holding_keys >= partition->held.max ||
+           is_full_of(engine, queue);
+}
+
+/* It would be held, if there is room. */
+static bool is_to_be_held(const leat_engine *engine, uint32_t queue,
+                          const leat_engine_job_result *result)
+{
+    const leat_record_slot *head = head_of(engine, queue);
+    return (head->on_refused == LEAT_ENGINE_REFUSED_HOLD || result->is_hold) && head->key != 0 &&
+           !leat_held_has(held_of(engine, queue), head->key);
 }
 
 /* What is known of the retries of a key outlives the claim: one that has ended its session would be
@@ -44,7 +60,8 @@ static void claimed_key(leat_engine *engine, leat_partition *partition,
     int64_t since_us = engine->now_us - 1000 * found->since_ms;
     if (leat_held_has(held, found->key))
         return;
-    leat_held_place *place = leat_held_add(held, found->key, since_us);
+    LEAT_ASSERT(found->subpartition < engine->config.subpartitions);
+    leat_held_place *place = leat_held_add(held, found->key, found->subpartition, since_us);
     if (engine->shards[partition->shard].looks)
         leat_held_set_look(held, place, engine->now_us);
     if (!found->is_final && engine->now_us - since_us < engine->config.patience_us)
@@ -66,10 +83,13 @@ bool leat_keys_claimed(leat_engine *engine, leat_partition *partition, const lea
 bool leat_keys_may_hold(const leat_engine *engine, uint32_t queue,
                         const leat_engine_job_result *result)
 {
-    const leat_record_slot *head = head_of(engine, queue);
-    const leat_held *held = held_of(engine, queue);
-    return (head->on_refused == LEAT_ENGINE_REFUSED_HOLD || result->is_hold) && head->key != 0 &&
-           !is_full(engine, queue) && !leat_held_has(held, head->key);
+    return is_to_be_held(engine, queue, result) && !is_full(engine, queue);
+}
+
+bool leat_keys_lacks_room(const leat_engine *engine, uint32_t queue,
+                          const leat_engine_job_result *result)
+{
+    return result->no_room || (is_to_be_held(engine, queue, result) && is_full(engine, queue));
 }
 
 bool leat_keys_is_outdated(const leat_engine *engine, uint32_t queue)
@@ -111,9 +131,8 @@ bool leat_keys_may_look(const leat_engine *engine, uint32_t queue,
                         const leat_engine_job_result *result)
 {
     const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
-    const leat_record_slot *head = head_of(engine, queue);
-    return (head->on_refused == LEAT_ENGINE_REFUSED_HOLD || result->is_hold) && head->key != 0 &&
-           leat_held_is_full(&partition->held) &&
+    return is_to_be_held(engine, queue, result) &&
+           (leat_held_is_full(&partition->held) || is_full_of(engine, queue)) &&
            engine->now_us - partition->held_us >= LOOK_BACKOFFS * engine->config.retry_max_us;
 }
 
@@ -121,8 +140,9 @@ void leat_keys_hold(leat_engine *engine, uint32_t queue)
 {
     leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
     const leat_retry *retry = &engine->queues[queue].retry;
-    leat_held_place *place =
-        leat_held_add(&partition->held, head_of(engine, queue)->key, engine->now_us);
+    leat_held_place *place = leat_held_add(&partition->held, head_of(engine, queue)->key,
+                                           (uint16_t)leat_queue_subpartition(engine, queue),
+                                           engine->now_us);
     if (engine->shards[partition->shard].looks)
         leat_held_set_look(&partition->held, place, engine->now_us);
     if (retry->dead_by != LEAT_ENGINE_BAD_DATA && engine->config.patience_us > 0)

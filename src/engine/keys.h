@@ -20,6 +20,9 @@ bool leat_keys_claimed(leat_engine *engine, leat_partition *partition, const lea
  * for the next ones too. */
 bool leat_keys_may_hold(const leat_engine *engine, uint32_t queue,
                         const leat_engine_job_result *result);
+/* The head is refused: does it wait only because no more keys can be held, or no more be kept? */
+bool leat_keys_lacks_room(const leat_engine *engine, uint32_t queue,
+                          const leat_engine_job_result *result);
 leat_keys_fate leat_keys_fate_of(const leat_engine *engine, uint32_t queue,
                                  const leat_engine_batch *batch,
                                  const leat_engine_job_result *result);

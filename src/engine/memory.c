@@ -41,6 +41,7 @@ void leat_engine_config_defaults(leat_engine_config *config)
         .chunk_bytes_max = 1 << 20,
         .park_bytes_max = 8 << 20,
         .held_keys_max = LEAT_HELD_KEYS_MAX,
+        .held_keys_each_max = LEAT_HELD_KEYS_EACH_MAX,
         .seed = 1,
     };
 }
@@ -76,6 +77,8 @@ static int check_counts(const leat_engine_config *config, leat_error *error)
         return leat_fail(error, "chunk_records_max must be 1 to 65536");
     if (config->held_keys_max == 0 || config->held_keys_max > LEAT_HELD_KEYS_MAX)
         return leat_fail(error, "held_keys_max must be 1 to %d", LEAT_HELD_KEYS_MAX);
+    if (config->held_keys_each_max == 0)
+        return leat_fail(error, "held_keys_each_max must be above 0");
     if (config->chunk_bytes_max == 0 || config->park_bytes_max < config->chunk_bytes_max)
         return leat_fail(error, "chunk_bytes_max must be 1 to park_bytes_max");
     for (uint32_t i = 0; i < config->partition_count; i++) {
@@ -212,11 +215,13 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
         uint32_t places = leat_held_places(config->held_keys_max);
         leat_held_place *held = carve(carver, places, sizeof *held);
         leat_pairing_node *dues = carve(carver, places, sizeof *dues);
+        uint16_t *of = carve(carver, config->subpartitions, sizeof *of);
         if (!engine)
             continue;
         leat_engine_progress_init(&partitions[i].progress, progress, config->subpartitions);
         partitions[i].picked = subpartitions_picked;
-        leat_held_init(&partitions[i].held, held, dues, config->held_keys_max);
+        leat_held_init(&partitions[i].held, held, dues, of, config->held_keys_max,
+                       config->held_keys_each_max);
         leat_queue_init(&partitions[i].retry.records);
         partitions[i].low = -1;
         partitions[i].shard = config->shard_of[i];

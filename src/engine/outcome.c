@@ -302,7 +302,9 @@ static leat_retry_verdict verdict_of(leat_engine *engine, leat_job_slot *slot, u
     bool lately = retry->held && engine->now_us - retry->notified_us < LEAT_RATE_LIMIT_US;
     *ret_notice = lately ? 0 : LEAT_NOTICE_STALLED;
     leat_guard_retract(engine, id);
-    leat_retry_verdict verdict = leat_retry_failed(retry, result->outcome, attempt);
+    leat_retry_verdict verdict = result->no_room
+                                     ? leat_retry_no_room(retry, attempt)
+                                     : leat_retry_failed(retry, result->outcome, attempt);
     if (verdict == LEAT_RETRY_DEAD)
         return dead_or_held(engine, slot, id, result);
     if (verdict != LEAT_RETRY_HALT)
@@ -340,20 +342,22 @@ void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engi
     leat_retry_verdict verdict = verdict_of(engine, slot, id, &attempt, result, &notice);
     if (is_refused_alone(slot, result))
         leat_narrow_refused(&queue->narrow);
-    else if (is_understood(result->outcome))
+    else if (is_understood(result->outcome) && !result->is_unsent)
         leat_narrow_answered(&queue->narrow);
     else
         leat_narrow_put_off(&queue->narrow);
     leat_queue_landed(partition, queue);
-    if (verdict != LEAT_RETRY_AT_ONCE || result->outcome == LEAT_ENGINE_CONTENTION)
+    bool is_refused = slot->job.batch.record_count == 1 && result->outcome != LEAT_ENGINE_DRIFT &&
+                      is_understood(result->outcome);
+    if (verdict != LEAT_RETRY_AT_ONCE || result->outcome == LEAT_ENGINE_CONTENTION) {
         leat_trouble_record(engine, id, slot->since_us, result);
+        engine->marks[id].no_room = is_refused && leat_keys_lacks_room(engine, id, result);
+    }
     if (verdict == LEAT_RETRY_AT_ONCE) {
         leat_subpartition_wake(engine, partition, subpartition);
         return;
     }
-    bool is_refused = result->outcome != LEAT_ENGINE_DRIFT && is_understood(result->outcome);
-    if (verdict == LEAT_RETRY_HELD && is_refused && slot->job.batch.record_count == 1 &&
-        leat_keys_may_look(engine, id, result)) {
+    if (verdict == LEAT_RETRY_HELD && is_refused && leat_keys_may_look(engine, id, result)) {
         leat_partition_reclaim(engine, partition, false);
         return;
     }

@@ -335,6 +335,19 @@ leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outc
     return refused(retry, outcome, attempt);
 }
 
+leat_retry_verdict leat_retry_no_room(leat_retry *retry, const leat_retry_attempt *attempt)
+{
+    if (retry->dead)
+        return letter_failed(retry, LEAT_ENGINE_BAD_DATA);
+    if (attempt->elsewhere)
+        return LEAT_RETRY_AT_ONCE;
+    retry->alone = true;
+    if (is_one_record(attempt))
+        return leat_retry_hold(retry);
+    retry->limit = attempt->culprit > 0 ? (uint32_t)attempt->culprit : 1;
+    return LEAT_RETRY_AT_ONCE;
+}
+
 int64_t leat_retry_last_call_us(int64_t retry_min_us, int64_t retry_max_us)
 {
     int64_t longest_us = retry_min_us << (LAST_CALL_DELAYS - 1);

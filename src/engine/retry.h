@@ -142,6 +142,10 @@ int64_t leat_retry_delay_us(const leat_retry *retry, const leat_retry_attempt *a
 /* A batch failed with an ERROR (contention, outage or a refusal). */
 leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outcome,
                                      const leat_retry_attempt *attempt);
+/* A batch was not run, because its record `culprit` was to be kept and there is no room: those
+ * before it go on, and it waits alone. A lock that they wait for, and what else is known of them,
+ * stays. */
+leat_retry_verdict leat_retry_no_room(leat_retry *retry, const leat_retry_attempt *attempt);
 /* What follows LEAT_RETRY_DEAD or LEAT_RETRY_HALT: the record is tried again as it is (HELD), or
  * kept as a dead letter, or as the first one of a held key (`holds`; AT_ONCE). */
 leat_retry_verdict leat_retry_hold(leat_retry *retry);

@@ -13,6 +13,8 @@
  *   deep.c          which subpartitions are why a partition is paused
  *   keys.c          what becomes of a record that is refused: a dead letter, or its key is held
  *   key_retry.c     the owner's retries of held keys
+ *   key_jobs.c      their jobs
+ *   key_left.c      held keys that are left to people, or cannot be read
  *   backlog.c       what is parked already: claims, chunks that come and go
  *   loads.c         chunks that are loaded
  *   revoke.c        a partition's end: drain, last compaction, giving back
@@ -178,6 +180,7 @@ typedef struct leat_partition {
     leat_key_retry retry;
     int64_t held_us;       /* when that was read */
     uint32_t holding_keys; /* batches of this incarnation that make a key held */
+    int64_t unread_us; /* when it was last reported that kept records cannot be read; 0: never */
 
     leat_holding room;      /* what it held when it was paused: as much as it may */
     uint32_t span;          /* records that it is offered are counted in spans of `records_max` */
@@ -305,6 +308,7 @@ typedef struct leat_queue_mark {
     leat_engine_outcome outcome; /* of the last attempt; leat_engine.reasons has the rest */
     int64_t since_us;            /* when the first attempt began */
     uint32_t attempts;           /* that failed */
+    bool no_room;                /* its key, or a record of it, would be held if there were room */
 } leat_queue_mark;
 
 /* The next chunk of a queue. */
@@ -327,6 +331,7 @@ enum {
     LEAT_NOTICE_DEAD = 8,
     LEAT_NOTICE_NOT_PARKED = 16,
     LEAT_NOTICE_KEY_HELD = 32,
+    LEAT_NOTICE_KEY_LEFT = 64,
 };
 
 typedef struct leat_notice {
@@ -336,6 +341,7 @@ typedef struct leat_notice {
     bool guarded;
     leat_refused_share share; /* TABLE_STOPPED */
     int64_t offset;
+    uint64_t key; /* of a held key's; else 0 */
     void *payload;
 } leat_notice;
 
@@ -446,21 +452,6 @@ static inline uint32_t leat_batch_touches(const leat_engine_batch *batch,
                                           const leat_engine_batch_part *part)
 {
     return batch->chunk_count > 0 || batch->retry_key != 0 ? 1 : part->count;
-}
-
-static inline void leat_record_slot_fill(leat_record_slot *slot, const leat_engine_record *record,
-                                         int64_t read_us)
-{
-    slot->payload = record->payload;
-    slot->offset = record->offset;
-    slot->read_us = read_us;
-    slot->at_ms = record->accepted_ms;
-    slot->tenant = record->tenant;
-    slot->table = (uint16_t)record->table;
-    slot->bytes = record->bytes;
-    slot->epoch = record->epoch;
-    slot->key = record->key;
-    slot->on_refused = (uint8_t)record->on_refused;
 }
 
 /* The record that a queue must try next. */

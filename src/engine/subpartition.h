@@ -6,6 +6,22 @@
 
 #include "engine/state.h"
 
+/* A record takes its place. */
+static inline void leat_record_slot_fill(leat_record_slot *slot, const leat_engine_record *record,
+                                         int64_t read_us)
+{
+    slot->payload = record->payload;
+    slot->offset = record->offset;
+    slot->read_us = read_us;
+    slot->at_ms = record->accepted_ms;
+    slot->tenant = record->tenant;
+    slot->table = (uint16_t)record->table;
+    slot->bytes = record->bytes;
+    slot->epoch = record->epoch;
+    slot->key = record->key;
+    slot->on_refused = (uint8_t)record->on_refused;
+}
+
 /* Puts a quiet queue of a READING partition among the ready ones if it has a record that may run;
  * else it stays quiet. If that record is parked, it is asked for. */
 void leat_subpartition_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);

@@ -59,27 +59,30 @@ static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
     const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, id)];
     int64_t accepted_ms = queue->count > 0 ? engine->pool.slots[queue->head].at_ms
                                            : engine->chunks[id].oldest_ms;
-    return (leat_engine_trouble){.outcome = engine->marks[id].outcome,
-                                 .sqlstate = engine->reasons[id].sqlstate,
-                                 .message = engine->reasons[id].message,
-                                 .partition = leat_queue_partition(engine, id),
-                                 .subpartition = leat_queue_subpartition(engine, id),
-                                 .offset = head.offset,
-                                 .table = head.table,
-                                 .payload = head.payload,
-                                 .accepted_ms = accepted_ms,
-                                 .since_us = engine->marks[id].since_us,
-                                 .claimed_us = partition->held_us,
-                                 .attempts = engine->marks[id].attempts,
-                                 .count = 1,
-                                 .parked = queue->parked ? engine->chunks[id].records : 0,
-                                 .halts = engine->shards[partition->shard].probe == id,
-                                 .is_guarded = queue->retry.guarded};
+    return (leat_engine_trouble){
+        .outcome = engine->marks[id].outcome,
+        .sqlstate = engine->reasons[id].sqlstate,
+        .message = engine->reasons[id].message,
+        .partition = leat_queue_partition(engine, id),
+        .subpartition = leat_queue_subpartition(engine, id),
+        .offset = head.offset,
+        .table = head.table,
+        .payload = head.payload,
+        .accepted_ms = accepted_ms,
+        .since_us = engine->marks[id].since_us,
+        .claimed_us = partition->held_us,
+        .attempts = engine->marks[id].attempts,
+        .count = 1,
+        .parked = queue->parked ? engine->chunks[id].records : 0,
+        .halts = engine->shards[partition->shard].probe == id,
+        .is_guarded = queue->retry.guarded,
+        .no_room = engine->marks[id].no_room,
+        .held_keys = partition->held.of[leat_queue_subpartition(engine, id)]};
 }
 
 static bool is_same_cause(const leat_engine_trouble *a, const leat_engine_trouble *b)
 {
-    return a->outcome == b->outcome && a->table == b->table &&
+    return a->outcome == b->outcome && a->table == b->table && a->no_room == b->no_room &&
            strcmp(a->sqlstate, b->sqlstate) == 0;
 }
 

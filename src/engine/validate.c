@@ -191,6 +191,16 @@ static void check_waits(const leat_engine *engine, uint32_t id)
                 state == LEAT_ENGINE_REVOKING);
 }
 
+/* Each subpartition has as many as are counted of it. */
+static void check_held(const leat_engine *engine, const leat_held *held)
+{
+    uint32_t count = 0;
+    leat_held_validate(held);
+    for (uint32_t i = 0; held->count > 0 && i < engine->config.subpartitions; i++)
+        count += held->of[i];
+    LEAT_ASSERT(count == held->count);
+}
+
 static void check_key_retry(const leat_engine *engine, const leat_partition *partition,
                             counted *tally)
 {
@@ -199,7 +209,7 @@ static void check_key_retry(const leat_engine *engine, const leat_partition *par
     leat_run run = {loaded->head, loaded->tail, loaded->count, loaded->bytes};
     bool has_records = retry->step == LEAT_KEY_RETRY_LOADED || retry->step == LEAT_KEY_RETRY_FLYING;
     check_run(engine, &run);
-    leat_held_validate(&partition->held);
+    check_held(engine, &partition->held);
     LEAT_ASSERT((loaded->count > 0) == has_records);
     LEAT_ASSERT(retry->step == LEAT_KEY_RETRY_NONE || leat_held_has(&partition->held, retry->key));
     tally->loaded.records += loaded->count;

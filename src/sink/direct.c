@@ -443,7 +443,7 @@ static int open_shard(direct_pool *pool, uv_loop_t *loop, leat_standstill *stand
                              .owner = config->owner,
                              .connections = config->connections,
                              .source_id = config->source_id,
-                             .subpartitions = config->placement->subpartitions,
+                             .placement = *config->placement,
                              .schema_versions = config->schema_versions,
                              .lock_timeout_ms = config->timeout_ms,
                              .commits_async = config->shards[index].commits_async,

@@ -26,7 +26,8 @@ typedef struct leat_shard_held_key {
     char *at;       /* of the last refusal */
     uint32_t tries; /* again, since it is held */
     char *sqlstate; /* of the last refusal; NULL: leat itself could not make sense of the record */
-    char *message;
+    char *message;  /* "", as then `sqlstate` is: its first record has not been refused yet, but one
+                       before it that is done with */
     int64_t records;
     int64_t first_offset; /* of them; -1: there are none */
     int64_t bytes;        /* as stored */

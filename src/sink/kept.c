@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "record/chunk.h"
 #include "sink/sqlstate.h"
@@ -40,19 +41,58 @@ bool leat_kept_is_refusal(leat_engine_outcome outcome)
 bool leat_kept_is_final(const char *sqlstate)
 {
     leat_sql_error error = {.sqlstate = sqlstate, .severity = "ERROR"};
-    return !sqlstate || leat_sqlstate_outcome(&error, LEAT_SQL_ROWS) == LEAT_ENGINE_BAD_DATA;
+    return !sqlstate ||
+           (*sqlstate && leat_sqlstate_outcome(&error, LEAT_SQL_ROWS) == LEAT_ENGINE_BAD_DATA);
 }
 
-/* The first record was refused, the others were kept behind it. */
+/* The first record was refused, the others were kept behind it; or those before it are done with,
+ * and it was not tried since. */
 leat_engine_reason leat_kept_letter_reason(const leat_shard_held_key *key, int64_t offset)
 {
     leat_engine_reason reason = {.sqlstate = ""};
-    bool is_refused = offset == key->first_offset;
+    bool is_said = key->message[0] != '\0';
+    bool is_refused = is_said && offset == key->first_offset;
     if (is_refused && key->sqlstate)
         snprintf(reason.sqlstate, sizeof reason.sqlstate, "%s", key->sqlstate);
-    snprintf(reason.message, sizeof reason.message, "%s%s",
-             is_refused ? "" : "its key was held and discarded: ", key->message);
+    snprintf(reason.message, sizeof reason.message, "%s%s%s",
+             is_refused ? "" : "its key was held and discarded", is_refused || !is_said ? "" : ": ",
+             key->message);
     return reason;
+}
+
+uint16_t leat_kept_subpartition(const leat_placement *placement, leat_slice key)
+{
+    leat_slice some = {key.data ? key.data : "", key.size};
+    return (uint16_t)leat_placement_subpartition(placement, some, leat_hash(some));
+}
+
+void leat_kept_tally_begin(leat_kept_tally *tally, const leat_placement *placement,
+                           uint32_t partition_count, leat_shard_held_count *ret)
+{
+    tally->placement = placement;
+    tally->partition_count = partition_count;
+    tally->ret = ret;
+    tally->partition = -1;
+}
+
+void leat_kept_tally_add(leat_kept_tally *tally, int64_t partition, leat_slice key,
+                         uint64_t records, uint64_t bytes)
+{
+    if (partition < 0 || partition >= tally->partition_count)
+        return;
+    if (partition != tally->partition)
+        memset(tally->bytes, 0, sizeof tally->bytes);
+    tally->partition = partition;
+    leat_shard_held_count *ret = &tally->ret[partition];
+    uint16_t subpartition = leat_kept_subpartition(tally->placement, key);
+    uint64_t sum = tally->bytes[subpartition] += bytes;
+    ret->keys++;
+    ret->records += records;
+    ret->bytes += bytes;
+    if (sum <= ret->most_bytes)
+        return;
+    ret->most_bytes = sum;
+    ret->most = subpartition;
 }
 
 static int compare_keys(const void *a, const void *b)

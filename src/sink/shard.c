@@ -296,12 +296,19 @@ int leat_shard_reporter_read_parked_size(leat_shard_reporter *reporter, uint64_t
                : 1;
 }
 
-int leat_shard_reporter_count_held(leat_shard_reporter *reporter, uint32_t partition_count,
-                                   uint32_t *ret, leat_error *error)
+int leat_shard_reporter_note_key(leat_shard_reporter *reporter, const leat_shard_key_note *note,
+                                 leat_error *error)
+{
+    return reporter->ops->note_key(reporter, note, error);
+}
+
+int leat_shard_reporter_count_held(leat_shard_reporter *reporter, const leat_placement *placement,
+                                   uint32_t partition_count, leat_shard_held_count *ret,
+                                   leat_error *error)
 {
     LEAT_ASSERT(partition_count > 0);
     memset(ret, 0, partition_count * sizeof *ret);
-    return reporter->ops->count_held(reporter, partition_count, ret, error);
+    return reporter->ops->count_held(reporter, placement, partition_count, ret, error);
 }
 
 int leat_shard_reporter_rotate_keys(leat_shard_reporter *reporter, int64_t lifetime_ms,

@@ -206,8 +206,9 @@ const char *leat_shard_describe_wait(const leat_shard_wait *wait, char ret[LEAT_
 typedef struct leat_shard_held {
     int64_t keys;
     int64_t records;  /* kept of them */
+    int64_t bytes;    /* of these, as stored */
     int64_t since_ms; /* for how long the first of them has been held */
-    char reason[300]; /* of its last refusal, for people: "23503: ..." */
+    char reason[300]; /* of its last refusal, for people: "23503: ..."; "": of none yet */
 } leat_shard_held;
 
 typedef struct leat_shard_work {
@@ -275,10 +276,30 @@ void leat_shard_reporter_rest(leat_shard_reporter *reporter);
  * and cannot be given back. 1: such a shard gives back at once. */
 int leat_shard_reporter_read_parked_size(leat_shard_reporter *reporter, uint64_t *ret_bytes,
                                          leat_error *error) LEAT_MUST_CHECK;
-/* How many keys of each partition are held; `ret` has `partition_count` elements, 0 for those of
- * other shards. */
-int leat_shard_reporter_count_held(leat_shard_reporter *reporter, uint32_t partition_count,
-                                   uint32_t *ret, leat_error *error) LEAT_MUST_CHECK;
+/* What of a partition is held. */
+typedef struct leat_shard_held_count {
+    uint32_t keys;
+    uint64_t records;    /* kept of them; as are the next */
+    uint64_t bytes;      /* as stored */
+    uint64_t most_bytes; /* of the subpartition with the most */
+    uint32_t most;       /* that one; meaningful while it has some */
+} leat_shard_held_count;
+/* `ret` has `partition_count` elements, all 0 for those of other shards. Reads all that is kept. */
+int leat_shard_reporter_count_held(leat_shard_reporter *reporter, const leat_placement *placement,
+                                   uint32_t partition_count, leat_shard_held_count *ret,
+                                   leat_error *error) LEAT_MUST_CHECK;
+/* What the first record of a held key was refused with. */
+typedef struct leat_shard_key_note {
+    uint32_t partition;
+    int64_t hash;
+    int64_t offset;   /* of that record */
+    char sqlstate[6]; /* "": leat itself could not make sense of it */
+    char message[256];
+} leat_shard_key_note;
+/* Writes it where `leat dead list --held` shows it; not if the key has another first record by now,
+ * is held no longer, or is just being tried. */
+int leat_shard_reporter_note_key(leat_shard_reporter *reporter, const leat_shard_key_note *note,
+                                 leat_error *error) LEAT_MUST_CHECK;
 typedef struct leat_shard_rotated {
     bool early;     /* keys were forgotten that something which waits may need */
     uint64_t bytes; /* what the noted ones take up */

@@ -134,8 +134,10 @@ struct leat_shard_reporter_ops {
     void (*rest)(leat_shard_reporter *reporter);
     /* NULL: it gives back at once what was deleted. */
     int (*read_parked_size)(leat_shard_reporter *reporter, uint64_t *ret_bytes, leat_error *error);
-    int (*count_held)(leat_shard_reporter *reporter, uint32_t partition_count, uint32_t *ret,
-                      leat_error *error);
+    int (*note_key)(leat_shard_reporter *reporter, const leat_shard_key_note *note,
+                    leat_error *error);
+    int (*count_held)(leat_shard_reporter *reporter, const leat_placement *placement,
+                      uint32_t partition_count, leat_shard_held_count *ret, leat_error *error);
     /* NULL: it does so by itself. */
     int (*rotate_keys)(leat_shard_reporter *reporter, int64_t lifetime_ms, int64_t newest_ms,
                        leat_shard_rotated *ret, leat_error *error);

@@ -25,7 +25,7 @@ typedef struct leat_sink_config {
     const char *owner;    /* source and consumer group, for the sessions' name: leat_shard_owner */
     uint32_t connections; /* hard cap for this sink; a SQLite file has one writer, so one */
     int32_t source_id;    /* leat.sources.id */
-    uint32_t subpartitions;                /* of each partition: as stored with the source */
+    leat_placement placement;              /* as stored with the source */
     leat_schema_versions *schema_versions; /* outlives the sink; its newest version is used from the
                                               next batch on */
     leat_controls *controls;               /* outlives the sink; a claim publishes those it has

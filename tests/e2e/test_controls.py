@@ -187,7 +187,8 @@ def test_what_cannot_be_meant_changes_nothing(make_world):
     control(world, "block", "--key", "6/1", "--for", "1h", "--hold")
     said = control(world, "block", "--key", "6/1", "--for", "2h", code=1)
     assert "is held until" in said and "nothing was changed; unblock it first" in said
-    assert "are held in shard a" in control(world, "block", "--key", "6/1", "--for", "3h", "--hold")
+    said = control(world, "block", "--key", "6/1", "--for", "3h", "--hold")
+    assert "are held in shard a" in said and "At most 4096 rows of a partition are held, 256 of them in one subpartition" in said
     ends = {one["action"]: one["left"] for one in map(json.loads, control(world, "list", "--json").splitlines())}
     assert ends["skip"] < 7300 and ends["hold"] > 10000
     control(world, "unblock", "--key", "6/1")

@@ -93,6 +93,7 @@ def status(world, keys, records):
     done = world.leat("status")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"    {keys} keys are held with {records} records, the first for " in done.stdout
+    assert "; kept 0.0 MiB of 1024.0 MiB: leat dead list --held\n" in done.stdout
     (shard,) = json.loads(world.leat("status", "--json").stdout)["shards"]
     assert (shard["held_keys"]["keys"], shard["held_keys"]["records"]) == (keys, records)
     assert shard["held_keys"]["seconds"] > 0 and shard["held_keys"]["reason"].startswith("23503: ")
@@ -300,6 +301,132 @@ def test_everybody_at_once(world_of):
     expect_all(world, rounds)
     assert set(person.codes) <= {0, 1, 3} and 0 in person.codes
     assert [worker.terminate() for worker in workers] == [0, 0]
+
+
+def child(world, producer, key, parent, n=1):
+    producer.produce(world.name, key=str(key), value=json.dumps({"n": n, "list": n, "parent": parent}), partition=0, headers={"op": "patch"})
+    assert producer.flush(30) == 0
+
+
+def listed(world):
+    (key,) = map(json.loads, world.leat("dead", "list", "--held", "--json").stdout.splitlines())
+    return key
+
+
+def troubles(world):
+    (shard,) = json.loads(world.leat("status", "--json").stdout)["shards"]
+    return {trouble["kind"]: trouble for trouble in shard["troubles"]}
+
+
+def test_what_the_owner_leaves_to_people_has_the_reason_of_its_first_record(world_of):
+    """One line says that it is left to people, and why is noted with the key: another record is the first by then than when it was held.
+    Once that is given up, nothing is said of the next one."""
+    world = world_of("hold", patience="1h")
+    worker = world.start("apply")
+    producer = Producer({"bootstrap.servers": world.brokers})
+    child(world, producer, 7, MISSING)
+    wait_until(lambda: held(world) == 1, "the key to be held")
+    child(world, producer, 7, PARENT, n=2_147_483_647)  # too much, after the first
+    child(world, producer, 7, PARENT, n=4)
+    wait_until(lambda: kept(world) == 3, "all to be kept")
+    assert listed(world)["sqlstate"] == "23503"
+    the_parents_come(world)
+    worker.wait_for("held key left to people")
+    line = next(line for line in worker.text().splitlines() if "held key left to people" in line)
+    assert 'key="7"' in line and "sqlstate=22003" in line and "offset=1 " in line
+    wait_until(lambda: listed(world)["tries"] == 1, "the reason to be noted")
+    key = listed(world)
+    assert (key["records"], key["first_offset"], key["sqlstate"]) == (2, 1, "22003") and "out of range" in key["message"]
+    assert "1 record given up, still held" in world.leat("dead", "discard", "--key", "7", "--limit", "1").stdout
+    assert listed(world)["message"] is None and "not refused since" in world.leat("dead", "list", "--held").stdout
+    assert world.rows("select \"offset\", sqlstate from leat.dead_letters") == [(1, "22003")]
+    assert "1 record applied, no longer held" in world.leat("dead", "retry").stdout
+    assert world.rows("select n, list from children") == [(5, [1, 4])]
+    assert worker.terminate() == 0
+
+
+def test_a_kept_record_that_cannot_be_read_is_told_and_waits_for_a_person(world_of):
+    """Bytes that somebody has changed: what is kept before them is applied, a line names the place, the others go on, and after the
+    patience the row is left to people. Once the bytes are right again a retry applies the rest."""
+    world = world_of("hold", patience="15s")
+    worker = world.start("apply")
+    producer = Producer({"bootstrap.servers": world.brokers})
+    child(world, producer, 7, MISSING)
+    wait_until(lambda: held(world) == 1, "the key to be held")
+    for n in (2, 3):
+        child(world, producer, 7, MISSING, n=n)
+    wait_until(lambda: kept(world) == 3, "all to be kept")
+    flip = ("update leat.parked_keys set record = set_byte(record, octet_length(record) - 6, get_byte(record, octet_length(record) - 6) # 1)"
+            " where \"offset\" = 1 returning 1")
+    world.rows(flip)
+    the_parents_come(world)
+    worker.wait_for("what is kept of a held row cannot be read")
+    assert "the record of a held key at offset 1 cannot be read: parked records are damaged" in worker.text()
+    assert world.rows("select list from children") == [([1],)] and kept(world) == 2
+    child(world, producer, 8, PARENT)
+    wait_until(lambda: rows_with(world, 1) == 2, "others to go on")
+    worker.wait_for("held key left to people")
+    wait_until(lambda: "cannot be read" in (listed(world)["message"] or ""), "the reason to be noted")
+    assert listed(world)["sqlstate"] is None and listed(world)["first_offset"] == 1
+    assert one(world, "select count(*) from leat.dead_letters") == 0
+    world.rows(flip)
+    assert "2 records applied, no longer held" in world.leat("dead", "retry").stdout
+    assert world.rows("select list from children order by id") == [([1, 2, 3],), ([1],)]
+    assert worker.terminate() == 0
+
+
+def test_a_subpartition_without_room_for_more_held_rows_says_so(make_world):
+    """It has its share of its partition's places. What is refused then waits, under a name of its own; nothing is lost."""
+    world = make_world(shards=1, partitions=1, table_sql=CHILDREN, route={**ROUTE, "on_refused": "hold"}, apply={"patience": "0s"})
+    world.settings["log"]["subpartitions"] = 1
+    world.write_config()
+    world.init()
+    worker = world.start("apply")
+    producer = Producer({"bootstrap.servers": world.brokers})
+    for key in range(300):
+        producer.produce(world.name, key=str(key), value=json.dumps({"n": 1, "parent": MISSING}), partition=0, headers={"op": "patch"})
+    assert producer.flush(30) == 0
+    wait_until(lambda: held(world) == 256, "a share to be held")
+    worker.wait_for("no room for more of held rows")
+    assert "held_keys=256 held_keys_max=4096 subpartition_keys=256 subpartition_keys_max=256" in worker.text()
+    wait_until(lambda: world.metric(worker, "leat_held_full_subpartitions") == 1, "the metric")
+    assert world.metric(worker, "leat_held_keys_limit") == 4096
+    wait_until(lambda: "held_full" in troubles(world), "the status")
+    assert "violates foreign key" in troubles(world)["held_full"]["words"] and "stalled" not in troubles(world)
+    assert held(world) == 256
+    the_parents_come(world)
+    retry(world)
+    wait_until(lambda: rows_with(world, 1) == 300, "all of them")
+    wait_until(lambda: world.metric(worker, "leat_held_full_subpartitions") == 0, "the metric")
+    assert (held(world), one(world, "select count(*) from leat.dead_letters")) == (0, 0)
+    assert worker.terminate() == 0
+
+
+def test_what_is_kept_has_its_room_and_what_finds_none_waits(world_of):
+    """held_max is used up: one record is kept of the row, the next one stalls its subpartition, rows of others go on. A retry makes room."""
+    world = world_of("hold")
+    world.settings["shards"][0]["held_max"] = 1
+    world.write_config()
+    worker = world.start("apply")
+    producer = Producer({"bootstrap.servers": world.brokers})
+    child(world, producer, 7, MISSING)
+    wait_until(lambda: kept(world) == 1 and world.metric(worker, "leat_kept_records") == 1, "the first one to be kept and counted")
+    for n in (2, 3):
+        child(world, producer, 7, MISSING, n=n)
+    worker.wait_for("no room for more of held rows")
+    assert "what is kept of held rows has used up its" in worker.text() and "shards[].held_max: 0.0 of 0.0 MiB" in worker.text()
+    for key in range(100, 140):
+        child(world, producer, key, PARENT)
+    wait_until(lambda: rows_with(world, 1) >= 38, "others to go on")
+    wait_until(lambda: "held_full" in troubles(world), "the status")
+    (shard,) = json.loads(world.leat("status", "--json").stdout)["shards"]
+    assert shard["held_keys"]["records"] == 1 and shard["held_keys"]["bytes"] > 1 == shard["held_keys"]["max_bytes"]
+    assert world.metric(worker, "leat_kept_limit_bytes") == 1 and world.metric(worker, "leat_kept_bytes") == shard["held_keys"]["bytes"]
+    assert kept(world) == 1 and one(world, "select count(*) from leat.dead_letters") == 0
+    the_parents_come(world)
+    retry(world)
+    wait_until(lambda: world.rows("select list from children where id = 7") == [([1, 2, 3],)], "all in order")
+    assert worker.terminate() == 0
 
 
 def test_a_discarded_key_goes_on_with_its_next_record(world_of):

@@ -163,6 +163,19 @@ def test_a_partition_with_held_keys_is_not_deleted(shard):
     a.run("DELETE FROM leat.sources WHERE id = 1")
 
 
+def test_a_key_that_stays_forgets_the_reason_of_a_record_that_is_gone(shard):
+    """It was said of that record and not of the next one, which a new owner may try again."""
+    a, _ = owner_with_held(shard, 10, 12, 14)
+    b = shard.session("psql")
+    said = "SELECT tries, sqlstate, message FROM leat.held"
+    assert retry(b, limit=0) == ([], True) and b.run(said) == [(0, "23503", "no parent")], "nothing was taken"
+    assert retry(b, limit=1) == ([10], True) and b.run(said) == [(0, "", "")]
+    assert b.run("SELECT sqlstate FROM leat.held_keys(1, 0, 10)") == [("",)]
+    b.run("SELECT leat.retry_failed(1, 0, %s, NULL, 'no column')", HASH)
+    assert b.run(said) == [(1, None, "no column")]
+    assert retry(b, last=True, limit=1) == ([12], True) and b.run(said) == [(1, "", "")]
+
+
 def test_a_retry_outside_read_committed(shard):
     """Under a snapshot of the whole transaction it would not see what it has waited for."""
     a, _ = owner_with_held(shard, 10)

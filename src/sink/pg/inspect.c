@@ -138,18 +138,22 @@ static int count_dead(leat_pg *pg, const char *topic, leat_shard_work *ret, leat
 
 static const char held_sql[] =
     "SELECT count(*), coalesce((extract(epoch FROM clock_timestamp() - min(h.since)) * 1000)::bigint, 0),"
-    "       coalesce((array_agg(coalesce(h.sqlstate, 'by leat') || ': ' || h.message ORDER BY h.since, h.hash))[1], ''),"
-    "       (SELECT count(*) FROM leat.parked_keys AS k JOIN leat.sources AS t ON t.id = k.source WHERE t.topic = $1)"
+    "       coalesce((array_agg(CASE WHEN h.message = '' THEN '' ELSE coalesce(h.sqlstate, 'by leat') || ': ' || h.message END"
+    "                           ORDER BY h.since, h.hash))[1], ''),"
+    "       (SELECT count(*) FROM leat.parked_keys AS k JOIN leat.sources AS t ON t.id = k.source WHERE t.topic = $1),"
+    "       (SELECT coalesce(sum(octet_length(k.record)), 0)"
+    "          FROM leat.parked_keys AS k JOIN leat.sources AS t ON t.id = k.source WHERE t.topic = $1)"
     "  FROM leat.held AS h JOIN leat.sources AS s ON s.id = h.source WHERE s.topic = $1";
 
 static int sum_held(leat_pg *pg, const char *topic, leat_shard_held *ret, leat_error *error)
 {
-    enum { KEYS, SINCE_MS, REASON, RECORDS };
+    enum { KEYS, SINCE_MS, REASON, RECORDS, BYTES };
     PGresult *result = leat_pg_query(pg, held_sql, 1, &topic, error);
     if (!result)
         return -1;
     ret->keys = leat_pg_integer(result, 0, KEYS);
     ret->records = leat_pg_integer(result, 0, RECORDS);
+    ret->bytes = leat_pg_integer(result, 0, BYTES);
     ret->since_ms = leat_pg_integer(result, 0, SINCE_MS);
     snprintf(ret->reason, sizeof ret->reason, "%s", PQgetvalue(result, 0, REASON));
     PQclear(result);

@@ -26,7 +26,8 @@ const char leat_pg_retried_sql[] =
     "SELECT leat.retried($1::int4, $2::int4, $3::int8, $4::int8[], true)::int4";
 
 const char leat_pg_held_sql[] =
-    "SELECT hash, since_ms, sqlstate FROM leat.held_keys($1::int4, $2::int4, $3::int4)";
+    "SELECT k.hash, k.since_ms, k.sqlstate, h.key FROM leat.held_keys($1::int4, $2::int4, $3::int4) AS k"
+    "  LEFT JOIN leat.held AS h ON h.source = $1::int4 AND h.partition = $2::int4 AND h.hash = k.hash";
 
 /* One row, also where nothing is kept: it shows the server. */
 const char *const leat_pg_kept_sql[] = LEAT_PG_WITH_SERVER(
@@ -203,7 +204,23 @@ void leat_pg_kept_params(leat_pg_params *params, int32_t source_id, uint32_t par
 
 /* ---- answers ---- */
 
-int leat_pg_read_held(const PGresult *result, leat_engine_held **ret, uint32_t *ret_count)
+static int read_held(const PGresult *result, int row, const leat_placement *placement,
+                     leat_engine_held *ret)
+{
+    int64_t hash;
+    if (leat_pg_field_int8(result, row, 0, &hash) < 0 || hash == 0 ||
+        leat_pg_field_int8(result, row, 1, &ret->since_ms) < 0 || PQgetisnull(result, row, 3))
+        return -1;
+    leat_slice key = {PQgetvalue(result, row, 3), (size_t)PQgetlength(result, row, 3)};
+    ret->key = (uint64_t)hash;
+    ret->subpartition = leat_kept_subpartition(placement, key);
+    ret->is_final =
+        leat_kept_is_final(PQgetisnull(result, row, 2) ? NULL : PQgetvalue(result, row, 2));
+    return 0;
+}
+
+int leat_pg_read_held(const PGresult *result, const leat_placement *placement,
+                      leat_engine_held **ret, uint32_t *ret_count)
 {
     int count = PQntuples(result);
     *ret = NULL;
@@ -214,15 +231,10 @@ int leat_pg_read_held(const PGresult *result, leat_engine_held **ret, uint32_t *
         return 0;
     leat_engine_held *held = leat_must_calloc((size_t)count, sizeof *held);
     for (int row = 0; row < count; row++) {
-        int64_t hash;
-        if (leat_pg_field_int8(result, row, 0, &hash) < 0 || hash == 0 ||
-            leat_pg_field_int8(result, row, 1, &held[row].since_ms) < 0) {
-            free(held);
-            return -1;
-        }
-        held[row].key = (uint64_t)hash;
-        held[row].is_final =
-            leat_kept_is_final(PQgetisnull(result, row, 2) ? NULL : PQgetvalue(result, row, 2));
+        if (read_held(result, row, placement, &held[row]) == 0)
+            continue;
+        free(held);
+        return -1;
     }
     leat_kept_sort(held, (uint32_t)count);
     *ret = held;

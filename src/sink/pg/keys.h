@@ -5,6 +5,7 @@
 #ifndef LEAT_SINK_PG_KEYS_H
 #define LEAT_SINK_PG_KEYS_H
 
+#include "base/placement.h"
 #include "engine/batch.h"
 #include "sink/pg/params.h"
 
@@ -57,8 +58,8 @@ void leat_pg_kept_params(leat_pg_params *params, int32_t source_id, uint32_t par
 
 /* What a claim finds, ascending by key, of which one more than LEAT_HELD_KEYS_MAX is asked for; the
  * caller frees it. NULL: none. -1: it has another form. */
-int leat_pg_read_held(const PGresult *result, leat_engine_held **ret,
-                      uint32_t *ret_count) LEAT_MUST_CHECK;
+int leat_pg_read_held(const PGresult *result, const leat_placement *placement,
+                      leat_engine_held **ret, uint32_t *ret_count) LEAT_MUST_CHECK;
 /* The first records that are kept of a key, as chunks, with their bytes behind them in one piece;
  * the caller frees it. NULL: none. -1: out of memory, or it has another form. */
 int leat_pg_read_kept(const PGresult *result, leat_engine_chunk **ret,

@@ -272,7 +272,7 @@ BEGIN
             at        timestamptz NOT NULL DEFAULT clock_timestamp(),
             tries     int NOT NULL DEFAULT 0,-- since then, as of `at`
             sqlstate  text,                  -- of the last refusal; NULL: leat itself could not make sense of the record
-            message   text NOT NULL,
+            message   text NOT NULL,         -- '', and then sqlstate too: its first record has not been refused yet
             PRIMARY KEY (source, partition, hash)
         ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
         CREATE TABLE leat.parked_keys (
@@ -1270,7 +1270,7 @@ $$;
 
 -- Ends a retry: these records are written, or dead letters. Each must have been there, and none before the last of them is left:
 -- an owner has read them in another transaction, perhaps from an older copy of the database. With `p_last`, and if there is none
--- left, the key is no longer held. Returns whether it is.
+-- left, the key is no longer held. Returns whether it is. A key that stays forgets what it was last refused with.
 CREATE OR REPLACE FUNCTION leat.retried(p_source int, p_partition int, p_hash bigint, p_offsets bigint[], p_last boolean)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -1293,6 +1293,9 @@ BEGIN
         DELETE FROM leat.held AS h WHERE h.source = p_source AND h.partition = p_partition AND h.hash = p_hash;
         RETURN false;
     END IF;
+    -- What was said was said of a record that is gone.
+    UPDATE leat.held AS h SET sqlstate = '', message = ''
+     WHERE h.source = p_source AND h.partition = p_partition AND h.hash = p_hash AND h.message <> '' AND gone > 0;
     RETURN true;
 END
 $$;

@@ -187,10 +187,12 @@ leat_pg_session *leat_pg_session_new(leat_pg_shared *shared, const leat_pg_sessi
         on_server_checked, on_drained, on_wake,   on_freed};
     session->shared = shared;
     session->events = *events;
-    session->progress_memory =
-        leat_must_calloc(2 * (size_t)shared->subpartitions, sizeof *session->progress_memory);
-    session->base_offsets = leat_must_calloc(shared->subpartitions, sizeof *session->base_offsets);
-    leat_engine_progress_init(&session->progress, session->progress_memory, shared->subpartitions);
+    session->progress_memory = leat_must_calloc(2 * (size_t)shared->placement.subpartitions,
+                                                sizeof *session->progress_memory);
+    session->base_offsets =
+        leat_must_calloc(shared->placement.subpartitions, sizeof *session->base_offsets);
+    leat_engine_progress_init(&session->progress, session->progress_memory,
+                              shared->placement.subpartitions);
     session->conn = leat_pg_conn_new(shared->loop, shared->dsn, shared->standstill,
                                      shared->silence_ms, &conn_events);
     return session;

@@ -36,7 +36,7 @@ typedef struct leat_pg_shared {
     const char *shard_name; /* for messages */
     uint32_t shard;
     int32_t source_id;
-    uint32_t subpartitions;
+    leat_placement placement;
     int64_t lock_timeout_ms;
     leat_schema_versions *schema_versions;
     leat_controls *controls; /* NULL: claims read none */

@@ -277,7 +277,7 @@ static void take_claim(leat_pg_session *session, const PGresult *answer)
     int64_t epoch, base_seq, low;
     leat_engine_newest newest;
     int64_t *base = session->base_offsets;
-    uint32_t count = session->shared->subpartitions;
+    uint32_t count = session->shared->placement.subpartitions;
     if (leat_pg_field_uuid(answer, 0, 0, claim.token) < 0 ||
         leat_pg_field_int8(answer, 0, 1, &epoch) < 0 ||
         leat_pg_field_int8(answer, 0, 2, &base_seq) < 0 ||
@@ -331,7 +331,7 @@ static void take_parked(leat_pg_session *session, const PGresult *answer)
 {
     LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_CLAIM);
     free(session->parked);
-    session->parked_read = leat_pg_read_parked(answer, session->shared->subpartitions,
+    session->parked_read = leat_pg_read_parked(answer, session->shared->placement.subpartitions,
                                                &session->parked, &session->parked_count) == 0;
     if (!session->parked_read)
         set_answer_fault(session, "leat.parked has rows that make no sense");
@@ -354,7 +354,8 @@ static void take_held(leat_pg_session *session, const PGresult *answer)
 {
     LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_CLAIM);
     free(session->held);
-    session->held_read = leat_pg_read_held(answer, &session->held, &session->held_count) == 0;
+    session->held_read = leat_pg_read_held(answer, &session->shared->placement, &session->held,
+                                           &session->held_count) == 0;
     if (!session->held_read)
         set_answer_fault(session, "leat.held has rows that make no sense");
 }

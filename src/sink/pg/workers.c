@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
+#include "sink/kept.h"
 #include "sink/pg/blocking.h"
 #include "sink/pg/commit_sql.h"
 #include "sink/pg/controls.h"
@@ -220,20 +222,54 @@ static int read_parked_size(leat_shard_reporter *base, uint64_t *ret_bytes, leat
     return end(reporter, result ? 0 : -1, error);
 }
 
-static int count_held(leat_shard_reporter *base, uint32_t partition_count, uint32_t *ret,
-                      leat_error *error)
+/* One that a retry has locked is passed over: what is noted here may be out of date by then. */
+static int note_key(leat_shard_reporter *base, const leat_shard_key_note *note, leat_error *error)
 {
     static const char sql[] =
-        "SELECT partition, count(*) FROM leat.held WHERE source = $1::int GROUP BY partition";
+        "WITH key AS MATERIALIZED (SELECT h.source, h.partition, h.hash FROM leat.held AS h"
+        "       WHERE h.source = $1::int AND h.partition = $2::int AND h.hash = $3::bigint FOR NO KEY UPDATE SKIP LOCKED)"
+        "UPDATE leat.held AS h SET at = clock_timestamp(), tries = h.tries + 1, sqlstate = nullif($5, ''), message = $6"
+        "  FROM key AS k WHERE (h.source, h.partition, h.hash) = (k.source, k.partition, k.hash)"
+        "   AND $4::bigint = (SELECT min(r.\"offset\") FROM leat.parked_keys AS r"
+        "                      WHERE (r.source, r.partition, r.hash) = (k.source, k.partition, k.hash))";
+    pg_reporter *reporter = (pg_reporter *)base;
+    char partition[16], hash[24], offset[24];
+    leat_buf message = {0};
+    snprintf(partition, sizeof partition, "%" PRIu32, note->partition);
+    snprintf(hash, sizeof hash, "%" PRId64, note->hash);
+    snprintf(offset, sizeof offset, "%" PRId64, note->offset);
+    leat_utf8_append(&message, leat_slice_of(note->message));
+    const char *const values[] = {reporter->source_id,    partition, hash, offset, note->sqlstate,
+                                  leat_buf_cstr(&message)};
+    int status = begin(reporter, error);
+    if (status == 0)
+        status = run(reporter, sql, 6, values, error);
+    leat_buf_free(&message);
+    return status;
+}
+
+/* Keys are few, whatever is kept of them. */
+static int count_held(leat_shard_reporter *base, const leat_placement *placement,
+                      uint32_t partition_count, leat_shard_held_count *ret, leat_error *error)
+{
+    static const char sql[] =
+        "SELECT h.partition, encode(h.key, 'hex'), count(k.\"offset\"), coalesce(sum(octet_length(k.record)), 0)"
+        "  FROM leat.held AS h LEFT JOIN leat.parked_keys AS k USING (source, partition, hash)"
+        " WHERE h.source = $1::int GROUP BY h.source, h.partition, h.hash ORDER BY h.partition";
     pg_reporter *reporter = (pg_reporter *)base;
     const char *const values[] = {reporter->source_id};
+    leat_kept_tally tally;
     if (begin(reporter, error) != 0)
         return -1;
     PGresult *result = leat_pg_query(&reporter->pg, sql, 1, values, error);
+    leat_kept_tally_begin(&tally, placement, partition_count, ret);
     for (int row = 0; result && row < PQntuples(result); row++) {
-        int64_t partition = leat_pg_integer(result, row, 0);
-        if (partition >= 0 && partition < partition_count)
-            ret[partition] = (uint32_t)leat_pg_integer(result, row, 1);
+        size_t size;
+        char *key = leat_pg_bytes(result, row, 1, &size);
+        leat_kept_tally_add(&tally, leat_pg_integer(result, row, 0), (leat_slice){key, size},
+                            (uint64_t)leat_pg_integer(result, row, 2),
+                            (uint64_t)leat_pg_integer(result, row, 3));
+        free(key);
     }
     PQclear(result);
     return end(reporter, result ? 0 : -1, error);
@@ -285,6 +321,7 @@ const leat_shard_reporter_ops leat_pg_reporter = {.open = open_reporter,
                                                   .read_writes = read_writes,
                                                   .rest = rest,
                                                   .read_parked_size = read_parked_size,
+                                                  .note_key = note_key,
                                                   .count_held = count_held,
                                                   .rotate_keys = rotate_keys,
                                                   .free = free_reporter};

@@ -130,14 +130,15 @@ static int count_dead_letters(leat_sqlite *sqlite, const char *topic, int64_t *r
 }
 
 static const char held_sql[] =
-    "SELECT count(*), coalesce(min(h.since_ms), 0), coalesce((SELECT coalesce(a.sqlstate, 'by leat') || ': ' || a.message"
+    "SELECT count(*), coalesce(min(h.since_ms), 0), coalesce((SELECT CASE WHEN a.message = '' THEN '' ELSE coalesce(a.sqlstate, 'by leat') || ': ' || a.message END"
     "         FROM leat_held AS a WHERE a.source = s.id ORDER BY a.since_ms, a.hash LIMIT 1), ''),"
-    "       (SELECT count(*) FROM leat_parked_keys AS k WHERE k.source = s.id)"
+    "       (SELECT count(*) FROM leat_parked_keys AS k WHERE k.source = s.id),"
+    "       (SELECT coalesce(sum(length(k.record)), 0) FROM leat_parked_keys AS k WHERE k.source = s.id)"
     "  FROM leat_sources AS s JOIN leat_held AS h ON h.source = s.id WHERE s.topic = ? GROUP BY s.id";
 
 static int sum_held(leat_sqlite *sqlite, const char *topic, leat_shard_held *ret, leat_error *error)
 {
-    enum { KEYS, SINCE_MS, REASON, RECORDS };
+    enum { KEYS, SINCE_MS, REASON, RECORDS, BYTES };
     sqlite3_stmt *query = leat_sqlite_prepare(sqlite, held_sql, error);
     if (!query)
         return -1;
@@ -147,6 +148,7 @@ static int sum_held(leat_sqlite *sqlite, const char *topic, leat_shard_held *ret
         const char *reason = (const char *)sqlite3_column_text(query, REASON);
         ret->keys = sqlite3_column_int64(query, KEYS);
         ret->records = sqlite3_column_int64(query, RECORDS);
+        ret->bytes = sqlite3_column_int64(query, BYTES);
         ret->since_ms = leat_wall_ms() - sqlite3_column_int64(query, SINCE_MS);
         snprintf(ret->reason, sizeof ret->reason, "%s", reason ? reason : "");
     }

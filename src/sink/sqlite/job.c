@@ -108,8 +108,8 @@ static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
         standing = leat_sqlite_read_totals(&runner->sqlite, runner->source_id, job->partition,
                                            &job->parked);
     if (standing == LEAT_SQLITE_STANDS)
-        standing =
-            leat_sqlite_read_held(&runner->sqlite, runner->source_id, job->partition, &job->keys);
+        standing = leat_sqlite_read_held(&runner->sqlite, runner->source_id, &runner->placement,
+                                         job->partition, &job->keys);
     if (check_standing(job, runner, standing, job->partition) != 0)
         return -1;
     if (leat_sqlite_keep_lifetime(&runner->sqlite, runner->source_id, runner->idempotency_ms) != 0)

@@ -20,6 +20,7 @@ typedef struct leat_sqlite_runner {
     leat_controls *controls; /* NULL: claims read none */
     uint32_t shard;
     int32_t source_id;
+    leat_placement placement;
     int64_t idempotency_ms; /* the lifetime of idempotency keys */
 } leat_sqlite_runner;
 

@@ -46,12 +46,13 @@ static leat_sqlite_standing stands_if(int changed)
 /* ---- claims ---- */
 
 leat_sqlite_standing leat_sqlite_read_held(leat_sqlite *sqlite, int32_t source_id,
-                                           uint32_t partition, leat_sqlite_keys *ret)
+                                           const leat_placement *placement, uint32_t partition,
+                                           leat_sqlite_keys *ret)
 {
     int64_t now_ms = leat_wall_ms();
     sqlite3_stmt *query = leat_sqlite_prepare(
         sqlite,
-        "SELECT hash, since_ms, sqlstate FROM leat_held WHERE source = ?1 AND partition = ?2"
+        "SELECT hash, since_ms, sqlstate, key FROM leat_held WHERE source = ?1 AND partition = ?2"
         " LIMIT ?3",
         NULL);
     leat_sqlite_keys_free(ret);
@@ -69,8 +70,10 @@ leat_sqlite_standing leat_sqlite_read_held(leat_sqlite *sqlite, int32_t source_i
         }
         ret->held = grown;
         int64_t since_ms = now_ms - sqlite3_column_int64(query, 1);
+        leat_slice key = {sqlite3_column_blob(query, 3), (size_t)sqlite3_column_bytes(query, 3)};
         ret->held[ret->held_count++] = (leat_engine_held){
             .key = (uint64_t)sqlite3_column_int64(query, 0),
+            .subpartition = leat_kept_subpartition(placement, key),
             .since_ms = since_ms > 0 ? since_ms : 0,
             .is_final = leat_kept_is_final((const char *)sqlite3_column_text(query, 2))};
     }
@@ -199,6 +202,18 @@ static leat_sqlite_standing remove_record(leat_sqlite *sqlite, int32_t source_id
     return stands_if(change(sqlite, remove));
 }
 
+/* What was said of a key that stays was said of a record that is gone. */
+static leat_sqlite_standing forget_reason(leat_sqlite *sqlite, int32_t source_id,
+                                          uint32_t partition, uint64_t key)
+{
+    sqlite3_stmt *update =
+        prepare(sqlite,
+                "UPDATE leat_held SET sqlstate = '', message = ''"
+                " WHERE source = ?1 AND partition = ?2 AND hash = ?3 AND message <> ''",
+                source_id, partition, key);
+    return change(sqlite, update) < 0 ? LEAT_SQLITE_FAILED : LEAT_SQLITE_STANDS;
+}
+
 leat_sqlite_standing leat_sqlite_retried(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                          uint64_t key, const int64_t *offsets, uint32_t count,
                                          bool *ret_is_held)
@@ -213,6 +228,8 @@ leat_sqlite_standing leat_sqlite_retried(leat_sqlite *sqlite, int32_t source_id,
             "SELECT 1 FROM leat_parked_keys WHERE source = ?1 AND partition = ?2 AND hash = ?3"
             " LIMIT 1",
             source_id, partition, key, ret_is_held);
+    if (standing == LEAT_SQLITE_STANDS && *ret_is_held && count > 0)
+        return forget_reason(sqlite, source_id, partition, key);
     if (standing != LEAT_SQLITE_STANDS || *ret_is_held)
         return standing;
     sqlite3_stmt *let_go =

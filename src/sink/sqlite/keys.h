@@ -7,6 +7,7 @@
 #define LEAT_SINK_SQLITE_KEYS_H
 
 #include "base/buf.h"
+#include "base/placement.h"
 #include "record/table.h"
 #include "sink/sqlite/progress.h"
 
@@ -37,7 +38,7 @@ void leat_sqlite_keys_free(leat_sqlite_keys *keys);
 
 /* The held keys of a partition, at most one more than LEAT_HELD_KEYS_MAX. */
 leat_sqlite_standing leat_sqlite_read_held(leat_sqlite *sqlite, int32_t source_id,
-                                           uint32_t partition,
+                                           const leat_placement *placement, uint32_t partition,
                                            leat_sqlite_keys *ret) LEAT_MUST_CHECK;
 /* Makes a key held, beginning with this record. TURNED: it is. */
 leat_sqlite_standing leat_sqlite_hold(leat_sqlite *sqlite, int32_t source_id,

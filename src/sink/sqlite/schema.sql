@@ -102,7 +102,7 @@ CREATE TABLE IF NOT EXISTS leat_held (
     at_ms     INTEGER NOT NULL,     -- of the last refusal, as are the last two
     tries     INTEGER NOT NULL DEFAULT 0, -- since then, as of at_ms
     sqlstate  TEXT,                 -- NULL: leat itself could not make sense of the record
-    message   TEXT NOT NULL,
+    message   TEXT NOT NULL,        -- '', and then sqlstate too: its first record has not been refused yet
     PRIMARY KEY (source, partition, hash)
 ) STRICT, WITHOUT ROWID;
 

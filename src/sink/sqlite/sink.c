@@ -288,12 +288,13 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
     sink->shard = config->shard;
     sink->lock_timeout_ms = config->lock_timeout_ms;
     sink->prng.state = config->seed;
-    sink->job = leat_sqlite_job_new(config->subpartitions);
+    sink->job = leat_sqlite_job_new(config->placement.subpartitions);
     sink->runner = (leat_sqlite_runner){.rows = rows,
                                         .schema_versions = config->schema_versions,
                                         .controls = config->controls,
                                         .shard = config->shard,
                                         .source_id = config->source_id,
+                                        .placement = config->placement,
                                         .idempotency_ms = config->idempotency_ms};
     sink->work.data = sink;
     uv_timer_init(loop, &sink->retry);

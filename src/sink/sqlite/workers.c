@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sink/kept.h"
 #include "sink/shard_ops.h"
 #include "sink/sqlite/controls.h"
 #include "sink/sqlite/db.h"
@@ -154,23 +155,52 @@ static int read_controls(leat_shard_reporter *base, leat_control_set **ret, leat
     return *ret ? 0 : -1;
 }
 
-static int count_held(leat_shard_reporter *base, uint32_t partition_count, uint32_t *ret,
-                      leat_error *error)
+static int note_key(leat_shard_reporter *base, const leat_shard_key_note *note, leat_error *error)
 {
     sqlite_reporter *reporter = (sqlite_reporter *)base;
     if (open_file(reporter, error) != 0)
         return -1;
+    sqlite3_stmt *update = leat_sqlite_prepare(
+        &reporter->sqlite,
+        "UPDATE leat_held SET at_ms = ?5, tries = tries + 1, sqlstate = nullif(?6, ''), message = ?7"
+        " WHERE source = ?1 AND partition = ?2 AND hash = ?3"
+        "   AND ?4 = (SELECT min(\"offset\") FROM leat_parked_keys WHERE source = ?1 AND partition = ?2 AND hash = ?3)",
+        error);
+    if (!update)
+        return -1;
+    sqlite3_bind_int(update, 1, reporter->source_id);
+    sqlite3_bind_int64(update, 2, note->partition);
+    sqlite3_bind_int64(update, 3, note->hash);
+    sqlite3_bind_int64(update, 4, note->offset);
+    sqlite3_bind_int64(update, 5, leat_wall_ms());
+    sqlite3_bind_text(update, 6, note->sqlstate, -1, SQLITE_STATIC);
+    leat_sqlite_bind_message(update, 7, note->message);
+    return run(reporter, update, error);
+}
+
+static int count_held(leat_shard_reporter *base, const leat_placement *placement,
+                      uint32_t partition_count, leat_shard_held_count *ret, leat_error *error)
+{
+    sqlite_reporter *reporter = (sqlite_reporter *)base;
+    leat_kept_tally tally;
+    if (open_file(reporter, error) != 0)
+        return -1;
     sqlite3_stmt *query = leat_sqlite_prepare(
         &reporter->sqlite,
-        "SELECT partition, count(*) FROM leat_held WHERE source = ?1 GROUP BY partition", error);
+        "SELECT h.partition, h.key, count(k.\"offset\"), coalesce(sum(length(k.record)), 0)"
+        "  FROM leat_held AS h LEFT JOIN leat_parked_keys AS k USING (source, partition, hash)"
+        " WHERE h.source = ?1 GROUP BY h.partition, h.hash ORDER BY h.partition",
+        error);
     if (!query)
         return -1;
     sqlite3_bind_int(query, 1, reporter->source_id);
+    leat_kept_tally_begin(&tally, placement, partition_count, ret);
     int status;
     while ((status = leat_sqlite_step(&reporter->sqlite, query, error)) == 1) {
-        int64_t partition = sqlite3_column_int64(query, 0);
-        if (partition >= 0 && partition < partition_count)
-            ret[partition] = (uint32_t)sqlite3_column_int(query, 1);
+        leat_slice key = {sqlite3_column_blob(query, 1), (size_t)sqlite3_column_bytes(query, 1)};
+        leat_kept_tally_add(&tally, sqlite3_column_int64(query, 0), key,
+                            (uint64_t)sqlite3_column_int64(query, 2),
+                            (uint64_t)sqlite3_column_int64(query, 3));
     }
     sqlite3_finalize(query);
     if (status != 0)
@@ -222,6 +252,7 @@ const leat_shard_reporter_ops leat_sqlite_reporter = {.open = open_reporter,
                                                       .remove = remove_report,
                                                       .read_controls = read_controls,
                                                       .read_writes = read_writes,
+                                                      .note_key = note_key,
                                                       .count_held = count_held,
                                                       .rest = rest,
                                                       .free = free_reporter};

@@ -301,6 +301,7 @@ uint32_t database_held(const database *db, uint32_t id, int64_t now_us, leat_eng
     const db_partition *partition = &db->partitions[id];
     for (uint32_t i = 0; i < partition->held_count; i++)
         ret[i] = (leat_engine_held){.key = partition->held[i].key,
+                                    .subpartition = (uint16_t)((partition->held[i].key - 1) / 4),
                                     .since_ms = (now_us - partition->held[i].since_us) / 1000,
                                     .is_final = partition->held[i].is_final};
     return partition->held_count;

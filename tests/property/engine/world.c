@@ -122,6 +122,7 @@ static void make_config(test_world *world)
     config->chunk_bytes_max = between(world, 30, 400);
     config->park_bytes_max = config->chunk_bytes_max + world_below(world, 400);
     config->held_keys_max = between(world, 1, world_chance(world, 2) ? 3 : DB_KEYS);
+    config->held_keys_each_max = 1 + config->held_keys_max % 4;
 }
 
 void world_begin(test_world *world, uint64_t seed, world_sometimes *sometimes)

@@ -24,7 +24,7 @@ typedef struct world_sometimes {
         not_yet, looked;
     uint64_t parked, loads, loads_stale, unparked, unparked_part, unparked_many, unparked_dead,
         unparked_bad, chunk_gone, claimed_parked, park_unknown, unpark_unknown, load_unknown;
-    uint64_t key_held, kept, kept_parked, claimed_held, key_turned, keys_full, retried,
+    uint64_t key_held, key_left, kept, kept_parked, claimed_held, key_turned, keys_full, retried,
         retry_refused, retry_unknown, key_let_go, person_retried, person_discarded, person_let_go;
     uint64_t left_out, called_off, parks_stalled;
 } world_sometimes;

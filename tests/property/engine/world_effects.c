@@ -329,6 +329,11 @@ static void carry_out(test_world *world, uint32_t worker, const leat_engine_effe
         LEAT_ASSERT(*(const int64_t *)effect->payload == effect->offset);
         world->sometimes->key_held++;
         break;
+    case LEAT_ENGINE_KEY_LEFT:
+        LEAT_ASSERT(effect->key != 0 && effect->result->outcome != LEAT_ENGINE_APPLIED);
+        LEAT_ASSERT(!effect->payload || *(const int64_t *)effect->payload == effect->offset);
+        world->sometimes->key_left++;
+        break;
     case LEAT_ENGINE_TABLE_STOPPED:
         LEAT_ASSERT(effect->table < world->config.table_count &&
                     world->config.dead_letters_per_minute > 0);

@@ -114,9 +114,9 @@ static const broken broken_files[] = {
     {"log:\n  kafak: {}\n",
      "c.yaml:2: log.kafak: unknown key; did you mean kafka? (known here: kafka, local, subpartitions, tenant_window)"},
     {"shards:\n  - name: a\n    dns: 'password=secret'\n",
-     "c.yaml:3: shards[0].dns: unknown key; did you mean dsn? (known here: name, dsn, sqlite, connections, connections_total, parked_max, commit)"},
+     "c.yaml:3: shards[0].dns: unknown key; did you mean dsn? (known here: name, dsn, sqlite, connections, connections_total, parked_max, held_max, commit)"},
     {"shards: [ { name: a, host=h password=secret } ]\n",
-     "c.yaml:1: shards[0].?: unknown key (known here: name, dsn, sqlite, connections, connections_total, parked_max, commit)"},
+     "c.yaml:1: shards[0].?: unknown key (known here: name, dsn, sqlite, connections, connections_total, parked_max, held_max, commit)"},
     {"routes: [ { colunms: {} } ]\n",
      "c.yaml:1: routes[0].colunms: unknown key; did you mean columns? (known here: "
      "name, path, table, tenant, put, patch, other, fold, untouched, on_refused, mode, shadow_table, row_security, columns)"},
@@ -136,9 +136,9 @@ static const broken broken_files[] = {
     {"log: kafka\n",
      "c.yaml:1: log: must be a mapping, not a text (a mapping of kafka, local, subpartitions, tenant_window)"},
     {"shards: { name: a }\n",
-     "c.yaml:1: shards: must be a list, not a mapping (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max, commit)"},
+     "c.yaml:1: shards: must be a list, not a mapping (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max, held_max, commit)"},
     {"shards: [ 'password=secret' ]\n",
-     "c.yaml:1: shards[0]: must be a mapping (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max, commit)"},
+     "c.yaml:1: shards[0]: must be a mapping (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max, held_max, commit)"},
     {"shards: [ { name: a, dsn: [ 'password=secret' ] } ]\n",
      "c.yaml:1: shards[0].dsn: must be a text, not a list (" DSN_WORDS ")"},
     {"routes: [ { columns: [ a ] } ]\n",
@@ -215,11 +215,11 @@ static const broken broken_files[] = {
     {"log: {}\n" SHARD ROUTE,
      "c.yaml:1: log: has no log (give kafka with brokers and topic, or local with path)"},
     {LOG ROUTE,
-     "c.yaml:1: shards: missing (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max, commit)"},
+     "c.yaml:1: shards: missing (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max, held_max, commit)"},
     {LOG SHARD,
      "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, put, patch, other, fold, untouched, on_refused, mode, shadow_table, row_security, columns)"},
     {LOG "shards: []\n" ROUTE,
-     "c.yaml:2: shards: must not be empty (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max, commit)"},
+     "c.yaml:2: shards: must not be empty (a list of mappings of name, dsn, sqlite, connections, connections_total, parked_max, held_max, commit)"},
     {LOG SHARD "routes:\n",
      "c.yaml:3: routes: must not be empty (a list of mappings of name, path, table, tenant, put, patch, other, fold, untouched, on_refused, mode, shadow_table, row_security, "
      "columns)"},
@@ -484,6 +484,7 @@ START_TEST(test_defaults)
     ck_assert_ptr_null(c.shards[0].sqlite);
     ck_assert_int_eq(c.shards[0].connections, 8);
     ck_assert_int_eq(c.shards[0].parked_max, INT64_C(1) << 30);
+    ck_assert_int_eq(c.shards[0].held_max, INT64_C(1) << 30);
     ck_assert_uint_eq(c.route_count, 1);
     ck_assert_str_eq(c.routes[0].name, "things");
     ck_assert_str_eq(c.routes[0].put, "replace");

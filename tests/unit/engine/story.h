@@ -14,7 +14,7 @@
  *     load 0/5 above 12       the next chunk is to be read
  *     unpark 0/5:10,12        a batch of parked records
  *     seek 0 from 7, commit 0 at 9, pause 0, resume 0, confirm, revoked 0, stalled 0/5 at 10
- *     held 0/5 at 10
+ *     held 0/5 at 10, left 0 key 7 at 10, unread 0 key 7 at 10
  *     drained, dead 0/5 at 10, table 1 stopped, halted 0/5 at 10
  */
 #ifndef LEAT_TEST_STORY_H
@@ -145,6 +145,10 @@ static inline void story_tell_effect(story *s, const leat_engine_effect *effect)
         story_tell(s, "held %u/%u at %lld\n", effect->partition, effect->subpartition,
                    (long long)effect->offset);
         break;
+    case LEAT_ENGINE_KEY_LEFT:
+        story_tell(s, "left %u key %llu at %lld\n", effect->partition,
+                   (unsigned long long)effect->key, (long long)effect->offset);
+        break;
     case LEAT_ENGINE_TABLE_STOPPED:
         story_tell(s, "table %u stopped\n", effect->table);
         break;
@@ -153,6 +157,11 @@ static inline void story_tell_effect(story *s, const leat_engine_effect *effect)
                    (long long)effect->offset);
         break;
     case LEAT_ENGINE_PARK_FAILED:
+        if (effect->key != 0) {
+            story_tell(s, "unread %u key %llu at %lld\n", effect->partition,
+                       (unsigned long long)effect->key, (long long)effect->offset);
+            break;
+        }
         story_tell(s, "not parked %u/%u at %lld\n", effect->partition, effect->subpartition,
                    (long long)effect->offset);
         break;

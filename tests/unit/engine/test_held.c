@@ -22,7 +22,8 @@ START_TEST(it_is_the_set_that_a_list_would_be)
     leat_held held;
     ck_assert_uint_eq(leat_held_places(MAX), 16);
     memset(dues, 0x55, sizeof dues);
-    leat_held_init(&held, places, dues, MAX);
+    uint16_t of[3] = {0};
+    leat_held_init(&held, places, dues, of, MAX, 2);
     bool in[40] = {false};
     int64_t due_us[40];
     uint32_t count = 0;
@@ -36,8 +37,8 @@ START_TEST(it_is_the_set_that_a_list_would_be)
             in[at] = false;
             count--;
         } else if (!leat_held_is_full(&held)) {
-            leat_held_add(&held, key, (int64_t)at);
-            leat_held_add(&held, key, -1); /* it is there */
+            leat_held_add(&held, key, (uint16_t)(key % 3), (int64_t)at);
+            leat_held_add(&held, key, 0, -1); /* it is there */
             in[at] = true;
             due_us[at] = INT64_MAX;
             count++;
@@ -51,15 +52,22 @@ START_TEST(it_is_the_set_that_a_list_would_be)
         }
         expect_first_due(&held, due_us, in);
         ck_assert_uint_eq(held.count, count);
+        uint32_t counts[3] = {0};
         for (uint32_t i = 0; i < 40; i++) {
             uint64_t other = 14 + i % 4 + 16 * (uint64_t)(i / 4);
+            counts[other % 3] += in[i];
             ck_assert_int_eq(leat_held_has(&held, other), in[i]);
             if (in[i])
                 ck_assert_int_eq(leat_held_find(&held, other)->since_us, i);
         }
+        for (uint32_t i = 0; i < 3; i++) {
+            ck_assert_uint_eq(of[i], counts[i]);
+            ck_assert_int_eq(leat_held_is_full_of(&held, i), counts[i] >= 2);
+        }
     }
     leat_held_clear(&held);
     ck_assert_uint_eq(held.count, 0);
+    ck_assert(of[0] == 0 && of[1] == 0 && of[2] == 0);
     ck_assert(!leat_held_has(&held, 14) && !leat_held_has(&held, 0));
     ck_assert_ptr_null(leat_held_first_due(&held));
 }
@@ -74,12 +82,14 @@ START_TEST(it_keeps_what_is_known)
         leat_engine_held known[MAX];
         leat_held held;
         uint32_t count = 0;
-        leat_held_init(&held, places, dues, MAX);
+        uint16_t of[3] = {0};
+        leat_held_init(&held, places, dues, of, MAX, MAX);
         for (uint64_t key = 12; key < 20; key++) {
             bool is_in = leat_prng_below(&prng, 2) == 0 && !leat_held_is_full(&held);
             if (is_in)
-                leat_held_set_due(&held, leat_held_add(&held, key % 3 ? key : key + 16, 1),
-                                  (int64_t)key);
+                leat_held_set_due(
+                    &held, leat_held_add(&held, key % 3 ? key : key + 16, (uint16_t)(key % 3), 1),
+                    (int64_t)key);
         }
         for (uint64_t key = 12; key < 36 && count < MAX; key++)
             if (leat_prng_below(&prng, 3) == 0)
@@ -97,6 +107,7 @@ START_TEST(it_keeps_what_is_known)
             left += before[key] && is_known;
         }
         ck_assert_uint_eq(held.count, left);
+        ck_assert_uint_eq((uint32_t)of[0] + of[1] + of[2], left);
         leat_held_validate(&held);
     }
 }
@@ -109,9 +120,10 @@ START_TEST(looks_go_after_what_is_overdue)
     leat_held_place places[16] = {0};
     leat_pairing_node dues[16];
     leat_held held;
-    leat_held_init(&held, places, dues, MAX);
+    uint16_t of[1] = {0};
+    leat_held_init(&held, places, dues, of, MAX, MAX);
     for (uint64_t key = 1; key <= 3; key++)
-        leat_held_add(&held, key, 0);
+        leat_held_add(&held, key, 0, 0);
     leat_held_set_due(&held, leat_held_find(&held, 2), 5);
     for (int64_t now_us = 10; now_us < 15; now_us++) {
         leat_held_look(&held, now_us);

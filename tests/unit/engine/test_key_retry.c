@@ -111,8 +111,80 @@ START_TEST(it_is_tried_with_back_off_until_patience_ends)
     ck_assert_int_ge(s.now_us, 25 * SECOND);
     ck_assert_uint_ge(tries, 8);
     ck_assert_uint_le(tries, 20);
+    s.told[s.size] = 0;
+    const char *left = strstr(s.told, "left 0 key 7 at 10\n"); /* once, at the end */
+    ck_assert(left && !strstr(left + 1, "left") && !strstr(left, "retry"));
+    ck_assert_str_eq(s.said.message, "because");
+    ck_assert_int_eq(s.said.outcome, LEAT_ENGINE_NOT_YET);
     ck_assert_uint_eq(story_view(&s, 0).held_keys, 1);
     ck_assert_uint_eq(story_view(&s, 0).stalled, 0);
+    story_end(&s);
+}
+END_TEST
+
+/* The load, of these records, could not be read. */
+static void unread(story *s, int64_t first_offset)
+{
+    const leat_engine_chunk kept = {.first_offset = first_offset, .last_offset = first_offset};
+    ck_assert(story_job(s, 0)->kind == LEAT_ENGINE_JOB_LOAD);
+    story_result(s, 0,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_NOT_UNDERSTOOD,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .catalog_read_us = INT64_MAX,
+                                           .kept = &kept,
+                                           .kept_count = 1,
+                                           .message = "damaged"});
+}
+
+/* At once and once a minute, as of chunks; after the patience it is left to people. */
+START_TEST(what_cannot_be_read_is_told_and_left_to_people)
+{
+    story s;
+    begin(&s, 4);
+    uint32_t tries = 0;
+    while (leat_engine_deadline(s.engine) < 200 * SECOND) {
+        story_wait(&s);
+        if (s.open_count == 0)
+            continue;
+        s.size = 0;
+        bool is_over = s.now_us >= 30 * SECOND;
+        unread(&s, 10);
+        story_told(&s, is_over       ? "left 0 key 7 at 10\n"
+                       : tries++ > 0 ? ""
+                                     : "unread 0 key 7 at 10\n");
+        ck_assert_str_eq(s.said.message, "damaged");
+    }
+    ck_assert_uint_ge(tries, 8);
+    ck_assert_int_ge(s.now_us, 30 * SECOND);
+    ck_assert_uint_eq(story_view(&s, 0).held_keys, 1);
+    /* Nothing else has waited. */
+    s.key = 8;
+    s.size = 0;
+    story_read(&s, 0, 5, 20);
+    story_told(&s, "batch 0/5:20\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(what_is_not_of_one_key_is_told_and_left_to_people)
+{
+    story s;
+    begin(&s, 4);
+    story_wait_for_job(&s);
+    s.size = 0;
+    const leat_engine_record other = {.offset = 10, .subpartition = 5, .key = 8, .bytes = 10};
+    story_result(&s, 0,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .loaded = &other,
+                                           .loaded_count = 1});
+    story_told(&s, "left 0 key 7 at -1\n");
+    ck_assert(strstr(s.said.message, "is not its records"));
+    while (leat_engine_deadline(s.engine) < 200 * SECOND)
+        story_wait(&s);
+    ck_assert_uint_eq(s.open_count, 0);
     story_end(&s);
 }
 END_TEST
@@ -123,7 +195,9 @@ START_TEST(bad_data_is_left_to_people)
     begin(&s, 4);
     story_wait_for_job(&s);
     loaded(&s, 0, 5, 10, 10);
+    s.size = 0;
     done(&s, LEAT_ENGINE_BAD_DATA, true);
+    story_told(&s, "left 0 key 7 at 10\n");
     while (leat_engine_deadline(s.engine) < 200 * SECOND)
         story_wait(&s);
     ck_assert_uint_eq(s.open_count, 0);
@@ -538,6 +612,8 @@ END_TEST
 
 STORY_MAIN("key_retry", what_is_kept_is_tried_again_until_nothing_is_left,
            it_is_tried_with_back_off_until_patience_ends, bad_data_is_left_to_people,
+           what_cannot_be_read_is_told_and_left_to_people,
+           what_is_not_of_one_key_is_told_and_left_to_people,
            what_is_kept_is_left_out_whatever_has_become_of_it,
            what_is_not_to_be_left_out_stays_as_it_is,
            a_look_that_fails_comes_again_and_ends_when_it_is_no_longer_wanted,

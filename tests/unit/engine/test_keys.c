@@ -185,6 +185,98 @@ START_TEST(with_a_full_set_the_record_waits)
 }
 END_TEST
 
+/* One subpartition has its share of the places, and no more: the others' rows are held. What waits
+ * for room is told apart from what merely fails. */
+START_TEST(a_subpartition_with_its_share_of_keys_waits_alone)
+{
+    story s;
+    leat_engine_trouble troubles[4];
+    static const leat_engine_held held[] = {{.key = 3, .subpartition = 5}, {.key = 4}};
+    story_begin(&s, 1);
+    s.config.held_keys_max = 8;
+    s.config.held_keys_each_max = 2;
+    s.config.patience_us = 0; /* what is held already is left to people */
+    s.config.compact_every_us = INT64_C(300) * 86400 * 1000000; /* never */
+    s.on_refused = LEAT_ENGINE_REFUSED_HOLD;
+    s.held = held;
+    s.held_count = 2;
+    story_reading(&s, 4);
+    s.key = 7;
+    story_read(&s, 0, 5, 10);
+    story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    s.key = 8;
+    s.size = 0;
+    story_read(&s, 0, 5, 11);
+    story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
+    story_told(&s, "batch 0/5:11\nstalled 0/5 at 11\n");
+    ck_assert_uint_eq(leat_engine_troubles(s.engine, 0, troubles, 4), 1);
+    ck_assert(troubles[0].no_room);
+    ck_assert_uint_eq(troubles[0].held_keys, 2);
+    ck_assert_str_eq(troubles[0].message, "because");
+    s.key = 9;
+    story_read(&s, 0, 6, 12);
+    story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
+    story_told(&s, "batch 0/6:12\nhold 0/6:12\n");
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    ck_assert_uint_eq(story_view(&s, 0).held_keys, 4);
+    /* An error that is not about room stands beside it. */
+    s.on_refused = LEAT_ENGINE_REFUSED_STOP;
+    s.key = 10;
+    story_read(&s, 0, 7, 13);
+    story_done(&s, s.open_count - 1, LEAT_ENGINE_BAD_DATA);
+    ck_assert_uint_eq(leat_engine_troubles(s.engine, 0, troubles, 4), 2);
+    ck_assert(troubles[0].no_room && !troubles[1].no_room);
+    story_end(&s);
+}
+END_TEST
+
+/* The caller has no room for what follows of a held key. */
+START_TEST(what_cannot_be_kept_waits)
+{
+    story s;
+    leat_engine_trouble trouble;
+    begin_held(&s);
+    story_load(&s, 0, 5, 11, 11);
+    s.key = 8;
+    story_load(&s, 0, 5, 12, 12);
+    story_settle(&s);
+    story_told(&s, "batch 0/5:~11,12\n");
+    const leat_engine_job_result full = {.outcome = LEAT_ENGINE_BAD_DATA,
+                                         .bad_record = 0,
+                                         .partition = -1,
+                                         .catalog_read_us = INT64_MAX,
+                                         .is_unsent = true,
+                                         .no_room = true,
+                                         .message = "full"};
+    story_result(&s, 0, &full);
+    story_told(&s, "batch 0/5:~11\n");
+    story_result(&s, 0, &full);
+    story_told(&s, "stalled 0/5 at 11\n");
+    ck_assert_uint_eq(leat_engine_troubles(s.engine, 0, &trouble, 1), 1);
+    ck_assert(trouble.no_room);
+    ck_assert_str_eq(trouble.message, "full");
+    uint64_t claims = leat_engine_count(s.engine)->claims;
+    for (int i = 0; i < 20; i++) {
+        story_wait_for_job(&s);
+        if (story_job(&s, 0)->kind == LEAT_ENGINE_JOB_LOAD)
+            story_done(&s, 0, LEAT_ENGINE_CONTENTION); /* the key's own retry */
+        else
+            story_result(&s, 0, &full);
+    }
+    ck_assert_uint_eq(leat_engine_count(s.engine)->claims, claims);
+    story_wait_for_job(&s);
+    while (story_job(&s, 0)->kind == LEAT_ENGINE_JOB_LOAD) {
+        story_done(&s, 0, LEAT_ENGINE_CONTENTION);
+        story_wait_for_job(&s);
+    }
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    ck_assert_uint_eq(leat_engine_troubles(s.engine, 0, &trouble, 1), 0);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->dead_letters, 0);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(an_error_of_many_is_no_reason_to_look_again)
 {
     story s;
@@ -328,6 +420,7 @@ STORY_MAIN("keys", a_refused_record_makes_its_key_held_at_once, bad_data_makes_i
            drift_is_no_reason_to_hold_a_key, a_hold_that_fails_is_tried_as_a_write_again,
            a_claim_tells_which_keys_are_held, a_key_that_has_turned_has_its_partition_claimed_again,
            with_a_full_set_the_record_waits, an_error_of_many_is_no_reason_to_look_again,
+           a_subpartition_with_its_share_of_keys_waits_alone, what_cannot_be_kept_waits,
            more_held_keys_than_can_be_known_stop_the_partition,
            under_stop_there_is_no_dead_letter_and_no_end_of_patience,
            a_kept_record_says_nothing_of_its_table, a_record_that_is_left_out_is_not_kept,

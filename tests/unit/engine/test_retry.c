@@ -131,6 +131,28 @@ START_TEST(a_claim_in_the_way_is_held_against_no_record)
 }
 END_TEST
 
+/* Those before it wait for their lock as they did. */
+START_TEST(one_without_room_waits_and_those_before_it_go_on)
+{
+    leat_retry retry = {0};
+    leat_retry_attempt attempt = {.queues = 1, .records = 5, .culprit = 3};
+    locked_at(&retry, 1, 5, 10);
+    ck_assert(retry.blocked);
+    ck_assert_int_eq(leat_retry_no_room(&retry, &attempt), LEAT_RETRY_AT_ONCE);
+    ck_assert(retry.blocked && retry.alone && retry.limit == 3 && !retry.refused);
+    attempt.culprit = 0;
+    ck_assert_int_eq(leat_retry_no_room(&retry, &attempt), LEAT_RETRY_AT_ONCE);
+    ck_assert_uint_eq(retry.limit, 1);
+    attempt.records = 1;
+    ck_assert_int_eq(leat_retry_no_room(&retry, &attempt), LEAT_RETRY_HELD);
+    ck_assert(retry.held && retry.delays > 0 && !retry.refused);
+    leat_retry other = {0};
+    attempt.elsewhere = true;
+    ck_assert_int_eq(leat_retry_no_room(&other, &attempt), LEAT_RETRY_AT_ONCE);
+    ck_assert(!other.alone && !other.held);
+}
+END_TEST
+
 START_TEST(a_record_that_takes_too_long_alone_gets_more_time)
 {
     leat_retry retry = {0};
@@ -541,6 +563,7 @@ STORY_MAIN("retry", contention_goes_from_together_to_alone_to_later,
            a_locked_row_is_reported_after_the_lock_timeout,
            that_it_is_blocked_survives_a_claim_and_ends_with_another_answer,
            a_claim_in_the_way_is_held_against_no_record,
+           one_without_room_waits_and_those_before_it_go_on,
            a_record_that_takes_too_long_alone_gets_more_time, halving_finds_it_wherever_it_is,
            a_named_one_goes_after_its_prefix_and_alone, contention_alone_takes_half_each_time,
            what_the_database_refuses_is_dead_at_once,

@@ -318,7 +318,7 @@ START_TEST(a_dsn_that_is_none)
                                .at.dsn = "host=h secret",
                                .owner = "1 test",
                                .connections = 1,
-                               .subpartitions = 64};
+                               .placement = {.version = 1, .subpartitions = 64}};
     leat_sink_events events = {0};
     uv_loop_init(&loop);
     ck_assert_ptr_null(leat_sink_new(&loop, &config, &events, &error));

@@ -122,6 +122,11 @@ START_TEST(a_claim_tells_which_keys_are_held)
         ck_assert(i == 0 || held[i - 1].key < held[i].key);
         ck_assert((held[i].since_ms >= 60000) == is_old);
         bool is_final = held[i].key == hash_of(w, "3") || held[i].key == hash_of(w, "4");
+        for (size_t k = 0; k < 4; k++)
+            if (held[i].key == hash_of(w, keys[k]))
+                ck_assert_uint_eq(held[i].subpartition, leat_placement_subpartition(
+                                                            &test_placement, leat_slice_of(keys[k]),
+                                                            leat_hash(leat_slice_of(keys[k]))));
         ck_assert_int_eq(held[i].is_final, is_final);
     }
     ck_assert_uint_eq(sum, 0);

@@ -69,8 +69,10 @@ static inline void set_up(void)
     schema_versions = leat_schema_versions_new(1, on_ask, NULL);
     leat_schema_versions_publish(schema_versions, 0, version, 1);
     f.routes = version->routes;
-    runner = (leat_sqlite_runner){
-        .rows = leat_sqlite_rows_new(), .schema_versions = schema_versions, .source_id = source.id};
+    runner = (leat_sqlite_runner){.rows = leat_sqlite_rows_new(),
+                                  .schema_versions = schema_versions,
+                                  .source_id = source.id,
+                                  .placement = test_placement};
     ck_assert_int_eq(leat_sqlite_open(&runner.sqlite, f.file, 100, &f.error), 0);
     sqlite_job = leat_sqlite_job_new(test_placement.subpartitions);
     next_seq = 1;

@@ -94,6 +94,9 @@ START_TEST(a_key_is_held_and_what_follows_is_kept)
     const leat_engine_job_result *result = take_over();
     ck_assert_uint_eq(result->held_count, 1);
     ck_assert_uint_eq(result->held[0].key, hash());
+    ck_assert_uint_eq(result->held[0].subpartition,
+                      leat_placement_subpartition(&test_placement, LEAT_SLICE("key"),
+                                                  leat_hash(LEAT_SLICE("key"))));
     ck_assert_int_ge(result->held[0].since_ms, 60000);
     ck_assert(!result->held[0].is_final);
     ck_assert_int_eq(result->progress->offsets[PLACE], 21);
@@ -289,6 +292,9 @@ START_TEST(a_person_gives_up_the_first_records)
     ck_assert_int_eq(end_hold(true, 2, &result), 0);
     ck_assert(result.done == 2 && result.is_held);
     expect_state("12", "(none)");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT '<' || sqlstate || message || '>' FROM leat_held"),
+                     "<>"); /* it was said of 10 */
+    ck_assert(!take_over()->held[0].is_final);
     ck_assert_str_eq(
         sqlite_ask(
             &f,
@@ -298,6 +304,10 @@ START_TEST(a_person_gives_up_the_first_records)
     ck_assert_int_eq(end_hold(true, 0, &result), 0);
     ck_assert(result.done == 1 && !result.is_held);
     expect_state("", "(none)");
+    ck_assert_str_eq(
+        sqlite_ask(&f, "SELECT coalesce(sqlstate, '-') || ' ' || message FROM leat_dead_letters"
+                       " WHERE \"offset\" = 12"),
+        "- its key was held and discarded");
 }
 END_TEST
 

@@ -75,7 +75,7 @@ static void open_sink(void)
                                .owner = "1 test",
                                .connections = 8,
                                .source_id = source.id,
-                               .subpartitions = source.placement.subpartitions,
+                               .placement = source.placement,
                                .schema_versions = schema_versions,
                                .lock_timeout_ms = 50};
     leat_sink_events events = {.slots = on_slots, .done = on_done};

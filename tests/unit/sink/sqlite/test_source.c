@@ -286,18 +286,47 @@ END_TEST
 START_TEST(held_keys_are_counted_where_they_are)
 {
     init(0);
-    uint32_t keys[2];
+    leat_shard_held_count held[2];
     leat_shard_reporter *reporter = leat_shard_reporter_new(sqlite_address(&f), source.id);
-    ck_assert_int_eq(leat_shard_reporter_count_held(reporter, 2, keys, &f.error), 0);
-    ck_assert(keys[0] == 0 && keys[1] == 0);
+    ck_assert_int_eq(leat_shard_reporter_count_held(reporter, &test_placement, 2, held, &f.error),
+                     0);
+    ck_assert(held[0].keys == 0 && held[1].keys == 0 && held[1].bytes == 0);
     sqlite_sql(
         &f,
-        "INSERT INTO leat_held SELECT s.id, 1, n.value, 't', x'37', 0, 0, 0, NULL, '' FROM leat_sources AS s, json_each('[5, 6]') AS n");
-    ck_assert_int_eq(leat_shard_reporter_count_held(reporter, 2, keys, &f.error), 0);
-    ck_assert(keys[0] == 0 && keys[1] == 2);
+        "INSERT INTO leat_held SELECT s.id, n.value % 2, n.value, 't', CAST(n.value AS blob), 0, 0, 0, NULL, '' FROM leat_sources AS s,"
+        " json_each('[5, 6, 7]') AS n;"
+        "INSERT INTO leat_parked_keys SELECT s.id, n.value % 2, n.value, o.value, 0, 1, zeroblob(n.value) FROM leat_sources AS s,"
+        " json_each('[6, 7]') AS n, json_each('[10, 11]') AS o");
+    ck_assert_int_eq(leat_shard_reporter_count_held(reporter, &test_placement, 2, held, &f.error),
+                     0);
+    ck_assert(held[0].keys == 1 && held[1].keys == 2);
+    ck_assert(held[1].records == 2 && held[1].bytes == 14 && held[1].most_bytes == 14);
+    ck_assert(held[0].records == 2 && held[0].bytes == 12 && held[0].most_bytes == 12);
+    ck_assert_uint_eq(held[1].most, leat_placement_subpartition(&test_placement, LEAT_SLICE("7"),
+                                                                leat_hash(LEAT_SLICE("7"))));
     sqlite_sql(&f, "DELETE FROM leat_held WHERE hash = 5"); /* as a person does */
-    ck_assert_int_eq(leat_shard_reporter_count_held(reporter, 2, keys, &f.error), 0);
-    ck_assert(keys[0] == 0 && keys[1] == 1);
+    ck_assert_int_eq(leat_shard_reporter_count_held(reporter, &test_placement, 2, held, &f.error),
+                     0);
+    ck_assert(held[0].keys == 1 && held[1].keys == 1);
+    leat_shard_reporter_free(reporter);
+}
+END_TEST
+
+START_TEST(a_refusal_is_noted_with_the_first_record_only)
+{
+    init(0);
+    leat_shard_reporter *reporter = leat_shard_reporter_new(sqlite_address(&f), source.id);
+    sqlite_sql(
+        &f,
+        "INSERT INTO leat_held SELECT id, 1, 6, 't', x'37', 0, 0, 0, '23503', 'no parent' FROM leat_sources;"
+        "INSERT INTO leat_parked_keys SELECT s.id, 1, 6, n.value, 0, 1, x'0102' FROM leat_sources AS s, json_each('[10, 11]') AS n");
+    leat_shard_key_note note = {.partition = 1, .hash = 6, .offset = 11, .message = "damaged"};
+    for (; note.offset >= 10; note.offset--) {
+        ck_assert_int_eq(leat_shard_reporter_note_key(reporter, &note, &f.error), 0);
+        ck_assert_str_eq(
+            sqlite_ask(&f, "SELECT tries || coalesce(sqlstate, '-') || message FROM leat_held"),
+            note.offset == 11 ? "023503no parent" : "1-damaged");
+    }
     leat_shard_reporter_free(reporter);
 }
 END_TEST
@@ -419,6 +448,7 @@ int main(void)
     tcase_add_test(tests, a_program_that_does_not_know_parked_records_gets_no_claim);
     tcase_add_test(tests, a_process_says_what_it_knows);
     tcase_add_test(tests, held_keys_are_counted_where_they_are);
+    tcase_add_test(tests, a_refusal_is_noted_with_the_first_record_only);
     tcase_add_test(tests, a_file_that_no_process_has_open);
     tcase_add_test(tests, an_init_that_fails_leaves_nothing);
     tcase_add_test(tests, progress_is_the_highest_of_base_and_rows);
