@@ -262,7 +262,7 @@ static const leat_setting settings[] = {
     {"http.drain_delay", TOP(drain_delay_ms), TIME(0, 10 * MINUTE, "5s"),
      .help =
          "How long the edge goes on after a signal to end: `/readyz` answers 503, requests are still served, and each answer "
-         "closes its connection. Then it drains. A load balancer needs this time to see that the edge leaves. A second signal, "
+         "closes its connection (HTTP/1.1). Then it drains. A load balancer needs this time to see that the edge leaves. A second signal, "
          "or SIGINT, ends it."},
     {"http.docs", TOP(docs), .kind = LEAT_SETTING_CHOICE, .choices = {"on", "off"},
      .fallback = "on",

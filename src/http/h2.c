@@ -5,8 +5,10 @@
  *
  * A connection ends in one of two ways. In peace (drain, idle): GOAWAY with the last stream that is
  * served, and a close when no stream is left. A drain sends a notice first, because requests that
- * are on their way when the final GOAWAY is sent would have to be sent again elsewhere. For a fault
- * of the client's: a GOAWAY written by hand, because after an error nghttp2 queues nothing.
+ * are on their way when the final GOAWAY is sent would have to be sent again elsewhere. On a new
+ * connection it comes behind the first request, because there is a client (HAProxy) that waits for
+ * the SETTINGS before it sends one, and gives up what it has not sent at any GOAWAY. For a fault of
+ * the client's: a GOAWAY written by hand, because after an error nghttp2 queues nothing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -79,15 +81,13 @@ bool http_h2_begin(http_conn *conn)
     conn->h2 = h2;
     LIST_INIT(&h2->requests);
     h2->budget = (int64_t)server->config.frames_budget * 1000;
-    h2->budget_at = http_now_ms(server);
+    h2->begun_at = h2->budget_at = http_now_ms(server);
     if (nghttp2_session_server_new2(&h2->session, server->h2_callbacks, conn, server->h2_option) !=
         0)
         return false;
     if (!send_settings(conn, h2->session))
         return false;
     server->counters.http_2++;
-    if (server->leaving)
-        http_h2_drain(conn);
     http_conn_mark_dirty(conn);
     return true;
 }
@@ -353,6 +353,8 @@ bool http_h2_sweep(http_conn *conn, int64_t now, bool acts)
     bool missed = false;
     if (h2->is_over)
         return false;
+    if (conn->server->draining && now - h2->begun_at >= HTTP_H2_NOTICE_MS)
+        http_h2_drain(conn);
     if (h2->notice_since != 0 && now - h2->notice_since >= HTTP_H2_NOTICE_MS)
         http_h2_leave(conn);
     if (h2->headers_since != 0 && now - h2->headers_since >= config->header_timeout_ms) {

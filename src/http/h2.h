@@ -46,13 +46,14 @@ struct http_h2 {
     uint32_t in_flight;    /* handed to the owner and not answered, cancelled or not */
     size_t bodies;         /* bytes, of these requests, and of their heads */
     int64_t headers_since; /* a header block is arriving; 0: none is */
-    int64_t notice_since;  /* the drain's notice was sent; 0: it was not */
-    int64_t budget;        /* thousandths of frames without effect that may still come */
-    int64_t budget_at;     /* when it was counted last */
-    bool has_room_due;     /* some request's owner is to hear that it may go on */
-    bool has_more;         /* frames wait that did not fit into the output */
-    bool is_last;          /* the final GOAWAY is queued: no newer stream is served */
-    bool is_over;          /* ended for a fault: the session is not used any more */
+    int64_t begun_at;
+    int64_t notice_since; /* the drain's notice was sent; 0: it was not */
+    int64_t budget;       /* thousandths of frames without effect that may still come */
+    int64_t budget_at;    /* when it was counted last */
+    bool has_room_due;    /* some request's owner is to hear that it may go on */
+    bool has_more;        /* frames wait that did not fit into the output */
+    bool is_last;         /* the final GOAWAY is queued: no newer stream is served */
+    bool is_over;         /* ended for a fault: the session is not used any more */
 };
 
 /* After a close or a fault nghttp2 is told to stop by the next callback. */

@@ -100,6 +100,8 @@ static int begin_request(http_conn *conn, int32_t stream_id)
     leat_http_request *request = has_place ? http_request_take(conn) : NULL;
     if (request) {
         give_stream(request, stream_id);
+        if (conn->server->draining)
+            http_h2_drain(conn);
         return 0;
     }
     nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_REFUSED_STREAM);

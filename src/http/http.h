@@ -131,12 +131,12 @@ int leat_http_port(const leat_http_server *server);
 void leat_http_reload(leat_http_server *server);
 /* The first step of an end: connections are still accepted and requests served, but each answer
  * closes its connection ("connection: close"), so that clients move elsewhere without losing a
- * request. HTTP/2: a notice (GOAWAY), new streams for the round trip that it takes, the final
- * GOAWAY, and a close when no stream is left. leat_http_drain follows. */
+ * request. HTTP/2 needs no such step, and goes on. leat_http_drain follows. */
 void leat_http_leave(leat_http_server *server);
 /* Stops accepting, in a way that loses no connection that a client believes to have; idle
- * connections are closed, others after their answers, HTTP/2 as before. `on_drained` is called
- * once, when no connection is left. */
+ * connections are closed, others after their answers. HTTP/2: a notice (GOAWAY), new streams for
+ * the round trip that it takes, the final GOAWAY, and a close when no stream is left. `on_drained`
+ * is called once, when no connection is left. */
 void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context));
 /* Closes everything at once; its memory is freed when the loop has run the closes and the owner has
  * answered (or abandoned) every request that it holds. */

@@ -195,7 +195,7 @@ struct leat_http_server {
     uint32_t handed; /* requests their owner has not answered */
     bool accepting;
     leat_rate_limit starved; /* of the line that no connection can be accepted */
-    bool leaving;            /* answers close their connections */
+    bool leaving;            /* answers close their connections, but for HTTP/2 */
     bool draining;
     bool drained;
     bool closing;

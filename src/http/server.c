@@ -396,12 +396,6 @@ void leat_http_reload(leat_http_server *server)
 void leat_http_leave(leat_http_server *server)
 {
     server->leaving = true;
-    http_conn *conn;
-    LIST_FOREACH(conn, &server->conns, all)
-    {
-        if (conn->h2 && conn->state == HTTP_CONN_OPEN)
-            http_h2_drain(conn);
-    }
 }
 
 /* The next sweep closes the listener and what is idle then. */
@@ -412,6 +406,12 @@ void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context)
     LEAT_ASSERT(!server->drained && server->listen_fd >= 0);
     leat_http_leave(server);
     server->draining = true;
+    http_conn *conn;
+    LIST_FOREACH(conn, &server->conns, all)
+    {
+        if (conn->h2 && conn->state == HTTP_CONN_OPEN)
+            http_h2_drain(conn);
+    }
     server->on_drained = on_drained;
     http_listen_last(server->listen_fd);
     uv_timer_start(&server->sweep, on_sweep, LAST_CALL_MS, sweep_period(&server->config));

@@ -67,9 +67,21 @@ def documented(first_line, ports, port):
     return "\n".join(line.removeprefix("    ") for line in block.splitlines()) + "\n"
 
 
-def start_haproxy(world, ports, port):
+# What docs/operations.md says to change for HTTP/2 to the edges.
+HAPROXY_H2 = ((r"(\nbackend edges\n)", r"\1    http-reuse always\n"), (r"( server edge\d .*)", r"\1 proto h2 check-proto h1"))
+NGINX_H2 = ((r"proxy_pass http:", "grpc_pass grpc:"), (r" *proxy_(http_version|set_header Connection) .*\n", ""), (r"proxy_", "grpc_"))
+
+
+def changed(text, changes):
+    for old, new in changes:
+        text, count = re.subn(old, new, text)
+        assert count > 0, old
+    return text
+
+
+def start_haproxy(world, ports, port, changes):
     path, stats = world.directory / "haproxy.cfg", world.directory / "haproxy.sock"
-    path.write_text(f"global\n    stats socket {stats} level admin\n" + documented("defaults", ports, port))
+    path.write_text(f"global\n    stats socket {stats} level admin\n" + changed(documented("defaults", ports, port), changes))
     process = Process([shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", path], world.directory / "haproxy.log")
     world.processes.append(process)
     wait_until(lambda: up(stats) == {"edge1", "edge2"}, "HAProxy to find both edges")
@@ -90,13 +102,13 @@ def up(stats):
     return {row["svname"] for row in rows if row["svname"].startswith("edge") and row["status"] == "UP"}
 
 
-def start_nginx(world, ports, port):
+def start_nginx(world, ports, port, changes):
     folder = world.directory / "nginx"
     folder.mkdir()
     temp = "\n".join(f"    {kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (folder / "nginx.conf").write_text(
         f"{'user root;' if os.geteuid() == 0 else ''}\ndaemon off;\npid {folder}/pid;\nerror_log stderr warn;\nworker_processes 2;\n"
-        f"events {{}}\nhttp {{\n    access_log off;\n{temp}\n{documented('upstream edges {', ports, port)}}}\n")
+        f"events {{}}\nhttp {{\n    access_log off;\n{temp}\n{changed(documented('upstream edges {', ports, port), changes)}}}\n")
     process = Process([shutil.which("nginx") or "/usr/sbin/nginx", "-p", folder, "-e", "stderr", "-c", folder / "nginx.conf"],
                       world.directory / "nginx.log")
     world.processes.append(process)
@@ -131,12 +143,12 @@ class Client(threading.Thread):
                 answer = connection.getresponse()
                 text = answer.read()
             except (OSError, http.client.HTTPException) as error:
-                self.failed.append(repr(error))
+                self.failed.append((self.port, repr(error)))
                 return
             if answer.status == 202:
                 self.written += 1
             else:
-                self.failed.append((answer.status, text))
+                self.failed.append((self.port, answer.status, text))
         connection.close()
 
 
@@ -159,15 +171,17 @@ class Edge:
 
 
 @pytest.mark.timeout(300)
-def test_rolling_restarts_behind_nginx_and_haproxy_lose_no_request(world):
-    """Two edges, restarted in turn under load through both balancers: every PATCH is answered 202, and counted once."""
+@pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
+def test_rolling_restarts_behind_nginx_and_haproxy_lose_no_request(world, protocol):
+    """Two edges, restarted in turn under load through both balancers, which speak HTTP/1.1 or HTTP/2 with them: every PATCH is answered
+    202, and counted once."""
     ports = free_ports(4)
     edges = [Edge(world, number, port) for number, port in enumerate(ports[:2])]
     for edge in edges:
         edge.start()
     apply = world.start("apply")
-    stats = start_haproxy(world, ports, ports[2])
-    start_nginx(world, ports, ports[3])
+    stats = start_haproxy(world, ports, ports[2], HAPROXY_H2 if protocol == "h2" else ())
+    start_nginx(world, ports, ports[3], NGINX_H2 if protocol == "h2" else ())
     stop = threading.Event()
     clients = [Client(port, number, stop) for port in ports[2:] for number in range(CLIENTS)]
     for client in clients:
@@ -176,6 +190,7 @@ def test_rolling_restarts_behind_nginx_and_haproxy_lose_no_request(world):
         for restart in range(RESTARTS):
             edge = edges[restart % 2]
             wait_until(lambda: world.metric(edge.process, "leat_requests_total") > 0, "requests at the edge")
+            wait_until(lambda: (world.metric(edge.process, "leat_edge_streams_total") > 0) == (protocol == "h2"), "the protocol")
             assert edge.process.terminate() == 0
             edge.start()
             wait_until(lambda: up(stats) == {"edge1", "edge2"}, "HAProxy to find it again")

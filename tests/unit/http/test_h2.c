@@ -788,25 +788,72 @@ START_TEST(test_behind_the_final_goaway)
 }
 END_TEST
 
-/* Before a drain: a connection that is there is ended in peace, and a new one is served as far as
- * its first requests. */
+/* Until the server has answered what was sent before. */
+static void exchange_pings(stream_client *client)
+{
+    uint32_t pings = client->pings;
+    nghttp2_submit_ping(client->session, NGHTTP2_FLAG_NONE, NULL);
+    STREAM_UNTIL(client, client->pings > pings);
+}
+
+/* Before a drain connections are served as ever, old ones and new ones: no client hears of the end
+ * while its load balancer may still send requests here. */
 START_TEST(test_leave)
 {
     http_world *world = world_new();
     world_open(world);
-    stream_client *client = stream_client_new(world, NULL);
-    stream_expect(client, stream_send(client, "GET", "/a", NULL), 200, "GET /a ");
+    stream_client *old = stream_client_new(world, NULL);
+    stream_expect(old, stream_send(old, "GET", "/a", NULL), 200, "GET /a ");
     leat_http_leave(world->server);
+    stream_client *new = stream_client_new(world, NULL);
+    stream_client *const both[] = {old, new};
+    for (size_t i = 0; i < 2; i++) {
+        stream_expect(both[i], stream_send(both[i], "GET", "/b", NULL), 200, "GET /b ");
+        exchange_pings(both[i]);
+        ck_assert_uint_eq(both[i]->goaways, 0);
+    }
+    world_drain(world);
+    for (size_t i = 0; i < 2; i++) {
+        STREAM_UNTIL(both[i], both[i]->eof);
+        ck_assert_uint_ge(both[i]->goaways, 1);
+        ck_assert_uint_eq(both[i]->goaway_code, NGHTTP2_NO_ERROR);
+        stream_client_free(both[i]);
+    }
+    test_turn_until(&world->loop, &world->drained);
+    world_free(world);
+}
+END_TEST
+
+/* A client may send nothing before it has read the settings, and give up at a notice what it has
+ * not sent. */
+START_TEST(test_a_connection_begun_in_a_drain_has_its_first_request)
+{
+    http_world *world = world_new();
+    world_open(world);
+    stream_client *client = stream_client_new(world, NULL);
+    world_drain(world);
+    exchange_pings(client);
+    ck_assert_uint_eq(client->goaways, 0);
+    stream_expect(client, stream_send(client, "GET", "/a", NULL), 200, "GET /a ");
     STREAM_UNTIL(client, client->eof);
-    ck_assert_int_ge(client->goaways, 1);
+    ck_assert_uint_ge(client->goaways, 1);
     ck_assert_uint_eq(client->goaway_code, NGHTTP2_NO_ERROR);
     stream_client_free(client);
-    client = stream_client_new(world, NULL);
-    stream_expect(client, stream_send(client, "GET", "/b", NULL), 200, "GET /b ");
+    test_turn_until(&world->loop, &world->drained);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_a_connection_begun_in_a_drain_without_a_request_ends)
+{
+    http_world *world = world_new();
+    world_open(world);
+    stream_client *client = stream_client_new(world, NULL);
+    world_drain(world);
     STREAM_UNTIL(client, client->eof);
-    ck_assert_uint_eq(client->goaway_code, NGHTTP2_NO_ERROR);
+    ck_assert_uint_ge(client->goaways, 1);
     stream_client_free(client);
-    ck_assert(!world->drained);
+    test_turn_until(&world->loop, &world->drained);
     world_free(world);
 }
 END_TEST
@@ -864,6 +911,8 @@ static Suite *suite(void)
     tcase_add_test(h2, test_abandon_resets_the_stream);
     tcase_add_test(h2, test_close_inside_handler);
     tcase_add_test(h2, test_leave);
+    tcase_add_test(h2, test_a_connection_begun_in_a_drain_has_its_first_request);
+    tcase_add_test(h2, test_a_connection_begun_in_a_drain_without_a_request_ends);
     tcase_add_test(h2, test_drain);
     tcase_add_test(h2, test_behind_the_final_goaway);
     tcase_add_test(h2, test_garbage);
