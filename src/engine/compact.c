@@ -84,6 +84,9 @@ void leat_compaction_made(leat_engine *engine, leat_partition *partition,
     }
     compaction->is_look = partition->in_doubt;
     partition->in_doubt = false;
+    partition->compact_running = true;
+    if (partition->state == LEAT_ENGINE_REVOKING)
+        partition->revoke_step = LEAT_REVOKE_COMPACTING;
 }
 
 void leat_compaction_failed(leat_engine *engine, leat_partition *partition,

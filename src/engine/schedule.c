@@ -128,33 +128,34 @@ static const leat_engine_job *next_claim(leat_engine *engine, leat_shard *shard)
 
 /* ---- compactions ---- */
 
-static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *shard)
+/* The first one in line; NULL: there is nothing to write yet, because an old batch is open. */
+static const leat_engine_job *compact_first(leat_engine *engine, leat_shard *shard)
 {
     uint32_t id = leat_list_pop(engine, &shard->compactions, leat_link_compaction);
-    if (id == LEAT_INDEX_NONE)
-        return NULL;
     leat_partition *partition = &engine->partitions[id];
-    LEAT_ASSERT(partition->state == LEAT_ENGINE_READING ||
-                partition->state == LEAT_ENGINE_REVOKING);
-    LEAT_ASSERT(!partition->compact_running);
+    LEAT_ASSERT(partition->compact_queued && !partition->compact_running);
     partition->compact_queued = false;
     int64_t base_seq = leat_compaction_take_base(engine, partition);
-    bool moves_base = base_seq > partition->progress.base_seq;
-    if (partition->uncompacted && !moves_base && !leat_compaction_looks(engine, partition)) {
-        /* An old batch is still open: there is nothing to write yet. */
+    if (partition->uncompacted && base_seq <= partition->progress.base_seq &&
+        !leat_compaction_looks(engine, partition)) {
         leat_compaction_plan(engine, partition);
-        LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
-        return next_compaction(engine, shard);
+        return NULL;
     }
     leat_job_slot *slot = leat_schedule_take(engine, shard, LEAT_ENGINE_JOB_COMPACT);
     slot->job.partition = id;
     slot->job.incarnation = partition->incarnation;
     leat_compaction_fill(engine, &slot->job.compaction, partition, base_seq);
     leat_compaction_made(engine, partition, &slot->job.compaction);
-    partition->compact_running = true;
-    if (partition->state == LEAT_ENGINE_REVOKING)
-        partition->revoke_step = LEAT_REVOKE_COMPACTING;
     return &slot->job;
+}
+
+static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *shard, bool overdue)
+{
+    const leat_engine_job *job = NULL;
+    while (!job && shard->compactions.head != LEAT_INDEX_NONE &&
+           (!overdue || leat_compaction_overdue(engine, shard)))
+        job = compact_first(engine, shard);
+    return job;
 }
 
 /* ---- batches ---- */
@@ -468,15 +469,15 @@ static const leat_engine_job *next_of_shard(leat_engine *engine, leat_shard *sha
     const leat_engine_job *job = next_claim(engine, shard);
     if (!job && shard->probe != LEAT_INDEX_NONE)
         return next_probe(engine, shard);
-    if (!job && leat_compaction_overdue(engine, shard))
-        job = next_compaction(engine, shard);
+    if (!job)
+        job = next_compaction(engine, shard, true);
     if (!job)
         job = leat_park_next(engine, shard);
     if (!job)
         job = leat_key_retry_next(engine, shard);
     if (!job)
         job = next_load_or_batch(engine, shard);
-    return job ? job : next_compaction(engine, shard);
+    return job ? job : next_compaction(engine, shard, false);
 }
 
 const leat_engine_job *leat_schedule_next(leat_engine *engine)

@@ -189,6 +189,32 @@ START_TEST(what_only_verifies_waits_for_batches_for_longer)
 }
 END_TEST
 
+/* The one behind it is due, and not late. */
+START_TEST(one_with_nothing_to_write_lets_no_other_go_before_batches)
+{
+    story s;
+    story_begin(&s, 2);
+    s.config.compact_every_us = 1000;
+    s.config.commit_every_us = 1000000;
+    story_reading(&s, 2);
+    story_read(&s, 0, 1, 0); /* stays open: the base cannot move */
+    story_read(&s, 0, 2, 1);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_pass(&s, 600);
+    story_read(&s, 1, 1, 0);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_read(&s, 1, 2, 1);
+    story_read(&s, 1, 2, 2);
+    s.size = 0;
+    story_pass(&s, 1400); /* that of 0 has waited for 1000, that of 1 for 400 */
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_told(&s, "batch 1/2:2\n");
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_told(&s, "compact 1 to 3\n");
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(fewer_connections_run_fewer_jobs)
 {
     story s;
@@ -245,5 +271,6 @@ STORY_MAIN("schedule", a_free_connection_takes_what_waits, a_subpartition_is_in_
            who_has_waited_too_long_goes_before_the_deepest,
            bytes_bound_a_batch_but_one_record_always_goes, claims_go_before_batches,
            compactions_wait_for_batches_until_they_are_overdue,
-           what_only_verifies_waits_for_batches_for_longer, fewer_connections_run_fewer_jobs,
-           jobs_are_bounded_over_all_shards_and_shards_take_turns)
+           what_only_verifies_waits_for_batches_for_longer,
+           one_with_nothing_to_write_lets_no_other_go_before_batches,
+           fewer_connections_run_fewer_jobs, jobs_are_bounded_over_all_shards_and_shards_take_turns)
