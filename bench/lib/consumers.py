@@ -225,7 +225,7 @@ class Mark:
 
     def since(self, start):
         records = self.count - start.count
-        return {"records_s": records / (self.at - start.at),
+        return {"records_s": records / (self.at - start.at), "window_s": self.at - start.at,
                 **{f"{name}_cpu_us": (self.cpu[name] - start.cpu[name]) / records for name in self.cpu}}
 
 

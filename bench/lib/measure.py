@@ -198,6 +198,7 @@ OPTIONS = {
     "items": "of the file that is sent in batches",
     "keys": "rows that the writes go to",
     "lead": "seconds of load before it is measured",
+    "least": "seconds that a window lasts at least: whoever is faster gets more records",
     "minutes": "no round begins that would end later",
     "old": "folder with another build of leat (DIR/leat), measured in turn",
     "only": "only these dimensions, with commas",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 WIDTH, HEIGHT, GAP = 420, 240, 70  # of a panel, and around each
 INK, GRID, SHADE = "#333", "#ddd", "#fbe9e7"
-COLOURS = {"p50": "#1f77b4", "p99": "#d62728", "sync": "#d62728", "async": "#1f77b4"}
+COLOURS = {"p50": "#1f77b4", "p99": "#d62728", "p99, sharing": "#9e9e9e", "sync": "#d62728", "async": "#1f77b4"}
 
 
 def escaped(text):

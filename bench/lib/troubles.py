@@ -1,6 +1,8 @@
 """The troubles of bench/isolation: each happens while its `with` lasts, to rows of a tenant of its own."""
 
+import json
 import os
+import re
 import signal
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ create function slow() returns trigger language plpgsql as $$ begin perform pg_s
 """
 ROUTE = {"path": "/apps/{app}/items/{id}", "table": "items", "tenant": "app", "columns": {"n": "add"}}
 TENANT_SLOTS = 4096
+SHARING_LOOKED_AT = 200  # rows of each tenant
 
 
 # ---- where keys go ----
@@ -44,9 +47,13 @@ class Places:
         self.placement = [self.source.get(name, otherwise) for name, otherwise in
                           (("subpartitions", 64), ("tenant_window", 0), ("tenant_position", -1))]
 
+        self.known = {}
+
     def of(self, app, row):
-        key = f"{app}/{row}"
-        return (hashed(key) >> 32) % self.partitions, subpartition(key.encode(), *self.placement)
+        if (app, row) not in self.known:
+            key = f"{app}/{row}"
+            self.known[app, row] = (hashed(key) >> 32) % self.partitions, subpartition(key.encode(), *self.placement)
+        return self.known[app, row]
 
     def rows_apart(self, app, taken, count):
         """(rows of the tenant that share no place with `taken`, False); or any, and True, where too few are apart: where a tenant
@@ -57,20 +64,43 @@ class Places:
     def taken(self, app, rows):
         return {self.of(app, row) for row in rows}
 
+    def rows_sharing(self, apps, taken, count):
+        """(tenant, its rows) that are in a place of `taken`: of these tenants the one that has most of `count` there. None: nobody
+        has a row there."""
+        if not taken:
+            return None
+        found = {app: [row for row in range(SHARING_LOOKED_AT) if self.of(app, row) in taken][:count] for app in apps}
+        most = max(found, key=lambda app: len(found[app]))
+        return (most, found[most]) if found[most] else None
+
 
 # ---- the troubles ----
 
 
 class Trouble:
-    """Nothing goes wrong. It is about `rows` of its tenant, to which `rate` writes a second go while the load lasts."""
+    """Nothing goes wrong. It is about `rows` of its tenant, to which `rate` writes a second go while the load lasts. A line of the
+    log names it if it has the shard and matches `told`; `leat status` names it if what it says of the shard matches `shown`. In
+    both {app} stands for the tenant; "": nothing can."""
 
     rows, body, shard = [], '{"n":1}', "a"
+    told = shown = ""
     one_write = False  # instead: one to the first row
     everywhere = False  # instead: to all rows of all tenants
     endless = False    # the writes go as fast as they are answered
 
     def rate(self, whole):
         return 0
+
+    def names(self, pattern, app, text):
+        return pattern != "" and re.search(pattern.replace("{app}", str(app)), text) is not None
+
+    def is_told(self, app, line):
+        """By this line of a log."""
+        return re.search(rf"Z (warn|error) .* shard={self.shard}( |$)", line) is not None and self.names(self.told, app, line)
+
+    def is_shown(self, app, shard):
+        """By this shard of `leat status --json`."""
+        return shard["shard"] == self.shard and self.names(self.shown, app, json.dumps(shard))
 
     @contextmanager
     def happens(self, world, app):
@@ -80,6 +110,8 @@ class Trouble:
 class LockedRows(Trouble):
     """`count` rows are held by a foreign session; `share` of all writes are for them, or `each` a second for each of them. None:
     one write, to the first."""
+
+    told, shown = r'key="{app}/|lock on items', r'"kind": "lock"|"key": "{app}/'
 
     def __init__(self, count=1, share=None, each=None):
         self.share, self.each = share, each
@@ -105,6 +137,7 @@ class MissingParents(Trouble):
     """Writes whose parent row comes only when the trouble is over, in eight rows or everywhere."""
 
     body = '{"n":1,"parent":2}'
+    told = shown = "23503|foreign key"
 
     def __init__(self, share=None, everywhere=False):
         self.share, self.everywhere = share, everywhere
@@ -129,6 +162,8 @@ class MissingParents(Trouble):
 class LoudTenant(Trouble):
     """One of the tenants writes `times` its rate; 0: as fast as it gets answers."""
 
+    told, shown = r'tenant="?{app}\b', r'"tenant": "{app}"'
+
     def __init__(self, times):
         self.times, self.endless = times, times == 0
         self.rows = list(range(1000))
@@ -139,6 +174,8 @@ class LoudTenant(Trouble):
 
 class SlowTrigger(Trouble):
     """Rows of one tenant take 50 ms each."""
+
+    told, shown = r'tenant="?{app}\b', r'"tenant": "{app}"'
 
     def __init__(self, rate, count):
         self.writes, self.rows = rate, list(range(count))
@@ -157,6 +194,8 @@ class SlowTrigger(Trouble):
 
 class FrozenShard(Trouble):
     """A shard's servers, those of the other one, are stopped (SIGSTOP); they continue whatever happens."""
+
+    told, shown = ".", r'"kind": "|"error": "'
 
     def __init__(self, shard="b"):
         self.shard = shard
@@ -177,6 +216,7 @@ class SlowShard(Trouble):
     """Each statement of the other shard takes 100 ms more."""
 
     shard = "b"
+    told, shown = ".", r'"kind": "'
 
     @contextmanager
     def happens(self, world, app):

@@ -17,7 +17,9 @@ BEGIN, END = "<!-- bench/versus: what it found -->", "<!-- bench/versus: end -->
 
 
 def number(value, digits=3):
-    return f"{value:,.0f}" if value >= 100 else f"{value:.{digits}g}"
+    """No more digits than say something."""
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"
 
 
 class Report:
@@ -75,26 +77,33 @@ class Report:
 
     # ---- as Markdown ----
 
+    def spread(self, load, name):
+        """Of several rounds."""
+        rates = self.samples(load, name)
+        return f" ± {50 * (max(rates) - min(rates)) / self.median(load, name, 'records_s'):.0f} %" if len(rates) > 1 else ""
+
     def rate_cell(self, load, name):
         if not self.samples(load, name):
             return self.why_none(load, name)
-        rate = number(self.median(load, name, "records_s")) + ("*" if (load, name) in self.early else "")
+        rate = number(self.median(load, name, "records_s")) + ("*" if (load, name) in self.early else "") + self.spread(load, name)
         return rate if name == "leat" else f"{rate} ({number(self.ratio(load, name, 'records_s'), 2)})"
 
     def cpu_cell(self, name):
         load = self.loads[0]
         if not self.samples(load, name):
             return self.why_none(load, name)
-        return " + ".join(number(self.median(load, name, figure)) for figure in ("own_cpu_us", "postgres_cpu_us"))
+        return " + ".join(number(self.median(load, name, figure), 2) for figure in ("own_cpu_us", "postgres_cpu_us"))
 
     def memory_cell(self, name):
         found = [self.median(load, name, "pss_mib") for load in self.loads if self.samples(load, name)]
-        return number(max(found)) if found else "not measured"
+        return number(max(found), 2) if found else "not measured"
 
     def notes(self):
         """What the table's cells mean."""
         early = " *: slow, stopped early; only rows that it was through with were compared." if self.early else ""
-        return f"In brackets: of leat's in the same round. CPU time with uniform keys; memory (PSS) is the most of all loads, of the Java machines with -Xmx512M.{early}"
+        spread = " ±: half of the way from the slowest round to the fastest." if any(
+            len(self.samples(load, "leat")) > 1 for load in self.loads) else ""
+        return f"In brackets: of leat's in the same round.{spread} CPU time with uniform keys; memory (PSS) is the most of all loads, of the Java machines with -Xmx512M.{early}"
 
     def markdown(self):
         heads = ["", *(f"{LOAD_TITLES[load]}: records/s" for load in self.loads), "CPU us a record, own + PostgreSQL", "memory MiB",

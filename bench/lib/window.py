@@ -1,10 +1,12 @@
 """The window over which bench/versus measures a consumer. It looks at nothing but its count of applied records and a clock."""
 
+import math
 import time
 
 LOOK_S = 0.05
 START_S, STALL_S = 180, 15  # until the first record is applied; and between any two changes of the count after it
 BEGIN, END = 0.5, 0.9  # of the records
+MOST_TIMES = 12  # as many records, for those that are through too soon
 
 
 class Fault(Exception):
@@ -48,6 +50,13 @@ def measure(progress, mark, lead, seconds):
         progress.until(END, seconds)
     end = mark(progress.count)
     return end.since(start if end.count > start.count else first)
+
+
+def too_short(windows, least):
+    """({those whose window was shorter than `least` seconds}, how many times the records make one that is not). `windows`: {name: s}."""
+    names = {name for name, seconds in windows.items() if seconds < least}
+    times = [math.ceil(1.25 * least / max(windows[name], LOOK_S)) for name in names]
+    return names, min(max(times, default=1), MOST_TIMES)
 
 
 def drain(progress, seconds):

@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "bench" / "lib"))
 import measure
 from document import markdown_table, place_in, put_between
 from measure import LEAST, NEW, OLD, beside_old, builds, turn
+from troubles import FrozenShard, LockedRows, LoudTenant, MissingParents, SlowShard, SlowTrigger, Trouble
 from waits import waits
 
 
@@ -54,6 +55,37 @@ def test_the_parts_of_a_way_follow_one_another():
              'leat_shard_batch_seconds{shard="a"}': 0.004, "leat_shard_batch_seconds_of_another": 9.0}
     assert waits(before, after) == pytest.approx({"to_log_ms": 2.0, "to_worker_ms": 3.0, "to_table_ms": 7.0, "batch_ms": 4.0})
     assert waits(after, after) == pytest.approx({"to_log_ms": 0, "to_worker_ms": 0, "to_table_ms": 0, "batch_ms": 4.0})
+
+
+LINE = "2026-11-30T06:00:00.000Z {} shard={} partition=1 {}"
+
+
+@pytest.mark.parametrize("trouble, line, is_told", [
+    (LockedRows(), LINE.format("error stalled by contention", "a", 'key="7/0" reason="canceling statement"'), True),
+    (LockedRows(), LINE.format("error stalled by contention", "a", 'key="77/0" reason="canceling statement"'), False),
+    (LockedRows(), LINE.format("error session waits for a lock", "a", 'reason="... for a lock on items, which ..."'), True),
+    (LockedRows(), LINE.format("warn no connection", "a", 'reason="refused"'), False),
+    (LockedRows(), LINE.format("error stalled by contention", "b", 'key="7/0"'), False),
+    (LockedRows(), LINE.format("info stalled by contention", "a", 'key="7/0"'), False),
+    (MissingParents(), LINE.format("warn dead letter", "a", "sqlstate=23503"), True),
+    (FrozenShard(), LINE.format("warn shard answers neither statements nor a question", "b", "silent_s=4"), True),
+    (FrozenShard(), LINE.format("warn no connection", "a", ""), False),
+    (Trouble(), LINE.format("warn no connection", "a", ""), False),
+], ids=range(10))
+def test_a_warning_counts_only_if_it_names_the_trouble(trouble, line, is_told):
+    """Its shard, and what it is: any other warning of that time says nothing of how soon people hear of it."""
+    assert trouble.is_told(7, line) == is_told
+
+
+def test_status_shows_a_trouble_only_where_it_is():
+    """As a trouble of the shard, or among those who are to blame there."""
+    lock, culprit = {"shard": "a", "troubles": [{"kind": "lock"}]}, {"shard": "a", "culprits": [{"tenants": [{"tenant": "7"}]}]}
+    quiet = {"shard": "a", "error": None, "troubles": []}
+    assert LockedRows().is_shown(7, lock) and not LockedRows().is_shown(7, {**lock, "shard": "b"})
+    assert LoudTenant(100).is_shown(7, culprit) and not LoudTenant(100).is_shown(8, culprit)
+    assert FrozenShard().is_shown(7, {"shard": "b", "error": "no answer"})
+    assert not any(trouble.is_shown(7, {**quiet, "shard": trouble.shard})
+                   for trouble in (Trouble(), LockedRows(), MissingParents(), LoudTenant(0), SlowTrigger(20, 8), FrozenShard(), SlowShard()))
 
 
 BEGIN, END = "<!-- here -->", "<!-- end -->"

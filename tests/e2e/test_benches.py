@@ -42,11 +42,12 @@ PARTS_MS = ["to_log_ms", "to_worker_ms", "to_table_ms", "batch_ms"]  # of bench/
 
 # The output of each with --json: docs/performance.md is made from it. The longest first.
 FIGURES = {
-    "isolation": [*(f"{trouble}_{figure}" for trouble in TROUBLES for figure in ("p99_ms", "p99_ms_without", "ratio", "applied_s")),
+    "isolation": [*(f"{trouble}_{figure}" for trouble in TROUBLES for figure in ("p99_ms", "p99_ms_without", "p99_sharing", "ratio", "applied_s",
+                                                                                "told_s", "shown_s")),
                   *(f"{trouble}_over_s" for trouble in LOCKED),
                   *(f"{case}_{figure}" for case in ("hot_key", "uniform_overload") for figure in ("applied_s", "ratio")),
                   "restart_reread_s", "restart_reread_s_without", "restart_rss_mib", *(["lever_recovered_s"] if HAS_LEVER else [])],
-    "apply": ["ceiling_rows_s", "plain_rows_s", "ceiling_of_plain", "leat_of_ceiling", "single_1_rows_s", "single_16_rows_s", "deadlocks",
+    "apply": ["ceiling_rows_s", "plain_rows_s", "ceiling_of_plain", "leat_of_ceiling", "row_writes_of_ceiling", "single_1_rows_s", "single_16_rows_s", "deadlocks",
               "zipf_of_uniform", "hot_of_uniform", "leat_rows_s_hot_unbounded", "hot_of_unbounded",
               *with_old(["broker_cpu_us", "leat_rss_mib", *(f"{figure}{skew}" for skew in ("", "_zipf", "_hot")
                                                             for figure in ("leat_rows_s", "leat_cpu_us", "postgres_cpu_us", "row_writes"))])],

@@ -11,7 +11,8 @@ from lib.harness import ROOT
 sys.path.insert(0, str(ROOT / "bench" / "lib"))
 
 from left_rows import IN_FLIGHT, Left, check_rows, expected_rows
-from window import STALL_S, Fault, Progress, drain, measure
+from versus_report import Report, number
+from window import MOST_TIMES, STALL_S, Fault, Progress, drain, measure, too_short
 
 TOTAL = 100_000
 
@@ -95,6 +96,14 @@ def test_one_that_hangs_behind_the_window_is_not_waited_for_as_if_it_were_slow()
         drain(how_far, 100)
 
 
+def test_whoever_is_through_too_soon_gets_more_records():
+    """So many that a window lasts as long as it must, with something to spare; no more than can be prepared."""
+    assert too_short({"a": 3.1, "b": 8.0}, 3) == (set(), 1)
+    assert too_short({"a": 0.8, "b": 8.0, "c": 2.9}, 3) == ({"a", "c"}, 5)
+    assert too_short({"a": 0.001}, 3) == ({"a"}, MOST_TIMES)
+    assert too_short({"a": 0.001}, 0) == (set(), 1)
+
+
 def test_one_that_is_through_at_once_is_measured_over_all():
     window, how_far = measured(lambda s: TOTAL if s >= 1 else 0)
     assert (window.start, window.end) == (0, TOTAL) and drain(how_far, 0)
@@ -174,3 +183,23 @@ def test_one_that_applies_records_ahead_may_have_counted_all_that_the_log_has():
     assert check_rows("fake", True, RIGHT, rows, {0: 0, 1: 0}, 0, 5, in_flight=5) == 0
     with pytest.raises(Fault, match="add up to 6"):
         check_rows("fake", True, changed(a_2=RIGHT["a/2"]._replace(sessions=2)), rows, {0: 0, 1: 0}, 0, 5, in_flight=5)
+
+
+# ---- what is said of it ----
+
+
+@pytest.mark.parametrize("value, words", [(115_604, "116,000"), (5023, "5,020"), (858, "858"), (57.54, "57.5"), (3.372, "3.37"), (0.0075, "0.0075"),
+                                          (99.7, "99.7"), (0, "0")])
+def test_a_figure_has_no_more_digits_than_say_something(value, words):
+    assert number(value) == words
+
+
+def test_a_rate_of_several_rounds_has_its_spread():
+    """Half of the way from the slowest to the fastest; one round has none."""
+    samples = {"uniform_leat_records_s": [90_000, 100_000, 110_000], "uniform_batch_records_s": [40_000],
+               "uniform_batch_records_s_of_leat": [0.4]}
+    figures = SimpleNamespace(samples=samples, median=lambda name: sorted(samples[name])[len(samples[name]) // 2])
+    report = Report(SimpleNamespace(figures=figures, failed={}, early={("uniform", "batch"): (1, 2)}, who={}), ["uniform"], None)
+    assert report.rate_cell("uniform", "leat") == "100,000 ± 10 %"
+    assert report.rate_cell("uniform", "batch") == "40,000* (0.4)"
+    assert "±" in report.notes()
