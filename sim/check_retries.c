@@ -25,8 +25,8 @@ static sim_retried *find(sim_process *process, uint32_t partition, uint64_t key)
     return NULL;
 }
 
-void sim_check_retry(sim_world *world, sim_process *process, uint32_t shard,
-                     const sim_retry *retry, uint32_t in_flight)
+void sim_check_retry(sim_world *world, sim_process *process, uint32_t shard, const sim_retry *retry,
+                     uint32_t in_flight)
 {
     const sim_retried *retried = find(process, retry->partition, retry->key);
     if (in_flight > 0)

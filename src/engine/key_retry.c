@@ -440,11 +440,15 @@ void leat_key_retry_done(leat_engine *engine, leat_job_slot *slot,
     leat_fair_done(engine, slot, result);
 }
 
+/* The one that was behind it may have to wait for the rest's end, and has no timer for that yet. */
 void leat_key_retry_dropped(leat_engine *engine, leat_partition *partition)
 {
-    if (is_queued(partition))
-        leat_list_remove(engine, &leat_shard_of(engine, partition)->key_retries,
-                         leat_link_key_retry, leat_partition_id(engine, partition));
+    leat_shard *shard = leat_shard_of(engine, partition);
+    if (is_queued(partition)) {
+        leat_list_remove(engine, &shard->key_retries, leat_link_key_retry,
+                         leat_partition_id(engine, partition));
+        leat_schedule_shard(engine, shard);
+    }
     release(engine, partition);
     partition->retry.step = LEAT_KEY_RETRY_NONE;
 }

@@ -610,6 +610,41 @@ START_TEST(with_few_slots_it_gets_a_quarter_of_the_time)
 }
 END_TEST
 
+/* One key is held in each of two partitions: 7 and 8. */
+static void begin_two(story *s)
+{
+    story_begin(s, 2);
+    s->config.patience_us = 30 * SECOND;
+    s->config.compact_every_us = INT64_C(300) * 86400 * SECOND; /* never */
+    s->config.commit_every_us = s->config.compact_every_us;
+    s->on_refused = LEAT_ENGINE_REFUSED_HOLD;
+    story_reading(s, 1);
+    for (uint32_t partition = 0; partition < 2; partition++) {
+        s->key = 7 + partition;
+        story_read(s, partition, 5, 10);
+        story_done(s, 0, LEAT_ENGINE_NOT_YET);
+        story_done(s, 0, LEAT_ENGINE_APPLIED);
+    }
+}
+
+START_TEST(when_the_first_in_line_is_gone_the_next_has_its_turn)
+{
+    story s;
+    begin_two(&s);
+    story_wait_for_job(&s);
+    uint32_t again = story_job(&s, 0)->partition;
+    s.now_us += SECOND;
+    story_done(&s, 0, LEAT_ENGINE_CONTENTION);
+    story_pass(&s, SECOND); /* both are in line, the other one first; there are 3 s to rest */
+    ck_assert_uint_eq(s.open_count, 0);
+    story_lost(&s, 1 - again);
+    story_pass(&s, 2 * SECOND);
+    ck_assert_uint_eq(s.open_count, 1);
+    ck_assert_uint_eq(story_job(&s, 0)->partition, again);
+    story_end(&s);
+}
+END_TEST
+
 STORY_MAIN("key_retry", what_is_kept_is_tried_again_until_nothing_is_left,
            it_is_tried_with_back_off_until_patience_ends, bad_data_is_left_to_people,
            what_cannot_be_read_is_told_and_left_to_people,
@@ -626,4 +661,5 @@ STORY_MAIN("key_retry", what_is_kept_is_tried_again_until_nothing_is_left,
            what_makes_no_sense_is_left_to_people,
            a_partition_that_is_given_back_waits_for_a_retry_that_flies,
            one_with_loaded_records_is_given_back_at_once,
-           with_few_slots_it_gets_a_quarter_of_the_time)
+           with_few_slots_it_gets_a_quarter_of_the_time,
+           when_the_first_in_line_is_gone_the_next_has_its_turn)
