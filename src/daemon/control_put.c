@@ -56,6 +56,18 @@ static int find_key(const leat_ground *on, const leat_wish *wish, target *ret, l
     return 0;
 }
 
+static int fail_ambiguous(const leat_wish *wish, const target *one, const target *other,
+                          leat_error *error)
+{
+    char name[LEAT_CONTROL_NAME_SIZE], other_name[LEAT_CONTROL_NAME_SIZE];
+    leat_control_name(NULL, one->what, name, sizeof name);
+    leat_control_name(NULL, other->what, other_name, sizeof other_name);
+    return leat_fail(error,
+                     "%stenant: it is %s for one route and %s for another: write the form that is "
+                     "meant in full",
+                     wish->dashes, name, other_name);
+}
+
 /* A tenant is one text in all routes: where two spell it in two ways, it is two tenants, and which
  * one is meant must be known. */
 static int find_tenant(const leat_ground *on, const leat_wish *wish, target *ret, leat_error *error)
@@ -72,18 +84,17 @@ static int find_tenant(const leat_ground *on, const leat_wish *wish, target *ret
             continue;
         set_what(&other, &key);
         if (found && strcmp(ret->what, other.what) != 0)
-            return leat_fail(error,
-                             "%stenant: it is %s for one route and %s for another: write the form "
-                             "that is meant in full",
-                             wish->dashes, ret->what, other.what);
+            return fail_ambiguous(wish, ret, &other, error);
         other.shard = leat_layout_shard_of_tenant(&on->layout,
                                                   (leat_slice){key.canonical, key.canonical_size});
         *ret = other;
         found = true;
     }
-    return found ? 0
-                 : leat_fail(error, "%stenant: there is no tenant %s: %s", wish->dashes,
-                             wish->tenant, why.text);
+    if (found)
+        return 0;
+    char name[LEAT_CONTROL_NAME_SIZE];
+    leat_control_name(NULL, wish->tenant, name, sizeof name);
+    return leat_fail(error, "%stenant: there is no %s: %s", wish->dashes, name, why.text);
 }
 
 int leat_control_check(const leat_wish *wish, leat_error *error)
@@ -164,6 +175,19 @@ static int find_its_tenants(const leat_ground *on, const leat_config_shard *shar
     return 0;
 }
 
+/* `advice`: about the tenant. It stands behind names, which are cut where they leave no room. */
+static void fail_with_tenants(const target *at, const leat_control *tenants, const char *advice,
+                              leat_error *error)
+{
+    char name[LEAT_CONTROL_NAME_SIZE], tenant[LEAT_CONTROL_NAME_SIZE];
+    leat_control_name(at->table, at->what, name, sizeof name);
+    leat_control_name(NULL, tenants->what, tenant, sizeof tenant);
+    leat_fail(error,
+              "%s is %s with its tenant until %s (control %" PRId64
+              "): nothing was changed; unblock %s %s",
+              name, done_by(tenants), tenants->until, tenants->id, tenant, advice);
+}
+
 /* A row of a tenant that is held is not skipped by a slip, nor the reverse. 1: it would be. */
 static int check_against_tenants(const leat_ground *on, const leat_config_shard *shard,
                                  const leat_wish *wish, const target *at,
@@ -174,11 +198,8 @@ static int check_against_tenants(const leat_ground *on, const leat_config_shard 
     int status = find_its_tenants(on, shard, wish, at, &set, &tenants, error);
     if (tenants && tenants->holds != control->holds) {
         status = 1;
-        leat_fail(error,
-                  "key %s is %s with its tenant until %s (control %" PRId64
-                  "): nothing was changed; `leat control unblock --tenant %s` ends that, then the "
-                  "tenant's records are applied until they are blocked again",
-                  at->what, done_by(tenants), tenants->until, tenants->id, tenants->what);
+        fail_with_tenants(at, tenants,
+                          "first, then its records are applied until it is blocked again", error);
     }
     leat_control_set_drop(set);
     return status;
@@ -258,10 +279,7 @@ static int fail_to_remove(const target *at, const char *name, const leat_control
                           leat_error *error)
 {
     if (tenants)
-        leat_fail(error,
-                  "key %s is %s with its tenant until %s (control %" PRId64
-                  "): nothing was changed; `leat control unblock --tenant %s` ends it",
-                  at->what, done_by(tenants), tenants->until, tenants->id, tenants->what);
+        fail_with_tenants(at, tenants, "to end that", error);
     else
         leat_fail(error, "there is no control of %s", name);
     return 1;

@@ -150,6 +150,7 @@ def test_what_cannot_be_meant_changes_nothing(make_world):
         assert words in control(world, *arguments, code=2), arguments
     for arguments, words in [
         (["block", "--tenant", "seven", "--for", "1h"], "there is no tenant seven: app: "),
+        (["block", "--tenant", "7" * 2000, "--for", "1h"], "...: app: "),
         (["block", "--key", "7", "--for", "1h"], "it is no key of table things: the key must have 2 parts"),
         (["block", "--key", "7/x", "--for", "1h"], "it is no key of table things: id: "),
         (["block", "--key", "7/1", "--table", "others", "--for", "1h"], "writes others"),
@@ -162,20 +163,20 @@ def test_what_cannot_be_meant_changes_nothing(make_world):
 
     control(world, "block", "--tenant", "7", "--for", "1h")
     said = control(world, "unblock", "--key", "7/1", code=1)
-    assert "key 7/1 is skipped with its tenant until" in said and "nothing was changed" in said
+    assert "key things 7/1 is skipped with its tenant until" in said and "nothing was changed" in said
     assert "its end has changed" in control(world, "block", "--tenant", "7", "--for", "2h")
     (listed,) = control(world, "list", "--json").splitlines()
     assert json.loads(listed)["left"] > 7000
 
     # A row has a control of its own beside its tenant's, as long as it does the same.
     said = control(world, "block", "--key", "7/1", "--for", "3h", "--hold", code=1)
-    assert "key 7/1 is skipped with its tenant until" in said and "(control 1): nothing was changed" in said
+    assert "key things 7/1 is skipped with its tenant until" in said and "(control 1): nothing was changed" in said
     assert len(control(world, "list", "--json").splitlines()) == 1
     control(world, "block", "--key", "7/1", "--for", "3h")
     said = control(world, "unblock", "--key", "7/1")
     assert "the control of key things 7/1 is removed in shard a; its records are still skipped with its tenant until" in said
     assert "(control 1)" in said
-    assert "key 7/1 is skipped with its tenant until" in control(world, "unblock", "--key", "7/1", code=1)
+    assert "key things 7/1 is skipped with its tenant until" in control(world, "unblock", "--key", "7/1", code=1)
     control(world, "block", "--key", "5/1", "--for", "1h")
     control(world, "block", "--tenant", "5", "--for", "1h", "--hold")
     control(world, "unblock", "--tenant", "5")
@@ -196,6 +197,23 @@ def test_what_cannot_be_meant_changes_nothing(make_world):
     del world.settings["routes"][0]["tenant"]
     world.write_config()
     assert "no route has a tenant" in control(world, "block", "--tenant", "7", "--for", "1h", code=1)
+
+
+NAMED = {kind: sql.replace(" int", " text", 2) for kind, sql in THINGS.items()}
+
+
+@both
+def test_a_long_name_leaves_room_for_the_advice(make_world):
+    world = make_world(shards=1, partitions=2, table_sql=NAMED, route=ROUTE)
+    world.init()
+    tenant = "t" * 1000
+    key = f"{tenant}/{'k' * 1000}"
+    control(world, "block", "--tenant", tenant, "--for", "1h")
+    said = control(world, "block", "--key", key, "--for", "1h", "--hold", code=1)
+    assert "... is skipped with its tenant until" in said
+    assert said.endswith("... first, then its records are applied until it is blocked again\n"), said
+    said = control(world, "unblock", "--key", key, code=1)
+    assert "... is skipped with its tenant until" in said and said.endswith("... to end that\n"), said
 
 
 @both
