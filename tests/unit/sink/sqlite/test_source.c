@@ -1,5 +1,8 @@
 #include "fixture.h"
 
+#include <sys/socket.h>
+#include <sys/wait.h>
+
 static sqlite_fixture f;
 static leat_source source;
 static leat_layout layout;
@@ -247,6 +250,22 @@ START_TEST(a_program_that_does_not_know_parked_records_gets_no_claim)
 }
 END_TEST
 
+static void close_own(void)
+{
+    sqlite3_close(f.db);
+    f.db = NULL;
+}
+
+/* Without a connection of this process, as the contract of the look for a lock wants it. */
+static leat_shard_work read_work(void)
+{
+    leat_shard_work work;
+    close_own();
+    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
+    ck_assert_int_eq(sqlite3_open(f.file, &f.db), SQLITE_OK);
+    return work;
+}
+
 /* A process has one row, the newest word counts, and takes it away; one that was not heard for long
  * is swept by another. */
 START_TEST(a_process_says_what_it_knows)
@@ -265,8 +284,8 @@ START_TEST(a_process_says_what_it_knows)
     ck_assert_int_eq(leat_shard_reporter_send(reporter, &report, &f.error), 0);
     report.json = "{\"facts\":[]}";
     ck_assert_int_eq(leat_shard_reporter_send(reporter, &report, &f.error), 0);
-    leat_shard_work work;
-    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
+    leat_shard_reporter_rest(reporter);
+    leat_shard_work work = read_work();
     ck_assert_uint_eq(work.worker_count, 1);
     ck_assert(work.workers[0].pid == 6 && work.workers[0].clock_ms == 8 &&
               work.workers[0].heard_ms < LEAT_REPORT_LATE_MS);
@@ -277,7 +296,7 @@ START_TEST(a_process_says_what_it_knows)
     sqlite_sql(&f, "UPDATE leat_workers SET at = at - 30000 WHERE instance = 'i1'");
     ck_assert_int_eq(leat_shard_reporter_remove(reporter, "i2", &f.error), 0);
     leat_shard_reporter_free(reporter);
-    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
+    work = read_work();
     ck_assert_uint_eq(work.worker_count, 0);
     leat_shard_work_fini(&work);
 }
@@ -331,19 +350,46 @@ START_TEST(a_refusal_is_noted_with_the_first_record_only)
 }
 END_TEST
 
+/* Has the file open, and so FILE-shm, until the other end is closed; says so by a byte. */
+static _Noreturn void keep_open(int end)
+{
+    char byte = 0;
+    sqlite3 *db;
+    bool is_open = sqlite3_open(f.file, &db) == SQLITE_OK &&
+                   sqlite3_exec(db, "SELECT 1 FROM leat_sources", NULL, NULL, NULL) == SQLITE_OK;
+    if (is_open && write(end, &byte, 1) == 1)
+        is_open = read(end, &byte, 1) == 0;
+    sqlite3_close(db);
+    _exit(is_open ? 0 : 1);
+}
+
+static void expect_closed(bool is_closed)
+{
+    leat_shard_work work;
+    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
+    ck_assert_int_eq(work.is_closed, is_closed);
+    leat_shard_work_fini(&work);
+}
+
 START_TEST(a_file_that_no_process_has_open)
 {
+    int ends[2], status;
+    char byte;
     init(0);
-    leat_shard_work work;
-    sqlite_ask(&f, "SELECT count(*) FROM leat_sources"); /* from now on it has FILE-shm open */
-    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
-    ck_assert(!work.is_closed);
-    leat_shard_work_fini(&work);
-    sqlite3_close(f.db);
-    f.db = NULL;
-    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
-    ck_assert(work.is_closed);
-    leat_shard_work_fini(&work);
+    close_own();
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        keep_open(ends[1]);
+    }
+    close(ends[1]);
+    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    expect_closed(false);
+    close(ends[0]);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    expect_closed(true);
 }
 END_TEST
 
@@ -421,8 +467,7 @@ START_TEST(dead_letters_are_found_newest_first)
     ck_assert(found.count == 1 && strcmp(found.letters[0].route, "r") == 0 &&
               !found.letters[0].body);
     leat_dead_letters_fini(&found);
-    leat_shard_work work;
-    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
+    leat_shard_work work = read_work();
     ck_assert_int_eq(work.dead_letters, 3);
     leat_shard_work_fini(&work);
     query.topic = "other";
