@@ -44,7 +44,7 @@ void leat_repeats_fini(leat_repeats *repeats);
 
 void leat_repeats_add(leat_repeats *repeats, uint32_t partition, int64_t offset, bool is_conflict);
 void leat_repeats_remove(leat_repeats *repeats, uint32_t partition, int64_t offset);
-/* What was said of a partition before it was claimed anew may not hold any more. */
+/* All of a partition: its records are read again, perhaps by another worker. */
 void leat_repeats_drop(leat_repeats *repeats, uint32_t partition);
 leat_repeat_kind leat_repeats_find(const leat_repeats *repeats, uint32_t partition, int64_t offset);
 

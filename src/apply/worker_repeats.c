@@ -3,9 +3,10 @@
  * is known of a batch is marked when it is about to run, and the sink tells what is not known yet.
  * So a repeat moves its subpartition's progress as if it were applied, and its row is left alone.
  *
- * What a shard has said is kept for as long as the claim that it was said to. A commit that has
- * noted a key belongs to the row's subpartition: it is older than the claim, or among those that
- * the next batch needs. So a batch that is committed was right to believe it.
+ * What a shard has said may be lost since: a failover takes back a write that is in no log, and
+ * neither a claim nor the needs of a batch show that. So PostgreSQL looks again, in the transaction
+ * of each batch that leaves a record out, and tells (`is_lost`); then the record is applied. A
+ * SQLite file takes nothing back from a process that has it open.
  */
 #include "apply/worker_state.h"
 #include "record/idempotency.h"
@@ -61,7 +62,7 @@ static const leat_engine_batch_part *part_of(const leat_engine_batch *batch, uin
     return &batch->parts[i];
 }
 
-/* An answer to an older claim is about what may be lost since. */
+/* What is said of records that are not held any more would be kept until the next claim. */
 static void learn(leat_worker *worker, const leat_engine_batch *batch,
                   const leat_engine_job_result *result)
 {
@@ -70,7 +71,9 @@ static void learn(leat_worker *worker, const leat_engine_batch *batch,
         const leat_engine_known *known = &result->known[i];
         LEAT_ASSERT(known->record < batch->record_count);
         const leat_engine_batch_record *record = &batch->records[known->record];
-        if (leat_engine_part_is_current(worker->engine, part_of(batch, record->partition)))
+        if (known->is_lost)
+            leat_repeats_remove(&worker->repeats, record->partition, record->offset);
+        else if (leat_engine_part_is_current(worker->engine, part_of(batch, record->partition)))
             leat_repeats_add(&worker->repeats, record->partition, record->offset,
                              known->is_conflict);
     }

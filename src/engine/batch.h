@@ -187,9 +187,10 @@ typedef enum leat_engine_outcome {
     LEAT_ENGINE_CHUNK_GONE, /* LT009: what is parked is not what the worker believes */
     LEAT_ENGINE_KEY_TURNED, /* LT007: a key of it is not held, as the worker believes, or it is: a
                                claim of `partition` tells */
-    LEAT_ENGINE_REPEATED, /* failed: LT010: some of its records are repeats (`known`) of writes that
-                             are applied. Nothing is wrong, and it is sent again without them */
-    LEAT_ENGINE_UNKNOWN,  /* it may have been applied, or still be: connection lost, FATAL */
+    LEAT_ENGINE_REPEATED,   /* failed: LT010, LT012: some of its records (`known`) are repeats of
+                               writes that are applied, or are none, other than it says. Nothing is
+                               wrong, and it is sent again */
+    LEAT_ENGINE_UNKNOWN,    /* it may have been applied, or still be: connection lost, FATAL */
     LEAT_ENGINE_OUTCOME_COUNT,
 } leat_engine_outcome;
 
@@ -229,10 +230,12 @@ typedef struct leat_engine_chunk {
     int codec;
 } leat_engine_chunk;
 
-/* A record of a batch that repeats a write which is applied. */
+/* A record of a batch that repeats a write which is applied; or that was left out for that, and
+ * does not. */
 typedef struct leat_engine_known {
     uint32_t record;  /* index in the batch */
     bool is_conflict; /* it has that write's idempotency key, but says something else */
+    bool is_lost;     /* the latter: the write that the caller knew of is not there any more */
 } leat_engine_known;
 
 struct leat_engine_record;

@@ -37,6 +37,7 @@ static const rule rules[] = {
     {"LT009", OWN, NULL, LEAT_ENGINE_CHUNK_GONE},
     {"LT007", OWN, NULL, LEAT_ENGINE_KEY_TURNED},
     {"LT010", OWN, NULL, LEAT_ENGINE_REPEATED},
+    {"LT012", OWN, NULL, LEAT_ENGINE_REPEATED},
     {"LT011", OWN, NULL, LEAT_ENGINE_FENCED},
     {"LT006", ALWAYS, NULL, LEAT_ENGINE_DRIFT},   /* the table has BEFORE triggers that leat has not
                                                      read yet */

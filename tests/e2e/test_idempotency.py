@@ -89,6 +89,25 @@ def test_one_effect_across_edges_and_workers(world):
     assert len(world.leat("dead", "list", "--json").stdout.splitlines()) == 1
 
 
+def test_a_repeat_of_what_the_database_has_lost_has_an_effect(world):
+    """A worker has been told of a repeat, which waits behind a record whose row is locked. Meanwhile the key of the first write goes,
+    as by a failover that no claim and no batch shows."""
+    edge, worker = world.start("edge"), world.start("apply")
+    with world.client(edge) as http, world.db("a") as holder:
+        assert add(http, "lost", **WAIT)[0] == 200
+        assert worker.terminate() == 0
+        with holder.transaction():
+            holder.execute("select from things where id = 1 for update")
+            assert http.patch("/things/1", json={"n": 10}).status_code == 202
+            assert add(http, "lost")[0] == 202
+            worker = world.start("apply")
+            wait_until(lambda: world.metric(worker, "leat_batches_repeated_total") == 1, "the worker to be told of the repeat")
+            with world.db("a") as failover:
+                failover.execute("delete from leat.idempotency")
+        wait_until(lambda: sums(world) == [(1, 12)], "both to be applied")
+    wait_until(lambda: world.metric(worker, "leat_batches_repeated_total") == 2, "the worker to have been told that it is none")
+    assert world.metric(worker, "leat_records_repeated_total") == 0 and world.rows("select count(*) from leat.idempotency") == [(1,)]
+
 
 def test_a_repeat_that_the_table_does_not_take_any_more_is_refused_by_the_edge(world):
     """As any write that names such a column: nothing of it is stored, and the first one's effect stays."""

@@ -27,7 +27,7 @@ def test_older_schema_is_brought_up_to_date(shard):
     a.run(letter.format(7))
     a.run(leat_sql.SCHEMA.read_text())
     a.run(letter.format(8))
-    assert a.value("SELECT version FROM leat.schema_version") == 8
+    assert a.value("SELECT version FROM leat.schema_version") == 9
     assert a.value("SELECT count(*) FROM leat.dead_letters") == 2
     assert a.value("SELECT to_regclass('leat.dead_letters_at') IS NOT NULL")
     assert a.run("SELECT oid::regclass::text, string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM pg_class, aclexplode(relacl)"
@@ -76,6 +76,25 @@ def test_version_2_keeps_its_progress(shard):
     assert (claim.low, claim.newest, claim.seqs()) == (7, [7, 1234, -1], [1, 2])
     assert a.claim(partition=1).newest == [-1, 0, -1]
     assert a.value("SELECT count(*) FROM pg_proc WHERE pronamespace = 'leat'::regnamespace AND proname = 'advance'") == 1
+
+
+def test_version_8_keeps_its_idempotency_keys(shard):
+    """A schema of version 8 has only the check of repeats to get. A worker of that time goes on as before, beside new ones."""
+    a, claim = owner_with_batches(shard, 1)
+    a.run("DROP FUNCTION leat.check_repeats; UPDATE leat.schema_version SET version = 8")
+    note = "SELECT leat.note_keys(ARRAY[0]::bigint[], ARRAY[{0}]::bigint[], ARRAY[7]::bigint[], ARRAY[1]::bigint[])"
+    a.run(note.format(5))
+    a.run(leat_sql.SCHEMA.read_text())
+    assert a.value("SELECT version FROM leat.schema_version") == 9
+    with a.transaction():
+        a.advance(claim, 2, needs=[1])
+        a.run(note.format(6))
+        a.hit()
+    with fails_with("LT010"):
+        a.run(note.format(5))
+    for key in (5, 6):
+        a.run(f"SELECT leat.check_repeats(ARRAY[0]::bigint[], ARRAY[{key}]::bigint[], ARRAY[7]::bigint[], ARRAY[1]::bigint[],"
+              " ARRAY[false])")
 
 
 def test_newer_schema_is_left_alone(shard):

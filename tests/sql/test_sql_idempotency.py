@@ -22,6 +22,19 @@ def batch(session, claim, seq, *keys, says=1, needs=()):
         session.hit()
 
 
+def check(session, *keys, says=1, conflicts=()):
+    """That these are still noted, for records numbered as above; those of `conflicts` by a write that says something else."""
+    session.run("SELECT leat.check_repeats(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::boolean[])",
+                [key * 10 for key in keys], list(keys), [-key for key in keys], [says] * len(keys), [key in conflicts for key in keys])
+
+
+def batch_without(session, claim, seq, *keys, says=1, conflicts=(), needs=()):
+    """A batch that leaves out the records of these keys, as repeats."""
+    with session.transaction():
+        session.advance(claim, seq, needs=needs)
+        check(session, *keys, says=says, conflicts=conflicts)
+
+
 def noted(shard):
     return [row[0] for row in shard.observer.run("SELECT a FROM leat.idempotency ORDER BY a")]
 
@@ -234,6 +247,9 @@ def test_their_time_is_that_of_all(shard):
     assert noted(shard) == [1, 2, 3, 4, 5]
 
 
+# ---- what is left out ----
+
+
 def test_what_is_known_of_a_repeat_does_not_outlive_a_failover(shard):
     """The first write of a key is lost with its batch; a batch that leaves its repeat out needs that batch, or has lost its claim."""
     a, claim = owner_with_batches(shard, 1)
@@ -243,11 +259,87 @@ def test_what_is_known_of_a_repeat_does_not_outlive_a_failover(shard):
         batch(a, claim, 3, 1, needs=[2])
     shard.fail_over(state)
     with fails_with("LT002"):  # sent without it
-        a.batch(claim, 3, needs=[2])
+        batch_without(a, claim, 3, 1, needs=[2])
     assert shard.hits() == 1 and noted(shard) == []
     new = a.claim()
     batch(a, new, 2, 1)
     assert shard.hits() == 2
+
+
+def test_nor_of_the_repeat_of_a_write_that_is_in_no_log(shard):
+    """No batch needs that one, and no claim is lost with it."""
+    a, claim = owner_with_batches(shard, 1)
+    state = shard.save()
+    write_now(shard.session(), 1)
+    with fails_with("LT010"):
+        batch(a, claim, 2, 1, needs=[1])
+    batch_without(a, claim, 2, 1, needs=[1])
+    assert shard.hits(1) == 1 and shard.seqs() == [1, 2]
+    shard.fail_over(state)
+    with fails_with("LT012") as error:
+        batch_without(a, claim, 2, 1, needs=[1])
+    assert error.diag.message_detail == "10-"
+    assert shard.seqs() == [1]
+    batch(a, claim, 2, 1, needs=[1])
+    assert shard.hits(1) == 0 and shard.hits() == 2 and noted(shard) == [1]
+
+
+def test_without_the_check_neither_of_the_two_has_an_effect(shard):
+    """The harm."""
+    a, claim = owner_with_batches(shard, 1)
+    state = shard.save()
+    write_now(shard.session(), 1)
+    with fails_with("LT010"):
+        batch(a, claim, 2, 1, needs=[1])
+    shard.fail_over(state)
+    with a.transaction():
+        a.advance(claim, 2, needs=[1])
+    assert shard.hits(1) == 0 and shard.hits() == 1 and noted(shard) == []
+
+
+def test_each_that_is_no_repeat_is_named(shard):
+    """Not noted, or noted by a write that says something else, or by one that says the same where it should not."""
+    a, claim = owner_with_batches(shard, 0)
+    batch(a, claim, 1, 1, 2)
+    batch(a, claim, 2, 3, says=2)
+    batch_without(a, claim, 3, 1, 2, 3, conflicts=[3])
+    with fails_with("LT012") as error:
+        batch_without(a, claim, 4, 1, 2, 3, 4, 5, conflicts=[2, 5])
+    assert sorted(error.diag.message_detail.split()) == ["20-", "30-", "40-", "50-"]
+    assert shard.seqs() == [1, 2, 3]
+    with fails_with("LT012") as error:
+        check(a, *range(11, 1001))
+    assert len(error.diag.message_detail.split()) == 200
+
+
+def test_repeats_within_a_batch_are_repeats(shard):
+    a, claim = owner_with_batches(shard, 0)
+    with a.transaction():
+        a.advance(claim, 1)
+        note(a, 1)
+        check(a, 1, 1)
+        check(a, 1, says=2, conflicts=[1])
+    with fails_with("LT012"), a.transaction():
+        a.advance(claim, 2)
+        check(a, 2)
+        note(a, 2)
+    assert noted(shard) == [1] and shard.seqs() == [1]
+
+
+def test_a_key_that_is_forgotten_leaves_nothing_out(shard):
+    """Its record is written as any other is that comes then. Who only looks is in nobody's way."""
+    a, b = shard.session(), shard.session()
+    rotate(a, 0)
+    note(a, 1)
+    b.begin()
+    check(b, 1)
+    rotate(a, QUARTER)
+    b.commit()
+    for n in range(2, 7):
+        rotate(a, n * QUARTER)
+    with fails_with("LT012"):
+        check(b, 1)
+    note(b, 1)
 
 
 def test_a_look_up_does_not_read_the_table(shard):
@@ -256,8 +348,12 @@ def test_a_look_up_does_not_read_the_table(shard):
     a.run("ANALYZE leat.idempotency")
     with b.transaction():  # which has counted nothing yet
         note(b, *range(20001, 20101))
-        assert b.run("SELECT sum(seq_tup_read), sum(idx_scan) FROM pg_stat_xact_user_tables WHERE relname LIKE 'idempotency%%'"
-                     " AND relname <> 'idempotency_slots'") == [(0, 800)]
+        read = ("SELECT sum(seq_tup_read), sum(idx_scan) FROM pg_stat_xact_user_tables WHERE relname LIKE 'idempotency%%'"
+                " AND relname <> 'idempotency_slots'")
+        assert b.run(read) == [(0, 800)]
+        check(b, *range(1, 101))
+        (tuples, scans), = b.run(read)
+        assert tuples == 0 and scans <= 1600
 
 
 # ---- slots ----

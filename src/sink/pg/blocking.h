@@ -10,7 +10,7 @@
 
 #include "engine/batch.h"
 
-enum { LEAT_SCHEMA_VERSION = 8 }; /* of schema.sql */
+enum { LEAT_SCHEMA_VERSION = 9 }; /* of schema.sql */
 
 /* schema.sql, made into C by embed.py. */
 extern const char leat_schema_sql[];

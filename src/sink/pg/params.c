@@ -11,6 +11,7 @@
 enum {
     OID_INT2 = 21,
     OID_INT8 = 20,
+    OID_BOOL = 16,
     OID_BYTEA = 17,
     NULL_SIZE = -1,       /* of a parameter that is NULL, until the end */
     ARRAY_HEAD_SIZE = 12, /* dimensions, flags, element type: the whole of an empty array */
@@ -110,6 +111,18 @@ void leat_pg_params_int8s(leat_pg_params *params, const int64_t *values, uint32_
     for (uint32_t i = 0; i < count; i++) {
         leat_buf_be32(&params->bytes, sizeof values[i]);
         leat_buf_be64(&params->bytes, (uint64_t)values[i]);
+    }
+    end_one(params, from);
+}
+
+void leat_pg_params_bools(leat_pg_params *params, const bool *values, uint32_t count)
+{
+    LEAT_ASSERT(values || count == 0);
+    size_t from = params->bytes.size;
+    leat_pg_put_array_head(&params->bytes, OID_BOOL, count);
+    for (uint32_t i = 0; i < count; i++) {
+        leat_buf_be32(&params->bytes, 1);
+        leat_buf_byte(&params->bytes, (char)values[i]);
     }
     end_one(params, from);
 }

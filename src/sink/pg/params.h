@@ -29,6 +29,7 @@ void leat_pg_params_borrowed(leat_pg_params *params, leat_slice bytes);
 void leat_pg_params_null(leat_pg_params *params);
 void leat_pg_params_int2s(leat_pg_params *params, const int16_t *values, uint32_t count);
 void leat_pg_params_int8s(leat_pg_params *params, const int64_t *values, uint32_t count);
+void leat_pg_params_bools(leat_pg_params *params, const bool *values, uint32_t count);
 /* bytea[] of pieces that follow each other in `bytes`; each ends at one of `ends`. */
 void leat_pg_params_pieces(leat_pg_params *params, const char *bytes, const size_t *ends,
                            uint32_t count);

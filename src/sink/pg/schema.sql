@@ -18,7 +18,8 @@
 --            subpartition: the park has moved it already.
 --   load     one statement: leat.load.
 --   hold     a batch whose records are kept as those of held keys: leat.hold or leat.keep_held before its rows.
---   note     a batch with records that have an idempotency key: leat.note_keys before its rows, after all of the above.
+--   note     a batch with records that have an idempotency key: leat.note_keys before its rows, after all of the above; then,
+--            where it leaves out repeats, leat.check_repeats.
 --   retry    no worker's: one transaction, leat.retry, leat.held_records, then their rows or dead letters, leat.retried.
 --   compact  one statement: leat.compact.
 --
@@ -39,6 +40,7 @@
 --   LT009  a chunk is not what the worker believes. DETAIL is the partition's number.
 --   LT010  records of a batch repeat writes that are applied. DETAIL says which: see leat.note_keys.
 --   LT011  leat.modes does not let this write through: its key goes another way, or is about to.
+--   LT012  records that a batch leaves out as repeats are none any more. DETAIL says which: see leat.check_repeats.
 --
 -- Advisory locks, all with two ints and held until the end of the transaction:
 --
@@ -60,17 +62,17 @@ CREATE TABLE IF NOT EXISTS leat.schema_version (
     version int NOT NULL
 );
 
-INSERT INTO leat.schema_version (version) VALUES (8) ON CONFLICT DO NOTHING;
+INSERT INTO leat.schema_version (version) VALUES (9) ON CONFLICT DO NOTHING;
 
 DO $$
 DECLARE
     found_version int := (SELECT version FROM leat.schema_version);
 BEGIN
-    IF found_version > 8 THEN
-        RAISE EXCEPTION 'schema leat has version %, this program knows version 8', found_version
+    IF found_version > 9 THEN
+        RAISE EXCEPTION 'schema leat has version %, this program knows version 9', found_version
             USING ERRCODE = 'LT005', HINT = 'Use a newer leat.';
     END IF;
-    UPDATE leat.schema_version SET version = 8 WHERE version < 8;
+    UPDATE leat.schema_version SET version = 9 WHERE version < 9;
 END
 $$;
 
@@ -1030,9 +1032,7 @@ $$;
 -- Notes the keys of records, one element each, none twice; in the transaction that writes their rows, and before. LT010 if some
 -- are noted already: DETAIL has for each of them, up to 200, its element of `p_records`, and `=`, or `!` where what was noted
 -- says something else. Then their records are sent without being written, in a batch that is put together anew: others may have
--- come to it, of which the same is told. What was told still holds: a commit that has noted a key was of the row's subpartition,
--- so it is among those that leat.advance asks for, or older than the claim. Only a person's retry of a held key is neither, until
--- the key is let go and the partition claimed: if that is lost, the record is kept again, and leat.retried finds it.
+-- come to it, of which the same is told. That batch asks leat.check_repeats whether what was told still holds.
 CREATE OR REPLACE FUNCTION leat.note_keys(p_records bigint[], p_a bigint[], p_b bigint[], p_fingerprints bigint[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -1058,8 +1058,37 @@ BEGIN
 END
 $$;
 
--- The same for a write that is not in the log. Nothing else orders two of them that have one key, as they come through any edges; so
--- the second waits until the first is over, and looks then: each statement of leat.note_keys has a snapshot of its own.
+-- Fails unless each record that the batch leaves out as a repeat is one: its key must be noted, by a write that says the same or,
+-- where `p_conflicts` says so, something else. Keys of this batch count too, so it comes after leat.note_keys. LT012 names those
+-- that are none: DETAIL has for each of them, up to 200, its element of `p_records`, and `-`. A failover has taken back the write
+-- that noted the key, or the key is forgotten. Then the record is written, in a batch that is put together anew.
+--
+-- leat.advance does not see to it: a write that is not in the log is neither among the batches that it asks for, nor older than
+-- the claim. What is read here was committed before, so a failover that takes it back takes this transaction back, too.
+CREATE OR REPLACE FUNCTION leat.check_repeats(p_records bigint[], p_a bigint[], p_b bigint[], p_fingerprints bigint[],
+                                              p_conflicts boolean[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+DECLARE
+    lost text;
+BEGIN
+    PERFORM leat.plan_rows();
+    -- LIMIT as in leat.note_keys.
+    SELECT string_agg(concat(f.record, '-'), ' ') INTO lost
+      FROM (SELECT k.record
+              FROM unnest(p_records, p_a, p_b, p_fingerprints, p_conflicts) AS k (record, a, b, fingerprint, is_conflict)
+              LEFT JOIN LATERAL (SELECT n.fingerprint FROM leat.idempotency AS n WHERE n.a = k.a AND n.b = k.b LIMIT 1) AS i ON true
+             WHERE (i.fingerprint <> k.fingerprint) IS DISTINCT FROM k.is_conflict
+             LIMIT 200) AS f;
+    IF lost IS NOT NULL THEN
+        RAISE EXCEPTION 'writes with these idempotency keys are not applied any more' USING ERRCODE = 'LT012', DETAIL = lost;
+    END IF;
+END
+$$;
+
+-- leat.note_keys for a write that is not in the log. Nothing else orders two of them that have one key, as they come through any
+-- edges; so the second waits until the first is over, and looks then: each statement of leat.note_keys has a snapshot of its own.
 CREATE OR REPLACE FUNCTION leat.note_keys_now(p_records bigint[], p_a bigint[], p_b bigint[], p_fingerprints bigint[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

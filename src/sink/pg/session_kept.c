@@ -12,7 +12,7 @@
 #include "record/idempotency.h"
 #include "sink/pg/dead_letter.h"
 
-enum { PREPARES = 1, NOTES = 2 /* the call, prepared */ };
+enum { PREPARES = 1, NOTES = 4 /* two calls, prepared */ };
 
 /* ---- dead letters ---- */
 
@@ -108,11 +108,9 @@ void leat_pg_session_send_keys(leat_pg_session *session, const leat_engine_batch
 
 /* ---- idempotency keys ---- */
 
-void leat_pg_session_send_notes(leat_pg_session *session, const leat_engine_batch *batch)
+static void send_note(leat_pg_session *session, const leat_engine_batch *batch)
 {
     leat_pg_notes *notes = &session->shared->notes;
-    if (!leat_pg_notes_any(batch))
-        return;
     if (leat_pg_notes_take(notes, batch) != 0) {
         leat_pg_conn_break(session->conn, "out of memory");
         return;
@@ -125,6 +123,27 @@ void leat_pg_session_send_notes(leat_pg_session *session, const leat_engine_batc
                          session->direct ? leat_pg_note_now_sql : leat_pg_note_sql);
 }
 
+/* Whether what leaves them out is still there; the keys of the batch itself are noted by now. */
+static void send_repeats(leat_pg_session *session, const leat_engine_batch *batch)
+{
+    leat_pg_notes *notes = &session->shared->notes;
+    if (leat_pg_notes_take_repeats(notes, batch) != 0) {
+        leat_pg_conn_break(session->conn, "out of memory");
+        return;
+    }
+    leat_pg_repeats_params(&session->params, notes);
+    leat_pg_session_call(session, (job_command){.kind = COMMAND_NOTE, .statement = REPEATS_NUMBER},
+                         leat_pg_repeats_sql);
+}
+
+void leat_pg_session_send_notes(leat_pg_session *session, const leat_engine_batch *batch)
+{
+    if (leat_pg_notes_any(batch))
+        send_note(session, batch);
+    if (batch->repeated > 0)
+        send_repeats(session, batch);
+}
+
 /* Without knowing which, the batch would be sent as it was, again and again. What a worker makes of
  * it is committed after the write that has noted the key, and so a crash takes back both or the
  * later one. A client hears at once. */
@@ -135,8 +154,9 @@ void leat_pg_session_take_known(leat_pg_session *session, const PGresult *error)
     session->result.known_count =
         leat_pg_known_read(detail ? detail : "", session->record_count, session->known);
     if (session->result.known_count == 0)
-        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "LT010",
-                             "leat.note_keys has not said which keys it knows");
+        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD,
+                             PQresultErrorField(error, PG_DIAG_SQLSTATE),
+                             "the shard has not said which records it means");
     else if (session->is_direct && session->shared->commits_async && !session->known[0].is_conflict)
         session->question = ASK_CONFIRM;
 }

@@ -16,7 +16,7 @@ typedef enum command_kind {
     COMMAND_UNPARK,
     COMMAND_PARK,
     COMMAND_KEYS,    /* holds a key, keeps records of held ones, or checks that they are not */
-    COMMAND_NOTE,    /* notes idempotency keys */
+    COMMAND_NOTE,    /* notes idempotency keys, or checks those of repeats */
     COMMAND_RETRY,   /* takes a held key */
     COMMAND_RETRIED, /* and says whether it still is */
     COMMAND_LOAD,
@@ -59,6 +59,7 @@ enum {
     KEEP_NUMBER,
     NOTE_NUMBER,
     NOTE_NOW_NUMBER,
+    REPEATS_NUMBER,
     MISSING_NUMBERS, /* one a route */
     STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
     NAME_SIZE = 40,
@@ -168,7 +169,7 @@ uint32_t leat_pg_session_keys_most(const leat_engine_batch *batch);
 void leat_pg_session_send_keys(leat_pg_session *session, const leat_engine_batch *batch,
                                int64_t lock_timeout_ms);
 void leat_pg_session_send_notes(leat_pg_session *session, const leat_engine_batch *batch);
-/* After LT010: which records of the batch are repeats. */
+/* After LT010 or LT012: which records of the batch are repeats, or are none. */
 void leat_pg_session_take_known(leat_pg_session *session, const PGresult *error);
 void leat_pg_session_send_retried(leat_pg_session *session, const leat_engine_batch *batch);
 /* Sends the question that a failure asks, in a transaction of its own. */

@@ -155,7 +155,8 @@ static int refuse_record(leat_sqlite_job *job, leat_sqlite_runner *runner, const
 }
 
 /* Notes the idempotency keys of what is written. Those that are known are told, and then the batch
- * is sent again without them. */
+ * is sent again without them. That still holds then: a file takes nothing back from a process that
+ * has it open. */
 static int note_keys(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     job->result.known = job->known;

@@ -202,7 +202,8 @@ START_TEST(leat_s_own_words_count_where_leat_says_them)
         leat_engine_outcome outcome;
     } words[] = {{"LT001", LEAT_ENGINE_FENCED},         {"LT002", LEAT_ENGINE_WENT_BACK},
                  {"LT003", LEAT_ENGINE_NOT_UNDERSTOOD}, {"LT004", LEAT_ENGINE_NOT_UNDERSTOOD},
-                 {"LT009", LEAT_ENGINE_CHUNK_GONE},     {"LT007", LEAT_ENGINE_KEY_TURNED}};
+                 {"LT009", LEAT_ENGINE_CHUNK_GONE},     {"LT007", LEAT_ENGINE_KEY_TURNED},
+                 {"LT010", LEAT_ENGINE_REPEATED},       {"LT012", LEAT_ENGINE_REPEATED}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         leat_sql_error error = {
             .sqlstate = words[i].sqlstate, .severity = "ERROR", .function = "exec_stmt_raise"};

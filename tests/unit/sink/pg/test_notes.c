@@ -87,6 +87,38 @@ START_TEST(repeats_are_told_and_then_left_out)
 }
 END_TEST
 
+/* Each for a reason of its own; the first record is a repeat. */
+START_TEST(repeats_of_what_is_not_there_are_told)
+{
+    world *w = world_open(1, 1000);
+    claim(w, 0);
+    add_keyed(w, 10, "k1", "{\"n\":1}");
+    expect_outcome(run(w, 1, 10), LEAT_ENGINE_APPLIED, "");
+    mark(w, add_keyed(w, 20, "k1", "{\"n\":1}"), false);
+    mark(w, add_keyed(w, 21, "k2", "{\"n\":1}"), false);
+    mark(w, add_keyed(w, 22, "k1", "{\"n\":1}"), true);
+    mark(w, add_keyed(w, 23, "k1", "{\"n\":2}"), false);
+    add_keyed(w, 24, "k3", "{\"n\":1}");
+    const leat_engine_job_result *result = run(w, 2, 24);
+    expect_outcome(result, LEAT_ENGINE_REPEATED, "LT012");
+    ck_assert_uint_eq(result->known_count, 3);
+    uint32_t named = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        ck_assert(result->known[i].is_lost && !result->known[i].is_conflict);
+        named |= 1u << result->known[i].record;
+    }
+    ck_assert_uint_eq(named, 1u << 1 | 1u << 2 | 1u << 3);
+    expect_rows(w, "7:6:");
+    expect_noted(w, "1");
+    add_keyed(w, 20, "k2", "{\"n\":1}"); /* what the batch itself notes is there */
+    mark(w, add_keyed(w, 21, "k2", "{\"n\":1}"), false);
+    mark(w, add_keyed(w, 22, "k2", "{\"n\":2}"), true);
+    expect_outcome(run(w, 2, 22), LEAT_ENGINE_APPLIED, "");
+    expect_rows(w, "7:7:");
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_key_is_not_noted_when_the_row_is_refused)
 {
     world *w = world_open(1, 1000);
@@ -111,6 +143,13 @@ START_TEST(an_answer_without_details_is_not_understood)
     claim(w, 0);
     add_keyed(w, 10, "k1", "{\"n\":1}");
     expect_outcome(run(w, 1, 10), LEAT_ENGINE_NOT_UNDERSTOOD, "LT010");
+    fixture_sql(
+        w->f,
+        "CREATE OR REPLACE FUNCTION leat.check_repeats(p_records bigint[], p_a bigint[], p_b"
+        " bigint[], p_fingerprints bigint[], p_conflicts boolean[])"
+        " RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'x' USING ERRCODE = 'LT012'; END $$");
+    mark(w, add_keyed(w, 10, "k1", "{\"n\":1}"), false);
+    expect_outcome(run(w, 1, 10), LEAT_ENGINE_NOT_UNDERSTOOD, "LT012");
     world_free(w);
 }
 END_TEST
@@ -137,9 +176,9 @@ END_TEST
 static const struct {
     const char *detail;
     uint32_t count;
-} details[] = {{"0=", 1},  {"9!", 1}, {"0= 9!", 2}, {"", 0},    {"10=", 0},
-               {"1", 0},   {"1?", 0}, {"= 1=", 0},  {"1= ", 0}, {"1= 2", 0},
-               {"-1=", 0}, {"x", 0},  {"1=, 2=", 0}};
+} details[] = {{"0=", 1},  {"9!", 1}, {"0= 9!", 2},  {"", 0},      {"10=", 0},
+               {"1", 0},   {"1?", 0}, {"= 1=", 0},   {"1= ", 0},   {"1= 2", 0},
+               {"-1=", 0}, {"x", 0},  {"1=, 2=", 0}, {"0- 3-", 2}, {"-", 0}};
 
 START_TEST(a_detail)
 {
@@ -199,6 +238,7 @@ int main(void)
     TCase *tests = tcase_create("notes");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, repeats_are_told_and_then_left_out);
+    tcase_add_test(tests, repeats_of_what_is_not_there_are_told);
     tcase_add_test(tests, a_key_is_not_noted_when_the_row_is_refused);
     tcase_add_test(tests, an_answer_without_details_is_not_understood);
     tcase_add_test(tests, a_key_that_is_noted_meanwhile_is_tried_again);
