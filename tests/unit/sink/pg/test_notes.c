@@ -1,5 +1,5 @@
-/* Idempotency keys in the jobs of the asynchronous sink, and in a person's retry of a held key,
- * against a real server. */
+/* Idempotency keys in the jobs of the asynchronous sink, in writes that are in no log, and in a
+ * person's retry of a held key, against a real server. */
 #include "sink_world.h"
 
 #include "record/idempotency.h"
@@ -192,6 +192,116 @@ START_TEST(a_detail)
 }
 END_TEST
 
+/* ---- writes that are in no log ---- */
+
+static void submit_write(world *w)
+{
+    leat_engine_batch_record *record = add_keyed(w, -1, "k1", "{\"n\":1}");
+    leat_item *item = record->payload;
+    const leat_sink_direct direct = {.key = record->key,
+                                     .table = "things",
+                                     .row_key = item->canonical_key,
+                                     .timeout_ms = WAIT_MS};
+    w->in_call = true;
+    leat_sink_write(w->sink, 1, item, &direct);
+    w->in_call = false;
+    fixture_clear(w->f);
+}
+
+static const leat_engine_job_result *write_now(world *w)
+{
+    submit_write(w);
+    return wait_done(w, 1);
+}
+
+static world *prepare_async(void)
+{
+    world *w = world_prepare();
+    w->commits_async = true;
+    return w;
+}
+
+/* The write that it names is nowhere. */
+static void pretend_known(world *w)
+{
+    fixture_sql(
+        w->f,
+        "CREATE OR REPLACE FUNCTION leat.note_keys(p_records bigint[], p_a bigint[], p_b bigint[],"
+        " p_fingerprints bigint[])"
+        " RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'x' USING ERRCODE = 'LT010',"
+        " DETAIL = '0='; END $$");
+}
+
+START_TEST(a_repeat_is_told_once_it_is_durable)
+{
+    world *w = prepare_async();
+    world_start(w, 1, 1000);
+    expect_outcome(write_now(w), LEAT_ENGINE_APPLIED, "");
+    const leat_engine_job_result *result = write_now(w);
+    expect_outcome(result, LEAT_ENGINE_REPEATED, "LT010");
+    ck_assert(result->known_count == 1 && !result->known[0].is_conflict);
+    expect_rows(w, "7:6:");
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_repeat_that_a_crash_takes_back_is_none)
+{
+    world *w = prepare_async();
+    pretend_known(w);
+    world_start(w, 1, 1000);
+    expect_outcome(write_now(w), LEAT_ENGINE_CONTENTION, "");
+    world_free(w);
+}
+END_TEST
+
+/* Nobody knows then whether the write that it repeats stays. */
+START_TEST(a_repeat_that_cannot_be_made_durable_is_not_told)
+{
+    char role[80], sql[1200];
+    world *w = prepare_async();
+    snprintf(role, sizeof role, "%s_writer", w->f->name);
+    snprintf(sql, sizeof sql,
+             "SET client_min_messages = error; DROP ROLE IF EXISTS %s; CREATE ROLE %s LOGIN;"
+             "GRANT USAGE ON SCHEMA leat TO %s;"
+             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA leat, public TO %s;"
+             "DO $$DECLARE f regprocedure; BEGIN"
+             " FOR f IN SELECT oid FROM pg_proc WHERE proname = 'pg_logical_emit_message' LOOP"
+             "  EXECUTE format('REVOKE EXECUTE ON FUNCTION %%s FROM PUBLIC', f);"
+             " END LOOP; END$$",
+             role, role, role, role);
+    fixture_sql(w->f, sql);
+    snprintf(sql, sizeof sql, "%s user=%s", w->f->dsn, role);
+    start_sink(w, sql, 1, 1000);
+    wait_usable(w, 1);
+    expect_outcome(write_now(w), LEAT_ENGINE_APPLIED, "");
+    expect_outcome(write_now(w), LEAT_ENGINE_NOT_UNDERSTOOD, "42501");
+    expect_rows(w, "7:6:");
+    snprintf(sql, sizeof sql, "DROP OWNED BY %s; DROP ROLE %s", role, role);
+    fixture_sql(w->f, sql);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_repeat_whose_connection_is_lost_is_unknown)
+{
+    world *w = prepare_async();
+    pretend_known(w);
+    world_start(w, 1, 1000);
+    PGconn *other = other_session(w, "");
+    fixture_run_on(other, "BEGIN; LOCK TABLE leat.idempotency");
+    submit_write(w);
+    wait_one_waits(w, "relation"); /* the question, as note_keys has read nothing */
+    fixture_ask(w->f, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                      " WHERE wait_event = 'relation' AND datname = current_database()");
+    ck_assert_int_eq(wait_done(w, 1)->outcome, LEAT_ENGINE_UNKNOWN);
+    PQfinish(other);
+    world_free(w);
+}
+END_TEST
+
+/* ---- held keys ---- */
+
 /* Kept: k1, its repeat, and a conflict; k0 is known already. */
 START_TEST(a_retry_by_a_person_notes_and_leaves_out)
 {
@@ -243,6 +353,10 @@ int main(void)
     tcase_add_test(tests, an_answer_without_details_is_not_understood);
     tcase_add_test(tests, a_key_that_is_noted_meanwhile_is_tried_again);
     tcase_add_loop_test(tests, a_detail, 0, sizeof details / sizeof *details);
+    tcase_add_test(tests, a_repeat_is_told_once_it_is_durable);
+    tcase_add_test(tests, a_repeat_that_a_crash_takes_back_is_none);
+    tcase_add_test(tests, a_repeat_that_cannot_be_made_durable_is_not_told);
+    tcase_add_test(tests, a_repeat_whose_connection_is_lost_is_unknown);
     tcase_add_test(tests, a_retry_by_a_person_notes_and_leaves_out);
     suite_add_tcase(suite, tests);
     return fixture_main(suite);
