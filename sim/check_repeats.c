@@ -75,21 +75,6 @@ static keyed find_applied(const moment *at, const keyed *write)
     return (keyed){.record = NULL};
 }
 
-/* A write that is in no log is lost with its commit, and a worker may have been told of it before:
- * docs/design/progress.md. */
-static bool is_of_lost(const sim_world *world, const keyed *write, bool same)
-{
-    for (uint32_t i = 0; i < world->commits.count; i++) {
-        const sim_commit *commit = world->commits.items[i];
-        if (commit->kind != COMMIT_DIRECT)
-            continue;
-        keyed other = of_none(&commit->direct);
-        if (is_of_key(write, &other) && says_the_same(write, &other) == same)
-            return true;
-    }
-    return false;
-}
-
 static void name(const keyed *write, char *ret, size_t size)
 {
     if (write->logged)
@@ -114,8 +99,7 @@ static void check_applied(sim_world *world, const moment *at, const keyed *write
 static void check_repeat(sim_world *world, const moment *at, const keyed *write)
 {
     keyed first = find_applied(at, write);
-    bool is_one = first.record && says_the_same(write, &first);
-    if (!is_one && !is_of_lost(world, write, true))
+    if (!first.record || !says_the_same(write, &first))
         sim_fail(world, "repeats", "partition %u offset %lld counts as a repeat, and %s",
                  write->record->partition, (long long)write->record->offset,
                  first.record ? "says something else" : "nothing with its key is applied");
@@ -144,7 +128,7 @@ bool sim_check_is_conflict(const sim_world *world, const sim_state *state, const
 {
     keyed write = of_log(world, commit->fates[at].record);
     keyed first = find_applied(&(moment){world, state, commit, at}, &write);
-    return (first.record && !says_the_same(&write, &first)) || is_of_lost(world, &write, false);
+    return first.record && !says_the_same(&write, &first);
 }
 
 void sim_check_known(sim_world *world, const sim_server *server, const sim_direct_write *direct,

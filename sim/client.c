@@ -193,6 +193,44 @@ void sim_clients_answered(sim_world *world, const sim_request *request)
     sim_clock_plan(&world->clock, again_us(world), on_again, (void *)(uintptr_t)request, 0);
 }
 
+typedef struct late_attempt {
+    uint32_t request;
+    const leat_record *record;
+} late_attempt;
+
+static void on_late_arrival(sim_world *world, void *object, uint64_t argument)
+{
+    (void)argument;
+    const late_attempt *attempt = object;
+    leat_record record = *attempt->record;
+    record.accepted_ms = leat_wall_ms();
+    world->clients.to_repeat--;
+    if (!world->broker.partitions[record.partition].is_closed)
+        sim_broker_append(world, &record, attempt->request,
+                          &world->clients.requests[attempt->request]->poison);
+}
+
+void sim_clients_written(sim_world *world, sim_request *request, const leat_record *record)
+{
+    enum { ONE_OF = 4, LATE_MS = 500 };
+    sim_clients *clients = &world->clients;
+    if (!request->key[0] || request->times == TIMES_MAX || sim_below(world, ONE_OF) > 0)
+        return;
+    sim_request *before = leat_must_calloc(1, sizeof *before);
+    late_attempt *attempt = leat_must_calloc(1, sizeof *attempt);
+    sim_list_add(&world->garbage, attempt);
+    *attempt = (late_attempt){clients->count, record};
+    request->times++;
+    *before = *request;
+    before->index = clients->count;
+    before->status = 504;
+    clients->requests[clients->count++] = before;
+    clients->answered++;
+    clients->to_repeat++;
+    sim_clock_plan(&world->clock, world->clock.now_us + 1000 * sim_around(world, LATE_MS),
+                   on_late_arrival, attempt, 0);
+}
+
 /* Only now and then a key of its own: what repeats it has the same. */
 static void give_key(sim_world *world, sim_request *request)
 {

@@ -32,6 +32,9 @@ const char *sim_clients_poison(sim_world *world, leat_slice guard);
 /* It is answered: a client that has a key may send it again, and does so where the answer does not
  * say that it is done. */
 void sim_clients_answered(sim_world *world, const sim_request *request);
+/* It has been written past the log: perhaps an attempt before it, which was answered 504, arrives
+ * there in a while. `record` is that of both, and stays. */
+void sim_clients_written(sim_world *world, sim_request *request, const leat_record *record);
 
 /* ---- http.c ---- */
 

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "direct.h"
+#include "faults.h"
 #include "server_state.h"
 
 enum { BESIDE_US = 1000 }; /* until it looks again */
@@ -304,6 +305,23 @@ static bool is_any_noted(const sim_session *session, const sim_command *command)
     return false;
 }
 
+/* What a worker is told of by this may be a write that is in no log: nothing that it does next
+ * needs that one, so this is the worst moment to lose it. */
+static void tempt_fate(const sim_session *session, const sim_command *command)
+{
+    const sim_server *server = session->server;
+    const sim_shard *shard = &server->world->shards[server->shard];
+    for (uint32_t i = server->commits.count; shard->primary == server && i-- > shard->kept;) {
+        const sim_commit *commit = server->commits.items[i];
+        for (uint32_t k = 0; commit->kind == COMMIT_DIRECT && k < command->note_count; k++) {
+            if (!sim_notes_find(&commit->notes, &command->notes[k].id))
+                continue;
+            sim_faults_lose_soon(server->world, server->shard, i);
+            return;
+        }
+    }
+}
+
 static ran run_note(sim_session *session, const sim_command *command)
 {
     sim_world *world = session->server->world;
@@ -311,15 +329,27 @@ static ran run_note(sim_session *session, const sim_command *command)
     sim_commit *tx = transaction(session, COMMIT_BATCH);
     if (refusal(session, false))
         return failed(session, refusal(session, false), 0);
-    if (session->phase == 0)
-        return sim_notes_look(world, notes, command, &session->answer) ? failed(session, "LT010", 0)
-                                                                       : RAN_MORE;
+    if (session->phase == 0) {
+        if (!sim_notes_look(world, notes, command, &session->answer))
+            return RAN_MORE;
+        tempt_fate(session, command);
+        return failed(session, "LT010", 0);
+    }
     int waits = wait_beside(session, is_any_noted(session, command));
     if (waits != 0)
         return waits < 0 ? failed(session, "55P03", 0) : again(session);
     if (sim_notes_note(notes, command, &tx->notes))
         return RAN_DONE;
     return failed(session, "23505", 0);
+}
+
+/* It writes nothing. */
+static ran run_repeats(sim_session *session, const sim_command *command)
+{
+    const sim_commit *tx = transaction(session, COMMIT_BATCH);
+    bool is_any_lost = sim_notes_miss(session->server->world, &session->server->state.notes,
+                                      &tx->notes, command, &session->answer);
+    return is_any_lost ? failed(session, "LT012", 0) : RAN_DONE;
 }
 
 static ran run_retried(sim_session *session, const sim_command *command)
@@ -480,6 +510,7 @@ static ran (*const run[])(sim_session *session, const sim_command *command) = {
     [CMD_HOLD] = run_hold,
     [CMD_KEEP] = run_hold,
     [CMD_NOTE] = run_note,
+    [CMD_REPEATS] = run_repeats,
     [CMD_RETRY] = run_retry,
     [CMD_RETRIED] = run_retried,
     [CMD_SYNC] = run_sync,

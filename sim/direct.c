@@ -298,6 +298,7 @@ static void commit(sim_world *world, sim_direct_job *job)
         sim_notes_add(&tx->notes, &job->id);
     sim_check_let_through(world, job->server, job->row);
     sim_server_commit(job->server, tx);
+    sim_clients_written(world, job->request, &job->record);
     world->sometimes->count[SOMETIMES_WRITTEN_DIRECTLY]++;
     bool is_unheard = sim_chance(world, world->options.values[OPT_ACK_LOST]);
     end(world, job, is_unheard ? LEAT_DIRECT_UNKNOWN : LEAT_DIRECT_APPLIED);

@@ -196,14 +196,11 @@ static void retire(sim_world *world, sim_shard *shard, sim_server *old)
     sim_clock_plan(&world->clock, until_us(world, 1500), on_old_ends, shard, 0);
 }
 
-static void fail_over(sim_world *world)
+/* Without its last `lag` commits, but for those that no failover takes back. */
+static void fail_over_shard(sim_world *world, uint32_t at, uint32_t lag, bool is_hidden)
 {
-    uint32_t at = some_shard(world);
     sim_shard *shard = &world->shards[at];
-    if (shard->old || shard->count == SIM_SERVERS_MAX)
-        return;
     uint32_t count = sim_server_view_of(shard->primary).commit_count;
-    uint32_t lag = sim_below(world, (uint32_t)world->options.values[OPT_LAG_COMMITS] + 1);
     uint32_t kept = count > lag ? count - lag : 0;
     kept = kept > shard->kept ? kept : shard->kept;
     sim_trace(world, "shard %u: fails over, %u commits of %u are lost", at, count - kept, count);
@@ -212,13 +209,45 @@ static void fail_over(sim_world *world)
     sim_server *old = shard->primary;
     shard->primary = sim_server_new(world, at, old, kept);
     shard->all[shard->count++] = shard->primary;
-    if (sim_chance(world, world->options.values[OPT_POOLER])) {
+    if (is_hidden) {
         world->sometimes->count[SOMETIMES_HANDED_OVER]++;
         sim_server_hand_over(old, shard->primary);
         sim_server_stop(world, old);
     } else {
         retire(world, shard, old);
     }
+}
+
+static bool can_fail_over(const sim_shard *shard)
+{
+    return !shard->old && shard->count < SIM_SERVERS_MAX;
+}
+
+static void fail_over(sim_world *world)
+{
+    uint32_t at = some_shard(world);
+    if (!can_fail_over(&world->shards[at]))
+        return;
+    uint32_t lag = sim_below(world, (uint32_t)world->options.values[OPT_LAG_COMMITS] + 1);
+    fail_over_shard(world, at, lag, sim_chance(world, world->options.values[OPT_POOLER]));
+}
+
+static void on_untimely(sim_world *world, void *object, uint64_t commit)
+{
+    sim_shard *shard = object;
+    uint32_t count = sim_server_view_of(shard->primary).commit_count;
+    bool is_possible = can_fail_over(shard) && commit >= shard->kept && commit < count &&
+                       count - commit <= (uint64_t)world->options.values[OPT_LAG_COMMITS];
+    if (is_possible && !world->is_healing)
+        fail_over_shard(world, (uint32_t)(shard - world->shards), count - (uint32_t)commit, true);
+}
+
+void sim_faults_lose_soon(sim_world *world, uint32_t shard, uint32_t commit)
+{
+    bool may = world->options.values[OPT_FAILOVER] > 0 && world->options.values[OPT_POOLER] > 0;
+    if (may && sim_below(world, 2) > 0)
+        sim_clock_plan(&world->clock, world->clock.now_us + sim_latency_us(world), on_untimely,
+                       &world->shards[shard], commit);
 }
 
 static void on_writable(sim_world *world, void *object, uint64_t argument)

@@ -42,7 +42,20 @@ static void check_once(sim_world *world, const sim_note *notes, uint32_t count)
                 sim_fail(world, "repeats", "a batch notes one key twice");
 }
 
-void sim_notes_build(sim_world *world, sim_pipeline *pipeline, const leat_engine_batch *batch)
+static bool is_noted(const leat_engine_batch_record *record)
+{
+    return !record->skip && !record->keep && leat_idempotency_has_key(record->payload);
+}
+
+static bool is_repeat(const leat_engine_batch_record *record)
+{
+    return record->repeat;
+}
+
+/* NULL: there are none. */
+static const sim_command *build(sim_world *world, sim_pipeline *pipeline, sim_command_kind kind,
+                                const leat_engine_batch *batch,
+                                bool (*is_wanted)(const leat_engine_batch_record *record))
 {
     sim_command *command = &pipeline->commands[pipeline->command_count];
     sim_note *notes = leat_must_calloc(batch->record_count + 1, sizeof *notes);
@@ -51,16 +64,30 @@ void sim_notes_build(sim_world *world, sim_pipeline *pipeline, const leat_engine
     for (uint32_t i = 0; i < batch->record_count; i++) {
         const leat_engine_batch_record *record = &batch->records[i];
         const leat_item *item = record->payload;
-        if (!record->skip && !record->keep && leat_idempotency_has_key(item))
-            notes[count++] = (sim_note){i, item->write_id};
+        if (is_wanted(record))
+            notes[count++] = (sim_note){i, item->write_id, record->conflict};
     }
     if (count == 0)
-        return;
-    check_once(world, notes, count);
+        return NULL;
     pipeline->command_count++;
-    command->kind = CMD_NOTE;
+    command->kind = kind;
     command->notes = notes;
     command->note_count = count;
+    return command;
+}
+
+void sim_notes_build(sim_world *world, sim_pipeline *pipeline, const leat_engine_batch *batch)
+{
+    const sim_command *command = build(world, pipeline, CMD_NOTE, batch, is_noted);
+    if (command)
+        check_once(world, command->notes, command->note_count);
+}
+
+void sim_notes_build_repeats(sim_world *world, sim_pipeline *pipeline,
+                             const leat_engine_batch *batch)
+{
+    if (batch->repeated > 0)
+        build(world, pipeline, CMD_REPEATS, batch, is_repeat);
 }
 
 bool sim_notes_look(sim_world *world, const sim_notes *notes, const sim_command *command,
@@ -73,8 +100,25 @@ bool sim_notes_look(sim_world *world, const sim_notes *notes, const sim_command 
         const sim_note *note = &command->notes[i];
         const leat_write_id *found = sim_notes_find(notes, &note->id);
         if (found)
+            known[answer->known_count++] = (leat_engine_known){
+                .record = note->record, .is_conflict = found->fingerprint != note->id.fingerprint};
+    }
+    return answer->known_count > 0;
+}
+
+bool sim_notes_miss(sim_world *world, const sim_notes *notes, const sim_notes *tx,
+                    const sim_command *command, sim_answer *answer)
+{
+    leat_engine_known *known = leat_must_calloc(KNOWN_MAX, sizeof *known);
+    sim_list_add(&world->garbage, known);
+    answer->known = known;
+    for (uint32_t i = 0; i < command->note_count && answer->known_count < KNOWN_MAX; i++) {
+        const sim_note *note = &command->notes[i];
+        const leat_write_id *found = sim_notes_find(notes, &note->id);
+        found = found ? found : sim_notes_find(tx, &note->id);
+        if (!found || (found->fingerprint != note->id.fingerprint) != note->is_conflict)
             known[answer->known_count++] =
-                (leat_engine_known){note->record, found->fingerprint != note->id.fingerprint};
+                (leat_engine_known){.record = note->record, .is_lost = true};
     }
     return answer->known_count > 0;
 }

@@ -24,6 +24,7 @@ typedef enum sim_command_kind {
     CMD_HOLD,
     CMD_KEEP,
     CMD_NOTE,    /* idempotency keys */
+    CMD_REPEATS, /* the keys of what is left out */
     CMD_RETRY,   /* locks the key */
     CMD_RETRIED, /* what was written is kept no longer */
     CMD_SYNC,
@@ -54,7 +55,7 @@ struct sim_command {
     uint32_t kept_count;
     sim_kept *kept; /* HOLD, KEEP, RETRIED; the world's */
     uint32_t note_count;
-    sim_note *notes; /* NOTE; the world's */
+    sim_note *notes; /* NOTE, REPEATS; the world's */
 };
 
 /* A pipeline: all that a client sends for one job. Owned by the world. */
@@ -87,7 +88,7 @@ struct sim_answer {
     bool is_held; /* a retry */
     const leat_engine_held *held;
     uint32_t held_count;
-    const leat_engine_known *known; /* a batch that failed with LT010 */
+    const leat_engine_known *known; /* a batch that failed with LT010 or LT012 */
     uint32_t known_count;
     uint64_t parked_bytes;   /* a park */
     leat_engine_chunk chunk; /* a load */

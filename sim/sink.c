@@ -318,7 +318,8 @@ static leat_sql_part part_of(const pool_member *connection, sim_command_kind at)
     if (at == CMD_ROWS)
         return LEAT_SQL_ROWS;
     if (connection->kind != LEAT_ENGINE_JOB_BATCH || at == CMD_ADVANCE || at == CMD_UNPARK ||
-        at == CMD_HOLD || at == CMD_KEEP || at == CMD_NOTE || at == CMD_RETRY || at == CMD_RETRIED)
+        at == CMD_HOLD || at == CMD_KEEP || at == CMD_NOTE || at == CMD_REPEATS ||
+        at == CMD_RETRY || at == CMD_RETRIED)
         return LEAT_SQL_OWN;
     return connection->is_letter ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
 }
@@ -374,7 +375,9 @@ static void count_up(const pool_member *connection, const leat_engine_job_result
     sometimes->count[SOMETIMES_LOADED] += is_applied && connection->kind == LEAT_ENGINE_JOB_LOAD;
     sometimes->count[SOMETIMES_CLAIMED_PARKED] += result->parked_count > 0;
     sometimes->count[SOMETIMES_CLAIMED_HELD] += result->held_count > 0;
-    sometimes->count[SOMETIMES_TOLD_REPEATS] += result->outcome == LEAT_ENGINE_REPEATED;
+    bool is_told = result->outcome == LEAT_ENGINE_REPEATED;
+    sometimes->count[SOMETIMES_TOLD_REPEATS] += is_told && !result->known[0].is_lost;
+    sometimes->count[SOMETIMES_REPEATS_LOST] += is_told && result->known[0].is_lost;
     sometimes->count[SOMETIMES_KEY_TURNED] += result->outcome == LEAT_ENGINE_KEY_TURNED;
 }
 
@@ -561,7 +564,7 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
         return NULL;
     }
     statements = has_rows ? leat_rows_statement_count(sink->rows) : 1;
-    sim_pipeline *pipeline = new_pipeline(sink, 2 * batch->part_count + statements + 5);
+    sim_pipeline *pipeline = new_pipeline(sink, 2 * batch->part_count + statements + 6);
     pipeline->lock_timeout_us = 1000 * batch->lock_timeout_ms;
     for (uint32_t i = 0; i < batch->part_count; i++)
         add(pipeline, CMD_ADVANCE)->part = batch->parts[i];
@@ -574,6 +577,8 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
         sim_held_build_retry(sink->world, pipeline, batch, CMD_RETRY);
     if (has_rows)
         sim_notes_build(sink->world, pipeline, batch);
+    if (has_rows)
+        sim_notes_build_repeats(sink->world, pipeline, batch);
     for (uint32_t i = 0; i < statements && has_rows; i++)
         add_rows(sink, pipeline, i);
     if (batch->retry_key != 0)
