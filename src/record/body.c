@@ -101,12 +101,20 @@ static bool is_finite(leat_type type, const leat_value *value)
 
 /* ---- Members ---- */
 
-/* Clients usually name the columns in the same order: `expected` is the one after the last. */
-static int find_column(const leat_table *table, leat_slice name, uint32_t expected)
+/* Clients name their columns in one order, mostly: the n-th member is the one that it was in the
+ * last body. If not, it may be the column after the last one. */
+static int find_column(leat_body_reading *reading, leat_slice name, uint32_t member, int last)
 {
-    if (expected < table->column_count && leat_column_is(&table->columns[expected], name))
-        return (int)expected;
-    return leat_table_column(table, name);
+    const leat_table *table = reading->route->table;
+    uint8_t *usual = &reading->parser->usual[member % LEAT_COLUMNS_MAX];
+    uint32_t next = (uint32_t)(last + 1);
+    if (*usual < table->column_count && leat_column_is(&table->columns[*usual], name))
+        return *usual;
+    int found = next < table->column_count && leat_column_is(&table->columns[next], name)
+                    ? (int)next
+                    : leat_table_column(table, name);
+    *usual = found < 0 ? *usual : (uint8_t)found;
+    return found;
 }
 
 /* Operands of `add` must be finite: a sum that is NaN once stays NaN. */
@@ -142,17 +150,18 @@ static leat_body_fault read_value(leat_body_reading *reading, uint32_t index, yy
 
 static leat_body_fault read_members(leat_body_reading *reading, yyjson_val *object)
 {
-    uint32_t expected = 0;
+    uint32_t member = 0;
+    int last = -1;
     yyjson_obj_iter iter = yyjson_obj_iter_with(object);
     leat_buf_clear(&reading->parser->other);
     for (yyjson_val *name = yyjson_obj_iter_next(&iter); name; name = yyjson_obj_iter_next(&iter)) {
         yyjson_val *value = yyjson_obj_iter_get_val(name);
-        int index = find_column(reading->route->table, leat_body_text(name), expected);
+        int index = find_column(reading, leat_body_text(name), member++, last);
         leat_body_fault fault = index < 0 ? leat_body_read_other(reading, name, value)
                                           : read_value(reading, (uint32_t)index, value);
         if (fault != LEAT_BODY_OK)
             return fault;
-        expected = index < 0 ? expected : (uint32_t)index + 1;
+        last = index < 0 ? last : index;
     }
     return leat_body_take_collected(reading);
 }
@@ -235,6 +244,7 @@ static leat_body_fault read_value_of(leat_body_reading *reading, leat_slice json
     if (!doc)
         return syntax_fault(reading->error, &error);
     *ret = yyjson_doc_get_root(doc);
+    reading->is_plain = !memchr(json.data, '\\', json.size);
     if (reading->parser->borrows) {
         reading->source = json;
         reading->copy = copy;

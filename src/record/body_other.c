@@ -28,9 +28,9 @@ static leat_body_fault check_tenant(leat_body_reading *reading, leat_slice name,
 static leat_body_fault collect(leat_body_reading *reading, yyjson_val *name, yyjson_val *value)
 {
     leat_buf *out = &reading->parser->other;
-    const char *problem = leat_body_json_problem(name, 0);
+    const char *problem = leat_body_json_problem(reading, name, 0);
     if (!problem)
-        problem = leat_body_json_problem(value, 1);
+        problem = leat_body_json_problem(reading, value, 1);
     if (problem)
         return leat_body_refuse(reading, leat_body_text(name), problem);
     leat_buf_byte(out, out->size == 0 ? '{' : ',');

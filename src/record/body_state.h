@@ -12,12 +12,13 @@ struct leat_body_parser {
     leat_arena arena;
     leat_block reader;
     leat_block writer;
-    leat_buf array;     /* the text of one, until it is copied into the arena */
-    leat_buf other;     /* the object of the members that are no column */
-    bool only_checks;   /* nobody wants the values */
-    bool borrows;       /* the text of a body outlives its values */
-    leat_slice read;    /* a body that was read and is not parsed yet: its text, */
-    yyjson_val *object; /* and itself */
+    leat_buf array;                  /* the text of one, until it is copied into the arena */
+    leat_buf other;                  /* the object of the members that are no column */
+    bool only_checks;                /* nobody wants the values */
+    bool borrows;                    /* the text of a body outlives its values */
+    uint8_t usual[LEAT_COLUMNS_MAX]; /* a guess: the column of a body's n-th member */
+    leat_slice read;                 /* a body that was read and is not parsed yet: its text, */
+    yyjson_val *object;              /* and itself */
 };
 
 /* One body being read. */
@@ -29,6 +30,7 @@ typedef struct leat_body_reading {
     leat_body *body;
     leat_body_error *error;
     bool has_tenant; /* the body names a tenant that has no column */
+    bool is_plain;   /* its text has no backslash: each string is in it as it is, without U+0000 */
     /* Where the parser borrows, and has read this body itself: its text as it came, and the copy
      * that its values point into, byte for byte at the same places. */
     leat_slice source;
@@ -52,7 +54,8 @@ leat_body_fault leat_body_keep_text(leat_body_reading *reading, leat_slice text,
 /* The JSON text, minified, until the next one is written. Without data: out of memory. */
 leat_slice leat_body_written(leat_body_reading *reading, yyjson_val *json);
 /* Why jsonb would reject the value, or NULL. `outside`: containers that it will be put in. */
-const char *leat_body_json_problem(yyjson_val *json, size_t outside);
+const char *leat_body_json_problem(const leat_body_reading *reading, yyjson_val *json,
+                                   size_t outside);
 
 /* A member that is no column, by the route's rule for them. */
 leat_body_fault leat_body_read_other(leat_body_reading *reading, yyjson_val *name,

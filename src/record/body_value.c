@@ -65,15 +65,25 @@ static leat_body_fault read_real(leat_body_reading *reading, const leat_column *
     return read_text(reading, column, leat_body_text(json), ret);
 }
 
-/* Why jsonb would reject the value, or NULL. json has to pass too, so that its text can be worked
- * with. */
-static const char *json_scalar_problem(yyjson_val *json)
+/* Has a number few digits and no exponent? Then jsonb holds it, whatever they are. */
+static bool is_short(leat_slice number)
 {
-    if (yyjson_is_str(json) &&
+    const size_t few = 32;
+    size_t at = 0;
+    while (at < number.size && number.size <= few && number.data[at] <= '9')
+        at++;
+    return at == number.size;
+}
+
+/* Why jsonb would reject the value, or NULL. json has to pass too, so that its text can be worked
+ * with. U+0000 can only come out of an escape, since JSON has no control characters. */
+static const char *json_scalar_problem(const leat_body_reading *reading, yyjson_val *json)
+{
+    if (yyjson_is_str(json) && !reading->is_plain &&
         memchr(unsafe_yyjson_get_str(json), '\0', unsafe_yyjson_get_len(json)))
         return "must not hold U+0000";
     leat_decimal decimal;
-    if (yyjson_is_raw(json) &&
+    if (yyjson_is_raw(json) && !is_short(leat_body_text(json)) &&
         !(leat_decimal_scan(leat_body_text(json), &decimal) && leat_decimal_storable(&decimal)))
         return "holds a number with more digits than jsonb holds (131072 before and 16383 after the point)";
     return NULL;
@@ -82,7 +92,8 @@ static const char *json_scalar_problem(yyjson_val *json)
 /* yyjson keeps the names and values of a container, and of all containers in it, one after the
  * other in memory: a loop sees them all, and the ends of the containers give the depth. `ends` are
  * those of the enclosing containers. */
-const char *leat_body_json_problem(yyjson_val *json, size_t outside)
+const char *leat_body_json_problem(const leat_body_reading *reading, yyjson_val *json,
+                                   size_t outside)
 {
     const yyjson_val *ends[LEAT_BODY_DEPTH_MAX];
     size_t depth = 0;
@@ -90,7 +101,7 @@ const char *leat_body_json_problem(yyjson_val *json, size_t outside)
     for (yyjson_val *at = json; at < end; at++) {
         while (depth > 0 && at >= ends[depth - 1])
             depth--;
-        const char *problem = json_scalar_problem(at);
+        const char *problem = json_scalar_problem(reading, at);
         if (problem)
             return problem;
         if (!unsafe_yyjson_is_ctn(at))
@@ -166,7 +177,7 @@ static bool find_source(const leat_body_reading *reading, yyjson_val *value, lea
     const yyjson_val *end = unsafe_yyjson_get_next(reading->parser->object);
     yyjson_val *next = unsafe_yyjson_get_next(value);
     LEAT_ASSERT(from + name.size < source.size);
-    if (memchr(source.data + from, '\\', name.size))
+    if (!reading->is_plain && memchr(source.data + from, '\\', name.size))
         return false;
     from += name.size;
     if (!skip(source, &from, '"') || !skip(source, &from, ':'))
@@ -176,7 +187,7 @@ static bool find_source(const leat_body_reading *reading, yyjson_val *value, lea
     if (!skip_back(source, &to, next < end ? ',' : '}') || to <= from)
         return false;
     *ret = (leat_slice){source.data + from, to - from};
-    return !memchr(ret->data, '\\', ret->size);
+    return reading->is_plain || !memchr(ret->data, '\\', ret->size);
 }
 
 static bool may_borrow(const leat_body_reading *reading, const leat_column *column)
@@ -189,7 +200,7 @@ static bool may_borrow(const leat_body_reading *reading, const leat_column *colu
 static leat_body_fault read_json(leat_body_reading *reading, const leat_column *column,
                                  yyjson_val *json, leat_value *ret)
 {
-    const char *problem = leat_body_json_problem(json, 0);
+    const char *problem = leat_body_json_problem(reading, json, 0);
     if (problem)
         return leat_body_refuse_column(reading, column, problem);
     *ret = (leat_value){.presence = LEAT_PRESENT};

@@ -191,6 +191,31 @@ START_TEST(only_what_is_added_must_be_finite)
 }
 END_TEST
 
+/* The parser guesses where a name is by the bodies before. */
+START_TEST(members_may_come_in_any_order_and_of_any_table)
+{
+    leat_table small = fixture_empty_table("small");
+    fixture_add(&small, "level", LEAT_TYPE_INT4, -1);
+    fixture_add_key(&small, "id", LEAT_TYPE_INT4, -1);
+    leat_route other = fixture_route(&small, "/{id}");
+    for (int i = 0; i < 6; i++) {
+        leat_body body = parse(
+            LEAT_PATCH, i % 3 == 0   ? LEAT_SLICE("{\"level\":1,\"note\":\"a\",\"small\":2}")
+                        : i % 3 == 1 ? LEAT_SLICE("{\"small\":2,\"level\":1,\"note\":\"a\"}")
+                                     : LEAT_SLICE("{\"note\":\"a\",\"level\":1,\"small\":2}"));
+        ck_assert_uint_eq(body.present, bit("level") | bit("note") | bit("small"));
+        ck_assert_int_eq(value_of(&body, "level")->integer, 1);
+        ck_assert(leat_slice_is(value_of(&body, "note")->text, "a"));
+        leat_body_error error;
+        leat_slice json = LEAT_SLICE("{\"level\":3}");
+        ck_assert_uint_eq(leat_body_parse(parser, &other, LEAT_PATCH, json, key, &body, &error),
+                          LEAT_BODY_OK);
+        ck_assert_uint_eq(body.present, 1);
+        ck_assert_int_eq(body.values[0].integer, 3);
+    }
+}
+END_TEST
+
 START_TEST(texts_outlive_their_json_and_later_bodies)
 {
     char json[] = "{\"note\": \"first\", \"price\": \"1.50\", \"tags\": [1], \"list\": [\"a\"]}";
@@ -469,6 +494,7 @@ int main(void)
     tcase_add_test(tests, every_type_is_read);
     tcase_add_loop_test(tests, other_types_take_their_text_form, 0, (int)COUNT_OF(text_forms));
     tcase_add_test(tests, only_what_is_added_must_be_finite);
+    tcase_add_test(tests, members_may_come_in_any_order_and_of_any_table);
     tcase_add_test(tests, texts_outlive_their_json_and_later_bodies);
     tcase_add_test(tests, a_body_larger_than_a_chunk_is_read);
     tcase_add_test(tests, a_body_that_is_only_checked_is_refused_as_ever);
