@@ -61,19 +61,12 @@ static void take_values(leat_item *item, const leat_key *key, const char *decode
     }
 }
 
-/* The usual key is canonical and needs no decoding: then all that the item keeps is in the record
- * already. */
+/* Of a key that is not canonical, or has texts that are percent-encoded in it. */
 static int take_key(leat_item *item, const leat_key *key)
 {
     leat_slice canonical = {key->canonical, key->canonical_size};
     bool is_canonical = leat_slice_equal(canonical, item->record.key);
-    bool is_plain = !memchr(item->record.key.data, '%', item->record.key.size);
     item->hash = key->hash;
-    if (is_canonical && is_plain) {
-        item->canonical_key = item->record.key;
-        take_values(item, key, item->record.key.data);
-        return 0;
-    }
     item->owned = malloc((size_t)key->canonical_size + key->decoded_size);
     if (!item->owned)
         return -1;
@@ -85,21 +78,30 @@ static int take_key(leat_item *item, const leat_key *key)
     return 0;
 }
 
-static int decode(const leat_routes *routes, leat_item *item)
+static int decode_key(leat_item *item)
 {
     leat_error error;
     leat_key key;
+    if (leat_key_decode(item->route, item->record.key, &key, &error) == 0)
+        return take_key(item, &key);
+    leat_fail_prefix(&error, "key");
+    return set_fault(item, &error);
+}
+
+static int decode(const leat_routes *routes, leat_item *item)
+{
+    leat_error error;
     item->op = LEAT_PUT;
     item->owned = NULL;
     item->fault = NULL;
     item->route = find_route(routes, item->record.route, &error);
     if (!item->route || find_op(&item->record, &item->op, &error) != 0)
         return set_fault(item, &error);
-    if (leat_key_decode(item->route, item->record.key, &key, &error) != 0) {
-        leat_fail_prefix(&error, "key");
-        return set_fault(item, &error);
-    }
-    return take_key(item, &key);
+    if (!leat_key_read_plain(item->route, item->record.key, item->key))
+        return decode_key(item);
+    item->canonical_key = item->record.key;
+    item->hash = leat_hash(item->record.key);
+    return 0;
 }
 
 int leat_item_decode(const leat_routes *routes, const leat_placement *placement, leat_item *item)
@@ -117,7 +119,7 @@ uint64_t leat_item_held_hash(const leat_item *item)
     return leat_route_held_hash(item->route, item->canonical_key);
 }
 
-/* Texts inside the record's key (see take_key) are moved to its copy. */
+/* Texts inside the record's key (leat_key_read_plain) are moved to its copy. */
 static void move_key(leat_item *item, const char *from)
 {
     const char *to = item->record.key.data;

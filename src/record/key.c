@@ -224,6 +224,32 @@ int leat_key_decode(const leat_route *route, leat_slice key, leat_key *ret, leat
     return bad == count ? -1 : leat_fail_prefix(error, "%s", name_of_part(route, bad));
 }
 
+/* Is the text of a part, as it stands in a key, the one that its value is written as? */
+static bool is_canonical(leat_type type, const leat_value *value, leat_slice part)
+{
+    char room[LEAT_CANONICAL_MAX];
+    bool is_plain = type == LEAT_TYPE_UUID || count_unreserved(part) == part.size;
+    return is_plain && (leat_value_is_text(type) ||
+                        leat_slice_equal(leat_value_canonical(type, value, room), part));
+}
+
+bool leat_key_read_plain(const leat_route *route, leat_slice key,
+                         leat_value ret[LEAT_KEY_VALUES_MAX])
+{
+    leat_slice parts[LEAT_KEY_VALUES_MAX];
+    uint32_t count = leat_route_value_count(route);
+    if (key.size == 0 || key.size > LEAT_KEY_BYTES_MAX || split(key, parts, count) != count)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const leat_column *column = column_of_part(route, i);
+        leat_value *value = &ret[value_of_part(route, i)];
+        if (parts[i].size == 0 || leat_value_from_text(column, parts[i], value, NULL) != 0 ||
+            !is_canonical(column->type, value, parts[i]))
+            return false;
+    }
+    return true;
+}
+
 int leat_key_decode_tenant(const leat_route *route, leat_slice tenant, leat_key *ret,
                            leat_error *error)
 {

@@ -184,6 +184,12 @@ leat_slice leat_route_row(const leat_route *route, leat_slice canonical);
 int leat_key_decode(const leat_route *route, leat_slice key, leat_key *ret,
                     leat_error *error) LEAT_MUST_CHECK;
 
+/* The same values of a key that is canonical and has no '%', which most keys are, without a copy:
+ * texts are in `key`. False: it is another one, or no key at all, which leat_key_decode tells
+ * apart; `ret` means nothing then. */
+bool leat_key_read_plain(const leat_route *route, leat_slice key,
+                         leat_value ret[LEAT_KEY_VALUES_MAX]) LEAT_MUST_CHECK;
+
 /* The same for the tenant of such a key alone; the route has one. `ret->canonical` is its canonical
  * form, `ret->hash` that one's. */
 int leat_key_decode_tenant(const leat_route *route, leat_slice tenant, leat_key *ret,

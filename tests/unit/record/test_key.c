@@ -165,6 +165,63 @@ START_TEST(keys_from_the_log_become_the_same_key)
 }
 END_TEST
 
+/* Both ways to read a key from the log: the short one takes the keys that need no copy, and has the
+ * same values. */
+static void expect_plain(const leat_route *route, leat_slice text)
+{
+    leat_value values[LEAT_KEY_VALUES_MAX];
+    leat_key key;
+    leat_error error;
+    bool is_plain = leat_key_decode(route, text, &key, &error) == 0 &&
+                    leat_slice_equal(text, (leat_slice){key.canonical, key.canonical_size}) &&
+                    !memchr(text.data, '%', text.size);
+    ck_assert_msg(leat_key_read_plain(route, text, values) == is_plain, "%.*s", (int)text.size,
+                  text.data);
+    for (uint32_t i = 0; is_plain && i < leat_route_value_count(route); i++) {
+        leat_type type = leat_route_value_column(route, i)->type;
+        ck_assert_uint_eq(values[i].presence, LEAT_PRESENT);
+        ck_assert(leat_value_equal(type, &values[i], &key.values[i]));
+        if (leat_value_is_text(type))
+            ck_assert(values[i].text.data >= text.data &&
+                      values[i].text.data + values[i].text.size <= text.data + text.size);
+    }
+}
+
+START_TEST(a_plain_key_is_read_where_it_is)
+{
+    static const struct {
+        leat_type type;
+        const char *texts[8];
+    } cases[] = {
+        {LEAT_TYPE_BOOL, {"true", "false", "True", ""}},
+        {LEAT_TYPE_INT2, {"7", "-8", "0", "-0", "07", "70000", "+7", "7 "}},
+        {LEAT_TYPE_INT8, {"9223372036854775807", "-9223372036854775808", "9223372036854775808"}},
+        {LEAT_TYPE_TEXT, {"a", "A-z0._~", "a b", "a%20b", "a:b", "\xc3\xbc", ".."}},
+        {LEAT_TYPE_UUID,
+         {"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9c0b-4ef8-bb6d-6bb9bd380a11",
+          "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1", "a0eebc999c0b-4ef8-bb6d-6bb9bd380a11-"}},
+        {LEAT_TYPE_DATE, {"2026-01-02", "2026-1-2", "2026-02-30"}},
+        {LEAT_TYPE_TIMESTAMPTZ,
+         {"2026-01-02T03:04:05Z", "2026-01-02T03%3A04%3A05Z", "2026-01-02T03:04:05+01:00"}},
+        {LEAT_TYPE_BYTEA, {"Zm9v", "Zg==", "Zm9", "+/8="}},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        leat_table table = fixture_empty_table("t");
+        fixture_add_key(&table, "a", cases[i].type, -1);
+        fixture_add_key(&table, "b", LEAT_TYPE_INT4, -1);
+        leat_route one = fixture_route(&table, "/{a}/{b}");
+        for (size_t k = 0; k < COUNT_OF(cases[i].texts) && cases[i].texts[k]; k++) {
+            char text[80];
+            snprintf(text, sizeof text, "%s/12", cases[i].texts[k]);
+            expect_plain(&one, leat_slice_of(text));
+            snprintf(text, sizeof text, "%s/012", cases[i].texts[k]);
+            expect_plain(&one, leat_slice_of(text));
+            expect_plain(&one, leat_slice_of(cases[i].texts[k])); /* a part is missing */
+        }
+    }
+}
+END_TEST
+
 START_TEST(typed_values_stand_in_primary_key_order)
 {
     leat_key key;
@@ -190,6 +247,8 @@ START_TEST(a_key_too_long_is_refused_not_cut)
     ck_assert_int_eq(
         leat_key_decode(&route, (leat_slice){key_text, LEAT_KEY_BYTES_MAX}, &key, &error), 0);
     ck_assert_uint_eq(key.canonical_size, LEAT_KEY_BYTES_MAX);
+    expect_plain(&route, (leat_slice){key_text, LEAT_KEY_BYTES_MAX});
+    expect_plain(&route, (leat_slice){key_text, LEAT_KEY_BYTES_MAX + 1});
     ck_assert_int_eq(
         leat_key_decode(&route, (leat_slice){key_text, LEAT_KEY_BYTES_MAX + 1}, &key, &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "longer than 2048"));
@@ -270,6 +329,7 @@ int main(void)
                         (int)COUNT_OF(match_cases));
     tcase_add_test(tests, a_path_cut_in_memory_is_not_read_beyond_its_end);
     tcase_add_test(tests, keys_from_the_log_become_the_same_key);
+    tcase_add_test(tests, a_plain_key_is_read_where_it_is);
     tcase_add_test(tests, typed_values_stand_in_primary_key_order);
     tcase_add_test(tests, a_key_too_long_is_refused_not_cut);
     tcase_add_test(tests, a_key_with_no_room_for_its_second_part_is_refused);
