@@ -41,6 +41,7 @@ static void free_arrays(leat_rows *rows)
     free(rows->statements);
     free(rows->keys);
     free(rows->places);
+    free(rows->places_spare);
     rows->capacity = 0;
 }
 
@@ -71,8 +72,9 @@ static int reserve_records(leat_rows *rows, uint32_t count)
     rows->statements = calloc(capacity, sizeof *rows->statements);
     rows->keys = calloc(2 * capacity, sizeof *rows->keys);
     rows->places = calloc(capacity, sizeof *rows->places);
+    rows->places_spare = calloc(capacity, sizeof *rows->places_spare);
     if (!rows->writes || !rows->in_turn || !rows->order || !rows->counts || !rows->statements ||
-        !rows->keys || !rows->places)
+        !rows->keys || !rows->places || !rows->places_spare)
         return -1; /* capacity is 0: the next call frees what there is and tries again */
     rows->capacity = (uint32_t)capacity;
     rows->key_mask = (uint32_t)(2 * capacity - 1);
@@ -364,58 +366,6 @@ static void group_writes(leat_rows *rows)
     }
 }
 
-/* ---- order of keys ---- */
-
-/* A value as a number: in the order of an index where that is the order of what is kept of it, as
- * with whole numbers, times and UUIDs, and with texts in collation C. Elsewhere, as with a bytea,
- * of which the base64 is kept, it is some order that all share. Of a text only its first bytes. */
-static uint64_t place_of(const leat_column *column, const leat_value *value)
-{
-    uint8_t bytes[8] = {0};
-    if (column->type == LEAT_TYPE_UUID)
-        memcpy(bytes, value->uuid, sizeof bytes);
-    else if (leat_value_is_text(column->type))
-        memcpy(bytes, value->text.data, value->text.size < 8 ? value->text.size : 8);
-    else if (column->type == LEAT_TYPE_BOOL)
-        return value->boolean;
-    else
-        return (uint64_t)value->integer ^ (uint64_t)1 << 63;
-    uint64_t place = 0;
-    for (size_t i = 0; i < sizeof bytes; i++)
-        place = place << 8 | bytes[i];
-    return place;
-}
-
-static int compare_places(const void *a, const void *b, void *context)
-{
-    const row_place *left = a, *right = b;
-    for (uint32_t i = 0; i < 2; i++)
-        if (left->places[i] != right->places[i])
-            return left->places[i] < right->places[i] ? -1 : 1;
-    const row_write *writes = context;
-    leat_slice one = writes[left->write].row, other = writes[right->write].row;
-    int order = memcmp(one.data, other.data, one.size < other.size ? one.size : other.size);
-    return order != 0 ? order : one.size < other.size ? -1 : one.size > other.size;
-}
-
-/* Sorts the rows of a statement by key: neighbours are on the same pages of the index, and whoever
- * else sorts so takes the locks in the same order. */
-static void sort_by_key(leat_rows *rows, const row_group *statement)
-{
-    uint32_t *order = rows->order + statement->first;
-    const leat_table *table = statement->shape.route->table;
-    for (uint32_t i = 0; i < statement->count; i++) {
-        row_place *place = &rows->places[i];
-        *place = (row_place){.write = order[i]};
-        for (uint32_t k = 0; k < 2 && k < table->key_count; k++)
-            place->places[k] = place_of(&table->columns[table->key_columns[k]],
-                                        &rows->writes[order[i]].item->key[k]);
-    }
-    qsort_r(rows->places, statement->count, sizeof *rows->places, compare_places, rows->writes);
-    for (uint32_t i = 0; i < statement->count; i++)
-        order[i] = rows->places[i].write;
-}
-
 int leat_rows_build(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes,
                     leat_rows_fault *ret_fault)
 {
@@ -436,7 +386,7 @@ int leat_rows_build(leat_rows *rows, const leat_engine_batch *batch, const leat_
     group_writes(rows);
     for (uint32_t i = 0; i < rows->statement_count; i++)
         if (rows->statements[i].count > 1)
-            sort_by_key(rows, &rows->statements[i]);
+            leat_rows_sort_by_key(rows, &rows->statements[i]);
     return 0;
 }
 

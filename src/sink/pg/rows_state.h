@@ -1,6 +1,7 @@
 /*
- * rows_state.h - the inside of a batch's row statements, shared by the ordering of writes (rows.c)
- * and their form as arrays (arrays.c). Not for use elsewhere.
+ * rows_state.h - the inside of a batch's row statements, shared by the making of writes (rows.c),
+ * their order in a statement (row_order.c) and their form as arrays (arrays.c). Not for use
+ * elsewhere.
  */
 #ifndef LEAT_SINK_PG_ROWS_STATE_H
 #define LEAT_SINK_PG_ROWS_STATE_H
@@ -62,17 +63,23 @@ struct leat_rows {
     uint32_t *in_turn; /* writes in the order in which they are put into statements: by round, then
                           those of ordered tables */
     uint32_t *order;   /* writes in order of statements */
-    uint32_t *counts;  /* of a counting sort */
+    uint32_t *counts;  /* [capacity + 1]: of a counting sort */
     row_group *statements;
     uint32_t statement_count;
     key_slot *keys; /* open addressing, at most half full */
     uint32_t key_mask;
-    row_place *places;  /* of the rows of a statement */
+    row_place *places; /* of the rows of a statement */
+    row_place *places_spare;
     leat_value *values; /* values of the writes, one for each column of the table */
     size_t value_count;
     size_t value_capacity;
     open_group open[GROUPS_MAX];
     leat_buf params;
 };
+
+/* Sorts the rows of a statement by key, in rows->order: neighbours are on the same pages of the
+ * index, and whoever else sorts so takes the locks in the same order. Uses `places` and `counts`.
+ */
+void leat_rows_sort_by_key(leat_rows *rows, const row_group *statement);
 
 #endif

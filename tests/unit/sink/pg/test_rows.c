@@ -199,6 +199,107 @@ START_TEST(rows_of_a_statement_are_in_the_order_of_the_key)
 }
 END_TEST
 
+/* Route d on a table with the key (a int8, b text). */
+static fixture *open_pairs(void)
+{
+    fixture *f = fixture_new();
+    f->catalog.tables = leat_must_calloc(1, sizeof(leat_table));
+    f->catalog.table_count = 1;
+    leat_table *table = &f->catalog.tables[0];
+    *table = make_table("pairs");
+    table->columns[0].type = LEAT_TYPE_INT8;
+    table->columns[2].not_null = true;
+    table->columns[2].key_position = 1;
+    table->key_columns[1] = 2;
+    table->key_count = 2;
+    add_route(f, "d", "/d/{id}/{note}", 0);
+    return f;
+}
+
+static int64_t scattered(uint32_t i)
+{
+    return (int64_t)(i * UINT64_C(0x9e3779b97f4a7c15) >> 4);
+}
+
+static int64_t beside_one_far_off(uint32_t i)
+{
+    return i == 3 ? INT64_MAX : i % 2 ? (int64_t)i : -(int64_t)i;
+}
+
+static int64_t all_the_same(uint32_t i)
+{
+    (void)i;
+    return 7;
+}
+
+static int64_t few_and_falling(uint32_t i)
+{
+    return 5 - (int64_t)(i / 100);
+}
+
+static int64_t be64_at(const char *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+    return (int64_t)be64toh(value);
+}
+
+static leat_slice take_text(const char **at)
+{
+    uint32_t size;
+    memcpy(&size, *at, sizeof size);
+    leat_slice text = {*at + sizeof size, be32toh(size)};
+    *at = text.data + text.size;
+    return text;
+}
+
+static void expect_ascending(leat_rows *rows, uint32_t count)
+{
+    leat_row_statement statement;
+    ck_assert_uint_eq(leat_rows_statement_count(rows), 1);
+    ck_assert_int_eq(leat_rows_statement(rows, 0, leat_rows_shape(rows, 0), &statement), 0);
+    ck_assert_uint_eq(statement.row_count, count);
+    const char *texts = statement.values[1] + 20;
+    leat_slice text = take_text(&texts);
+    for (uint32_t i = 1; i < count; i++) {
+        int64_t before = be64_at(statement.values[0] + 20 + 12 * (i - 1) + 4);
+        int64_t number = be64_at(statement.values[0] + 20 + 12 * i + 4);
+        leat_slice next = take_text(&texts);
+        size_t least = text.size < next.size ? text.size : next.size;
+        int order = memcmp(text.data, next.data, least);
+        bool is_later = order < 0 || (order == 0 && text.size < next.size);
+        ck_assert_msg(before < number || (before == number && is_later), "row %u of %u", i, count);
+        text = next;
+    }
+}
+
+START_TEST(many_rows_are_in_the_order_of_their_keys)
+{
+    static int64_t (*const numbers[])(uint32_t) = {scattered, beside_one_far_off, all_the_same,
+                                                   few_and_falling};
+    static const uint32_t counts[] = {1, 2, 3, 12, 13, 14, 100, 1024, 1500};
+    static char keys[FIXTURE_RECORDS_MAX][64];
+    fixture *f = open_pairs();
+    leat_rows *rows = leat_rows_new();
+    for (size_t kind = 0; kind < sizeof numbers / sizeof *numbers; kind++) {
+        for (size_t at = 0; at < sizeof counts / sizeof *counts; at++) {
+            leat_rows_fault fault;
+            for (uint32_t i = 0; i < counts[at]; i++) {
+                /* The first eight bytes of many texts are the same. */
+                snprintf(keys[i], sizeof keys[i], "%lld/%s%u", (long long)numbers[kind](i),
+                         i % 3 ? "a-long-name-" : "", i * 7919 % 3001);
+                fixture_add(f, "d", "patch", keys[i], "{\"n\":1}");
+            }
+            ck_assert_int_eq(leat_rows_build(rows, &f->batch, &f->routes, &fault), 0);
+            expect_ascending(rows, counts[at]);
+            fixture_clear(f);
+        }
+    }
+    leat_rows_free(rows);
+    fixture_free(f);
+}
+END_TEST
+
 START_TEST(ordered_tables_are_written_in_the_order_of_the_log)
 {
     static const struct {
@@ -453,6 +554,7 @@ int main(void)
     tcase_add_test(tests, writes_to_one_key_become_one);
     tcase_add_test(tests, a_route_may_keep_records_apart);
     tcase_add_test(tests, rows_of_a_statement_are_in_the_order_of_the_key);
+    tcase_add_test(tests, many_rows_are_in_the_order_of_their_keys);
     tcase_add_test(tests, ordered_tables_are_written_in_the_order_of_the_log);
     tcase_add_test(tests, masks_and_the_least_merge_of_mixed_rows);
     tcase_add_test(tests, dropped_records_are_counted_by_record);
