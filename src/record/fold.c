@@ -274,18 +274,19 @@ static bool starts_null(const leat_route *route, const leat_row_write *write, ui
     return write->op != LEAT_PATCH && !route->table->columns[column].default_expression;
 }
 
+/* A column that `next` has an operand for. */
 static leat_fold_outcome fold_column(leat_fold *fold, const leat_route *route,
                                      const leat_row_write *write, const leat_row_write *next,
                                      uint32_t column)
 {
-    LEAT_ASSERT(column < route->table->column_count && has(next->present, column));
+    LEAT_ASSERT(column < route->table->column_count && has(next->operated, column));
     column_effect later = effect_of(route, next, column);
     column_effect *ret = &fold->effects[column];
     column_pair pair = {fold, &route->table->columns[column], &later};
     bool named = has(write->present, column);
     bool is_null = named ? write->values[column].presence == LEAT_NULL
                          : starts_null(route, write, column);
-    if (!later.operated || (!named && !is_null)) {
+    if (!named && !is_null) {
         *ret = later;
         return LEAT_FOLD_DONE;
     }
@@ -309,15 +310,24 @@ static leat_merge merge_left(const leat_route *route, const leat_row_write *writ
     return LEAT_MERGE_CONCAT;
 }
 
+static void set_values(leat_row_write *write, const leat_row_write *next, uint64_t columns)
+{
+    while (columns) {
+        uint32_t column = take_column(&columns);
+        write->values[column] = next->values[column];
+    }
+}
+
 static void take_over(const leat_fold *fold, const leat_route *route, leat_row_write *write,
-                      uint64_t changed)
+                      const leat_row_write *next)
 {
     LEAT_ASSERT(write->op != LEAT_DELETE);
-    write->merge = merge_left(route, write, write->present & ~changed);
-    write->present |= changed;
-    write->operated &= ~changed;
-    while (changed) {
-        uint32_t column = take_column(&changed);
+    write->merge = merge_left(route, write, write->present & ~next->present);
+    write->present |= next->present;
+    write->operated &= ~next->present;
+    set_values(write, next, next->present & ~next->operated);
+    for (uint64_t columns = next->operated; columns;) {
+        uint32_t column = take_column(&columns);
         const column_effect *effect = &fold->effects[column];
         write->values[column] = effect->value;
         write->operated |= (uint64_t)effect->operated << column;
@@ -332,10 +342,7 @@ static void replace(leat_row_write *write, const leat_row_write *next)
     write->merge = next->merge;
     write->present = next->present;
     write->operated = next->operated;
-    for (uint64_t columns = next->present; columns;) {
-        uint32_t column = take_column(&columns);
-        write->values[column] = next->values[column];
-    }
+    set_values(write, next, next->present);
 }
 
 /* A DELETE names no column, and the PATCH after it finds the defaults, as after a PUT that names
@@ -343,14 +350,14 @@ static void replace(leat_row_write *write, const leat_row_write *next)
 static leat_fold_outcome fold_patch(leat_fold *fold, const leat_route *route, leat_row_write *write,
                                     const leat_row_write *next)
 {
-    for (uint64_t columns = next->present; columns;) {
+    for (uint64_t columns = next->operated; columns;) {
         leat_fold_outcome folded = fold_column(fold, route, write, next, take_column(&columns));
         if (folded != LEAT_FOLD_DONE)
             return folded;
     }
     if (write->op == LEAT_DELETE)
         write->op = LEAT_PUT;
-    take_over(fold, route, write, next->present);
+    take_over(fold, route, write, next);
     return LEAT_FOLD_DONE;
 }
 
