@@ -35,6 +35,12 @@ static leat_slice tenant_in(leat_slice key, uint32_t position)
     return (leat_slice){at, (size_t)((slash ? slash : end) - at)};
 }
 
+/* As the remainder; most counts are powers of two, and a division takes as long as the hash. */
+static uint32_t below(uint64_t hash, uint32_t count)
+{
+    return (uint32_t)((count & (count - 1)) == 0 ? hash & (count - 1) : hash % count);
+}
+
 static bool has(const uint16_t *drawn, uint32_t count, uint16_t number)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -49,7 +55,7 @@ static void draw(const leat_placement *placement, leat_slice tenant, uint32_t co
     LEAT_ASSERT(count <= placement->tenant_window && leat_placement_is_valid(placement));
     uint32_t drawn = 0;
     for (uint64_t seed = 1; drawn < count; seed++) {
-        uint16_t number = (uint16_t)(leat_hash_seeded(tenant, seed) % placement->subpartitions);
+        uint16_t number = (uint16_t)below(leat_hash_seeded(tenant, seed), placement->subpartitions);
         if (!has(ret, drawn, number))
             ret[drawn++] = number;
     }
@@ -65,9 +71,9 @@ uint32_t leat_placement_subpartition(const leat_placement *placement, leat_slice
 {
     LEAT_ASSERT(placement->subpartitions > 0);
     if (placement->tenant_window == 0)
-        return (uint32_t)(hash % placement->subpartitions);
+        return below(hash, placement->subpartitions);
     uint16_t drawn[LEAT_TENANT_WINDOW_MAX];
-    uint32_t number = (uint32_t)(hash % placement->tenant_window);
+    uint32_t number = below(hash, placement->tenant_window);
     draw(placement, tenant_in(key, (uint32_t)placement->tenant_position), number + 1, drawn);
     return drawn[number];
 }

@@ -60,10 +60,11 @@ void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records,
                         const leat_engine_batch_record *in_batch)
 {
     uint32_t at = engine->queues[queue].head;
+    leat_table_state *tables = table_of(engine, queue, 0);
     for (uint32_t i = 0; i < records; i++, at = engine->pool.slots[at].next) {
         if (in_batch && (in_batch[i].skip || in_batch[i].keep))
             continue;
-        leat_table_state *table = table_of(engine, queue, engine->pool.slots[at].table);
+        leat_table_state *table = &tables[engine->pool.slots[at].table];
         next_span(engine, table);
         table->now.of++;
         table->applied++;

@@ -13,21 +13,23 @@
 #include "base/varint.h"
 #include "record/base64.h"
 
+#define NAME(text) {(text), sizeof(text) - 1}
+
 static const struct {
-    const char *name;
+    leat_slice name;
     size_t at; /* in leat_record */
 } headers[LEAT_HEADER_COUNT] = {
-    [LEAT_HEADER_ROUTE] = {"route", offsetof(leat_record, route)},
-    [LEAT_HEADER_OP] = {"op", offsetof(leat_record, op)},
-    [LEAT_HEADER_IDEMPOTENCY] = {"idempotency", offsetof(leat_record, idempotency)},
-    [LEAT_HEADER_TRACEPARENT] = {"traceparent", offsetof(leat_record, traceparent)},
-    [LEAT_HEADER_TRACESTATE] = {"tracestate", offsetof(leat_record, tracestate)},
+    [LEAT_HEADER_ROUTE] = {NAME("route"), offsetof(leat_record, route)},
+    [LEAT_HEADER_OP] = {NAME("op"), offsetof(leat_record, op)},
+    [LEAT_HEADER_IDEMPOTENCY] = {NAME("idempotency"), offsetof(leat_record, idempotency)},
+    [LEAT_HEADER_TRACEPARENT] = {NAME("traceparent"), offsetof(leat_record, traceparent)},
+    [LEAT_HEADER_TRACESTATE] = {NAME("tracestate"), offsetof(leat_record, tracestate)},
 };
 
 const char *leat_header_name(leat_header header)
 {
     LEAT_ASSERT(header < LEAT_HEADER_COUNT);
-    return headers[header].name;
+    return headers[header].name.data;
 }
 
 leat_slice *leat_header_field(leat_record *record, leat_header header)
@@ -47,7 +49,7 @@ leat_slice leat_header_value(const leat_record *record, leat_header header)
 leat_slice *leat_header_find(leat_record *record, leat_slice name)
 {
     for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
-        if (leat_slice_is(name, headers[header].name))
+        if (leat_slice_equal(name, headers[header].name))
             return leat_header_field(record, header);
     return NULL;
 }
