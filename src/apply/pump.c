@@ -252,11 +252,13 @@ static void give_item_back(leat_worker *worker, leat_item *item)
         leat_items_give(&worker->items, item);
 }
 
-static void release_payloads(leat_worker *worker)
+typedef size_t released_fn(leat_engine *engine, void **ret, size_t max);
+
+static void release_payloads(leat_worker *worker, released_fn *released)
 {
     void *payloads[RELEASE_AT_ONCE];
     size_t count;
-    while ((count = leat_engine_released(worker->engine, payloads, RELEASE_AT_ONCE)) > 0)
+    while ((count = released(worker->engine, payloads, RELEASE_AT_ONCE)) > 0)
         for (size_t i = 0; i < count; i++) {
             leat_item_fetch(payloads[i + FETCH_AHEAD < count ? i + FETCH_AHEAD : i]);
             give_item_back(worker, payloads[i]);
@@ -286,10 +288,13 @@ void leat_worker_pump(leat_worker *worker)
     leat_engine_effect effect;
     worker->reads_left = 0;
     do {
-        while (leat_engine_next(worker->engine, &effect))
+        while (leat_engine_next(worker->engine, &effect)) {
+            if (effect.kind == LEAT_ENGINE_RUN)
+                release_payloads(worker, leat_engine_released_early);
             carry_out[effect.kind](worker, &effect);
+        }
     } while (leat_worker_answer_held_back(worker));
-    release_payloads(worker);
+    release_payloads(worker, leat_engine_released);
     arm_deadline(worker);
 }
 

@@ -219,10 +219,19 @@ bool leat_engine_next(leat_engine *engine, leat_engine_effect *ret_effect)
     return false;
 }
 
+size_t leat_engine_released_early(leat_engine *engine, void **ret, size_t max)
+{
+    LEAT_ASSERT(engine->jobs_notifying.head == LEAT_INDEX_NONE);
+    size_t count = leat_pool_released(&engine->pool, ret, max);
+    engine->feed_due = engine->feed_due || count > 0;
+    return count;
+}
+
 size_t leat_engine_released(leat_engine *engine, void **ret, size_t max)
 {
     size_t count = leat_pool_released(&engine->pool, ret, max);
-    if (count > 0)
+    if (count > 0 || engine->feed_due)
         leat_backlog_feed(engine);
+    engine->feed_due = false;
     return count;
 }

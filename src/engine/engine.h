@@ -336,6 +336,11 @@ typedef struct leat_engine_effect {
 bool leat_engine_next(leat_engine *engine, leat_engine_effect *ret_effect);
 /* Payloads the engine no longer needs; returns how many were put into `ret` (0: none left). */
 size_t leat_engine_released(leat_engine *engine, void **ret, size_t max);
+/* The same before a RUN is carried out: then all effects that refer to finished jobs' payloads have
+ * been. So a caller may give them back while they are still in its processor's cache, which a batch
+ * that is being built sweeps. leat_engine_released follows as ever: only then loads have the room.
+ */
+size_t leat_engine_released_early(leat_engine *engine, void **ret, size_t max);
 
 /* ---- views ---- */
 

@@ -400,11 +400,11 @@ struct leat_engine {
     leat_list paused;     /* partitions paused by a budget, longest waiting first */
     uint64_t room_stamps;
     bool room_grew;    /* something was released since the paused ones were last checked */
+    bool feed_due;     /* payloads were handed back, and loads have not been told of the room */
     uint64_t *picked;  /* bitmap of the partitions of the batch being built */
     leat_needs needs;  /* of the batch or compaction being built */
     uint32_t assigned; /* partitions that are not UNASSIGNED */
-    bool draining;
-    bool drained_emitted;
+    bool draining, drained_emitted;
     leat_engine_counters counters;
 };
 
