@@ -12,6 +12,7 @@
  *   writer.c       the writer: life, records, answers
  *   writer_send.c  the writer: a record on its way into its client
  *   hold.c         the writer: when records of a partition go, and which go together
+ *   flight.c       the writer: whether the client is given more of a partition
  *   writer_slots.c   the writer: a slot for each record that waits
  *   writer_client.c  the writer: its client, and the next one
  *   writer_limit.c   the writer: how large a record may be

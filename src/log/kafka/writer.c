@@ -87,6 +87,7 @@ static void on_reports(leat_kafka_writer *writer, rd_kafka_event_t *event)
     int64_t now_us = leat_mono_us();
     while ((report = rd_kafka_event_message_next(event))) {
         stored = stored || !report->err;
+        leat_writer_note_end(writer, report->_private);
         if (report->err)
             on_refused(writer, report);
         else

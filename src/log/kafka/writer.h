@@ -5,6 +5,7 @@
 #define LEAT_LOG_KAFKA_WRITER_H
 
 #include "base/shares.h"
+#include "log/kafka/flight.h"
 #include "log/kafka/hold.h"
 #include "log/kafka/kafka.h"
 #include "log/kafka/topic_guard.h"
@@ -23,6 +24,7 @@ typedef struct leat_writer_slot {
     struct leat_writer_slot *older; /* of the same partition */
     struct leat_writer_slot *newer; /* or the next free one */
     leat_topic_ack ack;             /* acknowledged, waits for a check of the topic */
+    bool is_given;                  /* the client has it */
     rd_kafka_resp_err_t unsent_for; /* the client has not taken it, and it is not answered yet */
     struct leat_writer_slot *next;  /* of those acknowledged, or not taken */
 } leat_writer_slot;
@@ -42,7 +44,8 @@ typedef struct leat_writer_partition {
     int64_t fault_ms;        /* the same by the wall clock */
     uint32_t in_sync;        /* replicas, by the last check */
     leat_hold hold;
-    bool is_holding; /* it is in writer->holding */
+    leat_flight flight; /* of those that the client has */
+    bool is_holding;    /* it is in writer->holding */
 } leat_writer_partition;
 
 /*
@@ -117,7 +120,8 @@ typedef struct leat_kafka_writer {
     bool limit_refused; /* the brokers do not report it */
 
     /* ---- writer_send.c ---- */
-    int64_t linger_us; /* the longest that a record is held */
+    int64_t linger_us; /* the client's */
+    int64_t hold_us;   /* the longest that a record is held for others: where the client does not */
     int alarm_fd;
     int64_t alarm_us;  /* it is set for then; 0: it is not */
     uint32_t *holding; /* partitions that may hold records; room for partition_count */
@@ -177,6 +181,8 @@ int leat_writer_send_init(leat_kafka_writer *writer, const rd_kafka_conf_t *conf
 /* Its handles are on the loop. */
 void leat_writer_send_start(leat_kafka_writer *writer);
 void leat_writer_send_fini(leat_kafka_writer *writer);
+/* The client has it no longer, if it had it. */
+void leat_writer_note_end(leat_kafka_writer *writer, leat_writer_slot *slot);
 /* Takes the record on its way to the client. As of leat_log_append; unless 0, the slot is still the
  * caller's. */
 int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_writer_slot *slot,

@@ -1,7 +1,7 @@
 /*
- * writer_send.c - the writer: a record on its way into its client. The client sends at once what it
- * is given, so records are held here by partition (hold.h). Whether some are due is asked once in
- * each turn of the loop, when all that the turn brought is held, and by an alarm for those that
+ * writer_send.c - the writer: a record on its way into its client. Records are held here by
+ * partition until the client is to have them (hold.h, flight.h). Whether some are due is asked once
+ * in each turn of the loop, when all that the turn brought is held, and by an alarm for those that
  * stay. The alarm is a timerfd because libuv's timers count milliseconds.
  *
  * A client whose queue is full takes what is held a little later: it stays, and what comes for the
@@ -90,11 +90,23 @@ static int refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_k
 }
 
 static rd_kafka_error_t *produce(leat_kafka_writer *writer, const leat_record *record,
-                                 leat_writer_slot *slot)
+                                 leat_writer_slot *slot, int64_t now_us)
 {
     rd_kafka_vu_t values[VALUE_MAX];
     size_t count = fill_values(values, writer, record, slot);
-    return rd_kafka_produceva(writer->client->rk, values, count);
+    rd_kafka_error_t *fault = rd_kafka_produceva(writer->client->rk, values, count);
+    slot->is_given = !fault;
+    if (slot->is_given)
+        leat_flight_give(&writer->partitions[record->partition].flight, writer->linger_us, now_us);
+    return fault;
+}
+
+void leat_writer_note_end(leat_kafka_writer *writer, leat_writer_slot *slot)
+{
+    LEAT_ASSERT(slot->partition < writer->partition_count);
+    if (slot->is_given)
+        leat_flight_end(&writer->partitions[slot->partition].flight);
+    slot->is_given = false;
 }
 
 /* ---- records that the client has not taken ---- */
@@ -144,7 +156,7 @@ static bool hand_over(leat_kafka_writer *writer, uint32_t p, int64_t now_us)
     leat_hold_begin(hold, now_us);
     while (!is_full && leat_hold_first(hold, &record, &slot)) {
         record.partition = p;
-        rd_kafka_error_t *fault = produce(writer, &record, slot);
+        rd_kafka_error_t *fault = produce(writer, &record, slot, now_us);
         rd_kafka_resp_err_t code = fault ? rd_kafka_error_code(fault) : RD_KAFKA_RESP_ERR_NO_ERROR;
         is_full = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
         if (!is_full)
@@ -197,6 +209,21 @@ static void set_alarm(leat_kafka_writer *writer, int64_t at_us)
     writer->alarm_us = at_us;
 }
 
+static int64_t due_us(const leat_kafka_writer *writer, const leat_writer_partition *partition)
+{
+    int64_t held_us = leat_hold_due_us(&partition->hold, writer->hold_us);
+    int64_t takes_us = leat_flight_takes_us(&partition->flight);
+    return takes_us > held_us ? takes_us : held_us;
+}
+
+static bool is_due(const leat_kafka_writer *writer, const leat_writer_partition *partition,
+                   int64_t now_us)
+{
+    return leat_hold_is_full(&partition->hold) ||
+           (leat_hold_is_due(&partition->hold, writer->hold_us, now_us) &&
+            leat_flight_takes(&partition->flight, writer->linger_us, now_us));
+}
+
 /* Those that are not due stay, and the alarm is set for the first of them. */
 static void hand_over_due(leat_kafka_writer *writer)
 {
@@ -205,16 +232,14 @@ static void hand_over_due(leat_kafka_writer *writer)
     uint32_t still = 0;
     for (uint32_t i = 0; i < writer->holding_count; i++) {
         uint32_t p = writer->holding[i];
-        leat_hold *hold = &writer->partitions[p].hold;
-        bool is_full = leat_hold_is_due(hold, writer->linger_us, now_us) &&
-                       !hand_over(writer, p, now_us);
-        if (hold->count == 0) {
-            writer->partitions[p].is_holding = false;
+        leat_writer_partition *partition = &writer->partitions[p];
+        bool is_full = is_due(writer, partition, now_us) && !hand_over(writer, p, now_us);
+        if (partition->hold.count == 0) {
+            partition->is_holding = false;
             continue;
         }
-        int64_t due_us = is_full ? now_us + FULL_WAIT_US
-                                 : leat_hold_due_us(hold, writer->linger_us);
-        next_us = due_us < next_us ? due_us : next_us;
+        int64_t at_us = is_full ? now_us + FULL_WAIT_US : due_us(writer, partition);
+        next_us = at_us < next_us ? at_us : next_us;
         writer->holding[still++] = p;
     }
     writer->holding_count = still;
@@ -276,11 +301,12 @@ int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_
     leat_hold *hold = &writer->partitions[p].hold;
     LEAT_ASSERT(p < writer->partition_count);
     if (!may_be_held(writer, record)) {
-        if (!hand_over(writer, p, leat_mono_us())) { /* it must not get before them */
+        int64_t now_us = leat_mono_us();
+        if (!hand_over(writer, p, now_us)) { /* it must not get before them */
             leat_fail(error, LEAT_WRITER_FULL);
             return 1;
         }
-        rd_kafka_error_t *fault = produce(writer, record, slot);
+        rd_kafka_error_t *fault = produce(writer, record, slot, now_us);
         return fault ? refused(writer, slot, fault, error) : 0;
     }
     if (!leat_hold_add(hold, record, slot)) {
@@ -295,15 +321,15 @@ int leat_writer_send(leat_kafka_writer *writer, const leat_record *record, leat_
 
 /* ---- its life ---- */
 
-/* The client waits as configured, and all is handed over at the end of each turn; or it does not
- * wait, and records are held here. */
+/* A client that does not linger has records held here for others. */
 static void take_linger(leat_kafka_writer *writer, const rd_kafka_conf_t *conf)
 {
     char linger[LEAT_WRITER_NUMBER_SIZE];
     size_t size = sizeof linger;
     rd_kafka_conf_res_t result = rd_kafka_conf_get(conf, "linger.ms", linger, &size);
     LEAT_ASSERT(result == RD_KAFKA_CONF_OK);
-    writer->linger_us = strtod(linger, NULL) > 0 ? 0 : HELD_US;
+    writer->linger_us = (int64_t)(strtod(linger, NULL) * 1000);
+    writer->hold_us = writer->linger_us > 0 ? 0 : HELD_US;
 }
 
 int leat_writer_send_init(leat_kafka_writer *writer, const rd_kafka_conf_t *conf, leat_error *error)

@@ -1,10 +1,10 @@
 /*
  * writer_slots.c - the writer: a slot for each record that waits for its answer. The pool is as
  * large as the client's queue and taken at start, so that appending never allocates; the kernel
- * gives its pages when they are first used (base/pages.h). The slots of a
- * partition form a list in the order of appending: the age of its oldest record, which readiness
- * depends on, is known without a search. A partition has only its share of the client's memory
- * (base/shares.h), so that one whose broker hangs leaves room for the others.
+ * gives its pages when they are first used (base/pages.h). The slots of a partition form a list in
+ * the order of appending: the age of its oldest record, which readiness depends on, is known
+ * without a search. A partition has only its share of the client's memory (base/shares.h), so that
+ * one whose broker hangs leaves room for the others.
  */
 #include "log/kafka/writer.h"
 
@@ -79,6 +79,7 @@ void leat_writer_give_slot(leat_kafka_writer *writer, leat_writer_slot *slot)
 {
     leat_writer_partition *partition = &writer->partitions[slot->partition];
     LEAT_ASSERT(writer->waiting > 0);
+    leat_writer_note_end(writer, slot);
     leat_shares_give(&writer->bytes, &partition->bytes, slot->size);
     if (slot->older)
         slot->older->newer = slot->newer;

@@ -90,11 +90,15 @@ static void append_some(answers *a, size_t count)
         continue;
 }
 
+/* The client then has none of those that were answered. */
 static void await_answers(answers *a, size_t count)
 {
+    const leat_kafka_writer *writer = (const leat_kafka_writer *)a->writer;
     a->wanted = count;
     fixture_await(&a->f, are_answered, a);
     ck_assert_uint_eq(answered(a), count);
+    for (uint32_t p = 0; p < writer->partition_count && count == a->sent; p++)
+        ck_assert_uint_eq(writer->partitions[p].flight.count, 0);
 }
 
 static answers *start(void)
