@@ -6,7 +6,8 @@
  * With linger.ms 0 records wait here instead, and go when the bound has passed since the last ones
  * went: one that comes alone goes at once, and those that follow soon share a request. That answers
  * sooner at low load and costs throughput under much, because the library then sends many small
- * requests (docs/performance.md). Else the bound is 0 and the library waits.
+ * requests (docs/performance.md). Else the bound is 0 and the library waits; here records stay only
+ * while it would not send them (flight.h).
  *
  * The records leave in the order in which they came, and their bytes are in one piece of memory
  * that is used again and again. No clock and no I/O.
