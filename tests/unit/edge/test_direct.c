@@ -499,16 +499,16 @@ static const struct {
 
 static edge_world *world_of_way(uint32_t way, leat_modes *modes, leat_controls *floods)
 {
-    const leat_mode_setting setting = {.version = 1,
-                                       .async = ways[way].async,
-                                       .async_before = ways[way].async,
-                                       .shadow = ways[way].shadow};
+    const leat_mode_setting settings[2] = {{.version = 1, /* the shadow has none of its own */
+                                            .async = ways[way].async,
+                                            .async_before = ways[way].async,
+                                            .shadow = ways[way].shadow}};
     edge_world *world = world_new();
     leat_routes *routes = &world->version->routes;
     routes->routes[0].mode = ways[way].mode;
     routes->routes[0].tenant_key_position = 0;
     add_shadow(routes);
-    leat_modes_publish(modes, 0, &setting, leat_mode_now_us() + MINUTE_US);
+    leat_modes_publish(modes, 0, settings, leat_mode_now_us() + MINUTE_US);
     world->config.modes = modes;
     world->config.floods = floods;
     world->config.direct = (leat_direct_source){.open = open_fake, .batch_items = 8};
