@@ -79,7 +79,7 @@ def test_an_edge_that_does_not_need_the_log(broker, make_world):
     """All its routes write into the database: without brokers it stays ready, says so, writes, and does not end."""
     sync = {**COUNTER, "route": {**COUNTER["route"], "mode": "sync"}}
     world = make_world(shards=1, partitions=2, brokers=broker.brokers, **sync)
-    world.settings["log"]["kafka"].update({"renew_after": "3s", "give_up_after": "4s"})
+    world.settings["log"]["kafka"].update({"renew_after": "2s", "give_up_after": "3s"})
     world.write_config()
     world.init()
     edge = world.start("edge")
@@ -89,7 +89,7 @@ def test_an_edge_that_does_not_need_the_log(broker, make_world):
             found = re.search(r"no broker has answered for (\d+) s", http.get("/readyz").text)
             return int(found.group(1)) if found else 0
 
-        wait_until(lambda: silent_s() >= 8, "the time after which another edge would give up")
+        wait_until(lambda: silent_s() >= 5, "the time after which another edge would give up")
         ready = http.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
         assert "the log cannot be reached" in ready.json()["degraded"]
