@@ -97,8 +97,8 @@ static bool fits(const leat_worker *worker, const leat_engine_batch_record *reco
     return false;
 }
 
-uint32_t leat_worker_no_room_for(leat_worker *worker, const leat_engine_job *job,
-                                 int64_t now_us, char *message, size_t size)
+uint32_t leat_worker_no_room_for(leat_worker *worker, const leat_engine_job *job, int64_t now_us,
+                                 char *message, size_t size)
 {
     const leat_engine_batch *batch = &job->batch;
     uint64_t share = share_of(worker, job->shard), sum = 0;
@@ -190,8 +190,7 @@ void leat_worker_describe_room(const leat_worker *worker, const leat_engine_trou
     snprintf(ret, size,
              " held_keys=%" PRIu32 " held_keys_max=%" PRIu32 " subpartition_keys=%" PRIu32
              " subpartition_keys_max=%" PRIu32,
-             view.held_keys, limits->held_keys_max, trouble->held_keys,
-             limits->held_keys_each_max);
+             view.held_keys, limits->held_keys_max, trouble->held_keys, limits->held_keys_each_max);
 }
 
 /* ---- what is noted with a key ---- */

@@ -228,8 +228,8 @@ struct leat_worker {
     leat_sample reads;                  /* which records are counted for `read` */
     leat_parked_shares **parked_shares; /* [partition_count]; owned. NULL: nothing is parked there
                                          */
-    int64_t read_us;     /* when a record was read: pump.c */
-    uint32_t reads_left; /* so many more were read then */
+    int64_t read_us;                    /* when a record was read: pump.c */
+    uint32_t reads_left;                /* so many more were read then */
     leat_heads heads;
     leat_buf headers;           /* of the record that is being copied */
     leat_rate_limit rate_limit; /* of the lines of worker_facts.c and worker_parked.c */

@@ -170,7 +170,7 @@ def test_log_lines_have_the_keys_that_diag_h_lists():
     used, unordered = set(), []
     for path in sources():
         # These write a part of a line.
-        parts = "|put_text|snprintf" if path.name in ("worker_facts.c", "worker_parked.c") else ""
+        parts = "|put_text|snprintf" if path.name in ("worker_facts.c", "worker_held.c", "worker_parked.c") else ""
         for line in calls(path.read_text(), "leat_(?:debug|info|warn|err|diag)" + parts):
             line = re.sub(r'advice=\\".*', "advice=", line)  # a sentence: it may name settings
             keys = re.findall(r"(?:^|\s)([a-z_]+)=", line)

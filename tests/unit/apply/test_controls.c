@@ -78,7 +78,8 @@ START_TEST(a_look_whose_control_has_ended_is_held_back)
     leat_engine_job look = *job;
     look.batch.is_look = true;
     ck_assert(leat_worker_holds_back(&at->worker, &look, UNTIL_US));
-    ck_assert(at->worker.held_back_count == 1 && at->held_back[0].outcome == LEAT_ENGINE_CONTENTION);
+    ck_assert(at->worker.held_back_count == 1 &&
+              at->held_back[0].outcome == LEAT_ENGINE_CONTENTION);
     leat_worker_leave_out(&at->worker, job, UNTIL_US);
     ck_assert_uint_eq(job->batch.skipped, 0);
     end(at);
