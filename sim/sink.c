@@ -822,7 +822,8 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     take_job(connection, job);
     tell_job(connection, job);
     sim_check_fair_sent(world, sink->process, sink->shard, job, &connection->served);
-    if (job->kind != LEAT_ENGINE_JOB_PARK && !connection->is_retry)
+    bool is_hold = moves(job) && job->batch.hold; /* its row is not written */
+    if (job->kind != LEAT_ENGINE_JOB_PARK && !connection->is_retry && !is_hold)
         sim_check_batch_sent(world, sink->process, sink->shard, connection->parts,
                              connection->part_count, sink->config.connections);
     if (connection->is_letter)

@@ -97,6 +97,17 @@ static bool fits(const leat_worker *worker, const leat_engine_batch_record *reco
     return false;
 }
 
+/* Fewer keys are held than is thought here, so people have let one go. The shard knows whether it
+ * is the record's, and refuses to keep it then (LT007); else it waits for room for ever that it
+ * does not need. */
+static bool may_be_free(const leat_worker *worker, const leat_engine_batch *batch, uint32_t index)
+{
+    uint32_t partition = batch->records[index].partition;
+    leat_engine_partition_view view;
+    leat_engine_partition(worker->engine, partition, &view);
+    return !batch->hold && worker->held_keys[partition].keys < view.held_keys;
+}
+
 uint32_t leat_worker_no_room_for(leat_worker *worker, const leat_engine_job *job, int64_t now_us,
                                  char *message, size_t size)
 {
@@ -110,7 +121,8 @@ uint32_t leat_worker_no_room_for(leat_worker *worker, const leat_engine_job *job
             (!batch->hold && leat_worker_is_left_out(worker, job->shard, item, now_us)))
             continue;
         sum += size_of(item); /* of all parts: one alone is seen when it is tried alone */
-        if (fits(worker, &batch->records[i], sum, share, message, size))
+        if (fits(worker, &batch->records[i], sum, share, message, size) ||
+            may_be_free(worker, batch, i))
             continue;
         return i;
     }
