@@ -20,6 +20,8 @@ insert into parents values (1);
 create table items (app int, id int, n int not null default 0, parent int references parents deferrable initially immediate,
                     primary key (app, id)) with (fillfactor = 80);
 create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(tg_argv[0]::float8); return new; end $$;
+create table slow_now (seconds float8);
+create function slow_now() returns trigger language plpgsql as $$ begin perform pg_sleep(seconds) from slow_now; return new; end $$;
 """
 ROUTE = {"path": "/apps/{app}/items/{id}", "table": "items", "tenant": "app", "columns": {"n": "add"}}
 TENANT_SLOTS = 4096
@@ -103,6 +105,11 @@ class Trouble:
         return shard["shard"] == self.shard and self.names(self.shown, app, json.dumps(shard))
 
     @contextmanager
+    def prepared(self, world, app):
+        """What both runs of a round need, also the one without the trouble, before the load begins."""
+        yield
+
+    @contextmanager
     def happens(self, world, app):
         yield
 
@@ -184,12 +191,19 @@ class SlowTrigger(Trouble):
         return self.writes
 
     @contextmanager
-    def happens(self, world, app):
+    def prepared(self, world, app):
         with world.db("a") as db:
             db.execute("create trigger slow before insert or update on items for each row "
-                       f"when (new.app = {app}) execute function slow('0.05')")
+                       f"when (new.app = {app}) execute function slow_now()")
             yield
             db.execute("drop trigger slow on items")
+
+    @contextmanager
+    def happens(self, world, app):
+        with world.db("a") as db:
+            db.execute("insert into slow_now values (0.05)")
+            yield
+            db.execute("delete from slow_now")
 
 
 class FrozenShard(Trouble):
