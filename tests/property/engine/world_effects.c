@@ -353,19 +353,29 @@ static void carry_out(test_world *world, uint32_t worker, const leat_engine_effe
     }
 }
 
+static size_t give_back(world_worker *w, size_t (*released)(leat_engine *, void **, size_t))
+{
+    void *payloads[3];
+    size_t count = released(w->engine, payloads, 3);
+    for (size_t i = 0; i < count; i++)
+        free(payloads[i]);
+    w->payloads -= (int64_t)count;
+    return count;
+}
+
 void world_settle(test_world *world, uint32_t worker)
 {
     world_worker *w = &world->workers[worker];
     leat_engine_effect effect;
-    void *payloads[3];
     size_t count;
     do { /* what is released may be the room that something waits for */
-        while (leat_engine_next(w->engine, &effect))
+        count = 0;
+        while (leat_engine_next(w->engine, &effect)) {
+            if (effect.kind == LEAT_ENGINE_RUN)
+                count += give_back(w, leat_engine_released_early);
             carry_out(world, worker, &effect);
-        count = leat_engine_released(w->engine, payloads, 3);
-        for (size_t i = 0; i < count; i++)
-            free(payloads[i]);
-        w->payloads -= (int64_t)count;
+        }
+        count += give_back(w, leat_engine_released);
     } while (count > 0);
     leat_engine_validate(w->engine);
     for (uint32_t i = 0; i < world->config.partition_count; i++) {

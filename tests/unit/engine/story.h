@@ -171,16 +171,24 @@ static inline void story_tell_effect(story *s, const leat_engine_effect *effect)
     }
 }
 
-/* After every event: writes down the effects, takes what is released. */
+static inline void story_release(story *s, size_t (*released)(leat_engine *, void **, size_t))
+{
+    void *payloads[16];
+    size_t count;
+    while ((count = released(s->engine, payloads, 16)) > 0)
+        s->released += (uint32_t)count;
+}
+
+/* After every event: writes down the effects, takes what is released, as early as a worker does. */
 static inline void story_settle(story *s)
 {
     leat_engine_effect effect;
-    while (leat_engine_next(s->engine, &effect))
+    while (leat_engine_next(s->engine, &effect)) {
+        if (effect.kind == LEAT_ENGINE_RUN)
+            story_release(s, leat_engine_released_early);
         story_tell_effect(s, &effect);
-    void *payloads[16];
-    size_t count;
-    while ((count = leat_engine_released(s->engine, payloads, 16)) > 0)
-        s->released += (uint32_t)count;
+    }
+    story_release(s, leat_engine_released);
     leat_engine_validate(s->engine);
 }
 
