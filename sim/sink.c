@@ -375,9 +375,7 @@ static void count_up(const pool_member *connection, const leat_engine_job_result
     sometimes->count[SOMETIMES_LOADED] += is_applied && connection->kind == LEAT_ENGINE_JOB_LOAD;
     sometimes->count[SOMETIMES_CLAIMED_PARKED] += result->parked_count > 0;
     sometimes->count[SOMETIMES_CLAIMED_HELD] += result->held_count > 0;
-    bool is_told = result->outcome == LEAT_ENGINE_REPEATED;
-    sometimes->count[SOMETIMES_TOLD_REPEATS] += is_told && !result->known[0].is_lost;
-    sometimes->count[SOMETIMES_REPEATS_LOST] += is_told && result->known[0].is_lost;
+    sometimes->count[SOMETIMES_TOLD_REPEATS] += result->outcome == LEAT_ENGINE_REPEATED;
     sometimes->count[SOMETIMES_KEY_TURNED] += result->outcome == LEAT_ENGINE_KEY_TURNED;
 }
 

@@ -96,7 +96,6 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_REPEATED] = "repeated",
     [SOMETIMES_CONFLICTING] = "conflicting",
     [SOMETIMES_TOLD_REPEATS] = "told_repeats",
-    [SOMETIMES_REPEATS_LOST] = "repeats_lost",
     [SOMETIMES_PERSON_REPEATED] = "person_repeated",
     [SOMETIMES_TOLD] = "told",
     [SOMETIMES_UNFLUSHED_LOST] = "unflushed_lost",

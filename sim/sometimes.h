@@ -100,7 +100,6 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_REPEATED,      /* a record counts as a repeat */
     SOMETIMES_CONFLICTING,   /* a record has the key of one that says something else */
     SOMETIMES_TOLD_REPEATS,  /* a batch is answered with those of it that a shard knows */
-    SOMETIMES_REPEATS_LOST,  /* or with those that it knows no more */
     SOMETIMES_PERSON_REPEATED,
     SOMETIMES_TOLD,             /* what became of a write */
     SOMETIMES_UNFLUSHED_LOST,   /* commits, and the server is the same one */
