@@ -63,9 +63,7 @@ void sim_check_kept_room(sim_world *world, const sim_process *process, uint32_t 
         bool is_full = kept->bytes >= share ||
                        (kept->most_bytes >= share / SUBPARTITION_PARTS && kept->most_bytes > 0 &&
                         kept->most == batch->records[i].subpartition);
-        bool may_be_free = !batch->hold &&
-                           kept->keys < process->worker->engine->partitions[p].held.count;
-        if (is_full && !may_be_free && (batch->hold || leat_engine_batch_keeps(&batch->records[i])))
+        if (is_full && (batch->hold || leat_engine_batch_keeps(&batch->records[i])))
             sim_fail(world, "room",
                      "process %u keeps offset %lld of subpartition %u/%u, which has used up its "
                      "share of held_max",

@@ -104,6 +104,8 @@ bool leat_worker_holds_back(leat_worker *worker, const leat_engine_job *job, int
     own->outcome = is_look ? LEAT_ENGINE_CONTENTION : LEAT_ENGINE_BAD_DATA;
     own->is_hold = control != NULL;
     own->no_room = !control && !is_look;
+    own->keys_gone = own->no_room &&
+                     leat_worker_keys_gone(worker, job->batch.records[index].partition);
     worker->held_back_count++;
     return true;
 }
@@ -120,7 +122,8 @@ bool leat_worker_answer_held_back(leat_worker *worker)
                                          .catalog_read_us = INT64_MAX,
                                          .is_hold = own->is_hold,
                                          .is_unsent = true,
-                                         .no_room = own->no_room};
+                                         .no_room = own->no_room,
+                                         .keys_gone = own->keys_gone};
         snprintf(result.message, sizeof result.message, "%s", own->message);
         leat_engine_job_done(worker->engine, leat_worker_event_us(worker), own->job_id, &result);
     }

@@ -26,6 +26,16 @@ static inline void leat_kept_room_add(leat_kept_room *room, uint64_t bytes)
     room->since += bytes;
 }
 
+/* What was added is not kept after all. A count that has come meanwhile may have it already, where
+ * that is not so: then too much is taken for kept until the next one. */
+static inline void leat_kept_room_take(leat_kept_room *room, uint64_t bytes)
+{
+    uint64_t since = bytes < room->since ? bytes : room->since;
+    uint64_t before = bytes - since < room->before ? bytes - since : room->before;
+    room->since -= since;
+    room->before -= before;
+}
+
 static inline uint64_t leat_kept_room_used(const leat_kept_room *room)
 {
     return room->counted + room->before + room->since;

@@ -207,7 +207,7 @@ static void count_held(reporter_shard *at)
     int64_t since_ms = mono_ms();
     bool is_read = leat_shard_reporter_count_held(at->shard_reporter, config->placement,
                                                   config->partition_count, at->held, &error) == 0;
-    int64_t rest_ms = HELD_REST_TIMES * (mono_ms() - since_ms);
+    int64_t rest_ms = is_read ? HELD_REST_TIMES * (mono_ms() - since_ms) : 0;
     at->held_ms = mono_ms() + (rest_ms > HELD_EVERY_MS ? rest_ms : HELD_EVERY_MS);
     for (uint32_t i = 0; is_read && i < config->worker_count; i++)
         leat_worker_held_keys(config->workers[i], at->shard, at->held);

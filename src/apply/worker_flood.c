@@ -5,7 +5,7 @@
  *   - who fills a shard with parked records, from the moment on at which a partition has used half
  *     of what it may park. Never because somebody's records are parked: a quiet tenant behind a
  *     locked row has done nothing. That goes by what is parked now, whenever it was parked;
- *   - likewise who fills it with what is kept of held rows;
+ *   - likewise who fills it with what is kept of held rows, by what was kept lately;
  *   - where there is a limit for it: to whom most of what waits for a shard belongs, once that will
  *     take longer than the limit. What waits in the log is not known by tenant; what was read of it
  *     lately is.
@@ -251,7 +251,10 @@ static void add_keeping(leat_worker *worker, uint32_t shard, leat_facts *facts)
     char text[LEAT_FACT_TEXT_SIZE];
     if (held->sum.records == 0)
         held->flood = (leat_flood){0};
-    uint32_t count = held->sum.half > 0 ? leat_flood_loud(&held->flood, loud) : 0;
+    leat_flood kept = {0}; /* what was kept before this worker came is nobody's */
+    double others = (double)held->sum.bytes - held->flood.bytes.total;
+    leat_flood_join(&kept, &held->flood, others > 0 ? others : 0);
+    uint32_t count = held->sum.half > 0 ? leat_flood_loud(&kept, loud) : 0;
     follow_since(&held->flood_since_ms, count > 0);
     for (uint32_t i = 0; i < count; i++) {
         snprintf(text, sizeof text,

@@ -97,15 +97,11 @@ static bool fits(const leat_worker *worker, const leat_engine_batch_record *reco
     return false;
 }
 
-/* Fewer keys are held than is thought here, so people have let one go. The shard knows whether it
- * is the record's, and refuses to keep it then (LT007); else it waits for room for ever that it
- * does not need. */
-static bool may_be_free(const leat_worker *worker, const leat_engine_batch *batch, uint32_t index)
+bool leat_worker_keys_gone(const leat_worker *worker, uint32_t partition)
 {
-    uint32_t partition = batch->records[index].partition;
     leat_engine_partition_view view;
     leat_engine_partition(worker->engine, partition, &view);
-    return !batch->hold && worker->held_keys[partition].keys < view.held_keys;
+    return worker->held_keys[partition].keys < view.held_keys;
 }
 
 uint32_t leat_worker_no_room_for(leat_worker *worker, const leat_engine_job *job, int64_t now_us,
@@ -121,8 +117,7 @@ uint32_t leat_worker_no_room_for(leat_worker *worker, const leat_engine_job *job
             (!batch->hold && leat_worker_is_left_out(worker, job->shard, item, now_us)))
             continue;
         sum += size_of(item); /* of all parts: one alone is seen when it is tried alone */
-        if (fits(worker, &batch->records[i], sum, share, message, size) ||
-            may_be_free(worker, batch, i))
+        if (fits(worker, &batch->records[i], sum, share, message, size))
             continue;
         return i;
     }
@@ -136,15 +131,34 @@ static void count_flood(leat_worker *worker, uint32_t shard, const leat_item *it
     leat_flood_add(&worker->shards[shard].held.flood, tenant, size_of(item));
 }
 
+static bool keeps(const leat_engine_job *job)
+{
+    return job->kind == LEAT_ENGINE_JOB_BATCH && (job->batch.hold || job->batch.kept > 0);
+}
+
 void leat_worker_note_kept(leat_worker *worker, const leat_engine_job *job)
 {
     const leat_engine_batch *batch = &job->batch;
-    for (uint32_t i = 0; (batch->hold || batch->kept > 0) && i < batch->record_count; i++) {
+    for (uint32_t i = 0; keeps(job) && i < batch->record_count; i++)
+        if (is_kept(batch, i))
+            leat_kept_room_add(&worker->kept_rooms[batch->records[i].partition],
+                               size_of(batch->records[i].payload));
+}
+
+void leat_worker_follow_kept(leat_worker *worker, const leat_engine_job *job,
+                             leat_engine_outcome outcome)
+{
+    const leat_engine_batch *batch = &job->batch;
+    if (!keeps(job) || outcome == LEAT_ENGINE_UNKNOWN)
+        return;
+    for (uint32_t i = 0; i < batch->record_count; i++) {
         const leat_item *item = batch->records[i].payload;
         if (!is_kept(batch, i))
             continue;
-        leat_kept_room_add(&worker->kept_rooms[batch->records[i].partition], size_of(item));
-        count_flood(worker, job->shard, item);
+        if (outcome == LEAT_ENGINE_APPLIED)
+            count_flood(worker, job->shard, item);
+        else
+            leat_kept_room_take(&worker->kept_rooms[batch->records[i].partition], size_of(item));
     }
 }
 
@@ -171,7 +185,8 @@ void leat_worker_held_add(const leat_worker *worker, uint32_t partition, leat_he
     sum->records += count->records;
     sum->bytes += count->bytes;
     sum->limit_bytes += share;
-    sum->half += share > 0 && count->bytes >= share / 2;
+    sum->half += share > 0 &&
+                 (count->bytes >= share / 2 || count->most_bytes >= share / SUBPARTITION_PARTS / 2);
 }
 
 void leat_worker_held_show(leat_worker *worker, uint32_t shard, const leat_held_sum *sum)

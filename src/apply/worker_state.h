@@ -162,8 +162,9 @@ typedef struct leat_worker_held_back {
     uint32_t job_id;
     uint32_t index; /* of the record that it is about */
     leat_engine_outcome outcome;
-    bool is_hold; /* as in leat_engine_job_result, as is the next */
+    bool is_hold; /* as in leat_engine_job_result, as are the next two */
     bool no_room;
+    bool keys_gone;
     char message[256];
 } leat_worker_held_back;
 
@@ -378,8 +379,13 @@ void leat_worker_follow_held(leat_worker *worker);
  * message that says so; UINT32_MAX: there is none; */
 uint32_t leat_worker_no_room_for(leat_worker *worker, const leat_engine_job *job, int64_t now_us,
                                  char *message, size_t size);
-/* counts what a job keeps, when it goes to the sink; */
+/* by the last count the shard holds fewer keys of the partition than are known here: people have
+ * let some go; */
+bool leat_worker_keys_gone(const leat_worker *worker, uint32_t partition);
+/* counts what a job keeps, when it goes to the sink; and what has come of that, and whose it is; */
 void leat_worker_note_kept(leat_worker *worker, const leat_engine_job *job);
+void leat_worker_follow_kept(leat_worker *worker, const leat_engine_job *job,
+                             leat_engine_outcome outcome);
 /* adds up and shows what is held; how many subpartitions wait for room; */
 void leat_worker_held_register(leat_worker *worker, uint32_t shard, const char *labels);
 void leat_worker_held_add(const leat_worker *worker, uint32_t partition, leat_held_sum *sum);

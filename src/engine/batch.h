@@ -262,6 +262,8 @@ typedef struct leat_engine_job_result {
                        says nothing of how well that is */
     bool no_room;   /* BAD_DATA of the caller's own: `bad_record` was to be kept of a held key, and
                        there is no room for more; the message says so */
+    bool keys_gone; /* no_room: and its shard holds fewer keys than are known here, so the record's
+                       may be one that is no longer held */
     char sqlstate[6];
     char message[256]; /* for people */
     /* an applied claim: what it read, `parked` by subpartition, ascending. Borrowed for the call,

@@ -7,7 +7,7 @@
  * cheap nor expensive). The rest is the records': what a batch took beyond its estimate is shared
  * out by what each tenant contributed to it, the larger ones more than their share; since batches
  * differ, the tenants separate. (Normalized least mean squares, relative to the size of each
- * part.) A batch says nothing of a tenant that has a hundredth of it, so its cost goes a little of
+ * part.) A batch says nothing of a tenant that has a fiftieth of it, so its cost goes a little of
  * the way back to what is usual: else chance would drive some of many tenants far away from it.
  *
  * A batch that took much longer than estimated teaches nothing: an average would charge all for

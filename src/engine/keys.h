@@ -26,8 +26,8 @@ bool leat_keys_lacks_room(const leat_engine *engine, uint32_t queue,
 leat_keys_fate leat_keys_fate_of(const leat_engine *engine, uint32_t queue,
                                  const leat_engine_batch *batch,
                                  const leat_engine_job_result *result);
-/* The head waits because no more keys can be held: is it time for a claim, which shows whether that
- * is still so? */
+/* The head waits because no more keys can be held, or no more be kept: is it time for a claim,
+ * which shows whether that is still so? */
 bool leat_keys_may_look(const leat_engine *engine, uint32_t queue,
                         const leat_engine_job_result *result);
 /* The head is dead: is its key held meanwhile, or can no more keys be held? */

@@ -102,6 +102,7 @@ def test_a_repeat_of_what_the_database_has_lost_has_an_effect(world):
             assert add(http, "lost")[0] == 202
             worker = world.start("apply")
             wait_until(lambda: world.metric(worker, "leat_batches_repeated_total") == 1, "the worker to be told of the repeat")
+            wait_until(lambda: any('class="55"' in name and count > 0 for name, count in world.metrics(worker).items()), "it to give way")
             with world.db("a") as failover:
                 failover.execute("delete from leat.idempotency")
         wait_until(lambda: sums(world) == [(1, 12)], "both to be applied")

@@ -12,6 +12,7 @@ typedef struct setting {
     leat_item item;
     story story;
     leat_worker_held_back held_back[1];
+    leat_worker_shard config;
     leat_worker_shard_state shard;
     leat_worker worker;
 } setting;
@@ -30,6 +31,7 @@ static void begin(setting *at)
     at->shard.controls = leat_control_set_new();
     ck_assert_int_eq(leat_control_set_add(at->shard.controls, &control), 0);
     at->worker.shards = &at->shard;
+    at->worker.config.shards = &at->config;
     at->worker.held_back = at->held_back;
     at->worker.jobs_max = 1;
     at->worker.engine = at->story.engine;

@@ -148,6 +148,45 @@ START_TEST(what_was_kept_since_a_count_takes_room)
 }
 END_TEST
 
+START_TEST(what_was_not_kept_after_all_takes_no_room)
+{
+    static const struct {
+        leat_engine_outcome outcome;
+        bool is_kept, is_counted;
+    } cases[] = {{LEAT_ENGINE_APPLIED, true, true},
+                 {LEAT_ENGINE_UNKNOWN, true, false},
+                 {LEAT_ENGINE_OUTAGE, false, false},
+                 {LEAT_ENGINE_CONTENTION, false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tear_down();
+        set_up();
+        count(0);
+        leat_worker_note_kept(&worker, &job);
+        uint64_t kept = leat_kept_room_used(&rooms[0]);
+        leat_worker_follow_kept(&worker, &job, cases[i].outcome);
+        ck_assert_uint_eq(leat_kept_room_used(&rooms[0]), cases[i].is_kept ? kept : 0);
+        ck_assert(shard_state.held.flood.bytes.total > 0 == cases[i].is_counted);
+    }
+}
+END_TEST
+
+START_TEST(half_of_a_subpartitions_part_is_half)
+{
+    leat_shard_held_count found[PARTITIONS] = {
+        {.keys = 1, .records = 2, .bytes = 300, .most = 3, .most_bytes = SHARE / 4}};
+    leat_worker_held_keys(&worker, 0, found);
+    leat_worker_follow_held(&worker);
+    leat_held_sum sum = {0};
+    leat_worker_held_add(&worker, 0, &sum);
+    ck_assert_uint_eq(sum.half, 1);
+    found[0].most_bytes--;
+    leat_worker_held_keys(&worker, 0, found);
+    leat_worker_follow_held(&worker);
+    leat_worker_held_add(&worker, 0, &sum);
+    ck_assert_uint_eq(sum.half, 1);
+}
+END_TEST
+
 START_TEST(notes_are_taken_once_and_are_bounded)
 {
     leat_shard_key_note ret[LEAT_KEY_NOTES_MAX];
@@ -172,6 +211,8 @@ int main(void)
     tcase_add_test(tests, a_small_bound_is_not_none);
     tcase_add_test(tests, one_record_always_fits);
     tcase_add_test(tests, what_was_kept_since_a_count_takes_room);
+    tcase_add_test(tests, what_was_not_kept_after_all_takes_no_room);
+    tcase_add_test(tests, half_of_a_subpartitions_part_is_half);
     tcase_add_test(tests, notes_are_taken_once_and_are_bounded);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
