@@ -6,6 +6,7 @@
 static leat_worker worker;
 static leat_worker_shard_state shard;
 static leat_worker_shard shard_config = {.name = "a", .connections = 1};
+static leat_gauge full;
 static leat_engine *engine;
 
 /* A worker of one shard that is late, whose records are two tenants', and of which the log has
@@ -26,6 +27,7 @@ static void set_up(void)
     engine = leat_engine_new(&config, &error);
     ck_assert_msg(engine, "%s", error.text);
     shard = (leat_worker_shard_state){.late = {.is_late = true, .backlog = 5000, .per_s = 10}};
+    shard.held.full = &full;
     worker = (leat_worker){.engine = engine, .shard_count = 1, .shards = &shard};
     worker.config.shards = &shard_config;
     worker.config.lag_limit_ms = 1000000;
