@@ -130,7 +130,9 @@ void sim_check_looked(sim_process *process, uint32_t job_id, leat_engine_outcome
     int64_t now_us = leat_worker_now_us(process->worker);
     if (job->kind != LEAT_ENGINE_JOB_COMPACT && job->kind != LEAT_ENGINE_JOB_CLAIM)
         return;
-    process->looks.looked_us[job->partition] = now_us;
+    if (job->kind == LEAT_ENGINE_JOB_CLAIM ||
+        engine->partitions[job->partition].incarnation == job->incarnation)
+        process->looks.looked_us[job->partition] = now_us;
     if (is_to_be_made_again(engine, job, outcome))
         process->looks.look_by_us[job->partition] = now_us + engine->config.retry_max_us;
 }

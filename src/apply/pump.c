@@ -471,7 +471,9 @@ static void on_done(void *context, uint32_t job_id, const leat_engine_job_result
     leat_worker_take_repeats(worker, job_id, &own);
     leat_worker_account(worker, job_id, &own);
     leat_worker_follow_parks(worker, job_id, &own);
-    leat_worker_follow_kept(worker, worker->running[job_id], own.outcome);
+    const leat_engine_job *job = worker->running[job_id];
+    if (job->kind == LEAT_ENGINE_JOB_BATCH && leat_engine_is_current(worker->engine, &job->batch))
+        leat_worker_follow_kept(worker, job, own.outcome);
     leat_worker_trace_done(worker, job_id, &own);
     leat_worker_tell_writes(worker, job_id, &own);
     leat_worker_chunk *chunk = leat_worker_read_chunk(worker, job_id, &own);

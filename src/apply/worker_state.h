@@ -382,7 +382,8 @@ uint32_t leat_worker_no_room_for(leat_worker *worker, const leat_engine_job *job
 /* by the last count the shard holds fewer keys of the partition than are known here: people have
  * let some go; */
 bool leat_worker_keys_gone(const leat_worker *worker, uint32_t partition);
-/* counts what a job keeps, when it goes to the sink; and what has come of that, and whose it is; */
+/* counts what a job keeps, when it goes to the sink; and what has come of that, and whose it is,
+ * from a batch's answer, before the engine takes it, while the engine has its records; */
 void leat_worker_note_kept(leat_worker *worker, const leat_engine_job *job);
 void leat_worker_follow_kept(leat_worker *worker, const leat_engine_job *job,
                              leat_engine_outcome outcome);
