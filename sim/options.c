@@ -13,6 +13,8 @@
 #include "base/placement.h"
 #include "edges.h"
 
+enum { MUCH_POISON = 64 };
+
 /* How an option is drawn. */
 typedef enum drawing {
     UNIFORM, /* from min to max */
@@ -157,6 +159,9 @@ void sim_options_draw(sim_options *options, leat_prng *prng)
         options->values[i] = draw(&rules[i], prng);
     if (options->values[OPT_PARTITIONS] < options->values[OPT_SHARDS])
         options->values[OPT_PARTITIONS] = options->values[OPT_SHARDS];
+    /* Else a table stops in one world of thousands. */
+    if (options->values[OPT_POISON] >= MUCH_POISON)
+        options->values[OPT_DEAD_LETTERS_PER_MINUTE] = 1;
 }
 
 int sim_options_set(sim_options *options, const char *setting, leat_error *error)
