@@ -131,7 +131,8 @@ void sim_sometimes_write(const sim_sometimes *sometimes, leat_buf *out)
 sim_sometimes_kind sim_sometimes_never(const sim_sometimes *sometimes)
 {
     uint32_t kind = 0;
-    while (kind < SOMETIMES_COUNT && sometimes->count[kind] > 0)
+    /* Of usual worlds one in thousands has it; of the campaign both ways, most. */
+    while (kind < SOMETIMES_COUNT && (sometimes->count[kind] > 0 || kind == SOMETIMES_KEY_WAITED))
         kind++;
     return (sim_sometimes_kind)kind;
 }

@@ -206,6 +206,7 @@ NAMED = {kind: sql.replace(" int", " text", 2) for kind, sql in THINGS.items()}
 def test_a_long_name_leaves_room_for_the_advice(make_world):
     world = make_world(shards=1, partitions=2, table_sql=NAMED, route=ROUTE)
     world.init()
+    world.start("apply")  # which sets the built-in log's shard up
     tenant = "t" * 1000
     key = f"{tenant}/{'k' * 1000}"
     control(world, "block", "--tenant", tenant, "--for", "1h")
