@@ -181,7 +181,7 @@ START_TEST(says_unknown_when_no_answer_came)
     open_writer(a);
     append(a, 1); /* the producer has its id now */
     await_answers(a, 1);
-    fixture_slow(&a->f, 5000);
+    fixture_slow(&a->f, FOR_EVER_MS);
     append(a, 10);
     await_answers(a, 11);
     /* On a busy machine some have not left the client before their time was over. */
@@ -284,14 +284,13 @@ END_TEST
 START_TEST(free_answers_what_waits)
 {
     answers *a = start();
+    fixture_set(&a->f, "delivery.timeout.ms", "1000000"); /* nothing else ends the wait */
     open_writer(a);
     append(a, 1);
     await_answers(a, 1);
-    fixture_slow(&a->f, 8000);
+    fixture_slow(&a->f, FOR_EVER_MS);
     append(a, 20);
-    int64_t before_us = leat_mono_us();
     leat_log_writer_free(a->writer, 300);
-    ck_assert_int_lt(leat_mono_us() - before_us, 5 * 1000 * 1000);
     ck_assert_uint_eq(answered(a), 21);
     ck_assert_uint_eq(a->count[LEAT_APPENDED], 1);
     fixture_close(&a->f);
@@ -665,16 +664,18 @@ START_TEST(what_was_given_up_is_not_answered_again)
     append(a, 1);
     await_answers(a, 1);
     stands_still = true;
-    fixture_slow(&a->f, 7000);
+    fixture_slow(&a->f, FOR_EVER_MS);
     append(a, 10);
     await_answers(a, 11);
     ck_assert_uint_eq(a->count[LEAT_APPEND_UNKNOWN], 10);
     ck_assert_int_gt(rd_kafka_outq_len(purged), 0); /* the client still has them, since no other may
                                                        take its place */
+    fixture_slow(&a->f, 0);
+    fixture_down(&a->f); /* it asks again on another connection, and hears of them */
+    fixture_up(&a->f);
     fixture_await(&a->f, has_nothing_left, a);
     ck_assert_uint_eq(answered(a), 11);
     stands_still = false;
-    fixture_slow(&a->f, 0);
     fixture_await(&a->f, is_ready, a);
     append(a, 10);
     await_answers(a, 21);
