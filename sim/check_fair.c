@@ -22,17 +22,9 @@ enum {
 #define ALIKE_USUAL 8.0008 /* and those that are no more than so many usual ones */
 #define SHORT       1.0001 /* all records of a short batch, of its fixed part */
 
-static leat_slice tenant_of(const leat_engine_batch_record *record)
-{
-    const leat_item *item = record->payload;
-    return item->route && item->route->tenant_key_position >= 0
-               ? leat_route_tenant(item->route, item->canonical_key)
-               : LEAT_SLICE("");
-}
-
 static double cost_of(const leat_tenants *tenants, const leat_engine_batch_record *record)
 {
-    leat_slice tenant = tenant_of(record);
+    leat_slice tenant = leat_item_tenant(record->payload);
     return tenants->at[leat_tenants_find(tenants, tenant.size > 0 ? leat_hash(tenant) : 0)].row_us;
 }
 
@@ -100,7 +92,7 @@ static void check_company(sim_world *world, const sim_process *process, uint32_t
 
 static uint32_t app_of(const sim_world *world, const leat_engine_batch_record *record)
 {
-    leat_slice tenant = tenant_of(record);
+    leat_slice tenant = leat_item_tenant(record->payload);
     uint32_t app = tenant.size == 2 && tenant.data[0] == 'a' ? (uint32_t)(tenant.data[1] - '0')
                                                              : SIM_APPS_MAX;
     return app < world->schema.apps ? app : SIM_APPS_MAX;

@@ -55,7 +55,7 @@ void leat_blame_batch(leat_blame *blame, const leat_engine_batch *batch, bool is
             [LEAT_BLAME_RECORDS] = counts ? stands_for : 0,
             [LEAT_BLAME_DATABASE] = took_us > 0 ? (double)took_us / looks : 0,
             [LEAT_BLAME_WAITED] = counts && waited_ms > 0 ? (double)waited_ms * stands_for : 0};
-        leat_slice tenant = leat_route_tenant(item->route, item->canonical_key);
+        leat_slice tenant = leat_item_tenant(item);
         if (tenant.size > 0)
             add(blame->tenants, leat_hash(tenant), tenant, weights);
         add(blame->keys, name_of_key(item), item->canonical_key, weights);

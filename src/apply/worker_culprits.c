@@ -18,7 +18,7 @@ static void set_item(leat_culprit_record *record, const leat_item *item, leat_sl
 {
     bool is_decoded = item->route && !item->fault;
     if (is_decoded)
-        *ret_tenant = leat_route_tenant(item->route, item->canonical_key);
+        *ret_tenant = leat_item_tenant(item);
     leat_culprit_text(record->tenant, *ret_tenant);
     leat_culprit_text(record->key, is_decoded ? item->canonical_key : item->record.key);
 }

@@ -84,7 +84,7 @@ static void set_record(leat_fact *fact, const leat_item *item)
     fact->key = shorten(item->record.key, KEY_SHOWN);
     if (!item->route)
         return;
-    fact->tenant = shorten(leat_route_tenant(item->route, item->canonical_key), KEY_SHOWN);
+    fact->tenant = shorten(leat_item_tenant(item), KEY_SHOWN);
     fact->table = item->route->table->label;
 }
 

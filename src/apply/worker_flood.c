@@ -23,11 +23,6 @@ enum {
     READ_SAMPLE = 17, /* one of so many records that are read is counted */
 };
 
-static leat_slice tenant_of(const leat_item *item)
-{
-    return item->route ? leat_route_tenant(item->route, item->canonical_key) : (leat_slice){0};
-}
-
 static uint64_t bytes_of(const leat_item *item)
 {
     return item->record.key.size + item->record.value.size;
@@ -37,7 +32,7 @@ void leat_worker_note_read(leat_worker *worker, const leat_item *item)
 {
     if (worker->config.lag_limit_ms > 0 && leat_sample_takes(&worker->reads, READ_SAMPLE))
         leat_flood_add(&worker->shards[worker->shard_of[item->record.partition]].read,
-                       tenant_of(item), bytes_of(item));
+                       leat_item_tenant(item), bytes_of(item));
 }
 
 /* ---- what is parked ---- */
@@ -72,7 +67,7 @@ static void follow_park(leat_worker *worker, const leat_engine_job *job,
     leat_parked_shares *shares = shares_of(worker, job->batch.parts[0].partition);
     for (uint32_t i = 0; i < job->batch.record_count; i++) {
         const leat_item *item = job->batch.records[i].payload;
-        leat_parked_shares_add(shares, tenant_of(item), bytes_of(item));
+        leat_parked_shares_add(shares, leat_item_tenant(item), bytes_of(item));
         state->parked_bytes += (double)bytes_of(item);
     }
     state->parked_stored += (double)result->parked_bytes;
@@ -84,7 +79,7 @@ static void follow_unpark(leat_worker *worker, const leat_engine_job *job)
     for (uint32_t i = 0; i < job->batch.record_count; i++) {
         const leat_engine_batch_record *record = &job->batch.records[i];
         leat_parked_shares_take(shares, record->subpartition, record->offset,
-                                tenant_of(record->payload), bytes_of(record->payload));
+                                leat_item_tenant(record->payload), bytes_of(record->payload));
     }
 }
 
@@ -108,7 +103,7 @@ void leat_worker_follow_parks(leat_worker *worker, uint32_t job_id,
         follow_unpark(worker, job);
 }
 
-static leat_flood sum_parked(const leat_worker *worker, uint32_t shard)
+static uint32_t find_parking(const leat_worker *worker, uint32_t shard, leat_flood_tenant *ret)
 {
     const leat_worker_shard_state *state = &worker->shards[shard];
     double ratio = state->parked_stored > 0 ? state->parked_bytes / state->parked_stored : 1;
@@ -116,7 +111,7 @@ static leat_flood sum_parked(const leat_worker *worker, uint32_t shard)
     for (uint32_t i = 0; i < worker->partition_count; i++)
         if (worker->shard_of[i] == shard && worker->parked_shares[i])
             leat_parked_shares_sum(worker->parked_shares[i], ratio, &sum);
-    return sum;
+    return leat_flood_loud(&sum, ret);
 }
 
 /* ---- how fast it is drained, and how late a shard is ---- */
@@ -226,12 +221,9 @@ static void add_parking(leat_worker *worker, uint32_t shard, leat_facts *facts)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
     const leat_parked_sum *sum = &state->parked.sum;
-    leat_flood parked = {0};
     leat_flood_tenant loud[LEAT_FLOOD_LOUD_MAX];
     char text[LEAT_FACT_TEXT_SIZE];
-    if (sum->half > 0)
-        parked = sum_parked(worker, shard);
-    uint32_t count = sum->half > 0 ? leat_flood_loud(&parked, loud) : 0;
+    uint32_t count = sum->half > 0 ? find_parking(worker, shard, loud) : 0;
     follow_since(&state->flood_since_ms, count > 0);
     for (uint32_t i = 0; i < count; i++) {
         snprintf(
@@ -244,6 +236,15 @@ static void add_parking(leat_worker *worker, uint32_t shard, leat_facts *facts)
     }
 }
 
+/* What was kept before this worker came is nobody's. */
+static uint32_t find_keeping(const leat_worker_held *held, leat_flood_tenant *ret)
+{
+    leat_flood kept = {0};
+    double others = (double)held->sum.bytes - held->flood.bytes.total;
+    leat_flood_join(&kept, &held->flood, others > 0 ? others : 0);
+    return leat_flood_loud(&kept, ret);
+}
+
 static void add_keeping(leat_worker *worker, uint32_t shard, leat_facts *facts)
 {
     leat_worker_held *held = &worker->shards[shard].held;
@@ -251,10 +252,7 @@ static void add_keeping(leat_worker *worker, uint32_t shard, leat_facts *facts)
     char text[LEAT_FACT_TEXT_SIZE];
     if (held->sum.records == 0)
         held->flood = (leat_flood){0};
-    leat_flood kept = {0}; /* what was kept before this worker came is nobody's */
-    double others = (double)held->sum.bytes - held->flood.bytes.total;
-    leat_flood_join(&kept, &held->flood, others > 0 ? others : 0);
-    uint32_t count = held->sum.half > 0 ? leat_flood_loud(&kept, loud) : 0;
+    uint32_t count = held->sum.half > 0 ? find_keeping(held, loud) : 0;
     follow_since(&held->flood_since_ms, count > 0);
     for (uint32_t i = 0; i < count; i++) {
         snprintf(text, sizeof text,

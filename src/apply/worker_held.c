@@ -117,18 +117,15 @@ uint32_t leat_worker_no_room_for(leat_worker *worker, const leat_engine_job *job
             (!batch->hold && leat_worker_is_left_out(worker, job->shard, item, now_us)))
             continue;
         sum += size_of(item); /* of all parts: one alone is seen when it is tried alone */
-        if (fits(worker, &batch->records[i], sum, share, message, size))
-            continue;
-        return i;
+        if (!fits(worker, &batch->records[i], sum, share, message, size))
+            return i;
     }
     return UINT32_MAX;
 }
 
 static void count_flood(leat_worker *worker, uint32_t shard, const leat_item *item)
 {
-    leat_slice tenant = item->route ? leat_route_tenant(item->route, item->canonical_key)
-                                    : (leat_slice){0};
-    leat_flood_add(&worker->shards[shard].held.flood, tenant, size_of(item));
+    leat_flood_add(&worker->shards[shard].held.flood, leat_item_tenant(item), size_of(item));
 }
 
 static bool keeps(const leat_engine_job *job)

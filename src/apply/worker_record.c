@@ -7,9 +7,8 @@
 /* 0: it has none, or none that can be told. */
 static uint64_t tenant_of(const leat_item *item)
 {
-    if (!item->route || item->route->tenant_key_position < 0)
-        return 0;
-    return leat_hash(leat_route_tenant(item->route, item->canonical_key));
+    leat_slice tenant = leat_item_tenant(item);
+    return tenant.data ? leat_hash(tenant) : 0;
 }
 
 /* A record that is of no key cannot be held. */

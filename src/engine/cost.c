@@ -16,9 +16,11 @@
 #define SURPRISE_FACTOR 4.0
 #define FIRST_FACTOR    32.0 /* of the first one: the first guess may be that far off */
 
-#define RATE        0.125 /* of learning what a tenant costs */
-#define LEAK        0.05  /* of the way back to what is usual, with each batch, of one that has */
-#define CROWD       32.0  /* ... far less than one in so many parts of it */
+#define RATE 0.125 /* of learning what a tenant costs */
+/* One whose records make up next to nothing of a batch goes so far of the way back to what is
+ * usual: a SMALL_PART-th of the batch's time keeps it where it is. */
+#define LEAK        0.05
+#define SMALL_PART  32.0
 #define SHARD_RATE  0.25
 #define OFF         2.0 /* times the estimate, or less than this part of it: */
 #define OFF_RATE    0.0625
@@ -204,7 +206,7 @@ double leat_cost_learn_record(const leat_cost *cost, double row_us, double share
     LEAT_ASSERT(batch->squares > 0 && share_us <= batch->rows_us);
     double factor = 1 + RATE * error_us * share_us / batch->squares;
     double learned_us = row_us * between(factor, 0.5, 2);
-    double lost = 1 - CROWD * share_us / batch->rows_us;
+    double lost = 1 - SMALL_PART * share_us / batch->rows_us;
     double back = lost > 0 ? LEAK * lost : 0;
     return between(learned_us + back * (cost->usual_us - learned_us), ROW_MIN_US, MOST_US);
 }

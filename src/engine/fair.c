@@ -78,8 +78,7 @@ uint32_t leat_fair_lead(const leat_shard *shard)
         uint32_t first = tenants->first[class];
         if (first == LEAT_PAIRING_NONE || (no_slow && tenants->at[first].row_us > left_us))
             continue;
-        if (lead == LEAT_PAIRING_NONE ||
-            leat_tenants_is_before(&tenants->at[first], &tenants->at[lead]))
+        if (leat_pairing_is_before(tenants->nodes, first, lead))
             lead = first;
     }
     return lead;
@@ -252,8 +251,7 @@ static uint32_t next_tenant(const leat_bill *bill, const leat_tenants *tenants, 
             !is_not_cheaper(left, tenants->at[at].row_us) || !may_join(bill, tenants, left, at) ||
             (left->any_cost && tenants->at[at].row_us > left->us))
             continue;
-        if (next == LEAT_PAIRING_NONE ||
-            leat_tenants_is_before(&tenants->at[at], &tenants->at[next]))
+        if (leat_pairing_is_before(tenants->nodes, at, next))
             next = at;
     }
     return next;

@@ -4,8 +4,6 @@
  */
 #include "engine/key_left.h"
 
-#include <string.h>
-
 #include "base/rate_limit.h"
 #include "engine/effects.h"
 
@@ -60,15 +58,13 @@ void leat_key_unread(leat_engine *engine, leat_job_slot *slot, const leat_held_p
 
 leat_engine_job_result leat_key_mixed(const leat_engine_job_result *loaded)
 {
-    leat_engine_job_result mixed = {.outcome = LEAT_ENGINE_NOT_UNDERSTOOD,
-                                    .bad_record = -1,
-                                    .partition = -1,
-                                    .catalog_read_us = INT64_MAX,
-                                    .kept = loaded->kept,
-                                    .kept_count = loaded->kept_count};
-    leat_error error;
-    leat_fail(&error, "what is kept of a held key is not its records, in the order of the log");
-    static_assert(sizeof error.text >= sizeof mixed.message, "a message is copied whole");
-    memcpy(mixed.message, error.text, sizeof mixed.message - 1);
-    return mixed;
+    return (leat_engine_job_result){
+        .outcome = LEAT_ENGINE_NOT_UNDERSTOOD,
+        .bad_record = -1,
+        .partition = -1,
+        .catalog_read_us = INT64_MAX,
+        .kept = loaded->kept,
+        .kept_count = loaded->kept_count,
+        .message = "what is kept of a held key is not its records, in the order of the log",
+    };
 }

@@ -11,8 +11,8 @@
  * `first`: its first record; NULL: it cannot be read. */
 void leat_key_left(leat_engine *engine, leat_job_slot *slot, leat_held_place *place,
                    const leat_engine_batch_record *first, const leat_engine_job_result *result);
-/* A load of what is kept of the key has failed. Told once a minute for
- * each partition, where it is not an outage that passes. */
+/* A load of what is kept of the key has failed. Told once a minute for each partition, where it is
+ * not an outage that passes. */
 void leat_key_unread(leat_engine *engine, leat_job_slot *slot, const leat_held_place *place,
                      const leat_engine_job_result *result);
 /* What came of a load is not one key's, in order: a result that says so. */

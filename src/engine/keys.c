@@ -131,9 +131,9 @@ bool leat_keys_may_look(const leat_engine *engine, uint32_t queue,
                         const leat_engine_job_result *result)
 {
     const leat_partition *partition = &engine->partitions[leat_queue_partition(engine, queue)];
-    bool is_full = is_to_be_held(engine, queue, result) &&
-                   (leat_held_is_full(&partition->held) || is_full_of(engine, queue));
-    return (is_full || result->keys_gone) &&
+    bool lacks_room = is_to_be_held(engine, queue, result) &&
+                      (leat_held_is_full(&partition->held) || is_full_of(engine, queue));
+    return (lacks_room || result->keys_gone) &&
            engine->now_us - partition->held_us >= LOOK_BACKOFFS * engine->config.retry_max_us;
 }
 

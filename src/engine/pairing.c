@@ -6,11 +6,6 @@
  */
 #include "engine/pairing.h"
 
-static bool is_before(const leat_pairing_node *a, const leat_pairing_node *b)
-{
-    return a->key != b->key ? a->key < b->key : a->then < b->then;
-}
-
 /* Both are first ones, without siblings. Of equal ones `a` stays in front. */
 static uint32_t meld(leat_pairing_node *nodes, uint32_t a, uint32_t b)
 {
@@ -18,7 +13,7 @@ static uint32_t meld(leat_pairing_node *nodes, uint32_t a, uint32_t b)
         return b;
     if (b == LEAT_PAIRING_NONE)
         return a;
-    uint32_t parent = is_before(&nodes[b], &nodes[a]) ? b : a;
+    uint32_t parent = leat_pairing_is_before(nodes, b, a) ? b : a;
     uint32_t child = parent == a ? b : a;
     nodes[child].next = nodes[parent].child;
     nodes[child].prev = parent;
@@ -97,7 +92,7 @@ uint32_t leat_pairing_validate(const leat_pairing_node *nodes, uint32_t first)
     uint32_t count = 1;
     uint32_t before = first;
     for (uint32_t id = nodes[first].child; id != LEAT_PAIRING_NONE; id = nodes[id].next) {
-        LEAT_ASSERT(nodes[id].prev == before && !is_before(&nodes[id], &nodes[first]));
+        LEAT_ASSERT(nodes[id].prev == before && !leat_pairing_is_before(nodes, id, first));
         count += leat_pairing_validate(nodes, id);
         before = id;
     }

@@ -25,6 +25,14 @@ typedef struct leat_pairing_node {
 uint32_t leat_pairing_insert(leat_pairing_node *nodes, uint32_t first, uint32_t id, int64_t key,
                              int64_t then);
 uint32_t leat_pairing_remove(leat_pairing_node *nodes, uint32_t first, uint32_t id);
+/* Is `a` in turn before `b`? LEAT_PAIRING_NONE is after all others. */
+static inline bool leat_pairing_is_before(const leat_pairing_node *nodes, uint32_t a, uint32_t b)
+{
+    if (a == LEAT_PAIRING_NONE || b == LEAT_PAIRING_NONE)
+        return a != b && b == LEAT_PAIRING_NONE;
+    return nodes[a].key != nodes[b].key ? nodes[a].key < nodes[b].key
+                                        : nodes[a].then < nodes[b].then;
+}
 /* Asserts the order of the heap; returns how many are in it. Recursive: for tests. */
 uint32_t leat_pairing_validate(const leat_pairing_node *nodes, uint32_t first);
 

@@ -4,8 +4,7 @@
  * them. A queue whose head is overdue goes before deeper ones of its tenant, or a shallow one would
  * wait as long as the load lasts. (Between tenants age does not count: the oldest records are those
  * of the one that floods; it decides between those that have been served about as much, tenants.h.)
- * Queues are sorted by powers of two only: the exact depth would move one
- * with each record.
+ * Queues are sorted by powers of two only: the exact depth would move one with each record.
  */
 #include "engine/ready.h"
 
@@ -216,7 +215,7 @@ static uint32_t check_tenant(const leat_ready *ready, const leat_queue *queues, 
             LEAT_ASSERT(queues[id].tenant == at);
     }
     LEAT_ASSERT(count == tenant->ready);
-    LEAT_ASSERT(count == 0 || tenant->oldest_us == oldest_us(ready, tenant));
+    LEAT_ASSERT(count == 0 || ready->tenants.nodes[at].then == oldest_us(ready, tenant));
     LEAT_ASSERT(leat_pairing_validate(ready->ages, tenant->oldest) == count);
     return count;
 }

@@ -95,12 +95,12 @@ uint32_t leat_tenants_take(leat_tenants *tenants, uint64_t tenant)
     return at;
 }
 
-static void enter_heap(leat_tenants *tenants, uint32_t at)
+static void enter_heap(leat_tenants *tenants, uint32_t at, int64_t oldest_us)
 {
     const leat_tenant *tenant = &tenants->at[at];
     uint32_t *first = &tenants->first[tenant->class];
     *first = leat_pairing_insert(tenants->nodes, *first, at, leat_tenants_step(tenant->served_us),
-                                 tenant->oldest_us);
+                                 oldest_us);
 }
 
 static void leave_heap(leat_tenants *tenants, uint32_t at)
@@ -119,11 +119,10 @@ static void come_back(leat_tenants *tenants, leat_tenant *tenant, int64_t now_us
 
 static void set_oldest(leat_tenants *tenants, uint32_t at, int64_t oldest_us)
 {
-    if (tenants->at[at].oldest_us == oldest_us)
+    if (tenants->nodes[at].then == oldest_us)
         return;
     leave_heap(tenants, at);
-    tenants->at[at].oldest_us = oldest_us;
-    enter_heap(tenants, at);
+    enter_heap(tenants, at, oldest_us);
 }
 
 void leat_tenants_ready(leat_tenants *tenants, uint32_t at, int64_t oldest_us, int64_t now_us)
@@ -135,8 +134,7 @@ void leat_tenants_ready(leat_tenants *tenants, uint32_t at, int64_t oldest_us, i
     }
     come_back(tenants, tenant, now_us);
     tenants->ready++;
-    tenant->oldest_us = oldest_us;
-    enter_heap(tenants, at);
+    enter_heap(tenants, at, oldest_us);
 }
 
 void leat_tenants_quiet(leat_tenants *tenants, uint32_t at, int64_t oldest_us, int64_t now_us)
@@ -165,7 +163,7 @@ void leat_tenants_serve(leat_tenants *tenants, uint32_t at, double us)
         leave_heap(tenants, at);
     tenant->served_us = served_us;
     if (moves)
-        enter_heap(tenants, at);
+        enter_heap(tenants, at, tenants->nodes[at].then);
 }
 
 void leat_tenants_set_cost(leat_tenants *tenants, uint32_t at, double row_us)
@@ -180,7 +178,7 @@ void leat_tenants_set_cost(leat_tenants *tenants, uint32_t at, double row_us)
         leave_heap(tenants, at);
     tenant->class = class;
     if (tenant->ready > 0)
-        enter_heap(tenants, at);
+        enter_heap(tenants, at, tenants->nodes[at].then);
 }
 
 void leat_tenants_lead(leat_tenants *tenants, uint32_t at)

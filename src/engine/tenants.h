@@ -59,13 +59,12 @@ typedef struct leat_tenant {
     uint32_t tail[LEAT_TENANT_DEPTHS];
     uint32_t depths;
     uint32_t oldest;
-    int64_t oldest_us; /* when the head that has waited longest was read; while `ready` is above 0
-                        */
 } leat_tenant;
 
 typedef struct leat_tenants {
     leat_tenant *at;          /* [LEAT_TENANTS_MAX + 1] */
-    leat_pairing_node *nodes; /* likewise: keys are leat_tenants_step, then oldest_us */
+    leat_pairing_node *nodes; /* likewise: keys are leat_tenants_step, then when the head that has
+                                 waited longest was read */
     uint16_t *buckets;        /* [LEAT_TENANT_BUCKETS]: a place + 1; 0: none */
     leat_cost cost;           /* of the shard */
     uint64_t only;            /* the first one that was seen */
@@ -87,21 +86,14 @@ uint32_t leat_tenants_find(const leat_tenants *tenants, uint64_t tenant);
 /* Its place, one that has just become free if need be. A record of a new one is thought to cost
  * what is usual. */
 uint32_t leat_tenants_take(leat_tenants *tenants, uint64_t tenant);
-/* One more of its queues can run, or one less. `oldest_us`: see leat_tenant; unless none is left.
- */
+/* One more of its queues can run, or one less. `oldest_us`: when the head that has waited longest
+ * was read; not looked at if none is left. */
 void leat_tenants_ready(leat_tenants *tenants, uint32_t at, int64_t oldest_us, int64_t now_us);
 void leat_tenants_quiet(leat_tenants *tenants, uint32_t at, int64_t oldest_us, int64_t now_us);
 /* What it was served, in steps; of a tenant that was served less than nothing, -1 or less. */
 static inline int64_t leat_tenants_step(int64_t served_us)
 {
     return (served_us - (served_us < 0 ? LEAT_TENANT_EVEN_US - 1 : 0)) / LEAT_TENANT_EVEN_US;
-}
-/* Is `a` in turn before `b`? Both have something to run. */
-static inline bool leat_tenants_is_before(const leat_tenant *a, const leat_tenant *b)
-{
-    int64_t step_a = leat_tenants_step(a->served_us);
-    int64_t step_b = leat_tenants_step(b->served_us);
-    return step_a != step_b ? step_a < step_b : a->oldest_us < b->oldest_us;
 }
 /* It was served so much time; negative: so much less than was said before. */
 void leat_tenants_serve(leat_tenants *tenants, uint32_t at, double us);

@@ -119,6 +119,11 @@ uint64_t leat_item_held_hash(const leat_item *item)
     return leat_route_held_hash(item->route, item->canonical_key);
 }
 
+leat_slice leat_item_tenant(const leat_item *item)
+{
+    return item->route ? leat_route_tenant(item->route, item->canonical_key) : (leat_slice){0};
+}
+
 /* Texts inside the record's key (leat_key_read_plain) are moved to its copy. */
 static void move_key(leat_item *item, const char *from)
 {

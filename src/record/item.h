@@ -69,6 +69,9 @@ int leat_item_decode(const leat_routes *routes, const leat_placement *placement,
 int leat_item_check_place(const leat_layout *layout, leat_item *item) LEAT_MUST_CHECK;
 /* leat_route_held_hash of its key. 0: the item has a fault, and is of no key. */
 uint64_t leat_item_held_hash(const leat_item *item);
+/* leat_route_tenant of its key, borrowed from the item. Without data: the item has a fault, or its
+ * route no tenant. */
+leat_slice leat_item_tenant(const leat_item *item);
 /* Copies the record's bytes, and the packed headers if they were read, into one piece of memory,
  * where a header of leat's own is in the packed ones:
  * once it has returned 0, the log's buffer may be released, and what `headers` borrowed. For a

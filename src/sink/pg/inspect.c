@@ -137,13 +137,14 @@ static int count_dead(leat_pg *pg, const char *topic, leat_shard_work *ret, leat
 }
 
 static const char held_sql[] =
-    "SELECT count(*), coalesce((extract(epoch FROM clock_timestamp() - min(h.since)) * 1000)::bigint, 0),"
-    "       coalesce((array_agg(CASE WHEN h.message = '' THEN '' ELSE coalesce(h.sqlstate, 'by leat') || ': ' || h.message END"
-    "                           ORDER BY h.since, h.hash))[1], ''),"
-    "       (SELECT count(*) FROM leat.parked_keys AS k JOIN leat.sources AS t ON t.id = k.source WHERE t.topic = $1),"
-    "       (SELECT coalesce(sum(octet_length(k.record)), 0)"
-    "          FROM leat.parked_keys AS k JOIN leat.sources AS t ON t.id = k.source WHERE t.topic = $1)"
-    "  FROM leat.held AS h JOIN leat.sources AS s ON s.id = h.source WHERE s.topic = $1";
+    "SELECT h.keys, h.since_ms, h.reason, k.records, k.bytes"
+    "  FROM (SELECT count(*) AS keys,"
+    "               coalesce((extract(epoch FROM clock_timestamp() - min(h.since)) * 1000)::bigint, 0) AS since_ms,"
+    "               coalesce((array_agg(CASE WHEN h.message = '' THEN '' ELSE coalesce(h.sqlstate, 'by leat') || ': ' || h.message END"
+    "                                   ORDER BY h.since, h.hash))[1], '') AS reason"
+    "          FROM leat.held AS h JOIN leat.sources AS s ON s.id = h.source WHERE s.topic = $1) AS h,"
+    "       (SELECT count(*) AS records, coalesce(sum(octet_length(k.record)), 0) AS bytes"
+    "          FROM leat.parked_keys AS k JOIN leat.sources AS s ON s.id = k.source WHERE s.topic = $1) AS k";
 
 static int sum_held(leat_pg *pg, const char *topic, leat_shard_held *ret, leat_error *error)
 {

@@ -165,7 +165,7 @@ START_TEST(what_was_not_kept_after_all_takes_no_room)
         uint64_t kept = leat_kept_room_used(&rooms[0]);
         leat_worker_follow_kept(&worker, &job, cases[i].outcome);
         ck_assert_uint_eq(leat_kept_room_used(&rooms[0]), cases[i].is_kept ? kept : 0);
-        ck_assert(shard_state.held.flood.bytes.total > 0 == cases[i].is_counted);
+        ck_assert((shard_state.held.flood.bytes.total > 0) == cases[i].is_counted);
     }
 }
 END_TEST
