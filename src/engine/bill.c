@@ -214,3 +214,14 @@ void leat_bill_learn(leat_bill *bill, leat_tenants *tenants, int64_t took_us, in
         break;
     }
 }
+
+void leat_bill_learn_most(const leat_bill *bill, leat_tenants *tenants, int64_t took_us)
+{
+    for (uint32_t i = 0; i < bill->count; i++) {
+        const leat_charge *charge = &bill->charges[i];
+        if (is_there(tenants, charge))
+            leat_tenants_set_cost(
+                tenants, charge->at,
+                leat_cost_most(tenants->at[charge->at].row_us, took_us, charge->records));
+    }
+}

@@ -31,6 +31,14 @@
 #define LEVEL_ROWS  64.0
 #define SEARCH_US   INT64_C(30000000)
 
+#define ROWS_LEAST 2.0 /* times the fixed part may the records of a batch take */
+
+/* Tried are so many times the records of the batches before, twice as many would tell little beside
+ * chance; where one is thought to take no more than so many times what is usual. */
+#define TRY_RECORDS 4.0
+#define TRY_USUAL   4.0
+#define TRY_MOST_US 10e6
+
 /* Each class is three times the one before, and a cost leaves its class at twice or half of its
  * middle: so any two in one class lie within a factor of 4. */
 #define CLASS_STEP  3.0
@@ -113,6 +121,21 @@ static bool has_slope(const leat_cost *cost)
 {
     double least = SPREAD_MIN * cost->mean_records;
     return cost->variance > least * least;
+}
+
+double leat_cost_rows_us(const leat_cost *cost, double most_us)
+{
+    double left_us = most_us - cost->fixed_us;
+    double least_us = ROWS_LEAST * cost->fixed_us;
+    return left_us > least_us ? left_us : least_us;
+}
+
+double leat_cost_try_us(const leat_cost *cost, double row_us)
+{
+    if (has_slope(cost) || row_us > TRY_USUAL * cost->usual_us)
+        return 0;
+    double us = TRY_RECORDS * cost->mean_records * row_us;
+    return us < TRY_MOST_US ? us : TRY_MOST_US;
 }
 
 static void fit_line(leat_cost *cost)

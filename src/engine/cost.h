@@ -66,6 +66,13 @@ leat_cost_lesson leat_cost_lesson_of(leat_cost *cost, double estimate_us, int64_
                                      int64_t now_us);
 /* At most so many records may a batch have. */
 uint32_t leat_cost_records_max(const leat_cost *cost);
+/* How long the records of a batch may take that is to take `most_us`. Twice as long as its fixed
+ * part at least: where that alone takes longer, batches of one record would take hardly less. */
+double leat_cost_rows_us(const leat_cost *cost, double most_us);
+/* How long they may take, if each takes `row_us`, to find out whether they do; 0 where it is known.
+ * Batches of one size do not tell, and would stay that small: the next may have four times as many.
+ */
+double leat_cost_try_us(const leat_cost *cost, double row_us);
 
 /* A batch as estimated: `rows_us` is the sum of what each tenant contributed, without the fixed
  * part, and `squares` the sum of the squares of that. */

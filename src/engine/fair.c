@@ -55,14 +55,18 @@ static uint32_t slow_max(const leat_shard *shard)
     return shard->slots >= 2 ? shard->slots / 2 : 1;
 }
 
-/* The longest that the next batch may take. */
-static double most_us(const leat_shard *shard)
+/* How long the records of the next batch may take, if its first ones take `row_us` each. */
+static double rows_us(const leat_shard *shard, double row_us)
 {
+    const leat_cost *cost = &shard->ready.tenants.cost;
     double target_us = shard->slots == 1 ? TARGET_ONE_US : TARGET_US;
-    if (shard->fair.slow < slow_max(shard))
-        return target_us;
+    if (shard->fair.slow < slow_max(shard)) {
+        double usual_us = leat_cost_rows_us(cost, target_us);
+        double try_us = leat_cost_try_us(cost, row_us);
+        return usual_us > try_us ? usual_us : try_us;
+    }
     int64_t slow = slow_us(shard);
-    return (double)slow < target_us ? (double)slow : target_us;
+    return ((double)slow < target_us ? (double)slow : target_us) - cost->fixed_us;
 }
 
 uint32_t leat_fair_lead(const leat_shard *shard)
@@ -73,10 +77,12 @@ uint32_t leat_fair_lead(const leat_shard *shard)
         shard->fair.shared >= leat_concurrency_limit(&shard->fair.concurrency, shard->slots))
         return lead;
     bool no_slow = shard->fair.slow >= slow_max(shard);
-    double left_us = most_us(shard) - tenants->cost.fixed_us;
     for (uint32_t class = 0; class < LEAT_COST_CLASSES; class ++) {
         uint32_t first = tenants->first[class];
-        if (first == LEAT_PAIRING_NONE || (no_slow && tenants->at[first].row_us > left_us))
+        if (first == LEAT_PAIRING_NONE)
+            continue;
+        double row_us = tenants->at[first].row_us;
+        if (no_slow && row_us > rows_us(shard, row_us))
             continue;
         if (leat_pairing_is_before(tenants->nodes, first, lead))
             lead = first;
@@ -93,11 +99,11 @@ static uint32_t tenant_of_head(const leat_engine *engine, const leat_shard *shar
 }
 
 static uint32_t fit_time(const leat_engine *engine, const leat_shard *shard,
-                         const leat_queue *queue, double us)
+                         const leat_queue *queue)
 {
     const leat_tenants *tenants = &shard->ready.tenants;
     double row_us = tenants->at[tenant_of_head(engine, shard, queue)].row_us;
-    double records = (us - tenants->cost.fixed_us) / row_us;
+    double records = rows_us(shard, row_us) / row_us;
     uint32_t most = leat_cost_records_max(&tenants->cost);
     return records < 1 ? 0 : records < most ? (uint32_t)records : most;
 }
@@ -105,7 +111,7 @@ static uint32_t fit_time(const leat_engine *engine, const leat_shard *shard,
 uint32_t leat_fair_most(const leat_engine *engine, const leat_shard *shard, const leat_queue *queue,
                         uint32_t most)
 {
-    uint32_t by_time = fit_time(engine, shard, queue, most_us(shard));
+    uint32_t by_time = fit_time(engine, shard, queue);
     return at_most(by_time > 0 ? by_time : 1, most);
 }
 
@@ -127,7 +133,7 @@ uint32_t leat_fair_unpark(const leat_engine *engine, const leat_shard *shard)
     for (int i = 0; i < UNPARKS_LOOKED_AT && id != LEAT_INDEX_NONE; i++) {
         const leat_queue *queue = &engine->queues[id];
         int64_t served = behind_of(tenants, tenant_of_head(engine, shard, queue));
-        bool may_run = !no_slow || fit_time(engine, shard, queue, most_us(shard)) > 0;
+        bool may_run = !no_slow || fit_time(engine, shard, queue) > 0;
         if (may_run && served <= least && (found == LEAT_INDEX_NONE || served < least)) {
             found = id;
             least = served;
@@ -303,7 +309,7 @@ void leat_fair_choose(leat_engine *engine, leat_job_slot *slot, leat_shard *shar
                  .least_us = tenants->at[lead].row_us,
                  .most_us = tenants->at[lead].row_us,
                  .usual_us = ALIKE_USUAL * tenants->cost.usual_us,
-                 .us = most_us(shard) - tenants->cost.fixed_us,
+                 .us = rows_us(shard, tenants->at[lead].row_us),
                  .records = at_most(
                      leat_batch_size_max(&shard->batch_size, engine->config.batch_records_max),
                      leat_cost_records_max(&tenants->cost)),
@@ -369,6 +375,18 @@ static void learn(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, i
     leat_median_add(&shard->fair.times, took_us);
 }
 
+/* A queue that fails, or has parked records, may have waited for a lock. */
+static void learn_of_one(leat_engine *engine, leat_job_slot *slot, leat_shard *shard,
+                         int64_t took_us)
+{
+    leat_bill *bill = &slot->bill;
+    bool has_waited = leat_cost_surprises(bill->estimate_us, took_us);
+    if (slot->job.batch.chunk_count > 0 && !has_waited)
+        leat_bill_learn(bill, &shard->ready.tenants, took_us, engine->now_us, false);
+    else
+        leat_bill_learn_most(bill, &shard->ready.tenants, took_us);
+}
+
 void leat_fair_done(leat_engine *engine, leat_job_slot *slot, const leat_engine_job_result *result)
 {
     leat_shard *shard = &engine->shards[slot->job.shard];
@@ -377,6 +395,10 @@ void leat_fair_done(leat_engine *engine, leat_job_slot *slot, const leat_engine_
     shard->fair.shared -= slot->shared;
     shard->fair.slow -= slot->slow;
     leat_bill_settle(&slot->bill, &shard->ready.tenants, took_us);
-    if (slot->shared && result->outcome == LEAT_ENGINE_APPLIED)
+    bool is_applied = result->outcome == LEAT_ENGINE_APPLIED && !slot->job.batch.dead &&
+                      !slot->job.batch.hold;
+    if (slot->shared && is_applied)
         learn(engine, slot, shard, took_us);
+    else if (is_applied)
+        learn_of_one(engine, slot, shard, took_us);
 }

@@ -103,6 +103,49 @@ START_TEST(a_batch_is_filled_up_to_a_time)
 }
 END_TEST
 
+/* Batches of one record do not tell whether the round trip takes 175 ms or each record does; then
+ * there are 1000. */
+static uint32_t batches_after_small_ones(int64_t fixed_us, int64_t row_us, uint32_t *ret_largest)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 2);
+    story_slots(&s, 0, 1);
+    int64_t offset = 0;
+    for (; offset < 100; offset++) {
+        load_of(&s, 0, 1, offset, offset);
+        story_settle(&s);
+        applied_after(&s, 0, fixed_us + row_us);
+    }
+    load_of(&s, 0, 1, offset, offset + 999);
+    story_settle(&s);
+    uint32_t batches = 0;
+    *ret_largest = 0;
+    for (; s.open_count > 0; batches++) {
+        uint32_t count = records(&s, 0);
+        *ret_largest = count > *ret_largest ? count : *ret_largest;
+        applied_after(&s, 0, fixed_us + count * row_us);
+    }
+    story_end(&s);
+    return batches;
+}
+
+START_TEST(a_shard_with_a_long_round_trip_has_large_batches_again)
+{
+    uint32_t largest;
+    ck_assert_uint_lt(batches_after_small_ones(175000, 20, &largest), 150);
+    ck_assert_uint_gt(largest, 100);
+}
+END_TEST
+
+START_TEST(a_shard_with_slow_rows_still_has_small_batches)
+{
+    uint32_t largest;
+    ck_assert_uint_gt(batches_after_small_ones(1000, 174000, &largest), 800);
+    ck_assert_uint_le(largest, 16); /* now and then it is tried whether that is still so */
+}
+END_TEST
+
 /* One hot row, whose writes fold. */
 START_TEST(a_deep_queue_gives_more_than_a_batch_and_then_has_it_for_itself)
 {
@@ -281,7 +324,8 @@ END_TEST
 
 STORY_MAIN("fair", the_one_that_was_served_least_goes_first,
            a_record_of_another_tenant_behind_the_head_is_charged_to_that_one,
-           a_batch_is_filled_up_to_a_time,
+           a_batch_is_filled_up_to_a_time, a_shard_with_a_long_round_trip_has_large_batches_again,
+           a_shard_with_slow_rows_still_has_small_batches,
            a_deep_queue_gives_more_than_a_batch_and_then_has_it_for_itself,
            a_tenant_with_slow_rows_has_batches_of_its_own,
            tenants_of_other_costs_fill_up_a_short_batch_and_no_long_one,
