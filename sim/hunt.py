@@ -1,6 +1,8 @@
 """Runs a simulator with a planted fault until the checker that the plant names finds it; fails when it does not.
 
     hunt.py PROGRAM PLANT
+
+A plant whose worlds are rare names the `first` seed to try: not far before the world that it was found in.
 """
 import subprocess
 import sys
@@ -8,7 +10,7 @@ import sys
 program, plant_path = sys.argv[1:3]
 with open(plant_path) as file:
     settings = dict(line.split(": ", 1) for line in file.read().split("---\n", 1)[0].splitlines())
-command = [program, "--seeds", settings["seeds"]]
+command = [program, "--first", settings.get("first", "1"), "--seeds", settings["seeds"]]
 for setting in settings.get("set", "").split():
     command += ["--set", setting]
 checkers = settings["checker"].split()

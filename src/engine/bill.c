@@ -93,8 +93,8 @@ void leat_bill_close(leat_bill *bill, leat_tenants *tenants)
 
 void leat_bill_settle(leat_bill *bill, leat_tenants *tenants, int64_t took_us)
 {
-    bool surprises = leat_cost_surprises(bill->estimate_us, took_us);
-    share_out(bill, tenants, surprises ? bill->estimate_us : (double)took_us);
+    double most_us = leat_cost_expected_us(bill->estimate_us);
+    share_out(bill, tenants, (double)took_us < most_us ? (double)took_us : most_us);
 }
 
 /* A tenant of which nothing was known costs what is usual, and what that is may just have been

@@ -4,9 +4,10 @@
  *
  * Each tenant pays for its records, and its part of the fixed cost by what its records cost.
  *
- * For a batch that took much longer than estimated its tenants pay the estimate. Nobody knows whose
- * doing it was, and it is often the disk's; whoever costs more is found by running alone, and is
- * estimated by that from then on (cost.h).
+ * For a batch that took much longer than estimated its tenants pay no more than what does not
+ * surprise. Nobody knows whose doing it was, and it is often the disk's; whoever costs more is
+ * found by running alone, and is estimated by that from then on (cost.h). The estimate alone would
+ * be too little: a shard that has just become slow would serve one of them for seconds.
  */
 #ifndef LEAT_ENGINE_BILL_H
 #define LEAT_ENGINE_BILL_H

@@ -61,10 +61,15 @@ double leat_cost_level_us(const leat_cost *cost)
     return cost->fixed_us + LEVEL_ROWS * cost->usual_us;
 }
 
+double leat_cost_expected_us(double estimate_us)
+{
+    double most_us = SURPRISE_FACTOR * estimate_us;
+    return most_us > estimate_us + SURPRISE_MIN_US ? most_us : estimate_us + SURPRISE_MIN_US;
+}
+
 bool leat_cost_surprises(double estimate_us, int64_t took_us)
 {
-    double took = (double)took_us;
-    return took > SURPRISE_FACTOR * estimate_us && took - estimate_us > SURPRISE_MIN_US;
+    return (double)took_us > leat_cost_expected_us(estimate_us);
 }
 
 bool leat_cost_is_shard(const leat_cost *cost)

@@ -57,7 +57,9 @@ typedef enum leat_cost_lesson {
     LEAT_COST_SPLIT, /* nothing: its tenants run in smaller groups */
 } leat_cost_lesson;
 
-/* Did it take much longer than estimated? */
+/* The longest that a batch takes by chance, */
+double leat_cost_expected_us(double estimate_us);
+/* and did one take longer? */
 bool leat_cost_surprises(double estimate_us, int64_t took_us);
 /* If one does, is it the shard's doing? */
 bool leat_cost_is_shard(const leat_cost *cost);
