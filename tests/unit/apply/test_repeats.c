@@ -2,6 +2,7 @@
 #include "../record/fixture.h"
 
 #include "apply/repeats.h"
+#include "apply/worker_state.h"
 
 enum { PARTITIONS = 4, OFFSETS = 200, STEPS = 4000 };
 
@@ -55,12 +56,34 @@ START_TEST(what_is_in_a_batch)
 }
 END_TEST
 
+/* It was told that a record is a repeat, and is told that what it repeats is gone. */
+START_TEST(what_a_shard_takes_back_is_known_no_more)
+{
+    leat_engine_batch_record record = {.partition = 2, .offset = 7};
+    leat_engine_job job = {.kind = LEAT_ENGINE_JOB_BATCH,
+                           .batch = {.records = &record, .record_count = 1}};
+    const leat_engine_job *running[] = {&job};
+    leat_worker worker = {.running = running};
+    leat_repeats_add(&worker.repeats, 2, 7, false);
+    leat_repeats_add(&worker.repeats, 2, 8, false);
+    const leat_engine_known known = {.record = 0, .is_lost = true};
+    const leat_engine_job_result result = {
+        .outcome = LEAT_ENGINE_REPEATED, .known = &known, .known_count = 1};
+    leat_worker_take_repeats(&worker, 0, &result);
+    ck_assert_int_eq(leat_repeats_find(&worker.repeats, 2, 7), LEAT_REPEAT_NOT);
+    ck_assert_int_eq(leat_repeats_find(&worker.repeats, 2, 8), LEAT_REPEAT_SAME);
+    leat_repeats_drop(&worker.repeats, 2);
+    leat_repeats_fini(&worker.repeats);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("repeats");
     TCase *tests = tcase_create("repeats");
     tcase_add_loop_test(tests, what_a_shard_has_said, 0, 3);
     tcase_add_test(tests, what_is_in_a_batch);
+    tcase_add_test(tests, what_a_shard_takes_back_is_known_no_more);
     suite_add_tcase(suite, tests);
     return fixture_run(suite);
 }
