@@ -103,15 +103,13 @@ void leat_worker_follow_parks(leat_worker *worker, uint32_t job_id,
         follow_unpark(worker, job);
 }
 
-static uint32_t find_parking(const leat_worker *worker, uint32_t shard, leat_flood_tenant *ret)
+static void sum_parked(const leat_worker *worker, uint32_t shard, leat_flood *ret)
 {
     const leat_worker_shard_state *state = &worker->shards[shard];
     double ratio = state->parked_stored > 0 ? state->parked_bytes / state->parked_stored : 1;
-    leat_flood sum = {0};
     for (uint32_t i = 0; i < worker->partition_count; i++)
         if (worker->shard_of[i] == shard && worker->parked_shares[i])
-            leat_parked_shares_sum(worker->parked_shares[i], ratio, &sum);
-    return leat_flood_loud(&sum, ret);
+            leat_parked_shares_sum(worker->parked_shares[i], ratio, ret);
 }
 
 /* ---- how fast it is drained, and how late a shard is ---- */
@@ -221,9 +219,12 @@ static void add_parking(leat_worker *worker, uint32_t shard, leat_facts *facts)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
     const leat_parked_sum *sum = &state->parked.sum;
+    leat_flood parked = {0}; /* has the names of those that are loud */
     leat_flood_tenant loud[LEAT_FLOOD_LOUD_MAX];
     char text[LEAT_FACT_TEXT_SIZE];
-    uint32_t count = sum->half > 0 ? find_parking(worker, shard, loud) : 0;
+    if (sum->half > 0)
+        sum_parked(worker, shard, &parked);
+    uint32_t count = sum->half > 0 ? leat_flood_loud(&parked, loud) : 0;
     follow_since(&state->flood_since_ms, count > 0);
     for (uint32_t i = 0; i < count; i++) {
         snprintf(
@@ -237,22 +238,23 @@ static void add_parking(leat_worker *worker, uint32_t shard, leat_facts *facts)
 }
 
 /* What was kept before this worker came is nobody's. */
-static uint32_t find_keeping(const leat_worker_held *held, leat_flood_tenant *ret)
+static void sum_kept(const leat_worker_held *held, leat_flood *ret)
 {
-    leat_flood kept = {0};
     double others = (double)held->sum.bytes - held->flood.bytes.total;
-    leat_flood_join(&kept, &held->flood, others > 0 ? others : 0);
-    return leat_flood_loud(&kept, ret);
+    leat_flood_join(ret, &held->flood, others > 0 ? others : 0);
 }
 
 static void add_keeping(leat_worker *worker, uint32_t shard, leat_facts *facts)
 {
     leat_worker_held *held = &worker->shards[shard].held;
+    leat_flood kept = {0};
     leat_flood_tenant loud[LEAT_FLOOD_LOUD_MAX];
     char text[LEAT_FACT_TEXT_SIZE];
     if (held->sum.records == 0)
         held->flood = (leat_flood){0};
-    uint32_t count = held->sum.half > 0 ? find_keeping(held, loud) : 0;
+    if (held->sum.half > 0)
+        sum_kept(held, &kept);
+    uint32_t count = held->sum.half > 0 ? leat_flood_loud(&kept, loud) : 0;
     follow_since(&held->flood_since_ms, count > 0);
     for (uint32_t i = 0; i < count; i++) {
         snprintf(text, sizeof text,
