@@ -224,7 +224,7 @@ static void add_parking(leat_worker *worker, uint32_t shard, leat_facts *facts)
     char text[LEAT_FACT_TEXT_SIZE];
     if (sum->half > 0)
         sum_parked(worker, shard, &parked);
-    uint32_t count = sum->half > 0 ? leat_flood_loud(&parked, loud) : 0;
+    uint32_t count = leat_flood_loud(&parked, loud);
     follow_since(&state->flood_since_ms, count > 0);
     for (uint32_t i = 0; i < count; i++) {
         snprintf(
@@ -254,7 +254,7 @@ static void add_keeping(leat_worker *worker, uint32_t shard, leat_facts *facts)
         held->flood = (leat_flood){0};
     if (held->sum.half > 0)
         sum_kept(held, &kept);
-    uint32_t count = held->sum.half > 0 ? leat_flood_loud(&kept, loud) : 0;
+    uint32_t count = leat_flood_loud(&kept, loud);
     follow_since(&held->flood_since_ms, count > 0);
     for (uint32_t i = 0; i < count; i++) {
         snprintf(text, sizeof text,

@@ -97,8 +97,15 @@ void leat_bill_settle(leat_bill *bill, leat_tenants *tenants, int64_t took_us)
     share_out(bill, tenants, (double)took_us < most_us ? (double)took_us : most_us);
 }
 
+/* The records of a tenant cannot have taken longer than the whole batch. */
+static void set_cost(const leat_charge *charge, leat_tenants *tenants, double row_us,
+                     int64_t took_us)
+{
+    leat_tenants_set_cost(tenants, charge->at, leat_cost_most(row_us, took_us, charge->records));
+}
+
 /* A tenant of which nothing was known costs what is usual, and what that is may just have been
- * learned. The records of a tenant cannot have taken longer than the whole batch. */
+ * learned. */
 static void learn_one(const leat_charge *charge, leat_tenants *tenants, double error_us,
                       const leat_cost_batch *batch)
 {
@@ -107,8 +114,7 @@ static void learn_one(const leat_charge *charge, leat_tenants *tenants, double e
     double row_us = leat_cost_learn_record(
         &tenants->cost, tenant->is_known ? tenant->row_us : tenants->cost.usual_us, charge->rows_us,
         error_us, batch);
-    leat_tenants_set_cost(tenants, charge->at,
-                          leat_cost_most(row_us, batch->took_us, charge->records));
+    set_cost(charge, tenants, row_us, batch->took_us);
 }
 
 static void learn_each(const leat_bill *bill, leat_tenants *tenants, const leat_cost_batch *batch,
@@ -220,8 +226,6 @@ void leat_bill_learn_most(const leat_bill *bill, leat_tenants *tenants, int64_t 
     for (uint32_t i = 0; i < bill->count; i++) {
         const leat_charge *charge = &bill->charges[i];
         if (is_there(tenants, charge))
-            leat_tenants_set_cost(
-                tenants, charge->at,
-                leat_cost_most(tenants->at[charge->at].row_us, took_us, charge->records));
+            set_cost(charge, tenants, tenants->at[charge->at].row_us, took_us);
     }
 }

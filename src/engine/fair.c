@@ -8,6 +8,8 @@
  */
 #include "engine/fair.h"
 
+#include <math.h>
+
 #include "engine/schedule.h"
 
 #define TARGET_US     250000.0
@@ -55,18 +57,32 @@ static uint32_t slow_max(const leat_shard *shard)
     return shard->slots >= 2 ? shard->slots / 2 : 1;
 }
 
+static bool may_be_slow(const leat_shard *shard)
+{
+    return shard->fair.slow < slow_max(shard);
+}
+
+static double target_us(const leat_shard *shard)
+{
+    return shard->slots == 1 ? TARGET_ONE_US : TARGET_US;
+}
+
+/* How long the records of a batch may take that must not be slow. */
+static double quick_us(const leat_shard *shard)
+{
+    double slow = (double)slow_us(shard), target = target_us(shard);
+    return (slow < target ? slow : target) - shard->ready.tenants.cost.fixed_us;
+}
+
 /* How long the records of the next batch may take, if its first ones take `row_us` each. */
 static double rows_us(const leat_shard *shard, double row_us)
 {
     const leat_cost *cost = &shard->ready.tenants.cost;
-    double target_us = shard->slots == 1 ? TARGET_ONE_US : TARGET_US;
-    if (shard->fair.slow < slow_max(shard)) {
-        double usual_us = leat_cost_rows_us(cost, target_us);
-        double try_us = leat_cost_try_us(cost, row_us);
-        return usual_us > try_us ? usual_us : try_us;
-    }
-    int64_t slow = slow_us(shard);
-    return ((double)slow < target_us ? (double)slow : target_us) - cost->fixed_us;
+    if (!may_be_slow(shard))
+        return quick_us(shard);
+    double usual_us = leat_cost_rows_us(cost, target_us(shard));
+    double try_us = leat_cost_try_us(cost, row_us);
+    return usual_us > try_us ? usual_us : try_us;
 }
 
 uint32_t leat_fair_lead(const leat_shard *shard)
@@ -76,13 +92,10 @@ uint32_t leat_fair_lead(const leat_shard *shard)
     if (tenants->ready == 0 ||
         shard->fair.shared >= leat_concurrency_limit(&shard->fair.concurrency, shard->slots))
         return lead;
-    bool no_slow = shard->fair.slow >= slow_max(shard);
+    double most_us = may_be_slow(shard) ? INFINITY : quick_us(shard);
     for (uint32_t class = 0; class < LEAT_COST_CLASSES; class ++) {
         uint32_t first = tenants->first[class];
-        if (first == LEAT_PAIRING_NONE)
-            continue;
-        double row_us = tenants->at[first].row_us;
-        if (no_slow && row_us > rows_us(shard, row_us))
+        if (first == LEAT_PAIRING_NONE || tenants->at[first].row_us > most_us)
             continue;
         if (leat_pairing_is_before(tenants->nodes, first, lead))
             lead = first;
@@ -127,13 +140,13 @@ uint32_t leat_fair_unpark(const leat_engine *engine, const leat_shard *shard)
     const leat_tenants *tenants = &shard->ready.tenants;
     uint32_t lead = leat_fair_lead(shard);
     int64_t least = lead == LEAT_PAIRING_NONE ? INT64_MAX : behind_of(tenants, lead);
-    bool no_slow = shard->fair.slow >= slow_max(shard);
+    bool any_may_run = may_be_slow(shard);
     uint32_t found = LEAT_INDEX_NONE;
     uint32_t id = leat_ready_first_unpark(&shard->ready);
     for (int i = 0; i < UNPARKS_LOOKED_AT && id != LEAT_INDEX_NONE; i++) {
         const leat_queue *queue = &engine->queues[id];
         int64_t served = behind_of(tenants, tenant_of_head(engine, shard, queue));
-        bool may_run = !no_slow || fit_time(engine, shard, queue) > 0;
+        bool may_run = any_may_run || fit_time(engine, shard, queue) > 0;
         if (may_run && served <= least && (found == LEAT_INDEX_NONE || served < least)) {
             found = id;
             least = served;

@@ -283,9 +283,9 @@ START_TEST(a_bill_charges_the_estimate_then_what_was_taken)
     leat_bill_settle(&s->bill, &s->tenants, 8000);
     ck_assert_int_eq(s->at[a].served_us, 6000);
     ck_assert_int_eq(s->at[b].served_us, 2000);
-    leat_bill_settle(&s->bill, &s->tenants, 600000); /* the disk's, perhaps */
-    ck_assert_int_eq(s->at[a].served_us, 38850); /* of the longest that does not surprise: 51.8 ms
-                                                  */
+    /* The disk's, perhaps; 51.8 ms is the longest that does not surprise. */
+    leat_bill_settle(&s->bill, &s->tenants, 600000);
+    ck_assert_int_eq(s->at[a].served_us, 38850);
     ck_assert_int_eq(s->at[b].served_us, 12950);
 }
 END_TEST
